@@ -1,0 +1,1 @@
+"""Trains, exports and checks Fogline's pairs of edge and cloud networks."""

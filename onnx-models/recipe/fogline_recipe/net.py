@@ -1,0 +1,181 @@
+"""The conditionally deep hybrid network: a quantised edge part with exits, and a cloud part.
+
+Long, Chakraborty, Roy 2020 (arXiv 2005.10851). The edge block follows ReActNet: a learned
+shift in front of the sign, and a real-valued shortcut around every convolution.
+
+A *layout* is two short texts. Edge: ``128/2`` is a block of 128 channels with stride 2,
+``exit4`` an exit on a 4x4 grid of averages. Cloud: ``256`` is a convolution, ``256+`` one
+with a shortcut, ``pool`` a 2x2 maximum.
+"""
+
+from dataclasses import asdict, dataclass
+
+import brevitas.nn as qnn
+import torch
+from torch import Tensor, nn
+
+from . import quant
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that decides a network's shape; stored in every checkpoint."""
+
+    classes: int = 10
+    bits: int = 1
+    size: int = 32
+    stem: int = 64
+    edge: str = "128/2 exit4 256/2 exit2"
+    split: int = 128
+    cloud: str = "256 pool 256+ 256+"
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+class Shift(nn.Module):
+    """A learned offset per channel: the threshold of the sign behind it."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias.to(x.dtype)  # fp32 would promote the whole map under autocast
+
+
+class PRelu(nn.PReLU):
+    """A slope per channel for negative values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.prelu(x, self.weight.to(x.dtype))
+
+
+class Block(nn.Module):
+    """Shift, quantise, 3x3 convolution, batch-norm; plus the shortcut; then PReLU.
+
+    Where the channels double the shortcut stands twice, where the stride is 2 it is averaged.
+    """
+
+    def __init__(self, bits: int, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        if outputs not in (inputs, 2 * inputs):
+            raise ValueError(f"a block takes {inputs} channels to {inputs} or {2 * inputs}, not to {outputs}")
+        self.shift = Shift(inputs)
+        self.quant = quant.activation(bits)
+        self.conv = quant.conv3x3(bits, inputs, outputs, stride)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+        self.double = outputs == 2 * inputs
+        self.act = PRelu(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(self.quant(self.shift(x))))
+        shortcut = self.pool(x)
+        if self.double:
+            shortcut = torch.cat([shortcut, shortcut], dim=1)
+        return self.act(y + shortcut)
+
+
+class Exit(nn.Module):
+    """Averages on a coarse grid, then one linear layer with 8-bit weights."""
+
+    def __init__(self, channels: int, size: int, grid: int, classes: int):
+        super().__init__()
+        if size % grid:
+            raise ValueError(f"an exit's grid of {grid} does not divide a map of {size}x{size}")
+        self.pool = nn.AvgPool2d(size // grid)
+        self.flatten = nn.Flatten()
+        self.linear = qnn.QuantLinear(channels * grid * grid, classes, bias=True, weight_quant=quant.HeadWeight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.flatten(self.pool(x)))
+
+
+class Edge(nn.Module):
+    """Pictures (N, 3, S, S), normalised, to (exit logits ..., split map in the quantiser's grid)."""
+
+    def __init__(self, layout: Layout):
+        super().__init__()
+        self.input = qnn.QuantIdentity(act_quant=quant.PixelAct)
+        self.stem = qnn.QuantConv2d(3, layout.stem, 3, padding=1, bias=False, weight_quant=quant.HeadWeight)
+        self.norm = nn.BatchNorm2d(layout.stem)
+        self.layers = nn.ModuleList()
+        channels, size, blocks, self.exit_after = layout.stem, layout.size, 0, []
+        for token in layout.edge.split():
+            if token.startswith("exit"):
+                self.layers.append(Exit(channels, size, int(token[4:] or 1), layout.classes))
+                self.exit_after.append(blocks)
+                continue
+            width, _, stride = token.partition("/")
+            self.layers.append(Block(layout.bits, channels, int(width), int(stride or 1)))
+            channels, size, blocks = int(width), size // int(stride or 1), blocks + 1
+        self.split_shift = Shift(channels)
+        self.split_in = quant.activation(layout.bits)
+        self.split_conv = quant.conv3x3(layout.bits, channels, layout.split, 1)
+        self.split_norm = nn.BatchNorm2d(layout.split)
+        self.split_out = quant.activation(layout.bits)
+        self.split_shape = (layout.split, size, size)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = self.norm(self.stem(self.input(x)))
+        exits = []
+        for layer in self.layers:
+            if isinstance(layer, Exit):
+                exits.append(layer(x))
+            else:
+                x = layer(x)
+        x = self.split_norm(self.split_conv(self.split_in(self.split_shift(x))))
+        return *exits, self.split_out(x)
+
+
+class Residual(nn.Module):
+    """A full-precision 3x3 convolution, batch-norm and ReLU, optionally around a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, shortcut: bool):
+        super().__init__()
+        if shortcut and inputs != outputs:
+            raise ValueError(f"a shortcut needs equal widths, not {inputs} and {outputs}")
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(x))
+        return torch.relu(x + y if self.shortcut else y)
+
+
+class Cloud(nn.Module):
+    """The split map (N, C, S, S) to class logits, in full precision."""
+
+    def __init__(self, layout: Layout, split_shape: tuple[int, int, int]):
+        super().__init__()
+        channels, layers = split_shape[0], []
+        for token in layout.cloud.split():
+            if token == "pool":
+                layers.append(nn.MaxPool2d(2))
+                continue
+            width = int(token.rstrip("+"))
+            layers.append(Residual(channels, width, token.endswith("+")))
+            channels = width
+        self.layers = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.linear = nn.Linear(channels, layout.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.flatten(self.pool(self.layers(x))))
+
+
+class Hybrid(nn.Module):
+    """Edge and cloud, trained as one; returns the logits of every exit, then of the final head."""
+
+    def __init__(self, layout: Layout):
+        super().__init__()
+        self.layout = layout
+        self.edge = Edge(layout)
+        self.cloud = Cloud(layout, self.edge.split_shape)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        *exits, split = self.edge(x)
+        return [*exits, self.cloud(split)]

@@ -1,0 +1,118 @@
+"""Brevitas quantisers of the edge layers, by bit width.
+
+One bit means the sign: weights and activations in {-1, +1}, exported as QONNX
+``BipolarQuant``. Two to eight bits mean a signed uniform grid, exported as QONNX
+``Quant``. Gradients pass straight through, gated to the quantiser's range.
+"""
+
+import brevitas.nn as qnn
+import torch
+from brevitas.core.restrict_val import FloatToIntImplType
+from brevitas.core.zero_point import ZeroZeroPoint
+from brevitas.inject import ExtendedInjector
+from brevitas.inject.enum import (
+    BitWidthImplType,
+    QuantType,
+    RestrictValueType,
+    ScalingImplType,
+)
+from brevitas.quant.scaled_int import Int8ActPerTensorFloat, Int8WeightPerChannelFloat
+from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
+
+
+class _Fixed(ExtendedInjector):
+    """A quantiser whose scale is a constant rather than learned."""
+
+    bit_width_impl_type = BitWidthImplType.CONST
+    scaling_impl_type = ScalingImplType.CONST
+    restrict_scaling_type = RestrictValueType.FP
+    zero_point_impl = ZeroZeroPoint
+    float_to_int_impl_type = FloatToIntImplType.ROUND
+    scaling_per_output_channel = False
+    narrow_range = False
+    signed = True
+
+
+class _SignThrough(torch.autograd.Function):
+    """+1 where x >= 0, else -1; the gradient passes where |x| < 1."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x.abs() < 1)
+        return (x >= 0).to(x.dtype).mul_(2).sub_(1)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (inside,) = ctx.saved_tensors
+        return gradient * inside
+
+
+class Sign(torch.nn.Module):
+    """A Brevitas tensor quantiser: the sign, in the dtype of its input.
+
+    Brevitas' own multiplies by a scale and clamps, which in bf16 training on a CPU takes
+    longer than the convolutions do; a batch-norm follows, so that the scale is redundant.
+    """
+
+    def __init__(self):
+        super().__init__()
+        for name, value in (("scale", 1.0), ("zero_point", 0.0), ("bit_width", 1.0)):
+            self.register_buffer(name, torch.tensor(value), persistent=False)
+
+    def forward(self, x):
+        return _SignThrough.apply(x), self.scale, self.zero_point, self.bit_width
+
+
+class SignWeight(_Fixed, WeightQuantSolver):
+    """Weights in {-1, +1}."""
+
+    quant_type = QuantType.BINARY
+    bit_width = 1
+    scaling_const = 1.0
+    tensor_quant = Sign
+
+
+class SignAct(_Fixed, ActQuantSolver):
+    """Activations in {-1, +1}."""
+
+    quant_type = QuantType.BINARY
+    bit_width = 1
+    min_val = -1.0
+    max_val = 1.0
+    tensor_quant = Sign
+
+
+class PixelAct(_Fixed, ActQuantSolver):
+    """The input: with mean = std = 128/255 a byte p is exactly (p - 128) / 128, a signed byte."""
+
+    quant_type = QuantType.INT
+    bit_width = 8
+    min_val = -1.0
+    max_val = 127.0 / 128.0
+    scaling_const = 1.0
+
+
+class HeadWeight(Int8WeightPerChannelFloat):
+    """Weights of the first convolution and of the exits' linear layers: eight bits."""
+
+
+def check_bits(bits: int) -> None:
+    """Refuses a width that no edge kernel has."""
+    if bits not in (1, 2, 4, 8):
+        raise ValueError(f"edge layers of {bits} bits: the edge has kernels for 1, 2, 4 and 8 bits")
+
+
+def activation(bits: int) -> qnn.QuantIdentity:
+    """The quantiser in front of a convolution, and of the split."""
+    check_bits(bits)
+    if bits == 1:
+        return qnn.QuantIdentity(act_quant=SignAct)
+    return qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, bit_width=bits)
+
+
+def conv3x3(bits: int, inputs: int, outputs: int, stride: int) -> qnn.QuantConv2d:
+    """A 3x3 convolution with zero padding and quantised weights."""
+    check_bits(bits)
+    weight = {"weight_quant": SignWeight} if bits == 1 else {
+        "weight_quant": Int8WeightPerChannelFloat, "weight_bit_width": bits}
+    return qnn.QuantConv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False, **weight)

@@ -1,0 +1,143 @@
+"""Joint training of the exits and the final head, with checkpoints and resume."""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from . import data
+from .net import Hybrid, Layout
+
+
+@dataclass
+class Schedule:
+    """How a network is trained."""
+
+    epochs: int = 30
+    batch: int = 128
+    rate: float = 2e-3
+    warmup: int = 1
+    cooldown: int = 12
+    decay: float = 0.05
+    smoothing: float = 0.1
+    exit_weight: float = 0.25
+    seed: int = 1
+    hold_out_every: int = 20
+
+
+def rate_factor(epoch: float, schedule: Schedule) -> float:
+    """A trapezoid: up over the warm-up epochs, level, down to zero over the cool-down epochs.
+
+    While it is level, a resumed run may change its number of epochs without having wasted any.
+    """
+    return max(0.0, min(1.0, (epoch + 0.05) / schedule.warmup, (schedule.epochs - epoch) / schedule.cooldown))
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def parameter_groups(net: Hybrid, decay: float) -> list[dict]:
+    """Weight decay only on full-precision kernels: a sign's latent weight must not drift to zero."""
+    decayed, free = [], []
+    for name, parameter in net.named_parameters():
+        kernel = parameter.ndim >= 2 and "shift" not in name
+        binary = net.layout.bits == 1 and name.startswith("edge.") and "conv" in name
+        (decayed if kernel and not binary else free).append(parameter)
+    return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
+
+
+def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule) -> torch.Tensor:
+    """Sum of w_i CE_i over the exits, plus (1 - sum of w_i) CE of the final head (2005.10851)."""
+    weights = [schedule.exit_weight] * (len(outputs) - 1)
+    weights.append(1.0 - sum(weights))
+    return sum(w * cross_entropy(o.float(), labels, label_smoothing=schedule.smoothing)
+               for w, o in zip(weights, outputs, strict=True))
+
+
+@torch.no_grad()
+def accuracies(net: Hybrid, pictures: data.Pictures, batch: int = 500) -> list[float]:
+    """Top-1 accuracy of every exit and of the final head, in fp32."""
+    net.eval()
+    where, right = device(), None
+    for start in range(0, len(pictures), batch):
+        images = data.normalise(pictures.images[start:start + batch].to(where))
+        labels = pictures.labels[start:start + batch].to(where)
+        hits = torch.stack([(o.argmax(1) == labels).sum() for o in net(images.contiguous(memory_format=torch.channels_last))])
+        right = hits if right is None else right + hits
+    return (right / len(pictures)).tolist()
+
+
+def save(path: Path, state: dict) -> None:
+    """Writes beside, then renames: an interrupted save leaves the old checkpoint whole."""
+    beside = path.with_suffix(".partial")
+    torch.save(state, beside)
+    beside.replace(path)
+
+
+def load_network(path: Path) -> tuple[Hybrid, list[str]]:
+    """The network of a checkpoint and its class names."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    net = Hybrid(Layout(**state["layout"]))
+    net.load_state_dict(state["net"])
+    return net.eval(), state["names"]
+
+
+def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path, resume: bool) -> None:
+    """Trains on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"
+    torch.manual_seed(schedule.seed)
+    where = device()
+    training, held = data.hold_out(pictures, schedule.hold_out_every)
+    net = Hybrid(layout).to(where, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(parameter_groups(net, schedule.decay), lr=schedule.rate)
+    steps = math.ceil(len(training) / schedule.batch)
+    first = 0
+    if resume and checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=where, weights_only=True)
+        fixed = {"epochs": schedule.epochs, "cooldown": schedule.cooldown}
+        if (state["layout"], state["schedule"] | fixed) != (layout.to_dict(), asdict(schedule)):
+            raise SystemExit(f"{checkpoint} was made with another layout or schedule: train into another folder")
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = state["epoch"]
+        print(f"resuming after epoch {first} of {schedule.epochs}")
+    parity = torch.rand(len(training), generator=torch.Generator().manual_seed(schedule.seed)) < 0.5
+    for epoch in range(first, schedule.epochs):
+        # A generator per epoch makes a resumed run see what an uninterrupted one would.
+        random = torch.Generator().manual_seed(schedule.seed * 100_003 + epoch)
+        order = torch.randperm(len(training), generator=random)
+        net.train()
+        began, total = time.monotonic(), 0.0
+        bar = tqdm(range(steps), desc=f"epoch {epoch + 1}/{schedule.epochs}", unit=" batches")
+        for step in bar:
+            index = order[step * schedule.batch:(step + 1) * schedule.batch]
+            flip = parity[index] ^ bool(epoch % 2)
+            images = data.normalise(data.augment(training.images[index], flip, random))
+            images = images.to(where).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(where.type, dtype=torch.bfloat16):
+                outputs = net(images)
+            loss = losses(outputs, training.labels[index].to(where), schedule)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            for group in optimiser.param_groups:
+                group["lr"] = schedule.rate * rate_factor(epoch + step / steps, schedule)
+            optimiser.step()
+            total += loss.item()
+            if step % 10 == 9:
+                left = (schedule.epochs - epoch - (step + 1) / steps) * (time.monotonic() - began) * steps / (step + 1)
+                bar.set_postfix_str(f"loss {total / (step + 1):.3f}, all done in {left / 60:.0f} min")
+        line = {"epoch": epoch + 1, "loss": round(total / steps, 4), "seconds": round(time.monotonic() - began)}
+        if epoch % 5 == 4 or epoch + 1 == schedule.epochs:
+            line["held_out"] = [round(a, 4) for a in accuracies(net, held)]
+        print(json.dumps(line), flush=True)
+        with log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        save(checkpoint, {"layout": layout.to_dict(), "schedule": asdict(schedule), "names": pictures.names,
+                          "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1})

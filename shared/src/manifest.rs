@@ -1,0 +1,388 @@
+//! What a pair of models is: `manifest.json`, the one source of truth for edge, cloud and page.
+//!
+//! The *pair digest* names a pair on the wire. It is the SHA-256 over the lines
+//! `NAME SHA256\n` of the manifest's files in the order of their names, so that two manifests
+//! that differ only in their prose name the same pair.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::energy::{FullPrecision, Macs, compute_picojoules};
+use crate::packed::{self, PackedError};
+use crate::policy::Policy;
+
+/// The manifest format that this crate reads.
+pub const FORMAT: u32 = 1;
+/// The packed edge model's file name.
+pub const EDGE_FOG: &str = "edge.fog";
+/// The edge model as exchanged.
+pub const EDGE_QONNX: &str = "edge.qonnx";
+/// The cloud model's file name.
+pub const CLOUD_ONNX: &str = "cloud.onnx";
+
+/// A pair of models, and everything that both sides must know of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The pair's name, as in `onnx-models/NAME/VERSION`.
+    pub name: String,
+    /// The pair's version.
+    pub version: String,
+    /// Class names in label order.
+    pub classes: Vec<String>,
+    /// What the edge takes.
+    pub input: Input,
+    /// The exits in the order in which a sample meets them.
+    pub exits: Vec<Exit>,
+    /// The policy that decides unless the user names another.
+    pub policy: Policy,
+    /// The map that travels.
+    pub split: Split,
+    /// Multiply-accumulates in the order in which a sample meets them.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+    /// Digest and size of every file of the pair.
+    pub files: BTreeMap<String, File>,
+    /// Accuracies that the recipe measured, in PyTorch, on the test pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// The picture that the edge takes: RGB, `size` x `size`, `(value / 255 - mean) / std`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Side of the square in pixels.
+    pub size: u32,
+    /// Mean a channel, in 0..1.
+    pub mean: [f32; 3],
+    /// Standard deviation a channel, in 0..1.
+    pub std: [f32; 3],
+}
+
+/// An early exit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exit {
+    /// `exit-1`, `exit-2`, …: the origin that an answer of this exit carries.
+    pub name: String,
+    /// How many blocks lie in front of it.
+    pub after_block: u32,
+    /// Logits are divided by this before the softmax.
+    #[serde(default = "one")]
+    pub temperature: f32,
+    /// The threshold for each policy.
+    pub thresholds: BTreeMap<Policy, f32>,
+}
+
+/// Above zero and finite; a NaN is neither.
+fn positive(value: f32) -> bool {
+    value > 0.0 && value.is_finite()
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+/// The tensor at the split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Split {
+    /// Channels, height, width.
+    pub shape: [u32; 3],
+    /// Bits an element.
+    pub bits: u8,
+    /// What one level is worth: the cloud's input is `level * scale`.
+    #[serde(default = "one")]
+    pub scale: f32,
+}
+
+/// A stretch of the network between two of an edge's decisions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// `trunk-1`, `exit-1`, …, `cloud`.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Its MACs by bit width.
+    pub macs: Macs,
+}
+
+/// What a part is, and so who pays for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Edge layers that every deeper sample passes.
+    Trunk,
+    /// An exit's own layers; a network without exits lacks them.
+    Head,
+    /// The cloud's layers.
+    Cloud,
+}
+
+/// A file of the pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// Accuracies as fractions, measured by the recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What they were measured on.
+    pub data: String,
+    /// Pictures in it.
+    pub samples: u64,
+    /// Each exit's accuracy when every sample ends there.
+    pub exits: Vec<f64>,
+    /// The final head's accuracy when every sample goes there.
+    #[serde(rename = "final")]
+    pub final_head: f64,
+}
+
+/// Where a sample ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// At the exit of this index.
+    Exit(usize),
+    /// In the cloud.
+    Cloud,
+}
+
+/// Why a manifest is not one. The text names the field.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Not the JSON of a manifest.
+    Json(String),
+    /// Another format version.
+    Format(u32),
+    /// A field holds what it may not.
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The split's shape or width is not one that can travel.
+    Split(PackedError),
+}
+
+impl ManifestError {
+    /// The machine word of this error.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Format(_) => "manifest_format",
+            _ => "manifest_invalid",
+        }
+    }
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(why) => write!(f, "the manifest is not valid: {why}"),
+            Self::Format(n) => {
+                write!(f, "the manifest has format {n}, this version of Fogline reads format {FORMAT}")
+            }
+            Self::Field { field, why } => write!(f, "the manifest's field '{field}': {why}"),
+            Self::Split(error) => write!(f, "the manifest's split: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ManifestError {}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// When it is not JSON, of another format, or holds a value that cannot be worked with.
+    pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
+        let manifest: Self =
+            serde_json::from_slice(json).map_err(|error| ManifestError::Json(error.to_string()))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let refuse = |field, why: String| Err(ManifestError::Field { field, why });
+        if self.format != FORMAT {
+            return Err(ManifestError::Format(self.format));
+        }
+        for (field, text) in [("name", &self.name), ("version", &self.version)] {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
+                return refuse(field, format!("'{text}' is not letters, digits, '-', '_' and '.'"));
+            }
+        }
+        if self.classes.len() < 2 {
+            return refuse("classes", format!("{} of them, where 2 are the least", self.classes.len()));
+        }
+        if !(1..=1024).contains(&self.input.size) {
+            return refuse("input.size", format!("{} is not in 1..=1024", self.input.size));
+        }
+        if self.input.std.iter().any(|&s| !positive(s)) {
+            return refuse("input.std", "every channel's must be above 0".into());
+        }
+        if self.exits.is_empty() {
+            return refuse("exits", "there is none".into());
+        }
+        for exit in &self.exits {
+            if !positive(exit.temperature) {
+                return refuse("exits.temperature", format!("{} is not above 0", exit.temperature));
+            }
+            if !exit.thresholds.contains_key(&self.policy) {
+                return refuse(
+                    "exits.thresholds",
+                    format!("{} has none for the policy '{}'", exit.name, self.policy),
+                );
+            }
+        }
+        if !positive(self.split.scale) {
+            return refuse("split.scale", format!("{} is not above 0", self.split.scale));
+        }
+        packed::packed_len(self.split.shape, self.split.bits).map_err(ManifestError::Split)?;
+        for (name, file) in &self.files {
+            let digest = hex::decode(&file.sha256).is_ok_and(|d| d.len() == 32);
+            if name.contains(['/', '\\']) || !digest {
+                return refuse("files", format!("'{name}' has no plain name or no SHA-256"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The digest that names this pair on the wire.
+    pub fn pair_digest(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        for (name, file) in &self.files {
+            hasher.update(format!("{name} {}\n", file.sha256.to_ascii_lowercase()));
+        }
+        hasher.finalize().into()
+    }
+
+    /// Bytes of one packed map.
+    pub fn payload_bytes(&self) -> usize {
+        packed::packed_len(self.split.shape, self.split.bits).unwrap_or(0)
+    }
+
+    /// Picojoules of computation for a sample with this ending: all parts that it passed.
+    pub fn sample_picojoules(&self, ending: Ending, full: FullPrecision) -> f64 {
+        let heads = match ending {
+            Ending::Exit(index) => index + 1,
+            Ending::Cloud => usize::MAX,
+        };
+        let (mut sum, mut seen) = (0.0, 0);
+        for part in &self.parts {
+            sum += compute_picojoules(&part.macs, full);
+            seen += usize::from(part.role == Role::Head);
+            if seen == heads {
+                break;
+            }
+        }
+        sum
+    }
+
+    /// Picojoules of the full-precision twin: trunk and cloud at 32 bits, no exits.
+    pub fn twin_picojoules(&self, full: FullPrecision) -> f64 {
+        let macs: u64 = self
+            .parts
+            .iter()
+            .filter(|part| part.role != Role::Head)
+            .flat_map(|part| part.macs.values())
+            .sum();
+        macs as f64 * full.picojoules()
+    }
+}
+
+/// Whether `bytes` are the file that `file` describes.
+pub fn verify(bytes: &[u8], file: &File) -> bool {
+    bytes.len() as u64 == file.bytes && sha256_hex(bytes) == file.sha256.to_ascii_lowercase()
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> serde_json::Value {
+        serde_json::json!({
+            "format": 1, "name": "tiny", "version": "1.0.0", "classes": ["a", "b"],
+            "input": {"size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+            "exits": [
+                {"name": "exit-1", "after_block": 1, "thresholds": {"entropy": 0.5}},
+                {"name": "exit-2", "after_block": 2, "thresholds": {"entropy": 0.5}}
+            ],
+            "policy": "entropy", "split": {"shape": [8, 4, 4], "bits": 1},
+            "parts": [
+                {"name": "trunk-1", "role": "trunk", "macs": {"8": 100, "1": 1000}},
+                {"name": "exit-1", "role": "head", "macs": {"8": 10}},
+                {"name": "trunk-2", "role": "trunk", "macs": {"1": 1000}},
+                {"name": "exit-2", "role": "head", "macs": {"8": 10}},
+                {"name": "trunk-3", "role": "trunk", "macs": {"1": 500}},
+                {"name": "cloud", "role": "cloud", "macs": {"32": 2000}}
+            ],
+            "files": {"edge.fog": {"sha256": "00".repeat(32), "bytes": 3}}
+        })
+    }
+
+    fn parse(value: &serde_json::Value) -> Result<Manifest, ManifestError> {
+        Manifest::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn energy_grows_with_every_part_passed() {
+        let manifest = parse(&manifest()).unwrap();
+        let full = FullPrecision::Integer32;
+        let at = |ending| manifest.sample_picojoules(ending, full);
+        let one = 0.196_875;
+        assert!((at(Ending::Exit(0)) - (110.0 * 0.875 + 1000.0 * one)).abs() < 1e-9);
+        assert!((at(Ending::Exit(1)) - (120.0 * 0.875 + 2000.0 * one)).abs() < 1e-9);
+        assert!((at(Ending::Cloud) - (120.0 * 0.875 + 2500.0 * one + 6400.0)).abs() < 1e-9);
+        assert!((manifest.twin_picojoules(full) - 4600.0 * 3.2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_digest_depends_on_files_alone() {
+        let mut value = manifest();
+        let digest = parse(&value).unwrap().pair_digest();
+        value["classes"][0] = "other".into();
+        assert_eq!(parse(&value).unwrap().pair_digest(), digest);
+        value["files"]["edge.fog"]["sha256"] = "01".repeat(32).into();
+        assert_ne!(parse(&value).unwrap().pair_digest(), digest);
+    }
+
+    #[test]
+    fn what_cannot_be_worked_with_is_refused_by_field() {
+        for (path, bad, field) in [
+            ("/name", serde_json::json!("../up"), "name"),
+            ("/classes", serde_json::json!(["one"]), "classes"),
+            ("/input/size", serde_json::json!(100_000), "input.size"),
+            ("/input/std/1", serde_json::json!(0.0), "input.std"),
+            ("/exits", serde_json::json!([]), "exits"),
+            ("/policy", serde_json::json!("margin"), "exits.thresholds"),
+            ("/split/scale", serde_json::json!(0), "split.scale"),
+            ("/files/edge.fog/sha256", serde_json::json!("zz"), "files"),
+        ] {
+            let mut value = manifest();
+            value["split"]["scale"] = 1.0.into();
+            *value.pointer_mut(path).unwrap() = bad;
+            let error = parse(&value).unwrap_err();
+            assert!(error.to_string().contains(&format!("'{field}'")), "{path}: {error}");
+        }
+        let mut value = manifest();
+        value["format"] = 2.into();
+        assert_eq!(parse(&value), Err(ManifestError::Format(2)));
+        value = manifest();
+        value["split"]["bits"] = 3.into();
+        assert_eq!(parse(&value), Err(ManifestError::Split(PackedError::Width(3))));
+    }
+}

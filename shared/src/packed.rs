@@ -1,0 +1,138 @@
+//! How the elements of a quantised feature map lie in bytes.
+//!
+//! Elements stand in channel-major order (C, H, W), as in ONNX. Each takes `bits` bits, the
+//! first in the lowest bits of the first byte. One bit holds a sign: 1 is +1, 0 is -1. More
+//! bits hold a signed integer in two's complement, the level of QONNX's `Quant` before its scale.
+
+use core::fmt;
+
+/// The widths an element may have.
+pub const WIDTHS: [u8; 4] = [1, 2, 4, 8];
+
+/// A map whose bytes are not what its shape and width call for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PackedError {
+    /// The width is none of [`WIDTHS`].
+    Width(u8),
+    /// The number of elements is zero or more than memory could hold.
+    Shape([u32; 3]),
+    /// There are `got` bytes where the shape needs `need`.
+    Length {
+        /// Bytes that the shape and width call for.
+        need: usize,
+        /// Bytes that are there.
+        got: usize,
+    },
+}
+
+impl fmt::Display for PackedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Width(bits) => write!(f, "elements of {bits} bits, where 1, 2, 4 or 8 are known"),
+            Self::Shape([c, h, w]) => write!(f, "a map of {c}x{h}x{w} is empty or too large"),
+            Self::Length { need, got } => write!(f, "{got} bytes where the shape needs {need}"),
+        }
+    }
+}
+
+impl std::error::Error for PackedError {}
+
+/// The number of bytes that a map of `shape` (C, H, W) takes at `bits` an element.
+///
+/// # Errors
+/// On an unknown width, an empty shape, or one whose size overflows 32 bits.
+pub fn packed_len(shape: [u32; 3], bits: u8) -> Result<usize, PackedError> {
+    if !WIDTHS.contains(&bits) {
+        return Err(PackedError::Width(bits));
+    }
+    let elements = shape[0]
+        .checked_mul(shape[1])
+        .and_then(|n| n.checked_mul(shape[2]))
+        .filter(|&n| n > 0)
+        .ok_or(PackedError::Shape(shape))?;
+    Ok((u64::from(elements) * u64::from(bits)).div_ceil(8) as usize)
+}
+
+/// Unpacks to one number an element: -1 and +1 at one bit, the integer level at more.
+///
+/// # Errors
+/// When `bytes` is not exactly [`packed_len`] long.
+pub fn unpack(bytes: &[u8], shape: [u32; 3], bits: u8) -> Result<Vec<f32>, PackedError> {
+    let need = packed_len(shape, bits)?;
+    if bytes.len() != need {
+        return Err(PackedError::Length { need, got: bytes.len() });
+    }
+    let elements = shape.iter().product::<u32>() as usize;
+    let per_byte = 8 / usize::from(bits);
+    let shift = 32 - u32::from(bits);
+    Ok((0..elements)
+        .map(|i| {
+            let level = u32::from(bytes[i / per_byte]) >> ((i % per_byte) * usize::from(bits));
+            if bits == 1 {
+                if level & 1 == 1 { 1.0 } else { -1.0 }
+            } else {
+                // Shifting up and back again extends the sign.
+                (((level << shift) as i32) >> shift) as f32
+            }
+        })
+        .collect())
+}
+
+/// Packs integer levels; at one bit every level of zero and above counts as +1.
+///
+/// # Errors
+/// On an unknown width.
+pub fn pack(levels: &[i8], bits: u8) -> Result<Vec<u8>, PackedError> {
+    if !WIDTHS.contains(&bits) {
+        return Err(PackedError::Width(bits));
+    }
+    let per_byte = 8 / usize::from(bits);
+    let mask = (u16::from(u8::MAX) >> (8 - bits)) as u8;
+    let mut bytes = vec![0; levels.len().div_ceil(per_byte)];
+    for (i, &level) in levels.iter().enumerate() {
+        let value = if bits == 1 { u8::from(level >= 0) } else { level as u8 & mask };
+        bytes[i / per_byte] |= value << ((i % per_byte) * usize::from(bits));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_first_element_is_the_lowest_bit() {
+        assert_eq!(pack(&[1, -1, -1, 1, -1, -1, -1, -1, 1], 1).unwrap(), [0b1001, 1]);
+        assert_eq!(pack(&[1, -1, 7], 4).unwrap(), [0xf1, 0x07]);
+    }
+
+    #[test]
+    fn a_wrong_length_or_width_is_refused() {
+        assert_eq!(
+            unpack(&[0; 3], [4, 2, 2], 1),
+            Err(PackedError::Length { need: 2, got: 3 })
+        );
+        assert_eq!(packed_len([1, 1, 1], 3), Err(PackedError::Width(3)));
+        assert_eq!(packed_len([u32::MAX, 2, 1], 1), Err(PackedError::Shape([u32::MAX, 2, 1])));
+        assert_eq!(packed_len([0, 2, 1], 1), Err(PackedError::Shape([0, 2, 1])));
+    }
+
+    proptest! {
+        #[test]
+        fn unpack_undoes_pack(levels in proptest::collection::vec(-128i8..=127, 1..200), width in 0usize..4) {
+            let bits = WIDTHS[width];
+            let shape = [1, 1, levels.len() as u32];
+            let bytes = pack(&levels, bits).unwrap();
+            let back = unpack(&bytes, shape, bits).unwrap();
+            for (&level, &value) in levels.iter().zip(&back) {
+                let expected = match bits {
+                    1 => if level >= 0 { 1.0 } else { -1.0 },
+                    _ => f32::from((level << (8 - bits)) >> (8 - bits)),
+                };
+                prop_assert_eq!(value, expected);
+            }
+        }
+    }
+}

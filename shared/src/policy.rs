@@ -1,0 +1,166 @@
+//! When an exit is sure enough to answer: the same decision, bit for bit, everywhere.
+//!
+//! Exponential and logarithm come from `libm` in software, sums run in index order, so that a
+//! browser, a gateway and a test on a workstation decide alike on equal logits.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How an exit's certainty is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Policy {
+    /// Shannon entropy of the softmax in nats, at most the threshold (arXiv 2005.10851).
+    Entropy,
+    /// The largest probability, at least the threshold.
+    MaxProbability,
+    /// The largest less the second largest probability, at least the threshold.
+    Margin,
+}
+
+impl Policy {
+    /// Every policy, in the order of the manifest.
+    pub const ALL: [Self; 3] = [Self::Entropy, Self::MaxProbability, Self::Margin];
+
+    /// The policy's name in manifests and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Entropy => "entropy",
+            Self::MaxProbability => "max_probability",
+            Self::Margin => "margin",
+        }
+    }
+
+    /// Whether `certainty` passes `threshold`. A NaN never does.
+    pub fn is_sure(self, certainty: f32, threshold: f32) -> bool {
+        match self {
+            Self::Entropy => certainty <= threshold,
+            Self::MaxProbability | Self::Margin => certainty >= threshold,
+        }
+    }
+
+    /// This policy's measure of `probabilities`.
+    pub fn certainty(self, probabilities: &[f32]) -> f32 {
+        let [first, second] = probabilities.iter().fold([0.0_f32; 2], |[a, b], &p| {
+            if p > a { [p, a] } else { [a, b.max(p)] }
+        });
+        match self {
+            Self::Entropy => entropy(probabilities),
+            Self::MaxProbability => first,
+            Self::Margin => first - second,
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Policy {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|policy| policy.name() == name).ok_or_else(|| {
+            format!("no policy '{name}': the policies are entropy, max_probability and margin")
+        })
+    }
+}
+
+/// An exit's answer on one sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Index of the most probable class; of equals, the first.
+    pub label: usize,
+    /// Probabilities, one a class.
+    pub scores: Vec<f32>,
+    /// The probability of `label`.
+    pub confidence: f32,
+    /// The policy's measure.
+    pub certainty: f32,
+    /// Whether the measure passes the threshold.
+    pub sure: bool,
+}
+
+impl Verdict {
+    /// Judges `logits` at `temperature` (1 leaves them as they are).
+    ///
+    /// # Panics
+    /// When there are no logits: a manifest has at least two classes.
+    pub fn of(logits: &[f32], temperature: f32, policy: Policy, threshold: f32) -> Self {
+        let scores = softmax(logits, temperature);
+        let label = (1..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
+        let certainty = policy.certainty(&scores);
+        let sure = policy.is_sure(certainty, threshold);
+        Self { label, confidence: scores[label], scores, certainty, sure }
+    }
+}
+
+/// Softmax of `logits / temperature`.
+pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f64> =
+        logits.iter().map(|&z| libm::exp(f64::from(z - top) / f64::from(temperature))).collect();
+    let sum: f64 = exps.iter().sum();
+    exps.iter().map(|&e| (e / sum) as f32).collect()
+}
+
+/// Shannon entropy in nats; 0 for one certain class, ln(classes) for none preferred.
+pub fn entropy(probabilities: &[f32]) -> f32 {
+    let sum: f64 = probabilities
+        .iter()
+        .filter(|&&p| p > 0.0)
+        .map(|&p| -f64::from(p) * libm::log(f64::from(p)))
+        .sum();
+    sum as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entropy_runs_from_zero_to_ln_classes() {
+        assert!(entropy(&[1.0, 0.0, 0.0]) == 0.0);
+        assert!((entropy(&[0.1; 10]) - 10.0_f32.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn each_policy_measures_what_it_says() {
+        let p = [0.2, 0.7, 0.1];
+        assert!((Policy::Margin.certainty(&p) - 0.5).abs() < 1e-6);
+        assert!((Policy::MaxProbability.certainty(&p) - 0.7).abs() < 1e-6);
+        assert!((Policy::Entropy.certainty(&p) - 0.801_818_6).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_threshold_tie_is_sure_and_nan_never_is() {
+        for policy in Policy::ALL {
+            assert!(policy.is_sure(0.5, 0.5));
+            assert!(!policy.is_sure(f32::NAN, 0.5));
+        }
+    }
+
+    #[test]
+    fn equal_logits_answer_the_first_class() {
+        let verdict = Verdict::of(&[1.0, 1.0, 1.0], 1.0, Policy::Entropy, 0.1);
+        assert_eq!((verdict.label, verdict.sure), (0, false));
+    }
+
+    #[test]
+    fn a_high_temperature_flattens() {
+        let cold = softmax(&[2.0, 0.0], 1.0);
+        let hot = softmax(&[2.0, 0.0], 4.0);
+        assert!(hot[0] < cold[0] && hot[0] > 0.5);
+        assert!((hot.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn large_logits_do_not_overflow() {
+        assert_eq!(softmax(&[1e30, 0.0], 1.0), [1.0, 0.0]);
+    }
+}

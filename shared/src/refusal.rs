@@ -1,0 +1,60 @@
+//! How either side says no: one machine word, and a sentence for people.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::FrameError;
+
+/// The body of every answer that is not a success: `{"error": word, "message": sentence}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The machine word; a word once used keeps its meaning.
+    pub error: String,
+    /// What was wrong, where, and what to do.
+    pub message: String,
+}
+
+/// The cloud knows no pair of that digest: the edge should fetch its manifest anew.
+pub const UNKNOWN_PAIR: &str = "unknown_pair";
+/// The maps are not of the shape or width that the pair's split has.
+pub const WRONG_SHAPE: &str = "wrong_shape";
+/// The body is larger than any frame.
+pub const BODY_TOO_LARGE: &str = "body_too_large";
+/// There is nothing at that path.
+pub const NOT_FOUND: &str = "not_found";
+/// The path is right, the method is not.
+pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
+/// A stored file does not have the SHA-256 its manifest states.
+pub const MODEL_CORRUPT: &str = "model_corrupt";
+/// The model store did not answer.
+pub const STORE_UNREACHABLE: &str = "store_unreachable";
+/// No verified plan is loaded yet.
+pub const NOT_READY: &str = "not_ready";
+/// A fault of ours; the log has the request id.
+pub const INTERNAL: &str = "internal";
+
+impl Refusal {
+    /// A refusal of one word and one sentence.
+    pub fn new(error: &str, message: impl Into<String>) -> Self {
+        Self { error: error.to_owned(), message: message.into() }
+    }
+
+    /// The HTTP status that goes with the word.
+    pub fn status(&self) -> u16 {
+        match self.error.as_str() {
+            NOT_FOUND | UNKNOWN_PAIR => 404,
+            METHOD_NOT_ALLOWED => 405,
+            "frame_version" | WRONG_SHAPE => 409,
+            BODY_TOO_LARGE | "frame_too_large" => 413,
+            STORE_UNREACHABLE | NOT_READY => 503,
+            MODEL_CORRUPT => 502,
+            INTERNAL => 500,
+            _ => 400,
+        }
+    }
+}
+
+impl From<&FrameError> for Refusal {
+    fn from(error: &FrameError) -> Self {
+        Self::new(error.word(), error.to_string())
+    }
+}
