@@ -111,7 +111,10 @@ impl fmt::Display for FrameError {
             Self::Truncated => f.write_str("the bytes end before the frame does"),
             Self::Magic => f.write_str("the bytes do not begin like this kind of frame"),
             Self::Version(v) => {
-                write!(f, "the frame speaks version {v} of the protocol, this side version {VERSION}")
+                write!(
+                    f,
+                    "the frame speaks version {v} of the protocol, this side version {VERSION}"
+                )
             }
             Self::TooLarge => write!(f, "the frame, or a length in it, is over {MAX_FRAME} bytes"),
             Self::Trailing(n) => write!(f, "{n} bytes follow the end of the frame"),

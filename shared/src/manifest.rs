@@ -187,7 +187,10 @@ impl fmt::Display for ManifestError {
         match self {
             Self::Json(why) => write!(f, "the manifest is not valid: {why}"),
             Self::Format(n) => {
-                write!(f, "the manifest has format {n}, this version of Fogline reads format {FORMAT}")
+                write!(
+                    f,
+                    "the manifest has format {n}, this version of Fogline reads format {FORMAT}"
+                )
             }
             Self::Field { field, why } => write!(f, "the manifest's field '{field}': {why}"),
             Self::Split(error) => write!(f, "the manifest's split: {error}"),
@@ -221,7 +224,10 @@ impl Manifest {
             }
         }
         if self.classes.len() < 2 {
-            return refuse("classes", format!("{} of them, where 2 are the least", self.classes.len()));
+            return refuse(
+                "classes",
+                format!("{} of them, where 2 are the least", self.classes.len()),
+            );
         }
         if !(1..=1024).contains(&self.input.size) {
             return refuse("input.size", format!("{} is not in 1..=1024", self.input.size));

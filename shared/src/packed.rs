@@ -110,10 +110,7 @@ mod tests {
 
     #[test]
     fn a_wrong_length_or_width_is_refused() {
-        assert_eq!(
-            unpack(&[0; 3], [4, 2, 2], 1),
-            Err(PackedError::Length { need: 2, got: 3 })
-        );
+        assert_eq!(unpack(&[0; 3], [4, 2, 2], 1), Err(PackedError::Length { need: 2, got: 3 }));
         assert_eq!(packed_len([1, 1, 1], 3), Err(PackedError::Width(3)));
         assert_eq!(packed_len([u32::MAX, 2, 1], 1), Err(PackedError::Shape([u32::MAX, 2, 1])));
         assert_eq!(packed_len([0, 2, 1], 1), Err(PackedError::Shape([0, 2, 1])));

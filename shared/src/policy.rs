@@ -44,9 +44,9 @@ impl Policy {
 
     /// This policy's measure of `probabilities`.
     pub fn certainty(self, probabilities: &[f32]) -> f32 {
-        let [first, second] = probabilities.iter().fold([0.0_f32; 2], |[a, b], &p| {
-            if p > a { [p, a] } else { [a, b.max(p)] }
-        });
+        let [first, second] = probabilities
+            .iter()
+            .fold([0.0_f32; 2], |[a, b], &p| if p > a { [p, a] } else { [a, b.max(p)] });
         match self {
             Self::Entropy => entropy(probabilities),
             Self::MaxProbability => first,
@@ -93,7 +93,8 @@ impl Verdict {
     /// When there are no logits: a manifest has at least two classes.
     pub fn of(logits: &[f32], temperature: f32, policy: Policy, threshold: f32) -> Self {
         let scores = softmax(logits, temperature);
-        let label = (1..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
+        let label =
+            (1..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
         let certainty = policy.certainty(&scores);
         let sure = policy.is_sure(certainty, threshold);
         Self { label, confidence: scores[label], scores, certainty, sure }

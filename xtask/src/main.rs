@@ -1,1 +1,81 @@
-fn main() {}
+//! Fogline's chores: `cargo xtask demo`, `cargo xtask test` and the tools behind them.
+//!
+//! Orchestration only. Every step says what it does and how long it took; its output goes to
+//! `target/xtask/`, and its end is shown when it fails.
+
+mod demo;
+mod pack;
+mod stack;
+mod step;
+mod test;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Fogline's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Build everything, bring up store, function and page on this machine, and classify the samples.
+    ///
+    /// Installs what is missing into target/tools first. Then it stays up and prints the page's address; Ctrl-C
+    /// ends it. Needs Rust, Node and Python; no account, no AWS, no dataset.
+    Demo(demo::Options),
+    /// Run every check and test, as CI does.
+    Test(test::Options),
+    /// Pack an edge model: QONNX to edge.fog beside it, noted in the manifest.json there.
+    Pack(pack::Options),
+    /// Measure a pair on a dataset, with the real engine and the real cloud plan.
+    ///
+    /// All options go to fogline-eval; `cargo xtask eval --help` shows them.
+    #[command(disable_help_flag = true)]
+    Eval {
+        /// Options of fogline-eval.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+}
+
+/// The workspace's folder.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().chore {
+        Chore::Demo(options) => demo::run(&options),
+        Chore::Test(options) => test::run(&options),
+        Chore::Pack(options) => pack::run(&options),
+        Chore::Eval { options } => eval(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn eval(options: &[String]) -> anyhow::Result<()> {
+    let mut build = step::cargo(&["build", "--package", "fogline-eval"]);
+    step::run("building the evaluation (tract takes minutes the first time)", &mut build)?;
+    let status =
+        std::process::Command::new(target().join("debug/fogline-eval")).args(options).status()?;
+    anyhow::ensure!(status.success(), "the evaluation ended with {status}");
+    Ok(())
+}

@@ -1,1 +1,139 @@
-fn main() {}
+//! Fogline on one machine: a model store, the function in cargo-lambda's emulator, and the page,
+//! all on ports of their own on 127.0.0.1.
+//!
+//! Once everything answers, one JSON line on stdout says where. Ctrl-C, SIGTERM, and with
+//! `--until-stdin-closes` the end of stdin, end all of it.
+
+#![forbid(unsafe_code)]
+
+mod function;
+mod models;
+mod page;
+mod proxy;
+mod server;
+mod store;
+mod tree;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use hyper::Uri;
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::function::{Function, Start};
+use crate::page::Site;
+
+/// Brings up store, function and page; run it in the workspace's root.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// Folder of pairs as NAME/VERSION/manifest.json.
+    #[arg(long, value_name = "DIR", default_value = "onnx-models")]
+    models: PathBuf,
+    /// Folder of the page.
+    #[arg(long, value_name = "DIR", default_value = "web-demo")]
+    page: PathBuf,
+    /// Folder of the built browser engine, served under /pkg/.
+    #[arg(long, value_name = "DIR", default_value = "edge-wasm/pkg")]
+    pkg: PathBuf,
+    /// The pair that the page opens with: NAME or NAME/VERSION [default: the first].
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// The cargo-lambda binary [default: the one on PATH].
+    #[arg(long, value_name = "FILE", default_value = "cargo-lambda", hide_default_value = true)]
+    cargo_lambda: PathBuf,
+    /// A built fogline-cloud to run in the emulator, instead of having it built by `cargo run`.
+    #[arg(long, value_name = "FILE")]
+    function: Option<PathBuf>,
+    /// How long the function may take to build and become ready.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    deadline: u64,
+    /// End when stdin does: a caller that dies then leaves nothing behind.
+    #[arg(long)]
+    until_stdin_closes: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    run(Options::parse()).await
+}
+
+async fn run(options: Options) -> Result<()> {
+    // Before anything starts, so that no signal finds the default action and leaves orphans.
+    let ended = ended(options.until_stdin_closes)?;
+    tokio::pin!(ended);
+
+    let models = models::find(&options.models)?;
+    let config = models::config(&models, options.model.as_deref())?;
+    let store = store::start(&models).await?;
+    eprintln!("store: {} pairs in {}", models.len(), store.url);
+
+    let mut function = Function::start(&Start {
+        cargo_lambda: &options.cargo_lambda,
+        prebuilt: options.function.as_deref(),
+        store: &store,
+    })
+    .await?;
+    let ready = tokio::select! {
+        ready = function.ready(Duration::from_secs(options.deadline)) => ready.map(|()| true),
+        () = &mut ended => Ok(false),
+    };
+    let result = match ready {
+        Ok(true) => {
+            let site = Site::new(&options.page, &options.pkg, &options.models, &config);
+            let upstream: Uri = function.url.parse().context("the function's address")?;
+            match server::listen(site, upstream).await {
+                Ok(page) => {
+                    announce(&page, &function.url, &store)?;
+                    tokio::select! {
+                        failure = function.failure() => Err(failure),
+                        () = &mut ended => Ok(()),
+                    }
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    function.stop().await;
+    result
+}
+
+fn announce(page: &str, function: &str, store: &store::LocalStore) -> Result<()> {
+    let line = serde_json::json!({
+        "page": format!("{page}/"),
+        "cloud": format!("{page}/cloud"),
+        "function": function,
+        "store": store.url,
+        "bucket": store::BUCKET,
+        "store_dir": store.folder(),
+    });
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{line}")?;
+    stdout.flush().context("nobody reads stdout")
+}
+
+/// Resolves when the stack shall end.
+fn ended(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        let stdin_closed = async {
+            if !until_stdin_closes {
+                std::future::pending::<()>().await;
+            }
+            let (mut stdin, mut void) = (tokio::io::stdin(), [0; 1024]);
+            while matches!(stdin.read(&mut void).await, Ok(1..)) {}
+        };
+        tokio::select! {
+            _ = interrupt.recv() => eprintln!("interrupted, ending"),
+            _ = terminate.recv() => eprintln!("terminated, ending"),
+            () = stdin_closed => eprintln!("stdin closed, ending"),
+        }
+    })
+}

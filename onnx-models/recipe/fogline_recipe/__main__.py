@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|evaluate|export|golden --help``."""
+"""The command line: ``python -m fogline_recipe train|export|evaluate|tiny --help``."""
 
 import argparse
 from dataclasses import fields
@@ -23,6 +23,7 @@ HELP = {
     "decay": "weight decay of the full-precision kernels",
     "smoothing": "label smoothing",
     "exit_weight": "weight of each exit's loss; the final head has the rest",
+    "distill": "how much of an exit's loss is towards the final head's scores",
     "seed": "seed of weights, order and augmentation",
     "hold_out_every": "every n-th training picture of a class is kept out, for choosing thresholds",
 }
@@ -48,6 +49,54 @@ def train(arguments: argparse.Namespace) -> None:
     run(pictures, layout, take(arguments, Schedule), arguments.out, arguments.resume)
 
 
+def load_checkpoint(run: Path):
+    from .train import load_network
+
+    path = run / "checkpoint.pt"
+    if not path.is_file():
+        raise SystemExit(f"{path}: no checkpoint there; train with --out {run} first")
+    return load_network(path)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    import json
+
+    from . import calibrate, data
+
+    net, _ = load_checkpoint(arguments.run_folder)
+    manifest = json.loads((arguments.pair / "manifest.json").read_text())
+    test = data.load(arguments.data, "test", net.layout.size)
+    cuts = [exit_["thresholds"] for exit_ in manifest["exits"]]
+    figures = calibrate.evaluate(calibrate.all_logits(net, test), test.labels, cuts, arguments.policy)
+    print(json.dumps(figures, indent=2))
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from . import calibrate, data, golden
+    from . import export as files
+    from .train import Schedule as Defaults
+
+    net, names = load_checkpoint(arguments.run_folder)
+    training = data.load(arguments.data, "train", net.layout.size)
+    if training.names != names:
+        raise SystemExit(f"{arguments.data}: its classes are not those of the checkpoint, {', '.join(names)}")
+    _, held = data.hold_out(training, Defaults.hold_out_every)
+    cuts = calibrate.thresholds(calibrate.all_logits(net, held), held.labels, arguments.edge_share)
+    test = data.load(arguments.data, "test", net.layout.size)
+    figures = calibrate.evaluate(calibrate.all_logits(net, test), test.labels, cuts, "entropy")
+    measured = {"data": arguments.data_name, "samples": figures["samples"],
+                "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
+    files.write_pair(net, names, arguments.name, arguments.version, cuts, measured, arguments.out)
+    golden.write(arguments.out, net.layout.size)
+    print(f"wrote {arguments.out}; next: cargo xtask pack {arguments.out / 'edge.qonnx'}")
+
+
+def tiny(arguments: argparse.Namespace) -> None:
+    from . import golden
+
+    golden.tiny(arguments.out)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="fogline_recipe", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -58,6 +107,28 @@ def main() -> None:
     add_fields(command, Layout)
     add_fields(command, Schedule)
     command.set_defaults(run=train)
+
+    command = commands.add_parser("export", help="choose thresholds on held-out pictures and write the pair's files")
+    command.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of the checkpoint")
+    command.add_argument("--data", type=Path, required=True, help="the dataset that it was trained on")
+    command.add_argument("--data-name", required=True, help="what the manifest calls the dataset")
+    command.add_argument("--name", required=True, help="the pair's name, for example cifar10-w1")
+    command.add_argument("--version", required=True, help="the pair's version, for example 1.0.0")
+    command.add_argument("--out", type=Path, required=True, help="folder for the files, onnx-models/NAME/VERSION")
+    command.add_argument("--edge-share", type=float, default=0.45,
+                         help="share of the held-out pictures that should end at the edge (default 0.45)")
+    command.set_defaults(run=export)
+
+    command = commands.add_parser("evaluate", help="PyTorch's own figures on the test pictures, as JSON")
+    command.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of the checkpoint")
+    command.add_argument("--pair", type=Path, required=True, help="folder of the manifest with the thresholds")
+    command.add_argument("--data", type=Path, required=True, help="the dataset")
+    command.add_argument("--policy", default="entropy", choices=["entropy", "max_probability", "margin"])
+    command.set_defaults(run=evaluate)
+
+    command = commands.add_parser("tiny", help="write the small untrained pair that the engine's tests use")
+    command.add_argument("--out", type=Path, required=True, help="folder for the files")
+    command.set_defaults(run=tiny)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

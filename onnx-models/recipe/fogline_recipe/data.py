@@ -100,7 +100,7 @@ def _folder(root: Path, split: str, size: int) -> Pictures | None:
     if not files:
         raise DataError(f"{base}: no .jpg or .png in folders named after classes")
     images = np.empty((len(files), 3, size, size), dtype=np.uint8)
-    for i, (path, _) in enumerate(tqdm(files, desc=f"reading {split}", unit=" pictures", leave=False)):
+    for i, (path, _) in enumerate(tqdm(files, desc=f"reading {split}", unit=" pictures", leave=False, mininterval=1.0)):
         try:
             with Image.open(path) as picture:
                 picture = picture.convert("RGB")

@@ -26,6 +26,7 @@ class Schedule:
     decay: float = 0.05
     smoothing: float = 0.1
     exit_weight: float = 0.25
+    distill: float = 0.5
     seed: int = 1
     hold_out_every: int = 20
 
@@ -52,12 +53,21 @@ def parameter_groups(net: Hybrid, decay: float) -> list[dict]:
     return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
 
 
+TEACHER_TEMPERATURE = 3.0
+
+
 def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule) -> torch.Tensor:
-    """Sum of w_i CE_i over the exits, plus (1 - sum of w_i) CE of the final head (2005.10851)."""
-    weights = [schedule.exit_weight] * (len(outputs) - 1)
-    weights.append(1.0 - sum(weights))
-    return sum(w * cross_entropy(o.float(), labels, label_smoothing=schedule.smoothing)
-               for w, o in zip(weights, outputs, strict=True))
+    """Sum of w_i L_i over the exits, plus (1 - sum of w_i) CE of the final head (2005.10851).
+
+    An exit's L is its cross-entropy, mixed with that against the softened scores of the final
+    head, its teacher (Zhang et al. 2019, "Be Your Own Teacher", arXiv 1905.08094).
+    """
+    *exits, final = [output.float() for output in outputs]
+    hard = [cross_entropy(o, labels, label_smoothing=schedule.smoothing) for o in (*exits, final)]
+    teacher = (final.detach() / TEACHER_TEMPERATURE).softmax(1)
+    soft = [cross_entropy(o / TEACHER_TEMPERATURE, teacher) * TEACHER_TEMPERATURE**2 for o in exits]
+    mixed = sum((1 - schedule.distill) * h + schedule.distill * s for h, s in zip(hard, soft, strict=False))
+    return schedule.exit_weight * mixed + (1 - schedule.exit_weight * len(exits)) * hard[-1]
 
 
 @torch.no_grad()

@@ -1,1 +1,155 @@
-fn main() {}
+//! `cargo xtask eval`: what a pair does on a dataset, measured with the parts that run in the field.
+//!
+//! Every picture passes the native edge engine to the split and the cloud part in tract, so that each
+//! exit, the final head and the system are measured on the same run.
+
+mod dataset;
+mod report;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::Parser;
+use fogline::energy::FullPrecision;
+use fogline::frame::Tensor;
+use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest};
+use fogline::policy::{Policy, Verdict};
+use fogline_cloud::plan::Plan;
+use fogline_edge::kernel::Backend;
+use fogline_edge::session::Session;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use dataset::Sample;
+use report::{Outcome, Report};
+
+/// Measures a pair on a dataset.
+#[derive(Parser)]
+#[command(name = "cargo xtask eval", bin_name = "cargo xtask eval")]
+struct Options {
+    /// The pair: NAME or NAME/VERSION in the models folder.
+    #[arg(long)]
+    model: String,
+    /// Folder of pairs.
+    #[arg(long, value_name = "DIR", default_value = "onnx-models")]
+    models: PathBuf,
+    /// The dataset: DIR/test/CLASS/*.jpg or .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Only this many pictures, spread evenly over the dataset.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// How exits decide: entropy, max_probability or margin [default: the manifest's].
+    #[arg(long)]
+    policy: Option<Policy>,
+    /// Count a full-precision MAC as a floating-point one, 4.6 pJ, instead of 3.2 pJ.
+    #[arg(long)]
+    float_mac: bool,
+    /// Write the figures to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let folder = pair_folder(&options.models, &options.model)?;
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read(&path).with_context(|| path.display().to_string())
+    };
+    let (manifest, fog, onnx) = (read("manifest.json")?, read(EDGE_FOG)?, read(CLOUD_ONNX)?);
+    let session = || -> Result<Session> {
+        let mut session = Session::load(&manifest, &fog, Backend::Fastest)?;
+        if let Some(policy) = options.policy {
+            session.set_policy(policy)?;
+        }
+        Ok(session)
+    };
+    let parsed = Manifest::parse(&manifest)?;
+    let plan = Plan::new(parsed.clone(), &onnx).map_err(|refusal| anyhow!(refusal.message))?;
+    let samples = dataset::test_pictures(&options.data, &parsed, options.limit)?;
+    let bar = ProgressBar::new(samples.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut outcomes = vec![];
+    thread::scope(|scope| -> Result<()> {
+        let shares = samples.chunks(samples.len().div_ceil(threads).max(1));
+        let workers: Vec<_> =
+            shares.map(|share| scope.spawn(|| measure(session()?, &plan, share, &bar))).collect();
+        for worker in workers {
+            outcomes.extend(worker.join().map_err(|_| anyhow!("a worker panicked"))??);
+        }
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    let full = if options.float_mac { FullPrecision::Float32 } else { FullPrecision::Integer32 };
+    let policy = options.policy.unwrap_or(parsed.policy);
+    let report = Report::new(&parsed, policy, full, &outcomes);
+    report.print();
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&report)? + "\n";
+        fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn measure(
+    mut session: Session,
+    plan: &Plan,
+    samples: &[Sample],
+    bar: &ProgressBar,
+) -> Result<Vec<Outcome>> {
+    let size = session.manifest().input.size;
+    let split = session.manifest().split.clone();
+    let policy = session.policy();
+    let mut outcomes = vec![];
+    for sample in samples {
+        let rgb = sample.rgb(size)?;
+        let (exits, bytes) = session.run_through(&rgb);
+        let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
+        let cloud = plan.logits(&tensor).map_err(|refusal| anyhow!(refusal.message))?;
+        let verdicts: Vec<Verdict> = exits
+            .iter()
+            .zip(&session.manifest().exits)
+            .map(|(logits, exit)| {
+                Verdict::of(logits, exit.temperature, policy, exit.thresholds[&policy])
+            })
+            .collect();
+        let last = Verdict::of(&cloud, 1.0, policy, 0.0);
+        let request = session.request(tensor.bytes, [0; 16]);
+        outcomes.push(Outcome {
+            exits: verdicts.iter().map(|v| v.label == sample.label).collect(),
+            cloud: last.label == sample.label,
+            ended: verdicts.iter().position(|v| v.sure),
+            payload: request.encode()?.len(),
+        });
+        bar.inc(1);
+    }
+    Ok(outcomes)
+}
+
+/// The newest version of a pair, or the one that is named.
+fn pair_folder(models: &Path, name: &str) -> Result<PathBuf> {
+    let folder = models.join(name);
+    if folder.join("manifest.json").is_file() {
+        return Ok(folder);
+    }
+    let entries = fs::read_dir(&folder)
+        .with_context(|| format!("no pair '{name}' in {}", models.display()))?;
+    let mut versions: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    versions.retain(|version| version.join("manifest.json").is_file());
+    versions.sort();
+    ensure!(!versions.is_empty(), "{}: no version with a manifest.json", folder.display());
+    Ok(versions.pop().expect("just checked"))
+}

@@ -1,0 +1,204 @@
+//! Every plan by its pair's digest: found in the bucket, loaded once, kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fogline::manifest::{CLOUD_ONNX, Manifest};
+use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal, UNKNOWN_PAIR};
+use tokio::sync::{Mutex, OnceCell};
+use tracing::{info, warn};
+
+use crate::plan::Plan;
+use crate::store::{Listed, Store, StoreError};
+
+/// An unknown digest makes the bucket be listed anew, but not more often than this: a client
+/// that guesses digests must not buy a listing with each.
+pub const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(3);
+
+/// The largest manifest.
+const MAX_MANIFEST: u64 = 1 << 20;
+/// The largest cloud model, whatever a manifest says: a function has 10 GB of memory at most.
+const MAX_MODEL: u64 = 2 << 30;
+
+impl From<&StoreError> for Refusal {
+    fn from(error: &StoreError) -> Self {
+        let word = match error {
+            StoreError::Missing(_) | StoreError::TooLarge { .. } => MODEL_CORRUPT,
+            StoreError::Unreachable(_) => fogline::refusal::STORE_UNREACHABLE,
+            StoreError::Setting(_) => INTERNAL,
+        };
+        match error {
+            // Where the store is and why it failed belongs in the log, not on the internet.
+            StoreError::Unreachable(why) => {
+                warn!(why, "the model store did not answer");
+                Self::new(word, "the model store did not answer; try again soon")
+            }
+            _ => Self::new(word, error.to_string()),
+        }
+    }
+}
+
+/// A pair in the bucket, whose plan is there once somebody has asked for it.
+#[derive(Debug)]
+struct Pair {
+    manifest: Manifest,
+    /// The key of the manifest without `manifest.json`.
+    prefix: String,
+    plan: OnceCell<Arc<Plan>>,
+}
+
+/// What the last listing of the bucket found.
+#[derive(Debug, Default)]
+struct Index {
+    /// Manifests by key, with the etag that they had.
+    known: BTreeMap<String, (Option<String>, Arc<Pair>)>,
+    by_digest: HashMap<[u8; 32], Arc<Pair>>,
+    refreshed: Option<Instant>,
+}
+
+/// All pairs of a bucket.
+#[derive(Debug)]
+pub struct Plans {
+    store: Store,
+    index: Mutex<Index>,
+}
+
+impl Plans {
+    /// The plans of `store`, none of them loaded.
+    pub fn new(store: Store) -> Self {
+        Self { store, index: Mutex::default() }
+    }
+
+    /// The plan of the pair with this digest. However many ask at once, it is loaded once; a
+    /// load that fails is tried again by the next who asks.
+    ///
+    /// # Errors
+    /// With `unknown_pair`, `store_unreachable`, `model_corrupt`, or `internal` when the model
+    /// cannot be run.
+    pub async fn get(&self, digest: &[u8; 32]) -> Result<Arc<Plan>, Refusal> {
+        let pair = self.find(digest).await?;
+        self.load(&pair).await
+    }
+
+    /// Loads every pair of the bucket, or only `NAME/VERSION`; says how many are loaded then.
+    /// A pair that cannot be loaded is logged and does not keep the others from it.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed.
+    pub async fn preload(&self, only: Option<&str>) -> Result<usize, Refusal> {
+        let pairs: Vec<_> = {
+            let mut index = self.index.lock().await;
+            self.refresh(&mut index).await?;
+            index.by_digest.values().cloned().collect()
+        };
+        for pair in pairs {
+            let name = format!("{}/{}", pair.manifest.name, pair.manifest.version);
+            if only.is_none_or(|only| only == name)
+                && let Err(refusal) = self.load(&pair).await
+            {
+                warn!(pair = name, error = refusal.error, "{}", refusal.message);
+            }
+        }
+        Ok(self.loaded().await.len())
+    }
+
+    /// The plans that are loaded, by name and version.
+    pub async fn loaded(&self) -> Vec<Arc<Plan>> {
+        let index = self.index.lock().await;
+        let mut plans: Vec<_> =
+            index.by_digest.values().filter_map(|pair| pair.plan.get().cloned()).collect();
+        let name =
+            |plan: &Arc<Plan>| (plan.manifest().name.clone(), plan.manifest().version.clone());
+        plans.sort_by_cached_key(name);
+        plans
+    }
+
+    async fn find(&self, digest: &[u8; 32]) -> Result<Arc<Pair>, Refusal> {
+        // Held while listing: whoever waits finds the fresh index and need not list again.
+        let mut index = self.index.lock().await;
+        let due = index.refreshed.is_none_or(|at| at.elapsed() >= REFRESH_AT_MOST_EVERY);
+        if !index.by_digest.contains_key(digest) && due {
+            self.refresh(&mut index).await?;
+        }
+        index.by_digest.get(digest).cloned().ok_or_else(|| {
+            Refusal::new(
+                UNKNOWN_PAIR,
+                format!("the cloud has no pair {}; fetch its manifest anew", hex::encode(digest)),
+            )
+        })
+    }
+
+    async fn refresh(&self, index: &mut Index) -> Result<(), Refusal> {
+        let listed = self.store.manifests().await.map_err(|error| Refusal::from(&error))?;
+        let mut known = BTreeMap::new();
+        for Listed { key, etag } in listed {
+            let pair = match index.known.get(&key) {
+                Some((old, pair)) if etag.is_some() && *old == etag => Arc::clone(pair),
+                _ => match self.read(&key, index).await {
+                    Ok(pair) => pair,
+                    // Without the store nothing is known; one bad manifest spoils only its pair.
+                    Err(refusal) if refusal.error == fogline::refusal::STORE_UNREACHABLE => {
+                        return Err(refusal);
+                    }
+                    Err(refusal) => {
+                        warn!(key, error = refusal.error, "{}", refusal.message);
+                        continue;
+                    }
+                },
+            };
+            known.insert(key, (etag, pair));
+        }
+        index.by_digest = HashMap::new();
+        for (_, pair) in known.values() {
+            // Of two names for the same files, the first serves both.
+            index.by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
+        }
+        index.known = known;
+        index.refreshed = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn read(&self, key: &str, index: &Index) -> Result<Arc<Pair>, Refusal> {
+        let json =
+            self.store.get(key, MAX_MANIFEST).await.map_err(|error| Refusal::from(&error))?;
+        let manifest = Manifest::parse(&json)
+            .map_err(|error| Refusal::new(error.word(), error.to_string()))?;
+        // The same manifest again keeps its plan, which took time to load.
+        if let Some((_, pair)) = index.known.get(key)
+            && pair.manifest == manifest
+        {
+            return Ok(Arc::clone(pair));
+        }
+        let prefix = key.trim_end_matches("manifest.json").to_owned();
+        Ok(Arc::new(Pair { manifest, prefix, plan: OnceCell::new() }))
+    }
+
+    async fn load(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
+        pair.plan.get_or_try_init(|| self.build(pair)).await.cloned()
+    }
+
+    async fn build(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
+        let start = Instant::now();
+        let key = format!("{}{CLOUD_ONNX}", pair.prefix);
+        let size = pair.manifest.files.get(CLOUD_ONNX).map_or(0, |file| file.bytes);
+        let onnx = self
+            .store
+            .get(&key, size.min(MAX_MODEL))
+            .await
+            .map_err(|error| Refusal::from(&error))?;
+        let fetched = start.elapsed();
+        let manifest = pair.manifest.clone();
+        // tract panics on some models that are no models; the task turns that into an error.
+        let plan = tokio::task::spawn_blocking(move || Plan::new(manifest, &onnx)).await.map_err(
+            |error| Refusal::new(INTERNAL, format!("'{key}' cannot be loaded: {error}")),
+        )??;
+        info!(
+            pair = %format_args!("{}/{}", pair.manifest.name, pair.manifest.version),
+            fetch_ms = fetched.as_millis() as u64,
+            load_ms = start.elapsed().as_millis() as u64,
+            "pair loaded"
+        );
+        Ok(Arc::new(plan))
+    }
+}

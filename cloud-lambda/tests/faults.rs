@@ -1,0 +1,126 @@
+//! What goes wrong in the store, and what the first calls do at once.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fogline_cloud::handler::handle;
+use fogline_cloud::plans::{Plans, REFRESH_AT_MOST_EVERY};
+use fogline_cloud::store::{Settings, Store, StoreError};
+use tokio::net::TcpListener;
+
+use crate::bucket::{Bucket, settings};
+use crate::events::{event, refusal};
+
+fn plans(settings: Settings) -> Arc<Plans> {
+    Arc::new(Plans::new(Store::new(settings)))
+}
+
+#[tokio::test]
+async fn an_altered_model_is_not_run() {
+    let bucket = Bucket::with_pair().await;
+    let path = bucket.folder().join("cloud.onnx");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let plans = bucket.plans();
+    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
+    assert_eq!(refusal(&plans, event!("ready")).await, (503, "not_ready".into()));
+
+    // Larger than its manifest says: not even read to the end.
+    fs::write(&path, [bytes, vec![0; 100]].concat()).unwrap();
+    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
+
+    fs::remove_file(&path).unwrap();
+    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
+
+    // Once repaired it is served: a failed load is not kept.
+    bucket.put_pair();
+    assert_eq!(handle(&plans, event!("infer")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_missing_bucket_and_an_unreachable_store_are_the_same_to_the_edge() {
+    let bucket = Bucket::with_pair().await;
+    let mut elsewhere = bucket.settings();
+    elsewhere.bucket = "no-such-bucket".into();
+    let refused = refusal(&plans(elsewhere), event!("infer")).await;
+    assert_eq!(refused, (503, "store_unreachable".into()));
+
+    // A port that was free a moment ago has nobody behind it.
+    let free: SocketAddr = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    };
+    let refused = refusal(&plans(settings(free)), event!("infer")).await;
+    assert_eq!(refused, (503, "store_unreachable".into()));
+}
+
+#[tokio::test]
+async fn a_wrong_key_opens_nothing() {
+    let bucket = Bucket::with_pair().await;
+    let mut wrong = bucket.settings();
+    wrong.secret_key = "guess".into();
+    let refused = refusal(&plans(wrong), event!("infer")).await;
+    assert_eq!(refused, (503, "store_unreachable".into()));
+}
+
+#[tokio::test]
+async fn concurrent_first_calls_load_once() {
+    let bucket = Bucket::with_pair().await;
+    let plans = bucket.plans();
+    let calls = (0..4).map(|_| {
+        let plans = Arc::clone(&plans);
+        tokio::spawn(async move { handle(&plans, event!("infer")).await.status() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), 200);
+    }
+    assert_eq!(bucket.fetched(), 1);
+}
+
+#[tokio::test]
+async fn a_pair_put_later_is_found_without_a_restart() {
+    let bucket = Bucket::empty().await;
+    let plans = bucket.plans();
+    assert_eq!(refusal(&plans, event!("infer")).await, (404, "unknown_pair".into()));
+    bucket.put_pair();
+    // Unknown digests do not buy a listing each.
+    assert_eq!(refusal(&plans, event!("infer")).await, (404, "unknown_pair".into()));
+    tokio::time::sleep(REFRESH_AT_MOST_EVERY + Duration::from_millis(100)).await;
+    assert_eq!(handle(&plans, event!("infer")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_bad_manifest_spoils_only_its_own_pair() {
+    let bucket = Bucket::with_pair().await;
+    let other = bucket.folder().parent().unwrap().with_file_name("broken").join("1.0.0");
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("manifest.json"), "{").unwrap();
+    // Same files under another name: served as what it is, the same pair.
+    let again = bucket.folder().with_file_name("1.0.1");
+    fs::create_dir_all(&again).unwrap();
+    for name in ["manifest.json", "cloud.onnx"] {
+        fs::copy(bucket.folder().join(name), again.join(name)).unwrap();
+    }
+    let plans = bucket.plans();
+    assert_eq!(plans.preload(None).await.unwrap(), 1);
+    assert_eq!(handle(&plans, event!("infer")).await.status(), 200);
+    assert_eq!(bucket.fetched(), 1);
+}
+
+#[tokio::test]
+async fn the_store_gives_no_more_than_the_cap() {
+    let bucket = Bucket::with_pair().await;
+    let store = Store::new(bucket.settings());
+    let key = "models/tiny/1.0.0/cloud.onnx";
+    let size = fs::metadata(bucket.folder().join("cloud.onnx")).unwrap().len();
+    assert_eq!(store.get(key, size).await.unwrap().len() as u64, size);
+    let cap = size - 1;
+    let error = store.get(key, cap).await.unwrap_err();
+    assert_eq!(error, StoreError::TooLarge { key: key.to_owned(), cap });
+    let error = store.get("models/none", 1).await.unwrap_err();
+    assert_eq!(error, StoreError::Missing("models/none".to_owned()));
+}

@@ -1,0 +1,210 @@
+//! `edge.fog`, the packed edge model.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..4 | magic `FOGM` |
+//! | 4..8 | format version, u32, 1 |
+//! | 8..40 | SHA-256 of the QONNX file it was packed from |
+//! | 40..44 | length of the program, u32 |
+//! | 44..48 | length of the data, u32 |
+//! | 48.. | the program: JSON of [`Program`], then spaces up to a multiple of 64 |
+//! | then | the data: tensors, each at a multiple of 64, so that a loader may map them |
+//!
+//! Numbers are little-endian. Everything that the program says is checked before it runs.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::op::{Blob, Kind, Op, Shape};
+
+#[cfg(target_endian = "big")]
+compile_error!("tensors in edge.fog are used in place and are little-endian");
+
+/// The format version that this crate reads and writes.
+pub const VERSION: u32 = 1;
+const MAGIC: &[u8; 4] = b"FOGM";
+const HEADER: usize = 48;
+const LINE: usize = 64;
+/// The largest packed model; the largest useful one is a hundredth of this.
+const MAX_BYTES: usize = 64 << 20;
+const MAX_OPS: usize = 4096;
+
+/// What the model does, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The operations; each reads only earlier ones. What an exit needs comes before the exit.
+    pub ops: Vec<Op>,
+    /// The operations whose results are the exits' logits, rising.
+    pub exits: Vec<usize>,
+    /// The last operation: the map that travels.
+    pub split: usize,
+}
+
+/// A packed model, checked and ready to run.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// SHA-256 of the QONNX file it was packed from.
+    pub source: [u8; 32],
+    /// What it does.
+    pub program: Program,
+    /// The shape of every operation's result.
+    pub shapes: Vec<Shape>,
+    data: Vec<u64>,
+}
+
+/// Why bytes are not a packed model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FogError {
+    /// The bytes end early or go on too long.
+    Length,
+    /// Not the magic of a packed model.
+    Magic,
+    /// Packed for another version of Fogline.
+    Version(u32),
+    /// The program is not one; says why.
+    Program(String),
+    /// Operation `index` does not fit; says why.
+    Op {
+        /// Its index.
+        index: usize,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl FogError {
+    /// The machine word of this error.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Length => "fog_length",
+            Self::Magic => "fog_magic",
+            Self::Version(_) => "fog_version",
+            Self::Program(_) | Self::Op { .. } => "fog_invalid",
+        }
+    }
+}
+
+impl fmt::Display for FogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length => f.write_str("the packed model is cut short, too long or too large"),
+            Self::Magic => f.write_str("this is not a packed edge model (edge.fog)"),
+            Self::Version(v) => write!(
+                f,
+                "the packed model has format {v}, this version of Fogline reads {VERSION}: pack it anew"
+            ),
+            Self::Program(why) => write!(f, "the packed model's program: {why}"),
+            Self::Op { index, why } => write!(f, "operation {index} of the packed model: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for FogError {}
+
+fn lines(bytes: usize) -> usize {
+    bytes.next_multiple_of(LINE)
+}
+
+impl Model {
+    /// Reads and checks a packed model.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one model whose every part fits.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FogError> {
+        if bytes.len() < HEADER || bytes.len() > MAX_BYTES {
+            return Err(if bytes.starts_with(MAGIC) || MAGIC.starts_with(bytes) {
+                FogError::Length
+            } else {
+                FogError::Magic
+            });
+        }
+        if !bytes.starts_with(MAGIC) {
+            return Err(FogError::Magic);
+        }
+        let word =
+            |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        if word(4) != VERSION {
+            return Err(FogError::Version(word(4)));
+        }
+        let (program_len, data_len) = (word(40) as usize, word(44) as usize);
+        let data_at = lines(HEADER + program_len);
+        if data_at + data_len != bytes.len() {
+            return Err(FogError::Length);
+        }
+        let program: Program = serde_json::from_slice(&bytes[HEADER..HEADER + program_len])
+            .map_err(|error| FogError::Program(error.to_string()))?;
+        let mut data = vec![0_u64; data_len.div_ceil(8)];
+        bytemuck::cast_slice_mut(&mut data)[..data_len].copy_from_slice(&bytes[data_at..]);
+        let source = bytes[8..40].try_into().expect("32 bytes");
+        let shapes = check(&program, data_len)?;
+        Ok(Self { source, program, shapes, data })
+    }
+
+    /// The bytes of a packed model.
+    ///
+    /// # Errors
+    /// When the program does not hold together.
+    pub fn write(program: &Program, data: &[u8], source: [u8; 32]) -> Result<Vec<u8>, FogError> {
+        check(program, data.len())?;
+        let text =
+            serde_json::to_vec(program).map_err(|error| FogError::Program(error.to_string()))?;
+        let mut bytes = Vec::with_capacity(lines(HEADER + text.len()) + data.len());
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(source);
+        bytes.extend((text.len() as u32).to_le_bytes());
+        bytes.extend((data.len() as u32).to_le_bytes());
+        bytes.extend(&text);
+        bytes.resize(lines(bytes.len()), b' ');
+        bytes.extend(data);
+        if bytes.len() > MAX_BYTES { Err(FogError::Length) } else { Ok(bytes) }
+    }
+
+    /// A tensor of the data. Its place was checked when the model was parsed.
+    pub fn tensor<T: bytemuck::Pod>(&self, blob: Blob) -> &[T] {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.data);
+        bytemuck::cast_slice(&bytes[blob.at as usize..(blob.at + blob.len) as usize])
+    }
+
+    /// The input picture's side in pixels.
+    pub fn size(&self) -> usize {
+        self.shapes[0].w
+    }
+
+    /// The shape of the map that travels.
+    pub fn split(&self) -> Shape {
+        self.shapes[self.program.split]
+    }
+}
+
+/// Checks a program against the length of its data; returns the shape of every result.
+fn check(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
+    let refuse = |why: &str| Err(FogError::Program(why.to_owned()));
+    if program.ops.is_empty() || program.ops.len() > MAX_OPS {
+        return refuse("it has no or too many operations");
+    }
+    if !matches!(program.ops[0], Op::Input { .. }) {
+        return refuse("its first operation is not the input");
+    }
+    let mut shapes = Vec::with_capacity(program.ops.len());
+    for (index, op) in program.ops.iter().enumerate() {
+        shapes.push(op.shape(&shapes, data).map_err(|why| FogError::Op { index, why })?);
+    }
+    if program.exits.is_empty() || !program.exits.is_sorted_by(|a, b| a < b) {
+        return refuse("its exits are missing or out of order");
+    }
+    if program.split + 1 != program.ops.len() || shapes[program.split].kind == Kind::Real {
+        return refuse("its last operation is not the split");
+    }
+    let classes = |&exit: &usize| match shapes.get(exit) {
+        Some(Shape { kind: Kind::Real, h: 1, w: 1, c }) if *c >= 2 => Some(*c),
+        _ => None,
+    };
+    let first = program.exits.first().and_then(classes);
+    if first.is_none() || program.exits.iter().any(|exit| classes(exit) != first) {
+        return refuse("its exits do not all give the same number of scores");
+    }
+    Ok(shapes)
+}

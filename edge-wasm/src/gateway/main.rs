@@ -1,0 +1,222 @@
+//! `fogline`, the command for gateways: a WASI 0.2 component that runs under the wasmtime CLI.
+
+#[cfg(not(target_os = "wasi"))]
+compile_error!("the gateway is a WASI component: build it with --target wasm32-wasip2");
+
+mod transport;
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use fogline::manifest::EDGE_FOG;
+use fogline::policy::Policy;
+use fogline_edge::kernel::Backend;
+use fogline_edge::picture::{self, PictureError};
+use fogline_edge::session::{self, Answer, LoadError, Session};
+use serde::Serialize;
+
+use transport::WasiHttp;
+
+/// Larger files are not read: no picture within the limits needs more.
+const MOST_BYTES: u64 = 50 << 20;
+
+/// Classifies pictures on this device; hard ones finish in the cloud.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Classify JPEG and PNG files.
+    ///
+    /// A picture that an exit is sure of is answered here. Any other sends its packed feature map, about
+    /// 1 KiB and not the picture, to the cloud. Without a cloud, or when it is out of reach, the best exit
+    /// answers and the answer is marked degraded. The exit status is 0 when every picture was answered, else 1.
+    #[command(
+        after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm classify cat.jpg \\\n      \
+        --model onnx-models/cifar10-w1/1.0.0 --cloud http://127.0.0.1:9000/lambda-url/fogline-cloud"
+    )]
+    Classify(Classify),
+}
+
+#[derive(Parser)]
+struct Classify {
+    /// The pictures.
+    #[arg(required = true)]
+    pictures: Vec<PathBuf>,
+    /// Folder of the pair: manifest.json and edge.fog.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Base URL of the cloud function; frames are posted to URL/infer.
+    #[arg(long, value_name = "URL")]
+    cloud: Option<String>,
+    /// How exits decide: entropy, max_probability or margin [default: the manifest's].
+    #[arg(long)]
+    policy: Option<Policy>,
+    /// One JSON object a line, for machines, instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An error with its machine word.
+#[derive(Serialize)]
+struct Fault {
+    error: String,
+    message: String,
+}
+
+impl Fault {
+    fn new(error: &str, message: impl Display) -> Self {
+        Self { error: error.to_owned(), message: message.to_string() }
+    }
+}
+
+impl From<LoadError> for Fault {
+    fn from(error: LoadError) -> Self {
+        Self::new(error.word(), error)
+    }
+}
+
+impl From<PictureError> for Fault {
+    fn from(error: PictureError) -> Self {
+        Self::new(error.word(), error)
+    }
+}
+
+/// What is printed of one picture.
+#[derive(Serialize)]
+struct Line<'a> {
+    picture: String,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome<'a> {
+    Answer(&'a Answer),
+    Fault(&'a Fault),
+}
+
+fn main() -> ExitCode {
+    let Command::Classify(args) = Args::parse().command;
+    match wstd::runtime::block_on(classify(&args)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(fault) => {
+            if args.json {
+                println!("{}", json(&fault));
+            }
+            eprintln!("fogline: error[{}]: {}", fault.error, fault.message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every picture was answered.
+async fn classify(args: &Classify) -> Result<bool, Fault> {
+    let mut session = load(&args.model)?;
+    if let Some(policy) = args.policy {
+        session.set_policy(policy)?;
+    }
+    let cloud = match &args.cloud {
+        Some(url) => Some(WasiHttp::new(url).map_err(|why| Fault::new("cloud_url", why))?),
+        None => None,
+    };
+    let mut all = true;
+    if !args.json {
+        println!(
+            "{:<24} {:<12} {:>10}  {:<8} {:>7} {:>8} {:>9}",
+            "picture", "answer", "confidence", "origin", "sent", "edge ms", "cloud ms"
+        );
+    }
+    for path in &args.pictures {
+        let outcome = classify_one(&mut session, path, cloud.as_ref()).await;
+        all &= outcome.is_ok();
+        let picture = path.display().to_string();
+        match (&outcome, args.json) {
+            (Ok(answer), true) => {
+                println!("{}", json(&Line { picture, outcome: Outcome::Answer(answer) }))
+            }
+            (Err(fault), true) => {
+                println!("{}", json(&Line { picture, outcome: Outcome::Fault(fault) }))
+            }
+            (Ok(answer), false) => print_row(&picture, answer),
+            (Err(_), false) => {}
+        }
+        if let Err(fault) = outcome {
+            eprintln!("fogline: error[{}]: {}: {}", fault.error, path.display(), fault.message);
+        }
+    }
+    Ok(all)
+}
+
+async fn classify_one(
+    session: &mut Session,
+    path: &Path,
+    cloud: Option<&WasiHttp>,
+) -> Result<Answer, Fault> {
+    let rgb = picture::decode(&read(path)?, session.manifest().input.size)?;
+    let began = Instant::now();
+    let pass = session.run_edge(&rgb);
+    let edge_ms = began.elapsed().as_secs_f64() * 1e3;
+    let outcome = match (&pass.map, cloud) {
+        (None, _) => None,
+        (Some(_), None) => Some(session::no_cloud()),
+        (Some(map), Some(cloud)) => {
+            let request = session.request(map.clone(), transport::request_id());
+            Some(session::ask(cloud, &request, session.manifest().classes.len()).await)
+        }
+    };
+    Ok(session.answer(pass, outcome, edge_ms))
+}
+
+fn load(folder: &Path) -> Result<Session, Fault> {
+    let manifest = read(&folder.join("manifest.json"))?;
+    let fog = read(&folder.join(EDGE_FOG))?;
+    Ok(Session::load(&manifest, &fog, Backend::Fastest)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    let unreadable = |error| {
+        Fault::new(
+            "file_unreadable",
+            format!(
+                "{}: {error} (wasmtime shows a component only folders given with --dir)",
+                path.display()
+            ),
+        )
+    };
+    let size = fs::metadata(path).map_err(unreadable)?.len();
+    if size > MOST_BYTES {
+        return Err(Fault::new(
+            "file_too_large",
+            format!("{size} bytes, where {MOST_BYTES} are the most"),
+        ));
+    }
+    fs::read(path).map_err(unreadable)
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain data always has a JSON form")
+}
+
+fn print_row(picture: &str, answer: &Answer) {
+    println!(
+        "{picture:<24} {:<12} {:>9.1}%  {:<8} {:>7} {:>8.2} {:>9.1}{}",
+        answer.label,
+        answer.confidence * 100.0,
+        answer.origin,
+        answer.bytes_sent,
+        answer.timings.edge_ms,
+        answer.timings.cloud_ms,
+        answer.degraded.as_ref().map(|d| format!("  degraded: {}", d.message)).unwrap_or_default(),
+    );
+}

@@ -1,0 +1,76 @@
+//! The cloud over WASI's HTTP.
+
+use std::time::{Duration, Instant};
+
+use fogline::frame::MEDIA_TYPE;
+use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use wstd::future::FutureExt;
+use wstd::http::{Client, Request, Uri};
+
+/// Posts to one function.
+pub struct WasiHttp {
+    url: Uri,
+    began: Instant,
+}
+
+impl WasiHttp {
+    /// A function by its base URL.
+    pub fn new(base: &str) -> Result<Self, String> {
+        let url = format!("{}/infer", base.trim_end_matches('/'));
+        let url: Uri = url.parse().map_err(|error| format!("'{base}' is not a URL: {error}"))?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
+            return Err(format!("'{base}' is not an http:// or https:// URL"));
+        }
+        Ok(Self { url, began: Instant::now() })
+    }
+
+    async fn exchange(&self, body: &[u8]) -> Result<Reply, TransportError> {
+        let broken = |why: String| TransportError::Unreachable(why);
+        let request = Request::post(&self.url)
+            .header("content-type", MEDIA_TYPE)
+            .header("accept", MEDIA_TYPE)
+            .body(body.to_vec())
+            .map_err(|error| broken(error.to_string()))?;
+        let response =
+            Client::new().send(request).await.map_err(|error| broken(error.to_string()))?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = Limited::new(response.into_body().into_boxed_body(), MAX_REPLY).collect().await;
+        let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
+            Ok(_) => TransportError::TooLarge,
+            Err(error) => broken(error.to_string()),
+        })?;
+        let body = body.to_bytes().to_vec();
+        Ok(Reply { status, retry_after: retry_after.map(Duration::from_secs), body })
+    }
+}
+
+impl Transport for WasiHttp {
+    async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
+        let limit = wstd::time::Duration::from(limit);
+        self.exchange(body).timeout(limit).await.unwrap_or(Err(TransportError::Late))
+    }
+
+    async fn pause(&self, duration: Duration) {
+        wstd::task::sleep(duration.into()).await;
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn random(&self) -> f64 {
+        let mut bytes = [0; 4];
+        wstd::rand::get_insecure_random_bytes(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    }
+}
+
+/// A random request id.
+pub fn request_id() -> [u8; 16] {
+    let mut id = [0; 16];
+    wstd::rand::get_random_bytes(&mut id);
+    id
+}

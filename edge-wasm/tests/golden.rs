@@ -1,0 +1,67 @@
+//! The packed engine against golden files that the `qonnx` package made by executing the graph.
+//!
+//! Native, Node and wasmtime run this file.
+
+use fogline_edge::engine::{Engine, Stop};
+use fogline_edge::fog::Model;
+use fogline_edge::kernel::Backend;
+use serde::Deserialize;
+
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[derive(Deserialize)]
+struct Golden {
+    samples: Vec<Sample>,
+}
+
+#[derive(Deserialize)]
+struct Sample {
+    rgb: String,
+    exits: Vec<Vec<f32>>,
+    split: String,
+}
+
+/// Logits differ from the graph's by rounding alone: batch-norm is folded, sums run in another order.
+const TOLERANCE: f32 = 1e-3;
+
+fn check(fog: &[u8], golden: &str) {
+    let golden: Golden = serde_json::from_str(golden).unwrap();
+    assert!(!golden.samples.is_empty());
+    for backend in [Backend::Reference, Backend::Words, Backend::Fastest] {
+        let mut engine = Engine::new(Model::parse(fog).unwrap(), backend);
+        for (number, sample) in golden.samples.iter().enumerate() {
+            engine.start(&hex::decode(&sample.rgb).unwrap());
+            for (exit, expected) in sample.exits.iter().enumerate() {
+                let Stop::Exit { index, logits } = engine.go_on() else { panic!("no exit {exit}") };
+                assert_eq!((index, logits.len()), (exit, expected.len()));
+                for (got, expected) in logits.iter().zip(expected) {
+                    let close = (got - expected).abs() <= TOLERANCE * expected.abs().max(1.0);
+                    assert!(
+                        close,
+                        "{backend:?}, sample {number}, exit {exit}: {got} for {expected}"
+                    );
+                }
+            }
+            let Stop::Split(map) = engine.go_on() else { panic!("no split") };
+            assert_eq!(
+                hex::encode(map),
+                sample.split,
+                "{backend:?}, sample {number}: the split map"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_small_net_says_what_its_qonnx_graph_says() {
+    check(include_bytes!("tiny/edge.fog"), include_str!("tiny/golden.json"));
+}
+
+#[test]
+fn cifar10_w1_says_what_its_qonnx_graph_says() {
+    check(
+        include_bytes!("../../onnx-models/cifar10-w1/1.0.0/edge.fog"),
+        include_str!("../../onnx-models/cifar10-w1/1.0.0/golden.json"),
+    );
+}

@@ -1,0 +1,103 @@
+//! One suite of layer cases on every backend and engine: native, Node and wasmtime run this file.
+//!
+//! Within a build, each backend must equal the reference. Across builds, the digest of all results
+//! must be the one that is written down here.
+
+use fogline::manifest::sha256_hex;
+use fogline_edge::kernel::{Backend, Geometry, conv_levels, conv_signs};
+use fogline_edge::op::{Blob, Conv, Kind, Shape};
+
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// SHA-256 over the sums of every case, the same on every machine.
+const SIGNS: &str = "e4fe84dd92a41fe5a35f3cc637b1b57fc2bc3c34ddb661a2031e0fbd8e59759b";
+const LEVELS: &str = "f29268e44602bb0c51be80465c80ee689794a10c884fd4f617b8121236e9345c";
+
+/// (height, width, channels, kernel, stride, padding, outputs)
+const CASES: [(usize, usize, usize, u32, u32, u32, u32); 16] = [
+    (1, 1, 1, 1, 1, 0, 1),
+    (3, 3, 1, 3, 1, 1, 1),
+    (4, 4, 64, 3, 1, 1, 8),
+    (4, 4, 65, 3, 1, 1, 8),
+    (5, 3, 63, 3, 1, 0, 3),
+    (8, 8, 128, 3, 1, 1, 16),
+    (8, 8, 128, 3, 2, 1, 16),
+    (7, 9, 130, 3, 2, 1, 5),
+    (6, 6, 256, 1, 1, 0, 7),
+    (6, 6, 192, 5, 1, 2, 3),
+    (9, 9, 3, 3, 1, 1, 64),
+    (9, 9, 3, 7, 3, 3, 9),
+    (2, 2, 4096, 1, 1, 0, 2),
+    (2, 2, 512, 2, 1, 1, 2),
+    (16, 1, 40, 1, 4, 0, 4),
+    (3, 3, 700, 3, 1, 1, 1),
+];
+
+const BACKENDS: [Backend; 3] = [Backend::Reference, Backend::Words, Backend::Fastest];
+
+/// Numbers that are the same everywhere (Marsaglia's xorshift, 2003).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// Words of signs for `pixels` pixels, with 0 beyond the channels.
+    fn signs(&mut self, pixels: usize, channels: usize) -> Vec<u64> {
+        let words = channels.div_ceil(64);
+        let used = |i: usize| (channels - i % words * 64).min(64);
+        (0..pixels * words).map(|i| self.next() & (u64::MAX >> (64 - used(i)))).collect()
+    }
+
+    /// Levels, the extremes among them.
+    fn levels(&mut self, count: usize) -> Vec<i8> {
+        (0..count).map(|_| (self.next() >> 32) as i8).collect()
+    }
+}
+
+/// Runs every case on every backend; gives the digest of all sums.
+fn digest(kind: Kind, convolve: impl Fn(&Geometry, &mut Random, &mut [Vec<i32>; 3])) -> String {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut bytes = vec![];
+    for (h, w, c, k, stride, pad, outputs) in CASES {
+        let conv = Conv { k, stride, pad, outputs, bits: 8, weights: Blob { at: 0, len: 0 } };
+        let g = Geometry::new(Shape { kind, h, w, c }, &conv);
+        // Filled, so that a sum that is not written shows.
+        let mut sums = [(); 3].map(|()| vec![i32::MIN; g.len()]);
+        convolve(&g, &mut random, &mut sums);
+        for (backend, sums_of) in BACKENDS.iter().zip(&sums) {
+            assert_eq!(*sums_of, sums[0], "{backend:?} differs from the reference in {g:?}");
+        }
+        bytes.extend(sums[0].iter().flat_map(|sum| sum.to_le_bytes()));
+    }
+    sha256_hex(&bytes)
+}
+
+#[test]
+fn sign_convolutions_agree_everywhere() {
+    let digest = digest(Kind::Sign, |g, random, sums| {
+        let x = random.signs(g.x.h * g.x.w, g.x.c);
+        let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
+        for (backend, acc) in BACKENDS.into_iter().zip(sums) {
+            conv_signs(backend, g, &x, &weights, acc);
+        }
+    });
+    assert_eq!(digest, SIGNS);
+}
+
+#[test]
+fn level_convolutions_agree_everywhere() {
+    let digest = digest(Kind::Level, |g, random, sums| {
+        let x = random.levels(g.x.len());
+        let weights = random.levels(g.outputs * g.k * g.k * g.x.c);
+        for (backend, acc) in BACKENDS.into_iter().zip(sums) {
+            conv_levels(backend, g, &x, &weights, acc);
+        }
+    });
+    assert_eq!(digest, LEVELS);
+}

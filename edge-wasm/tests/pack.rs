@@ -1,0 +1,103 @@
+//! The packer on the small pair: the same bytes as ever, and refusals by name.
+
+use fogline::manifest::{Input, Manifest};
+use fogline_edge::engine::{Engine, Stop};
+use fogline_edge::fog::{FogError, Model};
+use fogline_edge::kernel::Backend;
+use fogline_edge::pack::{PackError, pack};
+use proptest::prelude::*;
+
+const QONNX: &[u8] = include_bytes!("tiny/edge.qonnx");
+const FOG: &[u8] = include_bytes!("tiny/edge.fog");
+
+fn input() -> Input {
+    Manifest::parse(include_bytes!("tiny/manifest.json")).unwrap().input
+}
+
+/// Gives the first node of operator `from` the operator `to`, of the same length, so that the
+/// protobuf around it stays whole.
+fn rename(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    // Field 4 of a node, its operator, as protobuf writes it.
+    let field = [&[0x22, from.len() as u8], from.as_bytes()].concat();
+    let at = bytes.windows(field.len()).position(|w| w == field).expect("there is such a node");
+    [&bytes[..at + 2], to.as_bytes(), &bytes[at + field.len()..]].concat()
+}
+
+#[test]
+fn packing_is_reproducible() {
+    assert!(
+        pack(QONNX, &input()).unwrap().bytes == FOG,
+        "edge.fog differs: run `cargo xtask pack` on the tiny pair"
+    );
+}
+
+#[test]
+fn the_manifest_counts_what_the_network_does() {
+    let manifest = Manifest::parse(include_bytes!("tiny/manifest.json")).unwrap();
+    let parts = pack(QONNX, &manifest.input).unwrap().parts;
+    assert_eq!(parts[..], manifest.parts[..parts.len()]);
+    // Stem: 16*16 pixels, 8 channels out, 3x3x3 in. First block: 8*8 pixels, 8 to 16 channels.
+    assert_eq!(parts[0].macs[&8], 16 * 16 * 8 * 27);
+    assert_eq!(parts[0].macs[&1], 8 * 8 * 16 * 72);
+    // Exit 1: a 2x2 grid of 16 channels to 5 classes.
+    assert_eq!(parts[1].macs[&32], 2 * 2 * 16 * 5);
+}
+
+#[test]
+fn an_unknown_node_is_refused_by_name() {
+    let error = pack(&rename(QONNX, "PRelu", "PRxlu"), &input()).err().unwrap();
+    assert_eq!(error.word(), "unsupported_node");
+    let PackError::Node { node, op_type, .. } = &error else { panic!("{error}") };
+    assert_eq!(op_type, "PRxlu");
+    assert!(!node.is_empty() && error.to_string().contains(node.as_str()), "{error}");
+}
+
+#[test]
+fn what_is_no_edge_model_is_refused() {
+    assert_eq!(pack(b"not protobuf", &input()).err().unwrap().word(), "not_onnx");
+    let other = Input { size: 64, ..input() };
+    let error = pack(QONNX, &other).err().unwrap();
+    assert_eq!(error.word(), "unsupported_graph");
+    assert!(error.to_string().contains("[1, 3, 64, 64]"), "{error}");
+}
+
+#[test]
+fn every_cut_of_a_packed_model_is_refused() {
+    for end in (0..FOG.len()).step_by(7) {
+        assert_eq!(Model::parse(&FOG[..end]).err(), Some(FogError::Length), "cut at {end}");
+    }
+    assert_eq!(Model::parse(&[FOG, b"more"].concat()).err(), Some(FogError::Length));
+    assert_eq!(Model::parse(&[b"PNG!", &FOG[4..]].concat()).err(), Some(FogError::Magic));
+}
+
+fn run_through(model: Model) {
+    let mut engine = Engine::new(model, Backend::Fastest);
+    let size = engine.model().size();
+    engine.start(&vec![127; size * size * 3]);
+    while let Stop::Exit { .. } = engine.go_on() {}
+}
+
+/// Where the program begins, behind the header.
+const PROGRAM: usize = 48;
+
+proptest! {
+    /// Whatever parses must run: the checks are complete.
+    #[test]
+    fn an_altered_model_is_refused_or_runs(at in PROGRAM..1800_usize, digit in b'0'..=b'9') {
+        let mut bytes = FOG.to_vec();
+        if bytes[at].is_ascii_digit() {
+            bytes[at] = digit;
+            if let Ok(model) = Model::parse(&bytes) {
+                run_through(model);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_parse_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Model::parse(&bytes);
+        let _ = Model::parse(&[&b"FOGM\x01\0\0\0"[..], &bytes].concat());
+        let _ = pack(&bytes, &input());
+    }
+}

@@ -1,0 +1,238 @@
+//! The function in cargo-lambda's emulator of Lambda and its function URLs.
+
+use std::collections::VecDeque;
+use std::env;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, anyhow, bail};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::{StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::store::{BUCKET, KEY, LocalStore};
+use crate::tree;
+
+/// The function's name, package and binary.
+const NAME: &str = "fogline-cloud";
+/// Lines of output that a failure shows.
+const TAIL: usize = 40;
+/// How long the processes may take to end by themselves.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What the function is started with.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The cargo-lambda binary.
+    pub cargo_lambda: &'a Path,
+    /// A built function; without it the emulator has cargo build one.
+    pub prebuilt: Option<&'a Path>,
+    /// The store of its models.
+    pub store: &'a LocalStore,
+}
+
+type Tail = Arc<Mutex<VecDeque<String>>>;
+
+/// The emulator, and the function where it is not the emulator's own child.
+#[derive(Debug)]
+pub struct Function {
+    emulator: Child,
+    function: Option<Child>,
+    tail: Tail,
+    /// The function's URL in the emulator.
+    pub url: String,
+}
+
+impl Function {
+    /// Starts the emulator on a free port, and the function in it.
+    pub async fn start(start: &Start<'_>) -> Result<Self> {
+        // The emulator takes no listening socket; between this and its own, the port is anyone's.
+        let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+        let tail = Tail::default();
+        let mut watch = command(start.cargo_lambda, start.store);
+        watch.args(["lambda", "watch", "--ignore-changes", "--disable-cors"]);
+        watch.args(["--invoke-address", "127.0.0.1"]);
+        watch.args(["--invoke-port", &address.port().to_string()]);
+        match start.prebuilt {
+            Some(_) => watch.arg("--only-lambda-apis"),
+            // `--wait`: or the emulator would start the function twice, by name and by default.
+            None => watch.args(["--package", NAME, "--wait"]),
+        };
+        let mut started = Self {
+            emulator: spawn(&mut watch, &tail)?,
+            function: None,
+            url: format!("http://{address}/lambda-url/{NAME}"),
+            tail,
+        };
+        if let Some(path) = start.prebuilt
+            && let Err(error) = started.run(path, address, start.store).await
+        {
+            started.stop().await;
+            return Err(error);
+        }
+        Ok(started)
+    }
+
+    /// Runs the built function against the emulator, with the variables that Lambda would set.
+    async fn run(&mut self, path: &Path, address: SocketAddr, store: &LocalStore) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(address).await.is_err() {
+            self.alive()?;
+            if Instant::now() > deadline {
+                bail!("the emulator does not listen on {address}");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        let path = path.canonicalize().with_context(|| path.display().to_string())?;
+        let mut function = command(&path, store);
+        function
+            .env("AWS_LAMBDA_RUNTIME_API", format!("{address}/.rt/{NAME}"))
+            .env("AWS_LAMBDA_FUNCTION_NAME", NAME)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "4096");
+        self.function = Some(spawn(&mut function, &self.tail)?);
+        Ok(())
+    }
+
+    /// Waits until the function answers that it is ready.
+    pub async fn ready(&mut self, patience: Duration) -> Result<()> {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+        let uri: Uri = format!("{}/ready", self.url).parse()?;
+        let deadline = Instant::now() + patience;
+        loop {
+            self.alive()?;
+            // While cargo builds, the emulator holds requests back: give each a moment only.
+            let answer = timeout(Duration::from_secs(10), client.get(uri.clone())).await;
+            if let Ok(Ok(response)) = answer
+                && response.status() == StatusCode::OK
+            {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let seconds = patience.as_secs();
+                return Err(self.with_tail(&format!("the function is not ready after {seconds} s")));
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Resolves when a process ends that should not.
+    pub async fn failure(&mut self) -> Error {
+        loop {
+            if let Err(error) = self.alive() {
+                return error;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    fn alive(&mut self) -> Result<()> {
+        for (name, child) in
+            [("cargo-lambda", Some(&mut self.emulator)), ("the function", self.function.as_mut())]
+        {
+            if let Some(status) = child.map(Child::try_wait).transpose()?.flatten() {
+                return Err(self.with_tail(&format!("{name} ended: {status}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn with_tail(&self, what: &str) -> Error {
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<_> = tail.iter().map(String::as_str).collect();
+        anyhow!("{what}; its last output:\n{}", lines.join("\n"))
+    }
+
+    /// Ends emulator, cargo and function: asks first, then kills whatever is left of them.
+    pub async fn stop(mut self) {
+        let children = [Some(&mut self.emulator), self.function.as_mut()];
+        let mut children: Vec<_> = children.into_iter().flatten().collect();
+        // The emulator puts what it starts into process groups of their own, so its own group
+        // does not reach them; who they are can only be seen while their parents live.
+        let family: Vec<_> =
+            children.iter().filter_map(|child| child.id()).flat_map(tree::family).collect();
+        family.iter().for_each(|process| process.signal(Signal::TERM));
+        let ended = async {
+            for child in &mut children {
+                let _ = child.wait().await;
+            }
+            while family.iter().any(tree::Process::lives) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if timeout(GRACE, ended).await.is_err() {
+            family.iter().for_each(|process| process.signal(Signal::KILL));
+            for child in children {
+                let _ = child.kill().await;
+            }
+        }
+    }
+}
+
+/// A command that finds the store, and nothing of what cargo tells the programs it runs: build
+/// scripts that watch those variables would be run again, and all that hangs on them rebuilt.
+fn command(program: &Path, store: &LocalStore) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        let of_package = ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_", "CARGO_CRATE_"];
+        if of_package.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(name.as_ref());
+        }
+    }
+    command
+        .env_remove("OUT_DIR")
+        .env_remove("AWS_SESSION_TOKEN")
+        .env_remove("AWS_ENDPOINT_URL")
+        .env("AWS_ENDPOINT_URL_S3", &store.url)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ACCESS_KEY_ID", KEY.0)
+        .env("AWS_SECRET_ACCESS_KEY", KEY.1)
+        .env("FOGLINE_BUCKET", BUCKET);
+    command
+}
+
+/// Starts a command in a process group of its own, so that Ctrl-C reaches it through us alone.
+fn spawn(command: &mut Command, tail: &Tail) -> Result<Child> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .process_group(0)
+        .kill_on_drop(true)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {program}"))?;
+    if let Some(stdout) = child.stdout.take() {
+        follow(stdout, Arc::clone(tail));
+    }
+    if let Some(stderr) = child.stderr.take() {
+        follow(stderr, Arc::clone(tail));
+    }
+    Ok(child)
+}
+
+/// Passes output on to stderr and keeps the end of it.
+fn follow(output: impl AsyncRead + Send + Unpin + 'static, tail: Tail) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(output).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            eprintln!("function: {line}");
+            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(line);
+        }
+    });
+}

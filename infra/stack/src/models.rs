@@ -1,0 +1,90 @@
+//! The pairs in the models folder, and the page's configuration made of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use fogline::manifest::Manifest;
+use serde_json::{Value, json};
+
+/// The manifest's file name.
+pub const MANIFEST: &str = "manifest.json";
+
+/// A pair on disk.
+#[derive(Debug)]
+pub struct Model {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Model {
+    /// `models/NAME/VERSION`: its place in the bucket and on the page's server.
+    pub fn place(&self) -> String {
+        format!("models/{}/{}", self.manifest.name, self.manifest.version)
+    }
+}
+
+/// Every NAME/VERSION of `root` that holds a manifest, in that order.
+pub fn find(root: &Path) -> Result<Vec<Model>> {
+    let mut models = Vec::new();
+    for name in folders(root)? {
+        for folder in folders(&name)? {
+            let path = folder.join(MANIFEST);
+            if !path.is_file() {
+                continue;
+            }
+            let json = fs::read(&path).with_context(|| path.display().to_string())?;
+            let manifest = Manifest::parse(&json).with_context(|| path.display().to_string())?;
+            if !folder.ends_with(Path::new(&manifest.name).join(&manifest.version)) {
+                bail!(
+                    "{} is the manifest of {}/{}",
+                    path.display(),
+                    manifest.name,
+                    manifest.version
+                );
+            }
+            models.push(Model { folder, manifest });
+        }
+    }
+    if models.is_empty() {
+        bail!("{} holds no NAME/VERSION/{MANIFEST}", root.display());
+    }
+    Ok(models)
+}
+
+fn folders(root: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root).with_context(|| root.display().to_string())?;
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// The page's `config.json`. `chosen` is a NAME, whose last version is meant, or NAME/VERSION.
+pub fn config(models: &[Model], chosen: Option<&str>) -> Result<Value> {
+    let is_chosen = |model: &&Model| {
+        let Manifest { name, version, .. } = &model.manifest;
+        chosen.is_some_and(|c| c == name || c == format!("{name}/{version}"))
+    };
+    let model = match chosen {
+        None => models.first(),
+        Some(_) => models.iter().rfind(is_chosen),
+    };
+    let model = model.with_context(|| format!("no model '{}'", chosen.unwrap_or_default()))?;
+    let manifest = |model: &Model| format!("{}/{MANIFEST}", model.place());
+    let all: Vec<_> = models
+        .iter()
+        .map(|model| {
+            let Manifest { name, version, .. } = &model.manifest;
+            json!({"name": name, "version": version, "manifest": manifest(model)})
+        })
+        .collect();
+    Ok(json!({"models": all, "model": manifest(model), "cloud": "cloud"}))
+}

@@ -1,0 +1,156 @@
+//! The page over real HTTP, with a stand-in for the function.
+
+use std::convert::Infallible;
+use std::fs;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Site;
+use crate::server;
+
+struct Fixture {
+    folder: TempDir,
+    url: String,
+}
+
+/// A page of a few files, and a function that answers with what it was asked.
+async fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (file, text) in [
+        ("page/index.html", "<!doctype html>"),
+        ("page/js/main.js", "export {}"),
+        ("page/.hidden", "no"),
+        ("pkg/fogline_edge_bg.wasm", "\0asm"),
+        ("models/tiny/1.0.0/edge.fog", "fog"),
+        ("secret.txt", "secret"),
+    ] {
+        let path = root.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    std::os::unix::fs::symlink(root.join("secret.txt"), root.join("page/link.txt")).unwrap();
+    let echo = service_fn(|request: Request<Incoming>| async move {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let mut answer = format!("{} {} ", parts.method, parts.uri).into_bytes();
+        answer.extend_from_slice(&body);
+        let mut response = Response::new(Full::new(Bytes::from(answer)));
+        *response.status_mut() = hyper::StatusCode::IM_A_TEAPOT;
+        for name in ["content-type", "accept"] {
+            if let Some(value) = parts.headers.get(name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+        Ok::<_, Infallible>(response)
+    });
+    let function = server::spawn(echo).await.unwrap();
+    let function: Uri = format!("{function}/lambda-url/fogline-cloud").parse().unwrap();
+    let config = serde_json::json!({"cloud": "cloud"});
+    let site = Site::new(&root.join("page"), &root.join("pkg"), &root.join("models"), &config);
+    let url = server::listen(site, function).await.unwrap();
+    Fixture { folder, url }
+}
+
+/// Status, content type and body.
+async fn ask(request: Request<Full<Bytes>>) -> (u16, String, String) {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let response = client.request(request).await.unwrap();
+    let status = response.status().as_u16();
+    let header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
+    let content_type = header("content-type").unwrap_or_default();
+    if status == 200 {
+        assert_eq!(header("cache-control").as_deref(), Some("no-cache"));
+    }
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, content_type, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn request(method: &str, url: &str, body: &'static str) -> Request<Full<Bytes>> {
+    Request::builder().method(method).uri(url).body(body.into()).unwrap()
+}
+
+#[tokio::test]
+async fn files_have_the_types_that_browsers_insist_on() {
+    let fixture = fixture().await;
+    for (path, content_type, body) in [
+        ("/", "text/html; charset=utf-8", "<!doctype html>"),
+        ("/index.html", "text/html; charset=utf-8", "<!doctype html>"),
+        ("/js/main.js?v=1", "text/javascript; charset=utf-8", "export {}"),
+        ("/pkg/fogline_edge_bg.wasm", "application/wasm", "\0asm"),
+        ("/models/tiny/1.0.0/edge.fog", "application/octet-stream", "fog"),
+        ("/config.json", "application/json", "{\"cloud\":\"cloud\"}"),
+    ] {
+        let (status, got, text) = ask(request("GET", &format!("{}{path}", fixture.url), "")).await;
+        assert_eq!((status, got.as_str(), text.as_str()), (200, content_type, body), "{path}");
+    }
+    let (status, _, body) = ask(request("HEAD", &format!("{}/", fixture.url), "")).await;
+    assert_eq!((status, body.as_str()), (200, ""));
+    let (status, ..) = ask(request("POST", &format!("{}/", fixture.url), "")).await;
+    assert_eq!(status, 405);
+}
+
+/// Clients tidy paths up before they send them, so these go over the wire by hand.
+#[tokio::test]
+async fn no_path_leads_out_of_the_folders() {
+    let fixture = fixture().await;
+    let address = fixture.url.trim_start_matches("http://");
+    let whole = format!("/{}", fixture.folder.path().join("secret.txt").display());
+    for path in [
+        "/../secret.txt",
+        "/js/../../secret.txt",
+        "/models/../../secret.txt",
+        "/pkg/..%2f..%2fsecret.txt",
+        "/%2e%2e/secret.txt",
+        "/..\\secret.txt",
+        "/link.txt",
+        "/.hidden",
+        "/js",
+        "/js/",
+        "//secret.txt",
+        &whole,
+    ] {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let ask = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        socket.write_all(ask.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 40"), "{path}: {answer}");
+        assert!(!answer.ends_with("secret"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_cloud_is_the_function() {
+    let fixture = fixture().await;
+    let mut infer = request("POST", &format!("{}/cloud/infer?x=1", fixture.url), "frame");
+    infer.headers_mut().insert("content-type", "application/vnd.fogline.frame".parse().unwrap());
+    let (status, content_type, body) = ask(infer).await;
+    assert_eq!(status, 418);
+    assert_eq!(content_type, "application/vnd.fogline.frame");
+    assert_eq!(body, "POST /lambda-url/fogline-cloud/infer?x=1 frame");
+}
+
+#[tokio::test]
+async fn a_function_that_is_gone_is_a_typed_refusal() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let site = Site::new(folder.path(), folder.path(), folder.path(), &serde_json::json!({}));
+    let url = server::listen(site, gone.parse().unwrap()).await.unwrap();
+    let (status, content_type, body) =
+        ask(request("POST", &format!("{url}/cloud/infer"), "")).await;
+    assert_eq!((status, content_type.as_str()), (502, "application/json"));
+    assert!(body.contains("\"error\":\"cloud_unreachable\""), "{body}");
+}

@@ -1,0 +1,65 @@
+"""Golden files: what the QONNX graph says of generated pictures, executed by the qonnx package.
+
+The Rust engine is tested against these files, not against this recipe.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.infer_shapes import InferShapes
+
+from . import export
+from .net import Hybrid, Layout
+
+TINY = Layout(classes=5, bits=1, size=16, stem=8, edge="16/2 exit2 16 32/2 exit2", split=16, cloud="16 pool 16+")
+
+
+def pictures(count: int, size: int, seed: int) -> np.ndarray:
+    """Generated pictures, uint8 (N, S, S, 3): soft blobs with noise, so that both signs occur everywhere."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size
+    images = np.empty((count, size, size, 3))
+    for image in images:
+        for channel in range(3):
+            cx, cy, width, base = random.random(4)
+            image[:, :, channel] = 80 * base + 170 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (0.05 + 0.3 * width))
+        image += random.normal(0, 12, image.shape)
+    return images.clip(0, 255).round().astype(np.uint8)
+
+
+def write(folder: Path, size: int, count: int = 4, seed: int = 7) -> None:
+    """Writes golden.json beside ``folder``/edge.qonnx."""
+    model = ModelWrapper(str(folder / "edge.qonnx")).transform(InferShapes())
+    images = pictures(count, size, seed)
+    samples = []
+    for image in images:
+        normalised = ((image.astype(np.float32) - 128) / 128).transpose(2, 0, 1)[None]
+        outputs = execute_onnx(model, {model.graph.input[0].name: normalised})
+        *exits, split = [outputs[o.name] for o in model.graph.output]
+        bits = np.packbits(split.reshape(-1) > 0, bitorder="little")
+        samples.append({"rgb": image.tobytes().hex(),
+                        "exits": [[float(v) for v in e.reshape(-1)] for e in exits],
+                        "split": bits.tobytes().hex()})
+    (folder / "golden.json").write_text(json.dumps({"size": size, "samples": samples}, indent=1) + "\n")
+
+
+def tiny(folder: Path) -> None:
+    """Writes a small untrained pair with its golden file: for tests of the packer and the engine."""
+    torch.manual_seed(3)
+    net = Hybrid(TINY)
+    # Running statistics of real pictures, and slopes and shifts that are not their initial values.
+    net.train()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        for seed in range(8):
+            images = torch.from_numpy(pictures(16, TINY.size, seed)).permute(0, 3, 1, 2)
+            net((images.float() - 128) / 128)
+    names = [f"class-{i}" for i in range(TINY.classes)]
+    cuts = [{"entropy": 1.0, "max_probability": 0.6, "margin": 0.3}] * len(net.edge.exit_after)
+    export.write_pair(net.eval(), names, "tiny-w1", "1.0.0", cuts, None, folder)
+    write(folder, TINY.size)

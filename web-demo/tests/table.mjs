@@ -1,0 +1,29 @@
+// Runs all samples in a browser and prints a JSON line for each: node tests/table.mjs URL
+//
+// Everything is read from the page as a visitor has it, so the table cannot say what the page
+// does not show.
+
+import process from 'node:process';
+
+import { launch } from './browser.mjs';
+import { openPage, runAll } from './page.mjs';
+
+const [address] = process.argv.slice(2);
+if (!address) {
+  console.error('usage: node tests/table.mjs URL');
+  process.exit(2);
+}
+
+let browser;
+try {
+  browser = await launch();
+  const page = await openPage(browser.context, address);
+  for (const { sample, label, origin, confidence, bytes, totalMs, degraded } of await runAll(page)) {
+    console.log(JSON.stringify({ picture: sample, label, origin, confidence, bytesSent: bytes, totalMs, degraded }));
+  }
+} catch (error) {
+  console.error(`table: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  await browser?.close();
+}

@@ -1,0 +1,140 @@
+//! Test pictures: a folder of classes, or CIFAR's binary version.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use fogline::manifest::Manifest;
+use fogline_edge::picture;
+
+/// A labelled picture.
+pub struct Sample {
+    /// Its class's index.
+    pub label: usize,
+    pixels: Pixels,
+}
+
+enum Pixels {
+    File(PathBuf),
+    /// The record of this offset in a CIFAR batch: 1,024 bytes a channel.
+    Planes(Arc<Vec<u8>>, usize),
+}
+
+const SIDE: u32 = 32;
+
+impl Sample {
+    /// The picture as the model takes it.
+    pub fn rgb(&self, size: u32) -> Result<Vec<u8>> {
+        let (rgba, width, height) = match &self.pixels {
+            Pixels::File(path) => {
+                let picture =
+                    image::open(path).with_context(|| path.display().to_string())?.into_rgba8();
+                let (width, height) = picture.dimensions();
+                (picture.into_raw(), width, height)
+            }
+            Pixels::Planes(batch, at) => {
+                let plane = (SIDE * SIDE) as usize;
+                let pixel = |i: usize| {
+                    let of = |channel: usize| batch[at + channel * plane + i];
+                    [of(0), of(1), of(2), 255]
+                };
+                ((0..plane).flat_map(pixel).collect(), SIDE, SIDE)
+            }
+        };
+        Ok(picture::from_rgba(&rgba, width, height, size)?)
+    }
+}
+
+/// The test pictures of the dataset in `root`; with `limit`, that many, spread evenly.
+pub fn test_pictures(
+    root: &Path,
+    manifest: &Manifest,
+    limit: Option<usize>,
+) -> Result<Vec<Sample>> {
+    let samples = if root.join("test_batch.bin").is_file() {
+        cifar(&root.join("test_batch.bin"), 1)?
+    } else if root.join("test.bin").is_file() {
+        cifar(&root.join("test.bin"), 2)?
+    } else {
+        folders(&root.join("test"), manifest)?
+    };
+    let classes = manifest.classes.len();
+    if let Some(sample) = samples.iter().find(|sample| sample.label >= classes) {
+        bail!(
+            "{}: a label of {}, where the pair knows {classes} classes",
+            root.display(),
+            sample.label
+        );
+    }
+    ensure!(!samples.is_empty(), "{}: no test pictures", root.display());
+    let limit = limit.unwrap_or(samples.len()).clamp(1, samples.len());
+    let count = samples.len();
+    let chosen = samples
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| (i + 1) * limit / count > i * limit / count);
+    Ok(chosen.map(|(_, sample)| sample).collect())
+}
+
+fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
+    let mut samples = vec![];
+    for (label, class) in manifest.classes.iter().enumerate() {
+        let folder = root.join(class);
+        let entries = fs::read_dir(&folder).with_context(|| {
+            format!(
+                "{}: the dataset is neither DIR/test/CLASS/*.jpg with this pair's classes nor CIFAR's binary version",
+                folder.display()
+            )
+        })?;
+        let mut files: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        files.retain(|file| {
+            let extension = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+            ["jpg", "jpeg", "png"].contains(&&*extension)
+        });
+        files.sort();
+        samples.extend(files.into_iter().map(|file| Sample { label, pixels: Pixels::File(file) }));
+    }
+    Ok(samples)
+}
+
+fn cifar(path: &Path, labels: usize) -> Result<Vec<Sample>> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    let record = labels + 3 * (SIDE * SIDE) as usize;
+    ensure!(
+        bytes.len().is_multiple_of(record),
+        "{}: {} bytes are not whole records of {record}",
+        path.display(),
+        bytes.len()
+    );
+    let batch = Arc::new(bytes);
+    let starts = (0..batch.len()).step_by(record);
+    Ok(starts
+        .map(|at| Sample {
+            label: usize::from(batch[at + labels - 1]),
+            pixels: Pixels::Planes(batch.clone(), at + labels),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cifar_records_hold_planes_behind_their_label() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test_batch.bin");
+        let mut record = vec![3_u8];
+        for channel in 0..3 {
+            record.extend((0..1024).map(|i| (i % 100) as u8 + channel));
+        }
+        fs::write(&path, record.repeat(2)).unwrap();
+        let samples = cifar(&path, 1).unwrap();
+        assert_eq!((samples.len(), samples[1].label), (2, 3));
+        assert_eq!(samples[1].rgb(32).unwrap()[..6], [0, 1, 2, 1, 2, 3]);
+        fs::write(&path, &record[1..]).unwrap();
+        assert!(cifar(&path, 1).err().unwrap().to_string().contains("whole records"));
+    }
+}

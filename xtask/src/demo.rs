@@ -1,0 +1,237 @@
+//! `cargo xtask demo`: the main job, from an empty target/ to a table of answers.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::stack::Stack;
+use crate::{root, step, target, tools};
+
+/// Options of `cargo xtask demo`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The pair: a name in the models folder, or NAME/VERSION [default: the first].
+    #[arg(long)]
+    model: Option<String>,
+    /// Folder of pairs, NAME/VERSION/manifest.json.
+    #[arg(long, value_name = "DIR", default_value = "onnx-models")]
+    models: PathBuf,
+    /// End after the table; exit status 0 only if every sample was answered, at least one on the
+    /// device and at least one by the cloud.
+    #[arg(long)]
+    check: bool,
+    /// The answers as one JSON document on standard output, instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One answer, from the component or from the page: the fields that both print.
+#[derive(Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    #[serde(default)]
+    engine: String,
+    picture: String,
+    label: String,
+    origin: String,
+    confidence: f64,
+    bytes_sent: u64,
+    #[serde(alias = "totalMs")]
+    ms: f64,
+    degraded: bool,
+}
+
+/// Builds, brings up, classifies, prints.
+pub fn run(options: &Options) -> Result<()> {
+    eprintln!(
+        "Building Fogline and what it needs (a first time takes about 20 minutes on two cores)"
+    );
+    build()?;
+    tools::playwright()
+        .or_else(|error| if tools::browser().is_some() { Err(error) } else { Ok(()) })?;
+    let models = root().join(&options.models);
+    let model = model_folder(&models, options.model.as_deref())?;
+    let stack = Stack::start(options.model.as_deref(), &models)?;
+    let mut rows = by_component(&model, &stack.at.function)?;
+    let engines = match tools::browser() {
+        Some(_) => {
+            rows.extend(by_page(&stack.at.page)?);
+            2
+        }
+        None => {
+            eprintln!("  no Chromium found: the page is up, but nobody looked at it");
+            1
+        }
+    };
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print(&rows);
+    }
+    check(&rows, engines)?;
+    if options.check {
+        return Ok(());
+    }
+    println!("\nThe page is at {} (Ctrl-C ends everything)", stack.at.page);
+    stack.wait()
+}
+
+/// Builds function, stack, component and browser package; shared with the tests.
+pub fn build() -> Result<()> {
+    tools::targets()?;
+    let cargo_lambda = tools::cargo_lambda();
+    step::run(
+        "building the cloud function and the local stack (tract, AWS SDK)",
+        &mut step::cargo(&["build", "--package", "fogline-cloud", "--package", "fogline-stack"]),
+    )?;
+    cargo_lambda?;
+    tools::wasmtime()?;
+    build_component()?;
+    build_page_engine()
+}
+
+/// The component's file.
+pub fn component() -> PathBuf {
+    target().join("wasm32-wasip2/wasm/fogline.wasm")
+}
+
+fn build_component() -> Result<()> {
+    let mut build = step::cargo(&["build", "--package", "fogline-edge", "--bin", "fogline"]);
+    build.args(["--features", "gateway", "--profile", "wasm", "--target", "wasm32-wasip2"]);
+    step::run(
+        "building the component for the gateway",
+        build.env("RUSTFLAGS", "-C target-feature=+simd128"),
+    )
+    .map(drop)
+}
+
+fn build_page_engine() -> Result<()> {
+    let mut build =
+        step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
+    build.args(["--target", "web", "--profile", "wasm", "--no-opt"]).env("PATH", tools::path());
+    step::run(
+        "building the engine for the page",
+        build.env("RUSTFLAGS", "-C target-feature=+simd128"),
+    )
+    .map(drop)
+}
+
+/// The folder of the pair that is asked for, or of the first.
+pub fn model_folder(models: &std::path::Path, name: Option<&str>) -> Result<PathBuf> {
+    let mut found = vec![];
+    for pair in std::fs::read_dir(models).with_context(|| models.display().to_string())? {
+        let Ok(versions) = std::fs::read_dir(pair?.path()) else { continue };
+        for version in versions {
+            let folder = version?.path();
+            if folder.join("manifest.json").is_file() {
+                found.push(folder);
+            }
+        }
+    }
+    found.sort();
+    let fits = |folder: &PathBuf| {
+        let path = folder.strip_prefix(models).unwrap_or(folder);
+        name.is_none_or(|name| path.starts_with(name))
+    };
+    let wanted = name.unwrap_or("any");
+    found
+        .into_iter()
+        .find(fits)
+        .with_context(|| format!("no pair '{wanted}' in {}", models.display()))
+}
+
+/// The sample drawings of the page.
+pub fn samples() -> Result<Vec<PathBuf>> {
+    let folder = std::fs::read_dir(root().join("web-demo/samples"))?;
+    let mut pictures: Vec<PathBuf> = folder
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "png"))
+        .collect();
+    pictures.sort();
+    Ok(pictures)
+}
+
+/// The command that runs the component on `arguments`, seeing only the given folders.
+pub fn wasmtime(folders: &[&std::path::Path], arguments: &[&str]) -> Command {
+    let mut command = step::command(tools::program("wasmtime"), &["run", "-S", "http"]);
+    for folder in folders {
+        command.arg("--dir").arg(folder);
+    }
+    command.arg(component()).args(arguments);
+    command
+}
+
+fn by_component(model: &std::path::Path, function: &str) -> Result<Vec<Row>> {
+    let folder = root().join("web-demo/samples");
+    let mut command =
+        wasmtime(&[&folder, model], &["classify", "--json", "--cloud", function, "--model"]);
+    command.arg(model).args(samples()?);
+    let text = step::run("classifying the samples through the component", &mut command)?;
+    text.lines().map(|line| row("component", line)).collect()
+}
+
+fn by_page(page: &str) -> Result<Vec<Row>> {
+    let mut command = step::command("node", &["web-demo/tests/table.mjs", page]);
+    if let Some(browser) = tools::browser() {
+        command.env("FOGLINE_BROWSER", browser);
+    }
+    let text = step::run("classifying the samples through the page", &mut command)?;
+    text.lines().map(|line| row("page", line)).collect()
+}
+
+fn row(engine: &str, line: &str) -> Result<Row> {
+    let mut value: serde_json::Value =
+        serde_json::from_str(line).with_context(|| format!("{engine} printed no JSON: {line}"))?;
+    let degraded = !value["degraded"].is_null();
+    value["degraded"] = degraded.into();
+    if let Some(total) = value["timings"].get("totalMs").cloned() {
+        value["totalMs"] = total;
+    }
+    let mut row: Row =
+        serde_json::from_value(value).with_context(|| format!("{engine} answered: {line}"))?;
+    row.engine = engine.to_owned();
+    let file = PathBuf::from(&row.picture);
+    row.picture = file.file_name().map_or(row.picture, |name| name.to_string_lossy().into_owned());
+    Ok(row)
+}
+
+fn print(rows: &[Row]) {
+    println!(
+        "\n{:<10} {:<16} {:<12} {:<8} {:>10} {:>10} {:>8}",
+        "engine", "picture", "answer", "origin", "confidence", "bytes sent", "ms"
+    );
+    for row in rows {
+        println!(
+            "{:<10} {:<16} {:<12} {:<8} {:>9.1}% {:>10} {:>8.1}{}",
+            row.engine,
+            row.picture,
+            row.label,
+            row.origin,
+            row.confidence * 100.0,
+            row.bytes_sent,
+            row.ms,
+            if row.degraded { "  degraded" } else { "" }
+        );
+    }
+}
+
+fn check(rows: &[Row], engines: usize) -> Result<()> {
+    let samples = samples()?.len();
+    ensure!(
+        rows.len() == samples * engines,
+        "{} answers for {samples} samples on {engines} engines",
+        rows.len()
+    );
+    ensure!(
+        rows.iter().all(|row| !row.degraded),
+        "an answer is degraded: the cloud did not do its part"
+    );
+    ensure!(
+        rows.iter().any(|row| row.origin.starts_with("exit-")),
+        "no sample ended on the device"
+    );
+    ensure!(rows.iter().any(|row| row.origin == "cloud"), "no sample ended in the cloud");
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask pack`: QONNX to edge.fog, and the manifest's notes of it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use fogline::manifest::{EDGE_FOG, EDGE_QONNX, File, Manifest, Role, sha256_hex};
+
+/// Options of `cargo xtask pack`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The edge model; manifest.json lies beside it, edge.fog is written there.
+    edge: PathBuf,
+}
+
+/// Packs, checks the result against the manifest, and writes both.
+pub fn run(options: &Options) -> Result<()> {
+    let folder = options.edge.parent().unwrap_or(".".as_ref());
+    let qonnx = fs::read(&options.edge).with_context(|| options.edge.display().to_string())?;
+    let path = folder.join("manifest.json");
+    let text = fs::read(&path).with_context(|| {
+        format!("{}: the recipe's export writes it beside the model", path.display())
+    })?;
+    let mut manifest = Manifest::parse(&text).with_context(|| path.display().to_string())?;
+    let packed = match fogline_edge::pack::pack(&qonnx, &manifest.input) {
+        Ok(packed) => packed,
+        Err(error) => bail!("error[{}]: {}: {error}", error.word(), options.edge.display()),
+    };
+    let exits = packed.model.program.exits.len();
+    if exits != manifest.exits.len() {
+        bail!(
+            "{} has {exits} exits, {} names {}",
+            options.edge.display(),
+            path.display(),
+            manifest.exits.len()
+        );
+    }
+    let split = packed.model.split();
+    manifest.split.shape = [split.c, split.h, split.w].map(|n| n as u32);
+    manifest.split.scale = packed.split_scale;
+    let cloud = manifest.parts.into_iter().filter(|part| part.role == Role::Cloud);
+    manifest.parts = packed.parts.into_iter().chain(cloud).collect();
+    for (name, bytes) in [(EDGE_QONNX, &qonnx), (EDGE_FOG, &packed.bytes)] {
+        let file = File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 };
+        manifest.files.insert(name.to_owned(), file);
+    }
+    // Both beside, then renamed: an interrupted run leaves the old pair whole.
+    let json = serde_json::to_string_pretty(&manifest)? + "\n";
+    for (name, bytes) in [(EDGE_FOG, &packed.bytes[..]), ("manifest.json", json.as_bytes())] {
+        let partial = folder.join(format!("{name}.partial"));
+        fs::write(&partial, bytes)?;
+        fs::rename(&partial, folder.join(name))?;
+    }
+    println!(
+        "{}: {} operations, {} bytes (from {})",
+        folder.join(EDGE_FOG).display(),
+        packed.model.program.ops.len(),
+        packed.bytes.len(),
+        qonnx.len()
+    );
+    for part in &manifest.parts {
+        let macs: Vec<String> =
+            part.macs.iter().map(|(bits, n)| format!("{n} at {bits} bits")).collect();
+        println!(
+            "  {:<10} MACs: {}",
+            part.name,
+            if macs.is_empty() { "none".into() } else { macs.join(", ") }
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! One step of a chore: a command with a name, a clock and a log.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{IsTerminal, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{root, target};
+
+const SHOWN_LINES: usize = 40;
+
+/// cargo, in the workspace.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    command(cargo, arguments)
+}
+
+/// Any command, in the workspace.
+pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs `command` to its end, with the time on the terminal; its output goes to a log and is given back.
+///
+/// # Errors
+/// When it cannot be started or fails; the error shows the end of its output.
+pub fn run(name: &str, command: &mut Command) -> Result<String> {
+    let folder = target().join("xtask");
+    fs::create_dir_all(&folder)?;
+    let file: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(48).collect();
+    let log = folder.join(format!("{file}.log"));
+    let output = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let began = Instant::now();
+    let terminal = std::io::stderr().is_terminal();
+    eprint!("  {name} …");
+    if !terminal {
+        eprintln!();
+    }
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
+    let mut shown = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        let seconds = began.elapsed().as_secs();
+        if terminal && seconds > shown {
+            shown = seconds;
+            eprint!("\r  {name} … {seconds} s");
+            std::io::stderr().flush()?;
+        }
+    };
+    let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+    let seconds = began.elapsed().as_secs_f64();
+    let start = if terminal { "\r" } else { "" };
+    if status.success() {
+        eprintln!("{start}✓ {name}  {seconds:.1} s   ");
+        return Ok(text);
+    }
+    eprintln!("{start}✗ {name}  {seconds:.1} s   ");
+    let lines: Vec<&str> = text.lines().collect();
+    for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
+        eprintln!("    {line}");
+    }
+    bail!("'{name}' failed with {status}; all of its output is in {}", log.display())
+}

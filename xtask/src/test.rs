@@ -1,0 +1,258 @@
+//! `cargo xtask test`: every check and every test, as CI runs them.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::demo::{self, model_folder};
+use crate::stack::Stack;
+use crate::{root, step, target, tools};
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Only what needs no stack, no browser and no WebAssembly.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Tests that passed and failed, as the runners counted them.
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    broken: Vec<String>,
+}
+
+impl Tally {
+    /// Runs a step, counts the tests in its output, and goes on whatever came of it.
+    fn step(&mut self, name: &str, command: &mut Command) {
+        match step::run(name, command) {
+            Ok(text) => {
+                let (passed, failed) = count(&text);
+                // A check without tests of its own counts as one.
+                self.passed += if passed + failed == 0 { 1 } else { passed };
+                self.failed += failed;
+            }
+            Err(error) => self.fail(name, &error),
+        }
+    }
+
+    fn fail(&mut self, name: &str, error: &anyhow::Error) {
+        eprintln!("    {error:#}");
+        self.failed += 1;
+        self.broken.push(name.to_owned());
+    }
+}
+
+/// Runs everything; an error if anything failed.
+pub fn run(options: &Options) -> Result<()> {
+    let mut tally = Tally::default();
+    tools::targets()?;
+    checks(&mut tally, options.quick);
+    native(&mut tally);
+    if !options.quick {
+        if let Err(error) = web_assembly(&mut tally) {
+            tally.fail("the engine in WebAssembly", &error);
+        }
+        if let Err(error) = whole_way(&mut tally) {
+            tally.fail("the whole way", &error);
+        }
+    }
+    for name in &tally.broken {
+        println!("failed: {name}");
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    anyhow::ensure!(tally.failed == 0, "{} of the tests and checks failed", tally.failed);
+    Ok(())
+}
+
+fn checks(tally: &mut Tally, quick: bool) {
+    tally.step("formatting", &mut step::cargo(&["fmt", "--all", "--check"]));
+    let deny = ["--", "-D", "warnings"];
+    let clippy = |arguments: &[&str]| step::cargo(&[&["clippy"], arguments, &deny[..]].concat());
+    tally.step(
+        "clippy, native",
+        &mut clippy(&[
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "fogline-edge/pack,fogline-edge/stack",
+        ]),
+    );
+    let edge = ["--package", "fogline-edge", "--lib", "--target"];
+    tally.step("clippy, browser", &mut clippy(&[&edge[..], &["wasm32-unknown-unknown"]].concat()));
+    let gateway = ["wasm32-wasip2", "--bins", "--features", "gateway"];
+    tally.step("clippy, gateway", &mut clippy(&[&edge[..], &gateway[..]].concat()));
+    if !quick {
+        match tools::cargo_deny() {
+            Ok(deny) => {
+                let checks = ["check", "--disable-fetch", "bans", "licenses", "sources"];
+                tally.step(
+                    "licences, bans and sources of dependencies",
+                    &mut step::command(deny, &checks),
+                );
+                advisories();
+            }
+            Err(error) => tally.fail("cargo-deny", &error),
+        }
+    }
+}
+
+/// Advisories need their database, which is fetched: where that cannot be, it is said, not passed over.
+fn advisories() {
+    let mut check = step::command(tools::program("cargo-deny"), &["check", "advisories"]);
+    if step::run("security advisories of dependencies", &mut check).is_err() {
+        eprintln!(
+            "  advisories were not judged above, or the database could not be fetched: see the output"
+        );
+    }
+}
+
+/// nextest where it is installed, else cargo's own runner.
+fn runner() -> &'static [&'static str] {
+    let nextest = Command::new("cargo").args(["nextest", "--version"]).output();
+    if nextest.is_ok_and(|out| out.status.success()) {
+        &["nextest", "run", "--no-fail-fast"]
+    } else {
+        &["test"]
+    }
+}
+
+fn native(tally: &mut Tally) {
+    let workspace = ["--workspace", "--features", "fogline-edge/pack"];
+    tally.step(
+        "unit, property and contract tests",
+        &mut step::cargo(&[runner(), &workspace].concat()),
+    );
+    tally
+        .step("examples in the documentation", &mut step::cargo(&["test", "--doc", "--workspace"]));
+}
+
+/// The engine's suite in Node and under wasmtime, each with and without SIMD.
+fn web_assembly(tally: &mut Tally) -> Result<()> {
+    let suite = [
+        "test",
+        "--package",
+        "fogline-edge",
+        "--profile",
+        "wasm-test",
+        "--test",
+        "layers",
+        "--test",
+        "golden",
+    ];
+    tools::wasm_pack()?;
+    let wasmtime = tools::wasmtime()?;
+    let engines = [
+        (
+            "Node",
+            "wasm32-unknown-unknown",
+            tools::program("wasm-bindgen-test-runner").display().to_string(),
+        ),
+        ("wasmtime", "wasm32-wasip2", format!("{} run -S http --dir .", wasmtime.display())),
+    ];
+    for (engine, triple, runner) in engines {
+        for (simd, flags) in [("simd128", "-C target-feature=+simd128"), ("no SIMD", "")] {
+            let mut test = step::cargo(&suite);
+            let variable =
+                format!("CARGO_TARGET_{}_RUNNER", triple.to_uppercase().replace('-', "_"));
+            test.args(["--target", triple]).env(variable, &runner).env("RUSTFLAGS", flags);
+            tally.step(&format!("engine suite in {engine}, {simd}"), &mut test);
+        }
+    }
+    Ok(())
+}
+
+/// Page, component, function and store together, on this machine.
+fn whole_way(tally: &mut Tally) -> Result<()> {
+    demo::build()?;
+    tools::playwright()?;
+    let browser = tools::browser_or_install()?;
+    let models = root().join("onnx-models");
+    let model = model_folder(&models, None)?;
+    let stack = Stack::start(None, &models)?;
+    let mut gateway = step::cargo(&[
+        "test",
+        "--package",
+        "fogline-edge",
+        "--features",
+        "stack",
+        "--test",
+        "gateway",
+    ]);
+    gateway
+        .env("FOGLINE_WASMTIME", tools::program("wasmtime"))
+        .env("FOGLINE_COMPONENT", demo::component())
+        .env("FOGLINE_MODEL", &model)
+        .env("FOGLINE_CLOUD", &stack.at.function);
+    tally.step("the component under wasmtime, with the function and the store", &mut gateway);
+    let mut page = step::command("npm", &["test"]);
+    page.current_dir(root().join("web-demo"))
+        .env("FOGLINE_PAGE", &stack.at.page)
+        .env("FOGLINE_BROWSER", browser);
+    tally.step("the page in Chromium, with the function and the store", &mut page);
+    page_engine_size(tally, &model);
+    Ok(())
+}
+
+/// Engine and model, compressed, against the budget of 300 KiB.
+fn page_engine_size(tally: &mut Tally, model: &Path) {
+    let gzip = "gzip -9 -c edge-wasm/pkg/fogline_edge_bg.wasm edge-wasm/pkg/fogline_edge.js \"$0\" | wc -c | \
+                awk '{ print $1 \" bytes, gzipped\"; exit $1 > 300 * 1024 }'";
+    let mut measure = step::command("sh", &["-c", gzip]);
+    tally.step(
+        "the page's engine and model stay under 300 KiB",
+        measure.arg(model.join("edge.fog")),
+    );
+    let said = std::fs::read_to_string(
+        target().join("xtask/the-page-s-engine-and-model-stay-under-300-KiB.log"),
+    );
+    eprint!("    {}", said.unwrap_or_default());
+}
+
+/// Reads the closing lines of cargo test, nextest, wasm-bindgen's runner and Node's.
+fn count(text: &str) -> (u64, u64) {
+    let mut sums = (0, 0);
+    let number_before = |line: &str, word: &str| -> u64 {
+        let words: Vec<&str> = line.split([' ', ',', ';']).filter(|w| !w.is_empty()).collect();
+        let at = words.iter().position(|w| *w == word);
+        at.and_then(|at| words[at.checked_sub(1)?].parse().ok()).unwrap_or(0)
+    };
+    for line in text.lines() {
+        let line = line.trim();
+        if line.starts_with("test result:")
+            || (line.starts_with("Summary [") && line.contains("tests run"))
+        {
+            sums.0 += number_before(line, "passed");
+            sums.1 += number_before(line, "failed");
+        } else if let Some(rest) =
+            line.strip_prefix("ℹ pass ").or_else(|| line.strip_prefix("# pass "))
+        {
+            sums.0 += rest.parse().unwrap_or(0);
+        } else if let Some(rest) =
+            line.strip_prefix("ℹ fail ").or_else(|| line.strip_prefix("# fail "))
+        {
+            sums.1 += rest.parse().unwrap_or(0);
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn every_runner_is_counted() {
+        let cargo = "test result: ok. 13 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+        let nextest = "     Summary [   0.4s] 20 tests run: 19 passed, 1 failed, 2 skipped";
+        let node = "ℹ tests 5\nℹ pass 4\nℹ fail 1";
+        assert_eq!(count(cargo), (13, 0));
+        assert_eq!(count(nextest), (19, 1));
+        assert_eq!(count(node), (4, 1));
+        assert_eq!(count(&[cargo, nextest, node].join("\n")), (36, 2));
+        assert_eq!(count("nothing to see"), (0, 0));
+    }
+}

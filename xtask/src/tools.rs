@@ -1,0 +1,165 @@
+//! The tools that the chores need, in pinned versions, installed where they are missing.
+//!
+//! Cargo's go to `target/tools/bin`, Python's to `target/tools/python`. They are compiled for a quick
+//! build rather than a fast tool: none of them spends its time where it matters here.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{root, step, target};
+
+const WASMTIME: (&str, &str) = ("wasmtime-cli", "48.0.8");
+/// Equal to the crate `wasm-bindgen` in edge-wasm/Cargo.toml, as it must be.
+const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
+const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
+const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.18.9");
+const CARGO_LAMBDA: &str = "1.9.2";
+
+/// Where the tools are.
+pub fn folder() -> PathBuf {
+    target().join("tools")
+}
+
+/// A tool's program.
+pub fn program(name: &str) -> PathBuf {
+    folder().join("bin").join(name)
+}
+
+/// PATH with the tools before everything else.
+pub fn path() -> std::ffi::OsString {
+    let old = env::var_os("PATH").unwrap_or_default();
+    let own = [folder().join("bin"), folder().join("python/bin")];
+    env::join_paths(own.into_iter().chain(env::split_paths(&old))).unwrap_or(old)
+}
+
+/// The wasm targets, where rustup can add them.
+pub fn targets() -> Result<()> {
+    let sysroot =
+        Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()).output()?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+    let there = |name: &&str| sysroot.join("lib/rustlib").join(name).is_dir();
+    let missing: Vec<&str> = ["wasm32-unknown-unknown", "wasm32-wasip2"]
+        .into_iter()
+        .filter(|name| !there(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut add = step::command("rustup", &[&["target", "add"], &missing[..]].concat());
+    step::run("adding Rust's WebAssembly targets", &mut add).map(drop)
+}
+
+/// The wasmtime CLI.
+pub fn wasmtime() -> Result<PathBuf> {
+    let features = "run,compile,cranelift,parallel-compilation,component-model,component-model-async,wasi-http,\
+                    serve,wat,logging,backtrace,demangle,addr2line,pooling-allocator";
+    cargo_tool("wasmtime", WASMTIME, &["--locked", "--no-default-features", "--features", features])
+}
+
+/// wasm-pack, and the wasm-bindgen that it calls.
+pub fn wasm_pack() -> Result<PathBuf> {
+    cargo_tool("wasm-bindgen", WASM_BINDGEN, &[])?;
+    cargo_tool("wasm-pack", WASM_PACK, &["--locked"])
+}
+
+/// cargo-deny.
+pub fn cargo_deny() -> Result<PathBuf> {
+    cargo_tool("cargo-deny", CARGO_DENY, &["--locked"])
+}
+
+fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) -> Result<PathBuf> {
+    let program = program(name);
+    if says_version(&program, version) {
+        return Ok(program);
+    }
+    let root = folder();
+    let mut install = step::cargo(&["install", package, "--version", version]);
+    install
+        .args(options)
+        .arg("--root")
+        .arg(&root)
+        .env("CARGO_TARGET_DIR", root.join("build"))
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0");
+    step::run(&format!("installing {package} {version}"), &mut install)?;
+    Ok(program)
+}
+
+fn says_version(program: &Path, version: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(version))
+}
+
+/// cargo-lambda, from its Python wheel.
+pub fn cargo_lambda() -> Result<PathBuf> {
+    let venv = folder().join("python");
+    let program = venv.join("bin/cargo-lambda");
+    let mut version = Command::new(&program);
+    let there = version.args(["lambda", "--version"]).output();
+    if there.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(CARGO_LAMBDA)) {
+        return Ok(program);
+    }
+    let mut create = step::command("python3", &["-m", "venv"]);
+    step::run("making a Python environment", create.arg(&venv))
+        .context("cargo-lambda comes as a Python wheel: python3 with its venv module is needed")?;
+    let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet"]);
+    install.arg(format!("cargo-lambda=={CARGO_LAMBDA}"));
+    step::run(&format!("installing cargo-lambda {CARGO_LAMBDA}"), &mut install)?;
+    Ok(program)
+}
+
+/// The page's test driver.
+pub fn playwright() -> Result<()> {
+    let lock = root().join("web-demo/package-lock.json");
+    let mark = root().join("web-demo/node_modules/.package-lock.json");
+    let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    if time(&mark).is_some_and(|mark| time(&lock).is_some_and(|lock| mark >= lock)) {
+        return Ok(());
+    }
+    let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
+    install.current_dir(root().join("web-demo"));
+    step::run("installing the page's test driver", &mut install)
+        .map(drop)
+        .context("Node's npm is needed")
+}
+
+/// A Chromium that can run headless, if there is one.
+pub fn browser() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("FOGLINE_BROWSER") {
+        return Some(named.into());
+    }
+    let path = env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|p| p.is_file())
+}
+
+/// A Chromium, installed from Debian's packages where that is possible.
+pub fn browser_or_install() -> Result<PathBuf> {
+    if let Some(browser) = browser() {
+        return Ok(browser);
+    }
+    let root_user = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
+    if root_user && Path::new("/usr/bin/apt-get").is_file() {
+        let script =
+            "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium";
+        step::run(
+            "installing Chromium for the page's tests",
+            &mut step::command("sh", &["-c", script]),
+        )?;
+    }
+    match browser() {
+        Some(browser) => Ok(browser),
+        None => bail!(
+            "the page's tests need Chromium: install it (Debian: apt-get install chromium) or name one in FOGLINE_BROWSER"
+        ),
+    }
+}
