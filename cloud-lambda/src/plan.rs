@@ -7,8 +7,8 @@ use fogline::manifest::{CLOUD_ONNX, Manifest, verify};
 use fogline::packed;
 use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal, WRONG_SHAPE};
 use tract_onnx::prelude::{
-    Framework, InferenceModelExt, IntoRunnable, Tensor as Array, TractError, TractResult,
-    TypedRunnableModel, format_err, tvec,
+    DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor as Array, TractError, TractResult,
+    TypedRunnableModel, tvec,
 };
 
 /// A `cloud.onnx` whose digest was right and that has answered once.
@@ -105,14 +105,14 @@ impl Plan {
     fn run(&self, map: &[f32]) -> TractResult<Vec<f32>> {
         let input = Array::from_shape(&self.shape(), map)?;
         let outputs = self.runnable.run(tvec!(input.into()))?;
-        let output = outputs.first().ok_or_else(|| format_err!("it has no output"))?;
+        let output = outputs.first().ok_or_else(|| TractError::msg("it has no output"))?;
         let logits: Vec<f32> = output.to_plain_array_view::<f32>()?.iter().copied().collect();
         if logits.len() != self.manifest.classes.len() {
             let classes = self.manifest.classes.len();
-            return Err(format_err!("{} scores for {classes} classes", logits.len()));
+            return Err(TractError::msg(format!("{} scores for {classes} classes", logits.len())));
         }
         if !logits.iter().all(|score| score.is_finite()) {
-            return Err(format_err!("a score is not a finite number"));
+            return Err(TractError::msg("a score is not a finite number"));
         }
         Ok(logits)
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fogline_cloud::plans::Plans;
 use fogline_cloud::store::{Settings, Store};
+use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -50,11 +51,12 @@ impl Bucket {
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (service, counter) = (service.clone(), Arc::clone(&counter));
-                let counted = hyper::service::service_fn(move |request: hyper::Request<_>| {
-                    let model = request.uri().path().ends_with("cloud.onnx");
-                    counter.fetch_add(usize::from(model), Ordering::SeqCst);
-                    service.call(request)
-                });
+                let counted =
+                    hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+                        let model = request.uri().path().ends_with("cloud.onnx");
+                        counter.fetch_add(usize::from(model), Ordering::SeqCst);
+                        Service::call(&service, request)
+                    });
                 tokio::spawn(async move {
                     let server = auto::Builder::new(TokioExecutor::new());
                     let _ = server.serve_connection(TokioIo::new(socket), counted).await;

@@ -120,12 +120,11 @@ impl Fogline {
         height: Option<u32>,
     ) -> Result<JsValue, JsValue> {
         let size = self.session.borrow().manifest().input.size;
-        let rgb = match picture.dyn_ref::<ImageData>() {
-            Some(data) => picture::from_rgba(&data.data().0, data.width(), data.height(), size)?,
-            None => {
-                let bytes = Uint8Array::new(&picture).to_vec();
-                picture::from_rgba(&bytes, width.unwrap_or(size), height.unwrap_or(size), size)?
-            }
+        let rgb = if let Some(data) = picture.dyn_ref::<ImageData>() {
+            picture::from_rgba(&data.data().0, data.width(), data.height(), size)?
+        } else {
+            let bytes = Uint8Array::new(&picture).to_vec();
+            picture::from_rgba(&bytes, width.unwrap_or(size), height.unwrap_or(size), size)?
         };
         let began = performance_now();
         let pass = self.session.borrow_mut().run_edge(&rgb);
@@ -144,7 +143,7 @@ impl Fogline {
                 Some(session::ask(cloud, &request, classes).await)
             }
         };
-        to_js(&self.session.borrow().answer(pass, outcome, edge_ms))
+        to_js(&self.session.borrow().answer(&pass, outcome, edge_ms))
     }
 }
 

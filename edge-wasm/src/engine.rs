@@ -176,7 +176,9 @@ impl Engine {
             (Op::AveragePool { x, k, stride }, Map::Real(out)) => {
                 let count = (k * k) as f32;
                 pool(out, self.real(*x), self.model.shapes[*x], (*k, *stride), 0.0, |a, b| a + b);
-                out.iter_mut().for_each(|sum| *sum /= count);
+                for sum in out.iter_mut() {
+                    *sum /= count;
+                }
             }
             (Op::MaxPool { x, k, stride }, Map::Real(out)) => {
                 let least = f32::NEG_INFINITY;

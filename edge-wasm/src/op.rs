@@ -16,7 +16,7 @@ pub struct Blob {
 
 /// One operation. `x`, `a` and `b` are indices of earlier operations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Op {
     /// The picture's bytes to 8-bit levels, through a table of 256 entries a channel.
     Input {
@@ -48,7 +48,6 @@ pub enum Op {
         /// Signs or levels.
         x: usize,
         /// Kernel, stride and weights.
-        #[serde(flatten)]
         conv: Conv,
         /// f32, one an output channel.
         scale: Blob,
@@ -61,7 +60,6 @@ pub enum Op {
         /// Signs or levels.
         x: usize,
         /// Kernel, stride and weights.
-        #[serde(flatten)]
         conv: Conv,
         /// i32, one an output channel.
         threshold: Blob,
@@ -228,6 +226,7 @@ impl Op {
     ///
     /// # Errors
     /// Says what does not fit: an index, a shape, a length, a size over the limits.
+    #[expect(clippy::too_many_lines, reason = "one arm an operation, each short")]
     pub fn shape(&self, earlier: &[Shape], data: usize) -> Result<Shape, String> {
         let of = |index: usize| {
             earlier
@@ -244,7 +243,7 @@ impl Op {
         // In u64, since usize has 32 bits in WebAssembly and a hostile model may say anything.
         let holds = |blob: Blob, bytes: u64, what: &str| {
             let end = u64::from(blob.at) + u64::from(blob.len);
-            if blob.at % 64 != 0 || end > data as u64 {
+            if !blob.at.is_multiple_of(64) || end > data as u64 {
                 Err(format!("its {what} lie outside the data or out of line"))
             } else if u64::from(blob.len) != bytes {
                 Err(format!("its {what} take {} bytes, where {bytes} are needed", blob.len))

@@ -110,9 +110,8 @@ pub fn decode(file: &[u8], size: u32) -> Result<Vec<u8>, PictureError> {
     use std::io::Cursor;
 
     let damaged = |error: image::ImageError| PictureError::Damaged(error.to_string());
-    let format = match image::guess_format(file) {
-        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
-        _ => return Err(PictureError::Unknown),
+    let Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) = image::guess_format(file) else {
+        return Err(PictureError::Unknown);
     };
     let mut decoder =
         ImageReader::with_format(Cursor::new(file), format).into_decoder().map_err(damaged)?;

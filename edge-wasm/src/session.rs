@@ -264,7 +264,7 @@ impl Session {
     }
 
     /// The answer to what the edge found, with the cloud's part in it.
-    pub fn answer(&self, pass: EdgePass, cloud: Option<CloudOutcome>, edge_ms: f64) -> Answer {
+    pub fn answer(&self, pass: &EdgePass, cloud: Option<CloudOutcome>, edge_ms: f64) -> Answer {
         let exits: Vec<ExitReport> = pass
             .verdicts
             .iter()
@@ -339,7 +339,11 @@ pub async fn ask(transport: &impl Transport, request: &Request, classes: usize) 
     let began = transport.now();
     let mut bytes_sent = 0;
     let result = cloud::ask(transport, request, classes, DEADLINE, &mut bytes_sent).await;
-    CloudOutcome { result, ms: (transport.now() - began).as_secs_f64() * 1e3, bytes_sent }
+    CloudOutcome {
+        result,
+        ms: transport.now().saturating_sub(began).as_secs_f64() * 1e3,
+        bytes_sent,
+    }
 }
 
 /// The outcome where no cloud is configured.

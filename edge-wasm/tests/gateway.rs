@@ -135,7 +135,7 @@ fn a_cloud_that_does_not_know_the_pair_degrades_by_its_word() {
     let bench = Bench::new();
     bench.never_sure();
     bench.change_manifest(|manifest| {
-        manifest["files"]["edge.qonnx"]["sha256"] = "ab".repeat(32).into()
+        manifest["files"]["edge.qonnx"]["sha256"] = "ab".repeat(32).into();
     });
     let (success, line) = bench.classify("frog.png", Some(&variable("FOGLINE_CLOUD")));
     assert!(success);

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: the main job, from an empty target/ to a table of answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use crate::stack::Stack;
 use crate::{root, step, target, tools};
+
+/// RUSTFLAGS of everything in WebAssembly.
+pub const SIMD: &str = "-C target-feature=+simd128";
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -31,7 +34,6 @@ pub struct Options {
 #[derive(Deserialize, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
-    #[serde(default)]
     engine: String,
     picture: String,
     label: String,
@@ -55,15 +57,12 @@ pub fn run(options: &Options) -> Result<()> {
     let model = model_folder(&models, options.model.as_deref())?;
     let stack = Stack::start(options.model.as_deref(), &models)?;
     let mut rows = by_component(&model, &stack.at.function)?;
-    let engines = match tools::browser() {
-        Some(_) => {
-            rows.extend(by_page(&stack.at.page)?);
-            2
-        }
-        None => {
-            eprintln!("  no Chromium found: the page is up, but nobody looked at it");
-            1
-        }
+    let engines = if tools::browser().is_some() {
+        rows.extend(by_page(&stack.at.page)?);
+        2
+    } else {
+        eprintln!("  no Chromium found: the page is up, but nobody looked at it");
+        1
     };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
@@ -100,26 +99,18 @@ pub fn component() -> PathBuf {
 fn build_component() -> Result<()> {
     let mut build = step::cargo(&["build", "--package", "fogline-edge", "--bin", "fogline"]);
     build.args(["--features", "gateway", "--profile", "wasm", "--target", "wasm32-wasip2"]);
-    step::run(
-        "building the component for the gateway",
-        build.env("RUSTFLAGS", "-C target-feature=+simd128"),
-    )
-    .map(drop)
+    step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 
 fn build_page_engine() -> Result<()> {
     let mut build =
         step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
     build.args(["--target", "web", "--profile", "wasm", "--no-opt"]).env("PATH", tools::path());
-    step::run(
-        "building the engine for the page",
-        build.env("RUSTFLAGS", "-C target-feature=+simd128"),
-    )
-    .map(drop)
+    step::run("building the engine for the page", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 
-/// The folder of the pair that is asked for, or of the first.
-pub fn model_folder(models: &std::path::Path, name: Option<&str>) -> Result<PathBuf> {
+/// The folder of a pair, as the stack chooses it: the first, or the last version of `name` (or NAME/VERSION).
+pub fn model_folder(models: &Path, name: Option<&str>) -> Result<PathBuf> {
     let mut found = vec![];
     for pair in std::fs::read_dir(models).with_context(|| models.display().to_string())? {
         let Ok(versions) = std::fs::read_dir(pair?.path()) else { continue };
@@ -131,15 +122,11 @@ pub fn model_folder(models: &std::path::Path, name: Option<&str>) -> Result<Path
         }
     }
     found.sort();
-    let fits = |folder: &PathBuf| {
-        let path = folder.strip_prefix(models).unwrap_or(folder);
-        name.is_none_or(|name| path.starts_with(name))
+    let chosen = match name {
+        None => found.into_iter().next(),
+        Some(name) => found.into_iter().rfind(|folder| folder.starts_with(models.join(name))),
     };
-    let wanted = name.unwrap_or("any");
-    found
-        .into_iter()
-        .find(fits)
-        .with_context(|| format!("no pair '{wanted}' in {}", models.display()))
+    chosen.with_context(|| format!("no pair '{}' in {}", name.unwrap_or("any"), models.display()))
 }
 
 /// The sample drawings of the page.
@@ -154,7 +141,7 @@ pub fn samples() -> Result<Vec<PathBuf>> {
 }
 
 /// The command that runs the component on `arguments`, seeing only the given folders.
-pub fn wasmtime(folders: &[&std::path::Path], arguments: &[&str]) -> Command {
+pub fn wasmtime(folders: &[&Path], arguments: &[&str]) -> Command {
     let mut command = step::command(tools::program("wasmtime"), &["run", "-S", "http"]);
     for folder in folders {
         command.arg("--dir").arg(folder);
@@ -163,7 +150,7 @@ pub fn wasmtime(folders: &[&std::path::Path], arguments: &[&str]) -> Command {
     command
 }
 
-fn by_component(model: &std::path::Path, function: &str) -> Result<Vec<Row>> {
+fn by_component(model: &Path, function: &str) -> Result<Vec<Row>> {
     let folder = root().join("web-demo/samples");
     let mut command =
         wasmtime(&[&folder, model], &["classify", "--json", "--cloud", function, "--model"]);
@@ -186,12 +173,12 @@ fn row(engine: &str, line: &str) -> Result<Row> {
         serde_json::from_str(line).with_context(|| format!("{engine} printed no JSON: {line}"))?;
     let degraded = !value["degraded"].is_null();
     value["degraded"] = degraded.into();
+    value["engine"] = engine.into();
     if let Some(total) = value["timings"].get("totalMs").cloned() {
         value["totalMs"] = total;
     }
     let mut row: Row =
         serde_json::from_value(value).with_context(|| format!("{engine} answered: {line}"))?;
-    row.engine = engine.to_owned();
     let file = PathBuf::from(&row.picture);
     row.picture = file.file_name().map_or(row.picture, |name| name.to_string_lossy().into_owned());
     Ok(row)

@@ -175,7 +175,7 @@ async fn classify_one(
             Some(session::ask(cloud, &request, session.manifest().classes.len()).await)
         }
     };
-    Ok(session.answer(pass, outcome, edge_ms))
+    Ok(session.answer(&pass, outcome, edge_ms))
 }
 
 fn load(folder: &Path) -> Result<Session, Fault> {

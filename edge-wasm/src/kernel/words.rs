@@ -5,6 +5,7 @@ use super::Geometry;
 
 /// Calls `pixel(output pixel, number of taps inside, runs)` for every output pixel. A run is a
 /// row of taps that lies side by side in both map and weights: (offset in x, offset in w, length), in words.
+#[expect(clippy::inline_always, reason = "the loops must take on the caller's target features")]
 #[inline(always)]
 pub fn for_each_pixel(g: &Geometry, mut pixel: impl FnMut(usize, usize, &[(usize, usize, usize)])) {
     let words = g.x.words();
@@ -23,6 +24,7 @@ pub fn for_each_pixel(g: &Geometry, mut pixel: impl FnMut(usize, usize, &[(usize
     }
 }
 
+#[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
 fn convolve(g: &Geometry, x: &[u64], weights: &[u64], acc: &mut [i32]) {
     let per_output = g.k * g.k * g.x.words();

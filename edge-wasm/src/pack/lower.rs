@@ -445,12 +445,11 @@ impl Lowering<'_> {
         {
             return Err("alpha, beta and transA are not supported".into());
         }
-        let (dims, levels, values, scale) = match self.value(node, 1) {
-            Ok(Value::Weights(w)) => (w.dims, Some(w.levels), vec![], w.scale),
-            _ => {
-                let constant = self.constant(node, 1)?;
-                (constant.dims.clone(), None, constant.values.clone(), vec![])
-            }
+        let (dims, levels, values, scale) = if let Ok(Value::Weights(w)) = self.value(node, 1) {
+            (w.dims, Some(w.levels), vec![], w.scale)
+        } else {
+            let constant = self.constant(node, 1)?;
+            (constant.dims.clone(), None, constant.values.clone(), vec![])
         };
         let transposed = node.int("transB", 0) == 1;
         if levels.is_some() && !transposed {

@@ -186,13 +186,10 @@ impl Graph {
         // Some exporters list the constants among the inputs.
         let mut inputs =
             graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
-        let input = match (inputs.next(), inputs.next()) {
-            (Some(input), None) => input,
-            _ => {
-                return Err(PackError::Graph(
-                    "an edge model has exactly one input, the picture".into(),
-                ));
-            }
+        let (Some(input), None) = (inputs.next(), inputs.next()) else {
+            return Err(PackError::Graph(
+                "an edge model has exactly one input, the picture".into(),
+            ));
         };
         let dims = |info: &ValueInfoProto| -> Option<Vec<i64>> {
             let shape = info.kind.as_ref()?.tensor.as_ref()?.shape.as_ref()?;

@@ -96,7 +96,7 @@ impl Function {
         let path = path.canonicalize().with_context(|| path.display().to_string())?;
         let mut function = command(&path, store);
         function
-            .env("AWS_LAMBDA_RUNTIME_API", format!("{address}/.rt/{NAME}"))
+            .env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}/.rt/{NAME}"))
             .env("AWS_LAMBDA_FUNCTION_NAME", NAME)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "4096");
@@ -137,12 +137,13 @@ impl Function {
     }
 
     fn alive(&mut self) -> Result<()> {
-        for (name, child) in
-            [("cargo-lambda", Some(&mut self.emulator)), ("the function", self.function.as_mut())]
+        if let Some(status) = self.emulator.try_wait()? {
+            return Err(self.with_tail(&format!("cargo-lambda ended: {status}")));
+        }
+        if let Some(function) = &mut self.function
+            && let Some(status) = function.try_wait()?
         {
-            if let Some(status) = child.map(Child::try_wait).transpose()?.flatten() {
-                return Err(self.with_tail(&format!("{name} ended: {status}")));
-            }
+            return Err(self.with_tail(&format!("the function ended: {status}")));
         }
         Ok(())
     }

@@ -14,15 +14,16 @@ mod server;
 mod store;
 mod tree;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use hyper::Uri;
-use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::function::{Function, Start};
 use crate::page::Site;
@@ -58,8 +59,14 @@ struct Options {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    run(Options::parse()).await
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fogline-stack: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(options: Options) -> Result<()> {
@@ -122,18 +129,20 @@ fn announce(page: &str, function: &str, store: &store::LocalStore) -> Result<()>
 fn ended(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let (closed, stdin) = oneshot::channel();
+    if until_stdin_closes {
+        // A thread that may hang in a read for ever: it must not be one that tokio waits for.
+        std::thread::spawn(move || {
+            let mut void = [0; 1024];
+            while matches!(std::io::stdin().read(&mut void), Ok(1..)) {}
+            let _ = closed.send(());
+        });
+    }
     Ok(async move {
-        let stdin_closed = async {
-            if !until_stdin_closes {
-                std::future::pending::<()>().await;
-            }
-            let (mut stdin, mut void) = (tokio::io::stdin(), [0; 1024]);
-            while matches!(stdin.read(&mut void).await, Ok(1..)) {}
-        };
         tokio::select! {
             _ = interrupt.recv() => eprintln!("interrupted, ending"),
             _ = terminate.recv() => eprintln!("terminated, ending"),
-            () = stdin_closed => eprintln!("stdin closed, ending"),
+            Ok(()) = stdin => eprintln!("stdin closed, ending"),
         }
     })
 }

@@ -79,12 +79,6 @@ pub fn config(models: &[Model], chosen: Option<&str>) -> Result<Value> {
     };
     let model = model.with_context(|| format!("no model '{}'", chosen.unwrap_or_default()))?;
     let manifest = |model: &Model| format!("{}/{MANIFEST}", model.place());
-    let all: Vec<_> = models
-        .iter()
-        .map(|model| {
-            let Manifest { name, version, .. } = &model.manifest;
-            json!({"name": name, "version": version, "manifest": manifest(model)})
-        })
-        .collect();
+    let all: Vec<_> = models.iter().map(manifest).collect();
     Ok(json!({"models": all, "model": manifest(model), "cloud": "cloud"}))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use hyper::body::{Body, Incoming};
-use hyper::service::{HttpService, service_fn};
-use hyper::{Request, Uri};
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
@@ -36,7 +36,7 @@ pub async fn listen(site: Site, function: Uri) -> Result<String> {
 /// Serves `service` for as long as the process lives; says where.
 pub async fn spawn<S, B>(service: S) -> Result<String>
 where
-    S: HttpService<Incoming, ResBody = B> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body + Send + 'static,
