@@ -58,6 +58,17 @@ async fn a_missing_bucket_and_an_unreachable_store_are_the_same_to_the_edge() {
     assert_eq!(refused, (503, "store_unreachable".into()));
 }
 
+/// AWS itself is only reached over TLS, which no other test here speaks.
+#[tokio::test]
+async fn the_tls_client_is_in_the_binary() {
+    let bucket = Bucket::with_pair().await;
+    let mut tls = bucket.settings();
+    tls.endpoint = tls.endpoint.map(|url| url.replace("http://", "https://"));
+    let error = Store::new(tls).manifests().await.unwrap_err();
+    let StoreError::Unreachable(why) = error else { panic!("{error}") };
+    assert!(why.contains("InvalidContentType"), "the store spoke no TLS, but: {why}");
+}
+
 #[tokio::test]
 async fn a_wrong_key_opens_nothing() {
     let bucket = Bucket::with_pair().await;

@@ -81,10 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
 pub fn build() -> Result<()> {
     tools::targets()?;
     let cargo_lambda = tools::cargo_lambda();
-    step::run(
-        "building the cloud function and the local stack (tract, AWS SDK)",
-        &mut step::cargo(&["build", "--package", "fogline-cloud", "--package", "fogline-stack"]),
-    )?;
+    step::build()?;
     cargo_lambda?;
     tools::wasmtime()?;
     build_component()?;

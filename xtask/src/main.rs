@@ -72,8 +72,7 @@ fn main() -> ExitCode {
 }
 
 fn eval(options: &[String]) -> anyhow::Result<()> {
-    let mut build = step::cargo(&["build", "--package", "fogline-eval"]);
-    step::run("building the evaluation (tract takes minutes the first time)", &mut build)?;
+    step::build()?;
     let status =
         std::process::Command::new(target().join("debug/fogline-eval")).args(options).status()?;
     anyhow::ensure!(status.success(), "the evaluation ended with {status}");

@@ -18,10 +18,28 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command(cargo, arguments)
 }
 
+/// Builds the whole workspace for this machine. Always all of it: building parts would choose other features
+/// of shared dependencies, and compile tract and the AWS SDK anew for each choice.
+pub fn build() -> Result<()> {
+    run(
+        "building function, stack and evaluation (tract and the AWS SDK take minutes)",
+        &mut cargo(&["build", "--workspace"]),
+    )
+    .map(drop)
+}
+
 /// Any command, in the workspace.
 pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
+    // What `cargo run` tells xtask about itself is not for the cargo below it: build scripts that watch these
+    // would run again, and all that depends on them be compiled again, at every change between shell and xtask.
+    let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "OUT_DIR"];
+    for (name, _) in std::env::vars_os() {
+        if own.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

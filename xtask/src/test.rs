@@ -74,12 +74,7 @@ fn checks(tally: &mut Tally, quick: bool) {
     let clippy = |arguments: &[&str]| step::cargo(&[&["clippy"], arguments, &deny[..]].concat());
     tally.step(
         "clippy, native",
-        &mut clippy(&[
-            "--workspace",
-            "--all-targets",
-            "--features",
-            "fogline-edge/pack,fogline-edge/stack",
-        ]),
+        &mut clippy(&["--workspace", "--all-targets", "--features", "fogline-edge/stack"]),
     );
     let edge = ["--package", "fogline-edge", "--lib", "--target"];
     let mut browser = clippy(&[&edge[..], &["wasm32-unknown-unknown"]].concat());
@@ -123,10 +118,9 @@ fn runner() -> &'static [&'static str] {
 }
 
 fn native(tally: &mut Tally) {
-    let workspace = ["--workspace", "--features", "fogline-edge/pack"];
     tally.step(
         "unit, property and contract tests",
-        &mut step::cargo(&[runner(), &workspace].concat()),
+        &mut step::cargo(&[runner(), &["--workspace"]].concat()),
     );
     tally
         .step("examples in the documentation", &mut step::cargo(&["test", "--doc", "--workspace"]));

@@ -143,10 +143,10 @@ async fn classify(args: &Classify) -> Result<bool, Fault> {
         let picture = path.display().to_string();
         match (&outcome, args.json) {
             (Ok(answer), true) => {
-                println!("{}", json(&Line { picture, outcome: Outcome::Answer(answer) }))
+                println!("{}", json(&Line { picture, outcome: Outcome::Answer(answer) }));
             }
             (Err(fault), true) => {
-                println!("{}", json(&Line { picture, outcome: Outcome::Fault(fault) }))
+                println!("{}", json(&Line { picture, outcome: Outcome::Fault(fault) }));
             }
             (Ok(answer), false) => print_row(&picture, answer),
             (Err(_), false) => {}

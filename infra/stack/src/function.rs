@@ -47,7 +47,7 @@ type Tail = Arc<Mutex<VecDeque<String>>>;
 #[derive(Debug)]
 pub struct Function {
     emulator: Child,
-    function: Option<Child>,
+    prebuilt: Option<Child>,
     tail: Tail,
     /// The function's URL in the emulator.
     pub url: String,
@@ -70,7 +70,7 @@ impl Function {
         };
         let mut started = Self {
             emulator: spawn(&mut watch, &tail)?,
-            function: None,
+            prebuilt: None,
             url: format!("http://{address}/lambda-url/{NAME}"),
             tail,
         };
@@ -100,7 +100,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_NAME", NAME)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "4096");
-        self.function = Some(spawn(&mut function, &self.tail)?);
+        self.prebuilt = Some(spawn(&mut function, &self.tail)?);
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl Function {
         if let Some(status) = self.emulator.try_wait()? {
             return Err(self.with_tail(&format!("cargo-lambda ended: {status}")));
         }
-        if let Some(function) = &mut self.function
+        if let Some(function) = &mut self.prebuilt
             && let Some(status) = function.try_wait()?
         {
             return Err(self.with_tail(&format!("the function ended: {status}")));
@@ -156,13 +156,15 @@ impl Function {
 
     /// Ends emulator, cargo and function: asks first, then kills whatever is left of them.
     pub async fn stop(mut self) {
-        let children = [Some(&mut self.emulator), self.function.as_mut()];
+        let children = [Some(&mut self.emulator), self.prebuilt.as_mut()];
         let mut children: Vec<_> = children.into_iter().flatten().collect();
         // The emulator puts what it starts into process groups of their own, so its own group
         // does not reach them; who they are can only be seen while their parents live.
         let family: Vec<_> =
             children.iter().filter_map(|child| child.id()).flat_map(tree::family).collect();
-        family.iter().for_each(|process| process.signal(Signal::TERM));
+        for process in &family {
+            process.signal(Signal::TERM);
+        }
         let ended = async {
             for child in &mut children {
                 let _ = child.wait().await;
@@ -172,7 +174,9 @@ impl Function {
             }
         };
         if timeout(GRACE, ended).await.is_err() {
-            family.iter().for_each(|process| process.signal(Signal::KILL));
+            for process in &family {
+                process.signal(Signal::KILL);
+            }
             for child in children {
                 let _ = child.kill().await;
             }

@@ -89,7 +89,9 @@ mod tests {
             }
         };
         assert_eq!(found.len(), 2);
-        found.iter().for_each(|process| process.signal(Signal::KILL));
+        for process in &found {
+            process.signal(Signal::KILL);
+        }
         shell.wait().unwrap();
         while found.iter().any(Process::lives) {
             assert!(Instant::now() < deadline, "a process outlived its end");
