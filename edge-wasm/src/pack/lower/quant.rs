@@ -1,0 +1,184 @@
+//! Quantisers: `Quant` and `BipolarQuant` over the picture, constants and maps.
+
+use fogline::packed;
+
+use super::super::onnx::{Constant, NodeProto};
+use super::{Affine, Base, Lowering, Value, Weights};
+use crate::op::Op;
+
+/// Levels of a `Quant` node.
+struct Grid {
+    scale: Constant,
+    low: f32,
+    high: f32,
+    bits: u8,
+}
+
+impl Grid {
+    fn level(&self, value: f32, scale: f32) -> f32 {
+        (value / scale).round_ties_even().clamp(self.low, self.high)
+    }
+
+    fn single_scale(&self) -> Result<f32, String> {
+        match self.scale.values[..] {
+            [scale] if scale > 0.0 => Ok(scale),
+            _ => Err("an activation needs one positive scale for all channels".into()),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn bipolar_quant(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let scale = self.constant(node, 1)?.clone();
+        if let Ok(weights) = self.constant(node, 0) {
+            let levels = weights.values.iter().map(|&w| if w >= 0.0 { 1 } else { -1 }).collect();
+            let scale = per_output(&scale, &weights.dims)?;
+            return Ok(Value::Weights(Weights {
+                dims: weights.dims.clone(),
+                levels,
+                bits: 1,
+                scale,
+            }));
+        }
+        let worth = match scale.values[..] {
+            [scale] if scale > 0.0 => scale,
+            _ => return Err("an activation needs one positive scale for all channels".into()),
+        };
+        let Affine { base, shape, scale, bias } = self.affine(node, 0)?;
+        let op = match base {
+            Base::Sums { x, conv } => {
+                let (threshold, flip): (Vec<i32>, Vec<u8>) =
+                    scale.iter().zip(&bias).map(|(&s, &b)| threshold(s, b)).unzip();
+                let (threshold, flip) = (self.blob(&threshold), self.blob(&flip));
+                Op::ConvSign { x, conv, threshold, flip }
+            }
+            // x + b >= 0 exactly where x >= -b, in floating point too.
+            Base::Op(x) if scale.iter().all(|&s| s == 1.0) => {
+                let negated: Vec<f64> = bias.iter().map(|b| -b).collect();
+                Op::Sign { x, threshold: self.floats(&negated) }
+            }
+            base @ Base::Op(_) => {
+                let channels = scale.len();
+                let x = self.settle(Affine { base, shape, scale, bias })?;
+                Op::Sign { x, threshold: self.floats(&vec![0.0; channels]) }
+            }
+        };
+        Ok(Value::Quantised { op: self.push(op)?, scale: worth })
+    }
+
+    fn grid(&self, node: &NodeProto) -> Result<Grid, String> {
+        let single = |index, what: &str| match self.constant(node, index)?.values[..] {
+            [value] => Ok(value),
+            _ => Err(format!("its {what} is not one number")),
+        };
+        if self.constant(node, 2)?.values.iter().any(|&z| z != 0.0) {
+            return Err("its zero point is not 0".into());
+        }
+        let bits = single(3, "bit width")?;
+        if !(2.0..=8.0).contains(&bits) || bits.fract() != 0.0 {
+            return Err(format!("{bits} bits, where 2 to 8 are known (1 bit is BipolarQuant)"));
+        }
+        let mode = node.text("rounding_mode", "ROUND");
+        if mode != "ROUND" {
+            return Err(format!("rounding mode {mode}, where ROUND is known"));
+        }
+        let (signed, narrow) = (node.int("signed", 1) == 1, node.int("narrow", 0) == 1);
+        let (low, high) = match (signed, bits.exp2()) {
+            (true, n) => (-n / 2.0, n / 2.0 - 1.0),
+            (false, n) => (0.0, n - 1.0),
+        };
+        let low = if signed && narrow { low + 1.0 } else { low };
+        let high = if !signed && narrow { high - 1.0 } else { high };
+        if high > 127.0 {
+            return Err("levels above 127: use a signed grid or fewer bits".into());
+        }
+        let bits = if signed { bits as u8 } else { bits as u8 + 1 };
+        let bits = packed::WIDTHS.into_iter().find(|&width| width >= bits).unwrap_or(8);
+        Ok(Grid { scale: self.constant(node, 1)?.clone(), low, high, bits })
+    }
+
+    pub(super) fn quant(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let grid = self.grid(node)?;
+        if let Ok(weights) = self.constant(node, 0) {
+            let scale = per_output(&grid.scale, &weights.dims)?;
+            let each = weights.values.len() / weights.dims.first().copied().unwrap_or(1).max(1);
+            let level = |(i, &w): (usize, &f32)| grid.level(w, scale[i / each.max(1)]) as i8;
+            let levels = weights.values.iter().enumerate().map(level).collect();
+            return Ok(Value::Weights(Weights {
+                dims: weights.dims.clone(),
+                levels,
+                bits: grid.bits,
+                scale,
+            }));
+        }
+        let scale = grid.single_scale()?;
+        let op = if let Value::Picture = self.value(node, 0)? {
+            if !self.out.ops.is_empty() {
+                return Err("the picture is quantised twice".into());
+            }
+            let mut table = vec![];
+            for (mean, std) in self.input.mean.iter().zip(&self.input.std) {
+                table.extend((0..256).map(|byte| {
+                    let value = (f64::from(byte) / 255.0 - f64::from(*mean)) / f64::from(*std);
+                    grid.level(value as f32, scale) as i8
+                }));
+            }
+            Op::Input { size: self.input.size, table: self.blob(&table) }
+        } else {
+            let x = self.real(node, 0)?;
+            Op::Quantise { x, scale, low: grid.low as i8, high: grid.high as i8 }
+        };
+        Ok(Value::Quantised { op: self.push(op)?, scale })
+    }
+}
+
+/// The whole-number threshold of `scale * sum + bias >= 0`, and whether the comparison turns round.
+fn threshold(scale: f64, bias: f64) -> (i32, u8) {
+    let whole = |value: f64| value.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
+    if scale > 0.0 {
+        (whole((-bias / scale).ceil()), 0)
+    } else if scale < 0.0 {
+        (whole((-bias / scale).floor() + 1.0), 1)
+    } else {
+        (if bias >= 0.0 { i32::MIN } else { i32::MAX }, 0)
+    }
+}
+
+/// A weight's scale: one number, or one an output.
+fn per_output(scale: &Constant, dims: &[usize]) -> Result<Vec<f32>, String> {
+    let outputs = dims.first().copied().unwrap_or(0);
+    let values = match scale.values.len() {
+        1 => vec![scale.values[0]; outputs],
+        n if n == outputs && scale.dims.first() == Some(&n) => scale.values.clone(),
+        _ => {
+            return Err(format!("a scale of shape {:?} for weights of shape {dims:?}", scale.dims));
+        }
+    };
+    if values.iter().all(|&s| s > 0.0 && s.is_finite()) {
+        Ok(values)
+    } else {
+        Err("a scale is not positive".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::threshold;
+
+    #[test]
+    fn a_threshold_decides_as_the_affine_does() {
+        for scale in [-2.5, -1.0, -0.25, 0.0, 0.25, 1.0, 4.0] {
+            for bias in [-7.0, -0.75, 0.0, 0.75, 3.0, 5.5] {
+                let (threshold, flip) = threshold(scale, bias);
+                for sum in -40..40 {
+                    let folded = (sum >= threshold) != (flip == 1);
+                    assert_eq!(
+                        folded,
+                        scale * f64::from(sum) + bias >= 0.0,
+                        "{scale} {bias} {sum}"
+                    );
+                }
+            }
+        }
+    }
+}
