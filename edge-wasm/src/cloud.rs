@@ -170,3 +170,132 @@ fn refusal(status: u16, body: &[u8]) -> Refusal {
     serde_json::from_slice(body)
         .unwrap_or_else(|_| Refusal::new("cloud_refused", format!("HTTP status {status}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use core::cell::{Cell, RefCell};
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Answers from a list; its clock moves only by pauses and by `cost` a post.
+    struct Script {
+        replies: RefCell<Vec<Result<Reply, TransportError>>>,
+        clock: Cell<Duration>,
+        cost: Duration,
+        pauses: RefCell<Vec<Duration>>,
+        bodies: RefCell<Vec<Vec<u8>>>,
+    }
+
+    impl Transport for Script {
+        async fn post(&self, body: &[u8], _: Duration) -> Result<Reply, TransportError> {
+            self.clock.set(self.clock.get() + self.cost);
+            self.bodies.borrow_mut().push(body.to_vec());
+            self.replies.borrow_mut().remove(0)
+        }
+
+        async fn pause(&self, duration: Duration) {
+            self.clock.set(self.clock.get() + duration);
+            self.pauses.borrow_mut().push(duration);
+        }
+
+        fn now(&self) -> Duration {
+            self.clock.get()
+        }
+
+        fn random(&self) -> f64 {
+            0.5
+        }
+    }
+
+    fn script(replies: Vec<Result<Reply, TransportError>>) -> Script {
+        Script {
+            replies: RefCell::new(replies),
+            clock: Cell::default(),
+            cost: Duration::from_millis(10),
+            pauses: RefCell::default(),
+            bodies: RefCell::default(),
+        }
+    }
+
+    fn request() -> Request {
+        let tensor = fogline::frame::Tensor { shape: [8, 1, 1], bits: 1, bytes: vec![7] };
+        Request { pair: [1; 32], request_id: [2; 16], tensors: vec![tensor] }
+    }
+
+    fn status(status: u16) -> Reply {
+        Reply { status, retry_after: None, body: vec![] }
+    }
+
+    fn answer(request_id: [u8; 16], scores: Vec<Vec<f32>>) -> Reply {
+        let body = Response { request_id, scores }.encode().unwrap();
+        Reply { status: 200, retry_after: None, body }
+    }
+
+    /// Asks with a deadline of a second. A script never waits, so that one poll is enough.
+    fn run(script: &Script) -> (Result<Vec<f32>, CloudError>, usize) {
+        let (request, mut sent) = (request(), 0);
+        let asking = ask(script, &request, 2, Duration::from_secs(1), &mut sent);
+        let Poll::Ready(result) = pin!(asking).poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("a script never waits")
+        };
+        (result, sent)
+    }
+
+    #[test]
+    fn a_passing_fault_is_tried_again_with_the_same_bytes() {
+        let lost = Err(TransportError::Unreachable("reset".into()));
+        let script = script(vec![lost, Ok(status(503)), Ok(answer([2; 16], vec![vec![1.0, 2.0]]))]);
+        let (result, sent) = run(&script);
+        assert_eq!(result, Ok(vec![1.0, 2.0]));
+        let bodies = script.bodies.borrow();
+        assert_eq!((bodies.len(), &bodies[0], &bodies[1]), (3, &bodies[1], &bodies[2]));
+        assert_eq!(sent, 3 * bodies[0].len());
+        // Half of 200 ms, half of 400 ms: the random number is 0.5.
+        assert_eq!(*script.pauses.borrow(), [100, 200].map(Duration::from_millis));
+    }
+
+    #[test]
+    fn three_tries_are_all() {
+        let script = script([500, 502, 504].map(|code| Ok(status(code))).to_vec());
+        let (result, _) = run(&script);
+        assert!(matches!(result, Err(CloudError::Refused { status: 504, .. })), "{result:?}");
+    }
+
+    #[test]
+    fn a_refusal_is_not_tried_again_and_keeps_its_word() {
+        let body = br#"{"error": "unknown_pair", "message": "no such pair"}"#.to_vec();
+        let script = script(vec![Ok(Reply { status: 404, retry_after: None, body })]);
+        let (result, _) = run(&script);
+        assert_eq!(result.unwrap_err().word(), "unknown_pair");
+        assert!(script.pauses.borrow().is_empty());
+    }
+
+    #[test]
+    fn retry_after_is_honoured_within_the_deadline_only() {
+        let busy = |ms| {
+            Ok(Reply { status: 429, retry_after: Some(Duration::from_millis(ms)), body: vec![] })
+        };
+        let patient = script(vec![busy(700), Ok(answer([2; 16], vec![vec![0.0, 1.0]]))]);
+        assert!(run(&patient).0.is_ok());
+        assert_eq!(*patient.pauses.borrow(), [Duration::from_millis(700)]);
+        let hasty = script(vec![busy(5_000)]);
+        assert_eq!(run(&hasty).0.unwrap_err().word(), "cloud_refused");
+        assert!(hasty.pauses.borrow().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_answer_to_this_request_is_refused() {
+        let bad = [
+            Ok(answer([9; 16], vec![vec![1.0, 2.0]])),
+            Ok(answer([2; 16], vec![vec![1.0, 2.0], vec![1.0, 2.0]])),
+            Ok(answer([2; 16], vec![vec![1.0]])),
+            Ok(Reply { status: 200, retry_after: None, body: b"<html>".to_vec() }),
+            Err(TransportError::TooLarge),
+        ];
+        for reply in bad {
+            assert_eq!(run(&script(vec![reply])).0.unwrap_err().word(), "cloud_bad_answer");
+        }
+    }
+}
