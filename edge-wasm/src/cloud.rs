@@ -145,7 +145,7 @@ pub async fn ask(
                 return Err(CloudError::BadAnswer(format!("over {MAX_REPLY} bytes")));
             }
         }
-        if attempt + 1 == TRIES || transport.now() + wait >= end {
+        if attempt + 1 == TRIES || wait >= end.saturating_sub(transport.now()) {
             return Err(last);
         }
         transport.pause(wait).await;
@@ -280,9 +280,14 @@ mod tests {
         let patient = script(vec![busy(700), Ok(answer([2; 16], vec![vec![0.0, 1.0]]))]);
         assert!(run(&patient).0.is_ok());
         assert_eq!(*patient.pauses.borrow(), [Duration::from_millis(700)]);
-        let hasty = script(vec![busy(5_000)]);
-        assert_eq!(run(&hasty).0.unwrap_err().word(), "cloud_refused");
-        assert!(hasty.pauses.borrow().is_empty());
+        // The longest is more than a clock can hold: it once made the sum overflow.
+        for ms in [5_000, u64::MAX] {
+            let long =
+                Reply { status: 429, retry_after: Some(Duration::from_secs(ms)), body: vec![] };
+            let hasty = script(vec![Ok(long)]);
+            assert_eq!(run(&hasty).0.unwrap_err().word(), "cloud_refused");
+            assert!(hasty.pauses.borrow().is_empty());
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ const LINE: usize = 64;
 /// The largest packed model; the largest useful one is a hundredth of this.
 const MAX_BYTES: usize = 64 << 20;
 const MAX_OPS: usize = 4096;
+/// All results together: 256 MiB of real numbers.
+const MAX_ELEMENTS: u64 = 1 << 26;
 
 /// What the model does, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,11 +130,13 @@ impl Model {
         if word(4) != VERSION {
             return Err(FogError::Version(word(4)));
         }
-        let (program_len, data_len) = (word(40) as usize, word(44) as usize);
-        let data_at = lines(HEADER + program_len);
-        if data_at + data_len != bytes.len() {
+        // In u64: a length near 2^32 would wrap where usize has 32 bits.
+        let data_at = (HEADER as u64 + u64::from(word(40))).next_multiple_of(LINE as u64);
+        if data_at + u64::from(word(44)) != bytes.len() as u64 {
             return Err(FogError::Length);
         }
+        let (program_len, data_len, data_at) =
+            (word(40) as usize, word(44) as usize, data_at as usize);
         let program: Program = serde_json::from_slice(&bytes[HEADER..HEADER + program_len])
             .map_err(|error| FogError::Program(error.to_string()))?;
         let mut data = vec![0_u64; data_len.div_ceil(8)];
@@ -192,10 +196,13 @@ fn check(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
     for (index, op) in program.ops.iter().enumerate() {
         shapes.push(op.shape(&shapes, data).map_err(|why| FogError::Op { index, why })?);
     }
+    if shapes.iter().map(|shape| shape.len() as u64).sum::<u64>() > MAX_ELEMENTS {
+        return refuse("its results together are too large");
+    }
     if program.exits.is_empty() || !program.exits.is_sorted_by(|a, b| a < b) {
         return refuse("its exits are missing or out of order");
     }
-    if program.split + 1 != program.ops.len() || shapes[program.split].kind == Kind::Real {
+    if program.split != program.ops.len() - 1 || shapes[program.split].kind == Kind::Real {
         return refuse("its last operation is not the split");
     }
     let classes = |&exit: &usize| match shapes.get(exit) {

@@ -1,4 +1,35 @@
-//! Fogline on the device.
+//! Fogline on the device: the edge half of a conditionally deep hybrid network.
+//!
+//! A picture becomes levels of 8 bits, passes blocks of 1-bit convolutions, and meets early exits on
+//! the way. An exit that is sure answers, and nothing leaves the device. If none is, the feature map at
+//! the split, quantised to bits, goes to the cloud in one frame.
+//!
+//! - [`picture`]: any picture to the pixels that the model takes, alike on page and gateway;
+//! - [`fog`]: the packed model, checked before it runs; [`op`]: what it may do;
+//! - [`kernel`]: the convolutions, a reference beside each fast one; [`engine`]: runs a model from exit to exit;
+//! - [`session`]: a pair at work, from pixels to an answer that says where it came from;
+//! - [`cloud`]: one question to the function, with tries and a deadline, over any `Transport`;
+//! - `pack` (feature `pack`): QONNX to a packed model;
+//! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI command is `src/gateway`.
+//!
+//! Whole numbers up to the batch-norms, and floating point in a fixed order behind them, make results
+//! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
+//!
+//! ```
+//! use fogline_edge::{kernel::Backend, session::{self, Session}};
+//!
+//! let manifest = include_bytes!("../tests/tiny/manifest.json");
+//! let model = include_bytes!("../tests/tiny/edge.fog");
+//! let mut session = Session::load(manifest, model, Backend::Fastest)?;
+//! let grey = [127; 16 * 16 * 3];
+//! let pass = session.run_edge(&grey);
+//! // Either the last exit was sure, or there is a map to send; without a cloud the best exit answers.
+//! let outcome = pass.map.is_some().then(session::no_cloud);
+//! let answer = session.answer(&pass, outcome, 0.0);
+//! assert!(answer.origin.starts_with("exit-"));
+//! assert_eq!(answer.degraded.is_some(), pass.map.is_some());
+//! # Ok::<(), fogline_edge::session::LoadError>(())
+//! ```
 #![warn(missing_docs)]
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]

@@ -355,6 +355,7 @@ impl Conv {
                 "its padding is not below its kernel, or it has no or too many outputs".into()
             );
         }
+        let shape = self.output(x)?;
         let taps = u64::from(self.outputs) * u64::from(self.k) * u64::from(self.k);
         let bytes = if self.bits == 1 {
             taps * x.words() as u64 * 8
@@ -362,7 +363,7 @@ impl Conv {
             (taps * x.c as u64 * u64::from(self.bits)).div_ceil(8)
         };
         holds(self.weights, bytes, "weights")?;
-        self.output(x)
+        Ok(shape)
     }
 
     /// The shape of this convolution over `x`.

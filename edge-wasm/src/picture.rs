@@ -11,6 +11,10 @@ use image::{Rgb, RgbImage};
 /// The most pixels that a picture may have.
 pub const MOST_PIXELS: u64 = 40_000_000;
 
+/// How far before the end of the file a JPEG's end marker may lie.
+#[cfg(feature = "gateway")]
+const MOST_PADDING: usize = 4096;
+
 /// Why something is not a picture that can be classified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -113,14 +117,23 @@ pub fn decode(file: &[u8], size: u32) -> Result<Vec<u8>, PictureError> {
     let Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) = image::guess_format(file) else {
         return Err(PictureError::Unknown);
     };
+    // Decoders fill what is missing of a JPEG with grey; a cut picture must not pass for a whole one.
+    let ends = |file: &[u8]| file.windows(2).rev().take(MOST_PADDING).any(|w| w == [0xff, 0xd9]);
+    if format == ImageFormat::Jpeg && !ends(file) {
+        return Err(PictureError::Damaged("it has no end marker".into()));
+    }
     let mut decoder =
         ImageReader::with_format(Cursor::new(file), format).into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    check_size(width, height)?;
+    check_size(decoder.dimensions().0, decoder.dimensions().1)?;
+    let orientation = decoder.orientation().map_err(damaged)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_PIXELS * 12);
     decoder.set_limits(limits).map_err(damaged)?;
-    let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?.into_rgba8();
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    // As browsers do: a telephone's upright picture is often stored lying on its side.
+    picture.apply_orientation(orientation);
+    let picture = picture.into_rgba8();
+    let (width, height) = picture.dimensions();
     from_rgba(&picture, width, height, size)
 }
 

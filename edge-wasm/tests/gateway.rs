@@ -150,6 +150,10 @@ fn what_is_no_picture_is_refused_by_word() {
     let whole = fs::read(bench.path("frog.png")).unwrap();
     fs::write(bench.path("cut.png"), &whole[..whole.len() / 2]).unwrap();
     refused(&bench, "cut.png", "picture_damaged");
+    // A JPEG's first bytes up to its picture data, and then nothing.
+    fs::write(bench.path("cut.jpg"), b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0")
+        .unwrap();
+    refused(&bench, "cut.jpg", "picture_damaged");
     refused(&bench, "missing.png", "file_unreadable");
 }
 

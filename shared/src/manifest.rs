@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::energy::{FullPrecision, Macs, compute_picojoules};
+use crate::frame::MAX_FRAME;
 use crate::packed::{self, PackedError};
 use crate::policy::Policy;
 
@@ -75,6 +76,12 @@ pub struct Exit {
     pub temperature: f32,
     /// The threshold for each policy.
     pub thresholds: BTreeMap<Policy, f32>,
+}
+
+/// A name that is safe in paths, and in the lines that the pair digest is made of.
+fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !text.is_empty() && !text.starts_with('.') && text.chars().all(plain)
 }
 
 /// Above zero and finite; a NaN is neither.
@@ -218,8 +225,7 @@ impl Manifest {
             return Err(ManifestError::Format(self.format));
         }
         for (field, text) in [("name", &self.name), ("version", &self.version)] {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
+            if !is_plain(text) {
                 return refuse(field, format!("'{text}' is not letters, digits, '-', '_' and '.'"));
             }
         }
@@ -252,10 +258,17 @@ impl Manifest {
         if !positive(self.split.scale) {
             return refuse("split.scale", format!("{} is not above 0", self.split.scale));
         }
-        packed::packed_len(self.split.shape, self.split.bits).map_err(ManifestError::Split)?;
+        let payload =
+            packed::packed_len(self.split.shape, self.split.bits).map_err(ManifestError::Split)?;
+        if payload >= MAX_FRAME {
+            return refuse(
+                "split.shape",
+                format!("{payload} bytes a sample do not fit into a frame"),
+            );
+        }
         for (name, file) in &self.files {
             let digest = hex::decode(&file.sha256).is_ok_and(|d| d.len() == 32);
-            if name.contains(['/', '\\']) || !digest {
+            if !is_plain(name) || !digest {
                 return refuse("files", format!("'{name}' has no plain name or no SHA-256"));
             }
         }
@@ -295,13 +308,9 @@ impl Manifest {
 
     /// Picojoules of the full-precision twin: trunk and cloud at 32 bits, no exits.
     pub fn twin_picojoules(&self, full: FullPrecision) -> f64 {
-        let macs: u64 = self
-            .parts
-            .iter()
-            .filter(|part| part.role != Role::Head)
-            .flat_map(|part| part.macs.values())
-            .sum();
-        macs as f64 * full.picojoules()
+        let parts = self.parts.iter().filter(|part| part.role != Role::Head);
+        let macs: f64 = parts.flat_map(|part| part.macs.values()).map(|&count| count as f64).sum();
+        macs * full.picojoules()
     }
 }
 
@@ -377,6 +386,7 @@ mod tests {
             ("/policy", serde_json::json!("margin"), "exits.thresholds"),
             ("/split/scale", serde_json::json!(0), "split.scale"),
             ("/files/edge.fog/sha256", serde_json::json!("zz"), "files"),
+            ("/split/shape", serde_json::json!([8192, 4096, 16]), "split.shape"),
         ] {
             let mut value = manifest();
             value["split"]["scale"] = 1.0.into();
@@ -387,6 +397,10 @@ mod tests {
         let mut value = manifest();
         value["format"] = 2.into();
         assert_eq!(parse(&value), Err(ManifestError::Format(2)));
+        value = manifest();
+        let file = value["files"]["edge.fog"].clone();
+        value["files"]["a x\nb"] = file;
+        assert!(parse(&value).unwrap_err().to_string().contains("'files'"));
         value = manifest();
         value["split"]["bits"] = 3.into();
         assert_eq!(parse(&value), Err(ManifestError::Split(PackedError::Width(3))));

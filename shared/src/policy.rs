@@ -42,8 +42,11 @@ impl Policy {
         }
     }
 
-    /// This policy's measure of `probabilities`.
+    /// This policy's measure of `probabilities`; NaN if one of them is.
     pub fn certainty(self, probabilities: &[f32]) -> f32 {
+        if probabilities.iter().any(|p| p.is_nan()) {
+            return f32::NAN;
+        }
         let [first, second] = probabilities
             .iter()
             .fold([0.0_f32; 2], |[a, b], &p| if p > a { [p, a] } else { [a, b.max(p)] });
@@ -158,6 +161,16 @@ mod tests {
         let hot = softmax(&[2.0, 0.0], 4.0);
         assert!(hot[0] < cold[0] && hot[0] > 0.5);
         assert!((hot.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn no_exit_is_sure_of_what_is_not_a_number() {
+        for logits in [[f32::NAN, 0.0], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]] {
+            for policy in Policy::ALL {
+                let threshold = if policy == Policy::Entropy { 99.0 } else { -99.0 };
+                assert!(!Verdict::of(&logits, 1.0, policy, threshold).sure, "{policy}: {logits:?}");
+            }
+        }
     }
 
     #[test]

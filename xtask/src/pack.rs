@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use fogline::manifest::{EDGE_FOG, EDGE_QONNX, File, Manifest, Role, sha256_hex};
+use fogline_edge::engine::Engine;
+use fogline_edge::kernel::Backend;
+use fogline_edge::session::Session;
 
 /// Options of `cargo xtask pack`.
 #[derive(clap::Args)]
@@ -16,6 +19,9 @@ pub struct Options {
 /// Packs, checks the result against the manifest, and writes both.
 pub fn run(options: &Options) -> Result<()> {
     let folder = options.edge.parent().unwrap_or(".".as_ref());
+    if options.edge.file_name() != Some(EDGE_QONNX.as_ref()) {
+        bail!("{}: the edge model of a pair is named {EDGE_QONNX}", options.edge.display());
+    }
     let qonnx = fs::read(&options.edge).with_context(|| options.edge.display().to_string())?;
     let path = folder.join("manifest.json");
     let text = fs::read(&path).with_context(|| {
@@ -35,8 +41,10 @@ pub fn run(options: &Options) -> Result<()> {
             manifest.exits.len()
         );
     }
+    let engine = Engine::new(packed.model.clone(), Backend::Fastest);
     let split = packed.model.split();
     manifest.split.shape = [split.c, split.h, split.w].map(|n| n as u32);
+    manifest.split.bits = engine.split_bits();
     manifest.split.scale = packed.split_scale;
     let cloud = manifest.parts.into_iter().filter(|part| part.role == Role::Cloud);
     manifest.parts = packed.parts.into_iter().chain(cloud).collect();
@@ -44,12 +52,19 @@ pub fn run(options: &Options) -> Result<()> {
         let file = File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 };
         manifest.files.insert(name.to_owned(), file);
     }
-    // Both beside, then renamed: an interrupted run leaves the old pair whole.
     let json = serde_json::to_string_pretty(&manifest)? + "\n";
-    for (name, bytes) in [(EDGE_FOG, &packed.bytes[..]), ("manifest.json", json.as_bytes())] {
-        let partial = folder.join(format!("{name}.partial"));
-        fs::write(&partial, bytes)?;
-        fs::rename(&partial, folder.join(name))?;
+    // What a device would refuse to load is not written.
+    Session::load(json.as_bytes(), &packed.bytes, Backend::Fastest).with_context(|| {
+        format!("{} and {} do not fit together", options.edge.display(), path.display())
+    })?;
+    // Both beside before either is renamed: an interrupted run leaves the old pair whole.
+    let files = [(EDGE_FOG, &packed.bytes[..]), ("manifest.json", json.as_bytes())];
+    let partial = |name: &str| folder.join(format!("{name}.partial"));
+    for (name, bytes) in files {
+        fs::write(partial(name), bytes)?;
+    }
+    for (name, _) in files {
+        fs::rename(partial(name), folder.join(name))?;
     }
     println!(
         "{}: {} operations, {} bytes (from {})",

@@ -238,6 +238,9 @@ impl Lowering<'_> {
         for c in 0..affine.shape.c {
             let of = |constant: &Constant| f64::from(constant.values[c]);
             let factor = of(gamma) / (of(variance) + epsilon).sqrt();
+            if !factor.is_finite() {
+                return Err(format!("the variance of channel {c} is not one"));
+            }
             affine.scale[c] *= factor;
             affine.bias[c] = (affine.bias[c] - of(mean)) * factor + of(beta);
         }

@@ -145,6 +145,9 @@ impl Constant {
                 values.len()
             ));
         }
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err("it holds a value that is not a finite number".into());
+        }
         Ok(Self { dims, values })
     }
 }

@@ -32,6 +32,9 @@ impl Lowering<'_> {
         let pads = node.ints("pads", &[0; 4]);
         let strides = node.ints("strides", &[1, 1]);
         let plain = padding == "NOTSET" && node.ints("dilations", &[1, 1]) == [1, 1];
+        if pads.len() != 4 || strides.len() != 2 {
+            return Err("it needs four pads and two strides".into());
+        }
         if !plain || pads.iter().any(|p| *p != pads[0]) || strides.iter().any(|s| *s != strides[0])
         {
             return Err("auto_pad, dilation, uneven pads and strides are not supported".into());
@@ -55,7 +58,7 @@ impl Lowering<'_> {
         };
         let scale: Vec<f64> =
             weights.scale.iter().map(|&s| f64::from(s) * f64::from(worth)).collect();
-        let bias = match node.input.get(2).filter(|name| !name.is_empty()) {
+        let bias: Vec<f64> = match node.input.get(2).filter(|name| !name.is_empty()) {
             Some(_) => self.constant(node, 2)?.values.iter().map(|&b| f64::from(b)).collect(),
             None => vec![0.0; outputs],
         };

@@ -146,7 +146,10 @@ fn threshold(scale: f64, bias: f64) -> (i32, u8) {
 
 /// A weight's scale: one number, or one an output.
 fn per_output(scale: &Constant, dims: &[usize]) -> Result<Vec<f32>, String> {
-    let outputs = dims.first().copied().unwrap_or(0);
+    let outputs = match dims {
+        [outputs, rest @ ..] if !rest.is_empty() && !dims.contains(&0) => *outputs,
+        _ => return Err(format!("weights of shape {dims:?}")),
+    };
     let values = match scale.values.len() {
         1 => vec![scale.values[0]; outputs],
         n if n == outputs && scale.dims.first() == Some(&n) => scale.values.clone(),
