@@ -166,9 +166,21 @@ fn read(body: &[u8], request: &Request, classes: usize) -> Result<Vec<f32>, Clou
     }
 }
 
+/// The longest message of a refusal that is passed on.
+const MOST_CHARACTERS: usize = 300;
+
+/// The refusal in `body`, fit for a terminal and a log: whoever answers may say anything.
 fn refusal(status: u16, body: &[u8]) -> Refusal {
-    serde_json::from_slice(body)
-        .unwrap_or_else(|_| Refusal::new("cloud_refused", format!("HTTP status {status}")))
+    let is_word = |word: &str| {
+        (1..=40).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(Refusal { error, message }) if is_word(&error) => {
+            let shown = message.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS);
+            Refusal { error, message: shown.collect() }
+        }
+        _ => Refusal::new("cloud_refused", format!("HTTP status {status}")),
+    }
 }
 
 #[cfg(test)]
@@ -270,6 +282,19 @@ mod tests {
         let (result, _) = run(&script);
         assert_eq!(result.unwrap_err().word(), "unknown_pair");
         assert!(script.pauses.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_refusal_is_made_fit_for_a_terminal() {
+        let said = |body: &str| refusal(404, body.as_bytes());
+        let red = said(r#"{"error": "unknown_pair", "message": "\u001b[31mno\nsuch pair"}"#);
+        assert_eq!(red, Refusal::new("unknown_pair", "[31mnosuch pair"));
+        let long = said(&format!(r#"{{"error": "a", "message": "{}"}}"#, "x".repeat(900)));
+        assert_eq!(long.message.len(), MOST_CHARACTERS);
+        for word in ["", "No Word", r"\u001b"] {
+            let body = format!(r#"{{"error": "{word}", "message": ""}}"#);
+            assert_eq!(said(&body).error, "cloud_refused");
+        }
     }
 
     #[test]

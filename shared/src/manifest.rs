@@ -4,6 +4,7 @@
 //! `NAME SHA256\n` of the manifest's files in the order of their names, so that two manifests
 //! that differ only in their prose name the same pair.
 
+use core::cmp::Ordering;
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -319,6 +320,12 @@ pub fn verify(bytes: &[u8], file: &File) -> bool {
     bytes.len() as u64 == file.bytes && sha256_hex(bytes) == file.sha256.to_ascii_lowercase()
 }
 
+/// Orders versions part by part, numbers as numbers: 1.10.0 is newer than 1.9.0.
+pub fn compare_versions(a: &str, b: &str) -> Ordering {
+    let part = |part: &str| (part.parse::<u64>().ok(), part.to_owned());
+    a.split('.').map(part).cmp(b.split('.').map(part))
+}
+
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -373,6 +380,13 @@ mod tests {
         assert_eq!(parse(&value).unwrap().pair_digest(), digest);
         value["files"]["edge.fog"]["sha256"] = "01".repeat(32).into();
         assert_ne!(parse(&value).unwrap().pair_digest(), digest);
+    }
+
+    #[test]
+    fn versions_are_ordered_as_people_read_them() {
+        let mut versions = ["1.10.0", "1.9.0", "2", "1.9", "1.9.0-rc", "0.1"];
+        versions.sort_by(|a, b| compare_versions(a, b));
+        assert_eq!(versions, ["0.1", "1.9", "1.9.0-rc", "1.9.0", "1.10.0", "2"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use fogline::manifest::compare_versions;
 use serde::Deserialize;
 
 use crate::stack::Stack;
@@ -118,7 +119,12 @@ pub fn model_folder(models: &Path, name: Option<&str>) -> Result<PathBuf> {
             }
         }
     }
-    found.sort();
+    let name_of = |folder: &Path| {
+        folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    found.sort_by(|a: &PathBuf, b| {
+        a.parent().cmp(&b.parent()).then_with(|| compare_versions(&name_of(a), &name_of(b)))
+    });
     let chosen = match name {
         None => found.into_iter().next(),
         Some(name) => found.into_iter().rfind(|folder| folder.starts_with(models.join(name))),

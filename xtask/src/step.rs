@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,11 +49,8 @@ pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
 /// # Errors
 /// When it cannot be started or fails; the error shows the end of its output.
 pub fn run(name: &str, command: &mut Command) -> Result<String> {
-    let folder = target().join("xtask");
-    fs::create_dir_all(&folder)?;
-    let file: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(48).collect();
-    let log = folder.join(format!("{file}.log"));
+    let log = log_file(name);
+    fs::create_dir_all(target().join("xtask"))?;
     let output = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     let began = Instant::now();
@@ -89,4 +87,15 @@ pub fn run(name: &str, command: &mut Command) -> Result<String> {
         eprintln!("    {line}");
     }
     bail!("'{name}' failed with {status}; all of its output is in {}", log.display())
+}
+
+fn log_file(name: &str) -> PathBuf {
+    let file: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(48).collect();
+    target().join("xtask").join(file + ".log")
+}
+
+/// What the last run of a step printed.
+pub fn log(name: &str) -> String {
+    fs::read_to_string(log_file(name)).unwrap_or_default()
 }

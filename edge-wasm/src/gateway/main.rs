@@ -26,7 +26,7 @@ const MOST_BYTES: u64 = 50 << 20;
 
 /// Classifies pictures on this device; hard ones finish in the cloud.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Args {
     #[command(subcommand)]
     command: Command,

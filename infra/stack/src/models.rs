@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use fogline::manifest::Manifest;
+use fogline::manifest::{Manifest, compare_versions};
 use serde_json::{Value, json};
 
 /// The manifest's file name.
@@ -51,6 +51,10 @@ pub fn find(root: &Path) -> Result<Vec<Model>> {
     if models.is_empty() {
         bail!("{} holds no NAME/VERSION/{MANIFEST}", root.display());
     }
+    models.sort_by(|a: &Model, b| {
+        let (a, b) = (&a.manifest, &b.manifest);
+        a.name.cmp(&b.name).then_with(|| compare_versions(&a.version, &b.version))
+    });
     Ok(models)
 }
 

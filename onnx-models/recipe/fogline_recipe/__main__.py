@@ -4,6 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from .data import DataError
 from .net import Layout
 from .train import Schedule
 
@@ -63,7 +64,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     from . import calibrate, data
 
-    net, _ = load_checkpoint(arguments.run_folder)
+    net, _, _ = load_checkpoint(arguments.run_folder)
     manifest = json.loads((arguments.pair / "manifest.json").read_text())
     test = data.load(arguments.data, "test", net.layout.size)
     cuts = [exit_["thresholds"] for exit_ in manifest["exits"]]
@@ -74,13 +75,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def export(arguments: argparse.Namespace) -> None:
     from . import calibrate, data, golden
     from . import export as files
-    from .train import Schedule as Defaults
 
-    net, names = load_checkpoint(arguments.run_folder)
+    net, names, schedule = load_checkpoint(arguments.run_folder)
     training = data.load(arguments.data, "train", net.layout.size)
     if training.names != names:
         raise SystemExit(f"{arguments.data}: its classes are not those of the checkpoint, {', '.join(names)}")
-    _, held = data.hold_out(training, Defaults.hold_out_every)
+    _, held = data.hold_out(training, schedule.hold_out_every)
     cuts = calibrate.thresholds(calibrate.all_logits(net, held), held.labels, arguments.edge_share)
     test = data.load(arguments.data, "test", net.layout.size)
     figures = calibrate.evaluate(calibrate.all_logits(net, test), test.labels, cuts, "entropy")
@@ -130,7 +130,10 @@ def main() -> None:
     command.add_argument("--out", type=Path, required=True, help="folder for the files")
     command.set_defaults(run=tiny)
     arguments = parser.parse_args()
-    arguments.run(arguments)
+    try:
+        arguments.run(arguments)
+    except DataError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

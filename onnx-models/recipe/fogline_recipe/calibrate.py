@@ -28,9 +28,8 @@ def certainty(logits: torch.Tensor, policy: str) -> torch.Tensor:
 def thresholds(logits: list[torch.Tensor], labels: torch.Tensor, edge_share: float) -> list[dict]:
     """One threshold an exit and policy, so that ``edge_share`` of the pictures end at the edge.
 
-    All exits but the last are given the precision that the last needs: an exit takes the surest
-    pictures as long as they are right as often as the ones that the last exit may take are.
-    The shares of the exits are searched on a grid, for the highest system accuracy.
+    The first exit's share is searched on a grid, for the highest system accuracy; the last exit
+    takes the surest of the rest, up to ``edge_share`` of all.
     """
     *exits, final = logits
     found = [{} for _ in exits]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 PICTURES = {".jpg", ".jpeg", ".png"}
@@ -90,6 +90,20 @@ def _cifar_binary(root: Path, split: str) -> Pictures | None:
     return Pictures(torch.from_numpy(images), torch.from_numpy(labels), names.read_text().split())
 
 
+def _as_the_edge_sees_it(picture: Image.Image, size: int) -> np.ndarray:
+    """Upright, on white, the central square, scaled with a triangle filter: as edge-wasm/src/picture.rs does."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert("RGB")
+    if picture.size != (size, size):
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
+    return np.asarray(picture).transpose(2, 0, 1)
+
+
 def _folder(root: Path, split: str, size: int) -> Pictures | None:
     base = root / split
     if not base.is_dir():
@@ -103,10 +117,7 @@ def _folder(root: Path, split: str, size: int) -> Pictures | None:
     for i, (path, _) in enumerate(tqdm(files, desc=f"reading {split}", unit=" pictures", leave=False, mininterval=1.0)):
         try:
             with Image.open(path) as picture:
-                picture = picture.convert("RGB")
-                if picture.size != (size, size):
-                    picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-                images[i] = np.asarray(picture).transpose(2, 0, 1)
+                images[i] = _as_the_edge_sees_it(picture, size)
         except OSError as error:
             raise DataError(f"{path}: {error}") from error
     labels = torch.tensor([label for _, label in files])

@@ -90,12 +90,12 @@ def save(path: Path, state: dict) -> None:
     beside.replace(path)
 
 
-def load_network(path: Path) -> tuple[Hybrid, list[str]]:
-    """The network of a checkpoint and its class names."""
+def load_network(path: Path) -> tuple[Hybrid, list[str], Schedule]:
+    """The network of a checkpoint, its class names, and how it was trained."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     net = Hybrid(Layout(**state["layout"]))
     net.load_state_dict(state["net"])
-    return net.eval(), state["names"]
+    return net.eval(), state["names"], Schedule(**state["schedule"])
 
 
 def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path, resume: bool) -> None:
@@ -109,7 +109,11 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
     optimiser = torch.optim.AdamW(parameter_groups(net, schedule.decay), lr=schedule.rate)
     steps = math.ceil(len(training) / schedule.batch)
     first = 0
-    if resume and checkpoint.is_file():
+    if checkpoint.is_file() and not resume:
+        raise SystemExit(f"{checkpoint} is there already: go on from it with --resume, or train into another folder")
+    if resume and not checkpoint.is_file():
+        raise SystemExit(f"{checkpoint} is not there: nothing to resume")
+    if resume:
         state = torch.load(checkpoint, map_location=where, weights_only=True)
         fixed = {"epochs": schedule.epochs, "cooldown": schedule.cooldown}
         if (state["layout"], state["schedule"] | fixed) != (layout.to_dict(), asdict(schedule)):

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
 use fogline::energy::FullPrecision;
 use fogline::frame::Tensor;
-use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest};
+use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, compare_versions};
 use fogline::policy::{Policy, Verdict};
 use fogline_cloud::plan::Plan;
 use fogline_edge::kernel::Backend;
@@ -149,7 +149,10 @@ fn pair_folder(models: &Path, name: &str) -> Result<PathBuf> {
         .with_context(|| format!("no pair '{name}' in {}", models.display()))?;
     let mut versions: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     versions.retain(|version| version.join("manifest.json").is_file());
-    versions.sort();
+    let name = |path: &Path| {
+        path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    versions.sort_by(|a, b| compare_versions(&name(a), &name(b)));
     ensure!(!versions.is_empty(), "{}: no version with a manifest.json", folder.display());
     Ok(versions.pop().expect("just checked"))
 }
