@@ -17,6 +17,11 @@ pub struct WasiHttp {
 impl WasiHttp {
     /// A function by its base URL.
     pub fn new(base: &str) -> Result<Self, String> {
+        if base.contains(['?', '#']) {
+            return Err(format!(
+                "'{base}' has a query or fragment, where the path goes on with /infer"
+            ));
+        }
         let url = format!("{}/infer", base.trim_end_matches('/'));
         let url: Uri = url.parse().map_err(|error| format!("'{base}' is not a URL: {error}"))?;
         if !matches!(url.scheme_str(), Some("http" | "https")) {

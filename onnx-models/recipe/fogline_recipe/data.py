@@ -142,7 +142,9 @@ def hold_out(pictures: Pictures, every: int) -> tuple[Pictures, Pictures]:
     """Splits off every ``every``-th picture of each class: (the rest, the held-out ones)."""
     held = torch.zeros(len(pictures), dtype=torch.bool)
     for label in range(len(pictures.names)):
-        held[(pictures.labels == label).nonzero().flatten()[every - 1::every]] = True
+        of_label = (pictures.labels == label).nonzero().flatten()
+        # At least one of each class, however small the data set.
+        held[of_label[every - 1::every] if len(of_label) >= every else of_label[-1:]] = True
     return pictures.take(~held), pictures.take(held)
 
 
