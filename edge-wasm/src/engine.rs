@@ -6,7 +6,7 @@ use crate::fog::Model;
 use crate::kernel::{self, Backend, Geometry};
 use crate::op::{Conv, Kind, Op, Shape};
 
-/// A model with the memory that it runs in; nothing is allocated while it runs.
+/// A model with the memory that it runs in: every operation's result has its place, made once.
 pub struct Engine {
     model: Model,
     backend: Backend,

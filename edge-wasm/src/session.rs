@@ -219,9 +219,7 @@ impl Session {
         loop {
             match self.engine.go_on() {
                 Stop::Exit { index, logits } => {
-                    let exit = &self.manifest.exits[index];
-                    let threshold = exit.thresholds[&self.policy];
-                    let verdict = Verdict::of(&logits, exit.temperature, self.policy, threshold);
+                    let verdict = self.judge(index, &logits);
                     let sure = verdict.sure;
                     verdicts.push(verdict);
                     if sure {
@@ -231,6 +229,12 @@ impl Session {
                 Stop::Split(map) => return EdgePass { verdicts, map: Some(map) },
             }
         }
+    }
+
+    /// What exit `index` (from 0) makes of its logits.
+    pub fn judge(&self, index: usize, logits: &[f32]) -> Verdict {
+        let exit = &self.manifest.exits[index];
+        Verdict::of(logits, exit.temperature, self.policy, exit.thresholds[&self.policy])
     }
 
     /// Runs past every exit to the split: all logits, and the packed map. For evaluation.

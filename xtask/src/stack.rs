@@ -57,6 +57,8 @@ impl Stack {
 
     /// Waits until the stack ends by itself: for ever, or until Ctrl-C reaches it.
     pub fn wait(mut self) -> Result<()> {
+        // Held: `Child::wait` closes the input that it finds, which asks the stack to end.
+        let _input = self.child.stdin.take();
         self.child.wait().map(drop).context("waiting for the stack")
     }
 }

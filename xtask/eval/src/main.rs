@@ -119,13 +119,8 @@ fn measure(
         let (exits, bytes) = session.run_through(&rgb);
         let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
         let cloud = plan.logits(&tensor).map_err(|refusal| anyhow!(refusal.message))?;
-        let verdicts: Vec<Verdict> = exits
-            .iter()
-            .zip(&session.manifest().exits)
-            .map(|(logits, exit)| {
-                Verdict::of(logits, exit.temperature, policy, exit.thresholds[&policy])
-            })
-            .collect();
+        let verdicts: Vec<Verdict> =
+            exits.iter().enumerate().map(|(i, logits)| session.judge(i, logits)).collect();
         let last = Verdict::of(&cloud, 1.0, policy, 0.0);
         let request = session.request(tensor.bytes, [0; 16]);
         outcomes.push(Outcome {
