@@ -1,17 +1,21 @@
 //! `cargo xtask demo`: the main job, from an empty target/ to a table of answers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use fogline::manifest::compare_versions;
 use serde::Deserialize;
 
-use crate::stack::Stack;
+use crate::stack::{Addresses, Stack};
 use crate::{root, step, target, tools};
 
 /// RUSTFLAGS of everything in WebAssembly.
 pub const SIMD: &str = "-C target-feature=+simd128";
+
+/// Linker options of the page's engine: no names of functions, a tenth of what a visitor would download. Cargo's
+/// `strip` leaves them in, and wasm-bindgen needs the two sections kept.
+const STRIP: &str = " -C link-arg=--strip-all -C link-arg=--keep-section=__wasm_bindgen_unstable \
+                     -C link-arg=--keep-section=target_features";
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -55,9 +59,8 @@ pub fn run(options: &Options) -> Result<()> {
     tools::playwright()
         .or_else(|error| if tools::browser().is_some() { Err(error) } else { Ok(()) })?;
     let models = root().join(&options.models);
-    let model = model_folder(&models, options.model.as_deref())?;
     let stack = Stack::start(options.model.as_deref(), &models)?;
-    let mut rows = by_component(&model, &stack.at.function)?;
+    let mut rows = by_component(&stack.at)?;
     let engines = if tools::browser().is_some() {
         rows.extend(by_page(&stack.at.page)?);
         2
@@ -104,32 +107,8 @@ fn build_page_engine() -> Result<()> {
     let mut build =
         step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
     build.args(["--target", "web", "--profile", "wasm", "--no-opt"]).env("PATH", tools::path());
-    step::run("building the engine for the page", build.env("RUSTFLAGS", SIMD)).map(drop)
-}
-
-/// The folder of a pair, as the stack chooses it: the first, or the last version of `name` (or NAME/VERSION).
-pub fn model_folder(models: &Path, name: Option<&str>) -> Result<PathBuf> {
-    let mut found = vec![];
-    for pair in std::fs::read_dir(models).with_context(|| models.display().to_string())? {
-        let Ok(versions) = std::fs::read_dir(pair?.path()) else { continue };
-        for version in versions {
-            let folder = version?.path();
-            if folder.join("manifest.json").is_file() {
-                found.push(folder);
-            }
-        }
-    }
-    let name_of = |folder: &Path| {
-        folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-    };
-    found.sort_by(|a: &PathBuf, b| {
-        a.parent().cmp(&b.parent()).then_with(|| compare_versions(&name_of(a), &name_of(b)))
-    });
-    let chosen = match name {
-        None => found.into_iter().next(),
-        Some(name) => found.into_iter().rfind(|folder| folder.starts_with(models.join(name))),
-    };
-    chosen.with_context(|| format!("no pair '{}' in {}", name.unwrap_or("any"), models.display()))
+    build.env("RUSTFLAGS", SIMD.to_owned() + STRIP);
+    step::run("building the engine for the page", &mut build).map(drop)
 }
 
 /// The sample drawings of the page.
@@ -144,7 +123,7 @@ pub fn samples() -> Result<Vec<PathBuf>> {
 }
 
 /// The command that runs the component on `arguments`, seeing only the given folders.
-pub fn wasmtime(folders: &[&Path], arguments: &[&str]) -> Command {
+fn wasmtime(folders: [&PathBuf; 2], arguments: &[&str]) -> Command {
     let mut command = step::command(tools::program("wasmtime"), &["run", "-S", "http"]);
     for folder in folders {
         command.arg("--dir").arg(folder);
@@ -153,11 +132,11 @@ pub fn wasmtime(folders: &[&Path], arguments: &[&str]) -> Command {
     command
 }
 
-fn by_component(model: &Path, function: &str) -> Result<Vec<Row>> {
-    let folder = root().join("web-demo/samples");
+fn by_component(at: &Addresses) -> Result<Vec<Row>> {
+    let folders = [&root().join("web-demo/samples"), &at.model];
     let mut command =
-        wasmtime(&[&folder, model], &["classify", "--json", "--cloud", function, "--model"]);
-    command.arg(model).args(samples()?);
+        wasmtime(folders, &["classify", "--json", "--cloud", &at.function, "--model"]);
+    command.arg(&at.model).args(samples()?);
     let text = step::run("classifying the samples through the component", &mut command)?;
     text.lines().map(|line| row("component", line)).collect()
 }

@@ -1,7 +1,7 @@
 //! The local stack as a child: store, function and page, up while this lives.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ pub struct Addresses {
     pub page: String,
     /// The function's base URL.
     pub function: String,
+    /// Folder of the pair that was chosen.
+    pub model: PathBuf,
 }
 
 impl Stack {

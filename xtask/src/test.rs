@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::demo::{self, SIMD, model_folder};
+use crate::demo::{self, SIMD};
 use crate::stack::Stack;
 use crate::{root, step, tools};
 
@@ -74,7 +74,7 @@ fn checks(tally: &mut Tally, quick: bool) {
     let clippy = |arguments: &[&str]| step::cargo(&[&["clippy"], arguments, &deny[..]].concat());
     tally.step(
         "clippy, native",
-        &mut clippy(&["--workspace", "--all-targets", "--features", "fogline-edge/stack"]),
+        &mut clippy(&["--workspace", "--all-targets", "--features", "fogline-edge/stack,xtask/stack"]),
     );
     let edge = ["--package", "fogline-edge", "--lib", "--target"];
     let mut browser = clippy(&[&edge[..], &["wasm32-unknown-unknown"]].concat());
@@ -166,9 +166,9 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
     tools::playwright()?;
     let browser = tools::browser_or_install()?;
-    let models = root().join("onnx-models");
-    let model = model_folder(&models, None)?;
-    let stack = Stack::start(None, &models)?;
+    let mut plain = step::cargo(&["test", "--package", "xtask", "--features", "stack"]);
+    tally.step("the demo stays up until Ctrl-C", plain.args(["--test", "stays_up"]));
+    let stack = Stack::start(None, &root().join("onnx-models"))?;
     let mut gateway = step::cargo(&[
         "test",
         "--package",
@@ -181,7 +181,7 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
     gateway
         .env("FOGLINE_WASMTIME", tools::program("wasmtime"))
         .env("FOGLINE_COMPONENT", demo::component())
-        .env("FOGLINE_MODEL", &model)
+        .env("FOGLINE_MODEL", &stack.at.model)
         .env("FOGLINE_CLOUD", &stack.at.function);
     tally.step("the component under wasmtime, with the function and the store", &mut gateway);
     let mut page = step::command("npm", &["test"]);
@@ -189,7 +189,7 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
         .env("FOGLINE_PAGE", &stack.at.page)
         .env("FOGLINE_BROWSER", browser);
     tally.step("the page in Chromium, with the function and the store", &mut page);
-    page_engine_size(tally, &model);
+    page_engine_size(tally, &stack.at.model);
     Ok(())
 }
 

@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::function::{Function, Start};
+use crate::models::Model;
 use crate::page::Site;
 
 /// Brings up store, function and page; run it in the workspace's root.
@@ -75,7 +76,8 @@ async fn run(options: Options) -> Result<()> {
     tokio::pin!(ended);
 
     let models = models::find(&options.models)?;
-    let config = models::config(&models, options.model.as_deref())?;
+    let opened = models::choose(&models, options.model.as_deref())?;
+    let config = models::config(&models, opened);
     let store = store::start(&models).await?;
     eprintln!("store: {} pairs in {}", models.len(), store.url);
 
@@ -95,7 +97,7 @@ async fn run(options: Options) -> Result<()> {
             let upstream: Uri = function.url.parse().context("the function's address")?;
             match server::listen(site, upstream).await {
                 Ok(page) => {
-                    announce(&page, &function.url, &store)?;
+                    announce(&page, &function.url, &store, opened)?;
                     tokio::select! {
                         failure = function.failure() => Err(failure),
                         () = &mut ended => Ok(()),
@@ -111,9 +113,10 @@ async fn run(options: Options) -> Result<()> {
     result
 }
 
-fn announce(page: &str, function: &str, store: &store::LocalStore) -> Result<()> {
+fn announce(page: &str, function: &str, store: &store::LocalStore, opened: &Model) -> Result<()> {
     let line = serde_json::json!({
         "page": format!("{page}/"),
+        "model": opened.folder,
         "cloud": format!("{page}/cloud"),
         "function": function,
         "store": store.url,

@@ -71,8 +71,8 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// The page's `config.json`. `chosen` is a NAME, whose last version is meant, or NAME/VERSION.
-pub fn config(models: &[Model], chosen: Option<&str>) -> Result<Value> {
+/// The pair that is meant by NAME (its last version) or NAME/VERSION; without either, the first.
+pub fn choose<'a>(models: &'a [Model], chosen: Option<&str>) -> Result<&'a Model> {
     let is_chosen = |model: &&Model| {
         let Manifest { name, version, .. } = &model.manifest;
         chosen.is_some_and(|c| c == name || c == format!("{name}/{version}"))
@@ -81,8 +81,15 @@ pub fn config(models: &[Model], chosen: Option<&str>) -> Result<Value> {
         None => models.first(),
         Some(_) => models.iter().rfind(is_chosen),
     };
-    let model = model.with_context(|| format!("no model '{}'", chosen.unwrap_or_default()))?;
+    model.with_context(|| {
+        let known: Vec<String> = models.iter().map(|m| m.place().replace("models/", "")).collect();
+        format!("no model '{}', only {}", chosen.unwrap_or_default(), known.join(", "))
+    })
+}
+
+/// The page's `config.json`: every manifest's address, and that of the pair it opens with.
+pub fn config(models: &[Model], opened: &Model) -> Value {
     let manifest = |model: &Model| format!("{}/{MANIFEST}", model.place());
     let all: Vec<_> = models.iter().map(manifest).collect();
-    Ok(json!({"models": all, "model": manifest(model), "cloud": "cloud"}))
+    json!({"models": all, "model": manifest(opened), "cloud": "cloud"})
 }

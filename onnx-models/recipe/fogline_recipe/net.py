@@ -44,11 +44,29 @@ class Shift(nn.Module):
         return x + self.bias.to(x.dtype)  # fp32 would promote the whole map under autocast
 
 
+class _PReluSteps(torch.autograd.Function):
+    """PyTorch's PReLU with a backward pass in vectorised steps: in bf16 on a CPU its own takes five times as long."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slope)
+        return nn.functional.prelu(x, slope)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, slope = ctx.saved_tensors
+        above = torch.ops.aten.threshold_backward(gradient, x, 0)
+        below = gradient - above
+        to_slope = (below * x).sum((0, 2, 3))
+        return above.addcmul_(below, slope.view(1, -1, 1, 1)), to_slope
+
+
 class PRelu(nn.PReLU):
     """A slope per channel for negative values."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.prelu(x, self.weight.to(x.dtype))
+        slope = self.weight.to(x.dtype)
+        return _PReluSteps.apply(x, slope) if self.training else nn.functional.prelu(x, slope)
 
 
 class Block(nn.Module):

@@ -34,12 +34,12 @@ class _Fixed(ExtendedInjector):
 
 
 class _SignThrough(torch.autograd.Function):
-    """+1 where x >= 0, else -1; the gradient passes where |x| < 1. Few passes over memory: they are what costs."""
+    """+1 where x >= 0, else -1; the gradient passes where |x| < 1."""
 
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return torch.where(x >= 0, x.new_tensor(1.0), x.new_tensor(-1.0))
+        return x.sign().add_(0.5).sign_()  # +1 at 0; on a CPU `where` is not vectorised in bf16
 
     @staticmethod
     def backward(ctx, gradient):

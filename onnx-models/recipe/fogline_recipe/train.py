@@ -106,7 +106,7 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
     where = device()
     training, held = data.hold_out(pictures, schedule.hold_out_every)
     net = Hybrid(layout).to(where, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(parameter_groups(net, schedule.decay), lr=schedule.rate)
+    optimiser = torch.optim.AdamW(parameter_groups(net, schedule.decay), lr=schedule.rate, fused=True)
     steps = math.ceil(len(training) / schedule.batch)
     first = 0
     if checkpoint.is_file() and not resume:
