@@ -81,7 +81,7 @@ fn wrong_method(path: &str, method: &str) -> Refusal {
 }
 
 async fn ready(plans: &Plans) -> Result<Response<Body>, Refusal> {
-    let loaded = plans.loaded().await;
+    let loaded = plans.loaded();
     if loaded.is_empty() {
         return Err(Refusal::new(NOT_READY, "no pair is loaded yet; try again soon"));
     }
@@ -167,9 +167,12 @@ fn readable<'a>(plan: &'a Plan, scores: &Scores) -> Answer<'a> {
 
 fn accepts_json(request: &Request) -> bool {
     let types = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    types
-        .flat_map(|value| value.split(','))
-        .any(|range| range.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(JSON)))
+    types.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(JSON));
+        // A weight of zero means: not this one.
+        json && !parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)))
+    })
 }
 
 fn json(status: u16, body: &impl Serialize) -> Response<Body> {
@@ -205,6 +208,7 @@ mod tests {
         assert!(with("application/json"));
         assert!(with("text/html, Application/JSON;q=0.9"));
         assert!(!with("*/*"));
+        assert!(!with("application/vnd.fogline.frame, application/json; q=0"));
         assert!(!with("application/json-seq"));
         assert!(!accepts_json(&Request::default()));
     }

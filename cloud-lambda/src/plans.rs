@@ -1,20 +1,23 @@
 //! Every plan by its pair's digest: found in the bucket, loaded once, kept.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use fogline::manifest::{CLOUD_ONNX, Manifest};
 use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal, UNKNOWN_PAIR};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
 use crate::plan::Plan;
 use crate::store::{Listed, Store, StoreError};
 
-/// An unknown digest makes the bucket be listed anew, but not more often than this: a client
-/// that guesses digests must not buy a listing with each.
+/// An unknown digest makes the bucket be listed anew, but not more often than this, whether the
+/// listing succeeded or not: a client that guesses digests must not buy a listing with each.
 pub const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(3);
+/// A pair that could not be loaded is tried again after this time, not with every request: edges
+/// repeat what failed, and each try fetches the whole model.
+pub const LOAD_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// The largest manifest.
 const MAX_MANIFEST: u64 = 1 << 20;
@@ -46,6 +49,21 @@ struct Pair {
     /// The key of the manifest without `manifest.json`.
     prefix: String,
     plan: OnceCell<Arc<Plan>>,
+    failed: Mutex<Option<Failure>>,
+}
+
+/// When something failed, and how.
+#[derive(Debug, Clone)]
+struct Failure {
+    at: Instant,
+    refusal: Refusal,
+}
+
+impl Failure {
+    /// The refusal, unless it is older than `most`.
+    fn within(&self, most: Duration) -> Option<Refusal> {
+        (self.at.elapsed() < most).then(|| self.refusal.clone())
+    }
 }
 
 /// What the last listing of the bucket found.
@@ -54,24 +72,29 @@ struct Index {
     /// Manifests by key, with the etag that they had.
     known: BTreeMap<String, (Option<String>, Arc<Pair>)>,
     by_digest: HashMap<[u8; 32], Arc<Pair>>,
-    refreshed: Option<Instant>,
 }
+
+/// A listing of the bucket: when it ended, and what came of it.
+type Listing = (Instant, Result<(), Refusal>);
 
 /// All pairs of a bucket.
 #[derive(Debug)]
 pub struct Plans {
     store: Store,
-    index: Mutex<Index>,
+    /// Replaced whole by a listing, and never held while one waits for the store.
+    index: RwLock<Arc<Index>>,
+    /// Held while listing: whoever waited takes what came of it and need not list again.
+    last: tokio::sync::Mutex<Option<Listing>>,
 }
 
 impl Plans {
     /// The plans of `store`, none of them loaded.
     pub fn new(store: Store) -> Self {
-        Self { store, index: Mutex::default() }
+        Self { store, index: RwLock::default(), last: tokio::sync::Mutex::default() }
     }
 
     /// The plan of the pair with this digest. However many ask at once, it is loaded once; a
-    /// load that fails is tried again by the next who asks.
+    /// load that fails is tried again after [`LOAD_AT_MOST_EVERY`].
     ///
     /// # Errors
     /// With `unknown_pair`, `store_unreachable`, `model_corrupt`, or `internal` when the model
@@ -87,11 +110,8 @@ impl Plans {
     /// # Errors
     /// When the bucket cannot be listed.
     pub async fn preload(&self, only: Option<&str>) -> Result<usize, Refusal> {
-        let pairs: Vec<_> = {
-            let mut index = self.index.lock().await;
-            self.refresh(&mut index).await?;
-            index.by_digest.values().cloned().collect()
-        };
+        self.refresh(Duration::ZERO).await?;
+        let pairs: Vec<_> = self.index().by_digest.values().cloned().collect();
         for pair in pairs {
             let name = format!("{}/{}", pair.manifest.name, pair.manifest.version);
             if only.is_none_or(|only| only == name)
@@ -100,12 +120,12 @@ impl Plans {
                 warn!(pair = name, error = refusal.error, "{}", refusal.message);
             }
         }
-        Ok(self.loaded().await.len())
+        Ok(self.loaded().len())
     }
 
     /// The plans that are loaded, by name and version.
-    pub async fn loaded(&self) -> Vec<Arc<Plan>> {
-        let index = self.index.lock().await;
+    pub fn loaded(&self) -> Vec<Arc<Plan>> {
+        let index = self.index();
         let mut plans: Vec<_> =
             index.by_digest.values().filter_map(|pair| pair.plan.get().cloned()).collect();
         let name =
@@ -114,14 +134,16 @@ impl Plans {
         plans
     }
 
+    fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     async fn find(&self, digest: &[u8; 32]) -> Result<Arc<Pair>, Refusal> {
-        // Held while listing: whoever waits finds the fresh index and need not list again.
-        let mut index = self.index.lock().await;
-        let due = index.refreshed.is_none_or(|at| at.elapsed() >= REFRESH_AT_MOST_EVERY);
-        if !index.by_digest.contains_key(digest) && due {
-            self.refresh(&mut index).await?;
+        if let Some(pair) = self.index().by_digest.get(digest) {
+            return Ok(Arc::clone(pair));
         }
-        index.by_digest.get(digest).cloned().ok_or_else(|| {
+        self.refresh(REFRESH_AT_MOST_EVERY).await?;
+        self.index().by_digest.get(digest).cloned().ok_or_else(|| {
             Refusal::new(
                 UNKNOWN_PAIR,
                 format!("the cloud has no pair {}; fetch its manifest anew", hex::encode(digest)),
@@ -129,13 +151,29 @@ impl Plans {
         })
     }
 
-    async fn refresh(&self, index: &mut Index) -> Result<(), Refusal> {
+    /// Lists the bucket anew, unless the last listing is younger than `most`: then what came of that.
+    async fn refresh(&self, most: Duration) -> Result<(), Refusal> {
+        let mut last = self.last.lock().await;
+        if let Some((at, outcome)) = &*last
+            && at.elapsed() < most
+        {
+            return outcome.clone();
+        }
+        let listed = self.list(&self.index()).await;
+        let outcome = listed.map(|index| {
+            *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
+        });
+        *last = Some((Instant::now(), outcome.clone()));
+        outcome
+    }
+
+    async fn list(&self, old: &Index) -> Result<Index, Refusal> {
         let listed = self.store.manifests().await.map_err(|error| Refusal::from(&error))?;
         let mut known = BTreeMap::new();
         for Listed { key, etag } in listed {
-            let pair = match index.known.get(&key) {
-                Some((old, pair)) if etag.is_some() && *old == etag => Arc::clone(pair),
-                _ => match self.read(&key, index).await {
+            let pair = match old.known.get(&key) {
+                Some((before, pair)) if etag.is_some() && *before == etag => Arc::clone(pair),
+                _ => match self.read(&key, old).await {
                     Ok(pair) => pair,
                     // Without the store nothing is known; one bad manifest spoils only its pair.
                     Err(refusal) if refusal.error == fogline::refusal::STORE_UNREACHABLE => {
@@ -149,33 +187,41 @@ impl Plans {
             };
             known.insert(key, (etag, pair));
         }
-        index.by_digest = HashMap::new();
+        let mut by_digest = HashMap::new();
         for (_, pair) in known.values() {
             // Of two names for the same files, the first serves both.
-            index.by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
+            by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
         }
-        index.known = known;
-        index.refreshed = Some(Instant::now());
-        Ok(())
+        Ok(Index { known, by_digest })
     }
 
-    async fn read(&self, key: &str, index: &Index) -> Result<Arc<Pair>, Refusal> {
+    async fn read(&self, key: &str, old: &Index) -> Result<Arc<Pair>, Refusal> {
         let json =
             self.store.get(key, MAX_MANIFEST).await.map_err(|error| Refusal::from(&error))?;
         let manifest = Manifest::parse(&json)
             .map_err(|error| Refusal::new(error.word(), error.to_string()))?;
         // The same manifest again keeps its plan, which took time to load.
-        if let Some((_, pair)) = index.known.get(key)
+        if let Some((_, pair)) = old.known.get(key)
             && pair.manifest == manifest
         {
             return Ok(Arc::clone(pair));
         }
         let prefix = key.trim_end_matches("manifest.json").to_owned();
-        Ok(Arc::new(Pair { manifest, prefix, plan: OnceCell::new() }))
+        Ok(Arc::new(Pair { manifest, prefix, plan: OnceCell::new(), failed: Mutex::default() }))
     }
 
     async fn load(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
-        pair.plan.get_or_try_init(|| self.build(pair)).await.cloned()
+        let build = || async {
+            let failed = || pair.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            let lately = failed().as_ref().and_then(|failure| failure.within(LOAD_AT_MOST_EVERY));
+            if let Some(refusal) = lately {
+                return Err(refusal);
+            }
+            self.build(pair).await.inspect_err(|refusal| {
+                *failed() = Some(Failure { at: Instant::now(), refusal: refusal.clone() });
+            })
+        };
+        pair.plan.get_or_try_init(build).await.cloned()
     }
 
     async fn build(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {

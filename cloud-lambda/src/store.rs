@@ -135,7 +135,9 @@ impl Store {
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(2))
-            .operation_attempt_timeout(Duration::from_secs(15))
+            // To the first bytes of an answer; with all its tries before the edge's 10 s are over.
+            .operation_attempt_timeout(Duration::from_secs(3))
+            .operation_timeout(Duration::from_secs(8))
             .build();
         let key = Credentials::new(
             settings.access_key,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_cloud::handler::handle;
-use fogline_cloud::plans::{Plans, REFRESH_AT_MOST_EVERY};
+use fogline_cloud::plans::{LOAD_AT_MOST_EVERY, Plans, REFRESH_AT_MOST_EVERY};
 use fogline_cloud::store::{Settings, Store, StoreError};
 use tokio::net::TcpListener;
 
@@ -26,19 +26,45 @@ async fn an_altered_model_is_not_run() {
     bytes[middle] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let plans = bucket.plans();
+    let pause = || tokio::time::sleep(LOAD_AT_MOST_EVERY + Duration::from_millis(100));
     assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
     assert_eq!(refusal(&plans, event!("ready")).await, (503, "not_ready".into()));
 
+    // Who asks again at once is refused without another fetch.
+    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
+    assert_eq!(bucket.fetched(), 1);
+
     // Larger than its manifest says: not even read to the end.
     fs::write(&path, [bytes, vec![0; 100]].concat()).unwrap();
+    pause().await;
     assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
 
     fs::remove_file(&path).unwrap();
+    pause().await;
     assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
 
     // Once repaired it is served: a failed load is not kept.
     bucket.put_pair();
+    pause().await;
     assert_eq!(handle(&plans, event!("infer")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_holds_up_nobody() {
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plans = plans(settings(silent.local_addr().unwrap()));
+    let waiting = tokio::spawn({
+        let plans = Arc::clone(&plans);
+        async move { refusal(&plans, event!("infer")).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let ready = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, event!("ready")));
+    assert_eq!(ready.await.expect("at once"), (503, "not_ready".into()));
+    assert_eq!(waiting.await.unwrap(), (503, "store_unreachable".into()));
+    // A failed listing counts as one: the next unknown digest does not buy another.
+    let again = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, event!("infer")));
+    assert_eq!(again.await.expect("at once"), (503, "store_unreachable".into()));
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ pub async fn ask(
         match transport.post(&body, left).await {
             Ok(Reply { status: 200, body, .. }) => return read(&body, request, classes),
             Ok(Reply { status, retry_after, body }) => {
-                last = CloudError::Refused { status, refusal: refusal(status, &body) };
+                last = CloudError::Refused { status, refusal: refusal(&body) };
                 if !matches!(status, 429 | 500 | 502 | 503 | 504) {
                     return Err(last);
                 }
@@ -170,7 +170,7 @@ fn read(body: &[u8], request: &Request, classes: usize) -> Result<Vec<f32>, Clou
 const MOST_CHARACTERS: usize = 300;
 
 /// The refusal in `body`, fit for a terminal and a log: whoever answers may say anything.
-fn refusal(status: u16, body: &[u8]) -> Refusal {
+fn refusal(body: &[u8]) -> Refusal {
     let is_word = |word: &str| {
         (1..=40).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
     };
@@ -179,7 +179,7 @@ fn refusal(status: u16, body: &[u8]) -> Refusal {
             let shown = message.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS);
             Refusal { error, message: shown.collect() }
         }
-        _ => Refusal::new("cloud_refused", format!("HTTP status {status}")),
+        _ => Refusal::new("cloud_refused", "without saying why"),
     }
 }
 

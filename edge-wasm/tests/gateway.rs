@@ -206,6 +206,35 @@ fn one_bad_picture_does_not_lose_the_others() {
 }
 
 #[test]
+fn an_output_that_closes_is_an_error_and_no_trap() {
+    let bench = Bench::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(variable("FOGLINE_WASMTIME"))
+        .args(["run", "-S", "http", "--dir", ".", &variable("FOGLINE_COMPONENT")])
+        .args(["classify", "ship.png", "--model", "."])
+        .current_dir(&bench.folder)
+        .stdout(full)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("fogline: error[output_closed]: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_cloud_url_that_can_never_work_is_refused() {
+    let bench = Bench::new();
+    for url in
+        ["ftp://host", "http://me:word@host", "http://host:99999", "http://host/?a=b", "host"]
+    {
+        let (success, line) = bench.classify("ship.png", Some(url));
+        assert!(!success);
+        assert_eq!(line["error"], "cloud_url", "{url}: {line}");
+    }
+}
+
+#[test]
 fn help_teaches() {
     let output = Bench::new().run(&["classify", "--help"]);
     assert!(output.status.success());

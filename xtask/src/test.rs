@@ -74,7 +74,12 @@ fn checks(tally: &mut Tally, quick: bool) {
     let clippy = |arguments: &[&str]| step::cargo(&[&["clippy"], arguments, &deny[..]].concat());
     tally.step(
         "clippy, native",
-        &mut clippy(&["--workspace", "--all-targets", "--features", "fogline-edge/stack,xtask/stack"]),
+        &mut clippy(&[
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "fogline-edge/stack,xtask/stack",
+        ]),
     );
     let edge = ["--package", "fogline-edge", "--lib", "--target"];
     let mut browser = clippy(&[&edge[..], &["wasm32-unknown-unknown"]].concat());

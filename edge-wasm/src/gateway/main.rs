@@ -7,6 +7,7 @@ mod transport;
 
 use std::fmt::Display;
 use std::fs;
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -76,6 +77,11 @@ impl Fault {
     fn new(error: &str, message: impl Display) -> Self {
         Self { error: error.to_owned(), message: message.to_string() }
     }
+
+    /// The same, saying what file it is about.
+    fn of(self, path: &Path) -> Self {
+        Self { message: format!("{}: {}", shown(path), self.message), ..self }
+    }
 }
 
 impl From<LoadError> for Fault {
@@ -112,12 +118,28 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(fault) => {
             if args.json {
-                println!("{}", json(&fault));
+                // Where this cannot be said, the line below is all there is.
+                let _ = say(&json(&fault));
             }
-            eprintln!("fogline: error[{}]: {}", fault.error, fault.message);
+            complain(&fault);
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line on standard output. `println!` would end a full disk or a closed pipe in a trap.
+fn say(line: &str) -> Result<(), Fault> {
+    writeln!(stdout(), "{line}").map_err(|error| Fault::new("output_closed", error))
+}
+
+fn complain(fault: &Fault) {
+    let _ = writeln!(stderr(), "fogline: error[{}]: {}", fault.error, fault.message);
+}
+
+/// A path that is fit for a terminal: a file's name may hold any character.
+fn shown(path: &Path) -> String {
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    path.display().to_string().chars().map(plain).collect()
 }
 
 /// Whether every picture was answered.
@@ -132,10 +154,10 @@ async fn classify(args: &Classify) -> Result<bool, Fault> {
     };
     let mut all = true;
     if !args.json {
-        println!(
+        say(&format!(
             "{:<24} {:<12} {:>10}  {:<8} {:>7} {:>8} {:>9}",
             "picture", "answer", "confidence", "origin", "sent", "edge ms", "cloud ms"
-        );
+        ))?;
     }
     for path in &args.pictures {
         let outcome = classify_one(&mut session, path, cloud.as_ref()).await;
@@ -143,16 +165,14 @@ async fn classify(args: &Classify) -> Result<bool, Fault> {
         let picture = path.display().to_string();
         match (&outcome, args.json) {
             (Ok(answer), true) => {
-                println!("{}", json(&Line { picture, outcome: Outcome::Answer(answer) }));
+                say(&json(&Line { picture, outcome: Outcome::Answer(answer) }))?;
             }
-            (Err(fault), true) => {
-                println!("{}", json(&Line { picture, outcome: Outcome::Fault(fault) }));
-            }
-            (Ok(answer), false) => print_row(&picture, answer),
+            (Err(fault), true) => say(&json(&Line { picture, outcome: Outcome::Fault(fault) }))?,
+            (Ok(answer), false) => say(&row(&shown(path), answer))?,
             (Err(_), false) => {}
         }
         if let Err(fault) = outcome {
-            eprintln!("fogline: error[{}]: {}: {}", fault.error, path.display(), fault.message);
+            complain(&fault.of(path));
         }
     }
     Ok(all)
@@ -179,20 +199,22 @@ async fn classify_one(
 }
 
 fn load(folder: &Path) -> Result<Session, Fault> {
-    let manifest = read(&folder.join("manifest.json"))?;
-    let fog = read(&folder.join(EDGE_FOG))?;
-    Ok(Session::load(&manifest, &fog, Backend::Fastest)?)
+    let read = |name| {
+        let path = folder.join(name);
+        read(&path).map_err(|fault| fault.of(&path))
+    };
+    Ok(Session::load(&read("manifest.json")?, &read(EDGE_FOG)?, Backend::Fastest)?)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    let unreadable = |error| {
-        Fault::new(
-            "file_unreadable",
-            format!(
-                "{}: {error} (wasmtime shows a component only folders given with --dir)",
-                path.display()
-            ),
-        )
+    let unreadable = |error: std::io::Error| {
+        let hint = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+                " (wasmtime shows a component only folders given with --dir)"
+            }
+            _ => "",
+        };
+        Fault::new("file_unreadable", format!("{error}{hint}"))
     };
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > MOST_BYTES {
@@ -208,8 +230,8 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data always has a JSON form")
 }
 
-fn print_row(picture: &str, answer: &Answer) {
-    println!(
+fn row(picture: &str, answer: &Answer) -> String {
+    format!(
         "{picture:<24} {:<12} {:>9.1}%  {:<8} {:>7} {:>8.2} {:>9.1}{}",
         answer.label,
         answer.confidence * 100.0,
@@ -218,5 +240,5 @@ fn print_row(picture: &str, answer: &Answer) {
         answer.timings.edge_ms,
         answer.timings.cloud_ms,
         answer.degraded.as_ref().map(|d| format!("  degraded: {}", d.message)).unwrap_or_default(),
-    );
+    )
 }

@@ -6,6 +6,7 @@ use fogline::frame::MEDIA_TYPE;
 use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use wstd::future::FutureExt;
+use wstd::http::error::{Error, ErrorCode};
 use wstd::http::{Client, Request, Uri};
 
 /// Posts to one function.
@@ -27,6 +28,13 @@ impl WasiHttp {
         if !matches!(url.scheme_str(), Some("http" | "https")) {
             return Err(format!("'{base}' is not an http:// or https:// URL"));
         }
+        let authority = url.authority().map_or("", |authority| authority.as_str());
+        if authority.contains('@') {
+            return Err(format!("'{base}' names a user, which a function's URL never does"));
+        }
+        if url.host().is_none_or(|host| host != authority && url.port_u16().is_none()) {
+            return Err(format!("'{base}' has a port that is none"));
+        }
         Ok(Self { url, began: Instant::now() })
     }
 
@@ -37,8 +45,7 @@ impl WasiHttp {
             .header("accept", MEDIA_TYPE)
             .body(body.to_vec())
             .map_err(|error| broken(error.to_string()))?;
-        let response =
-            Client::new().send(request).await.map_err(|error| broken(error.to_string()))?;
+        let response = Client::new().send(request).await.map_err(|error| broken(why(&error)))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after");
         let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
@@ -49,6 +56,21 @@ impl WasiHttp {
         })?;
         let body = body.to_bytes().to_vec();
         Ok(Reply { status, retry_after: retry_after.map(Duration::from_secs), body })
+    }
+}
+
+/// WASI's code as words: its own text is Rust's debug form.
+fn why(error: &Error) -> String {
+    match error.downcast_ref::<ErrorCode>() {
+        Some(ErrorCode::DnsTimeout | ErrorCode::DnsError(_)) => "its name was not found".into(),
+        Some(ErrorCode::ConnectionRefused) => "it refused the connection".into(),
+        Some(ErrorCode::ConnectionTerminated) => "it broke the connection off".into(),
+        Some(ErrorCode::ConnectionTimeout) => "it did not take the connection in time".into(),
+        Some(ErrorCode::TlsCertificateError) => "its TLS certificate is not valid".into(),
+        Some(ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_)) => {
+            "it and this device agree on no TLS".into()
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -74,7 +74,8 @@ impl Site {
 async fn read(root: &Path, file: &Path) -> Option<(PathBuf, Vec<u8>)> {
     let root = tokio::fs::canonicalize(root).await.ok()?;
     let file = tokio::fs::canonicalize(file).await.ok()?;
-    if !file.starts_with(root) {
+    // A pipe would be read for ever.
+    if !file.starts_with(root) || !tokio::fs::metadata(&file).await.ok()?.is_file() {
         return None;
     }
     let bytes = tokio::fs::read(&file).await.ok()?;

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fogline::refusal::Refusal;
-use http_body_util::{BodyExt, Full, Limited};
+use fogline::refusal::{BODY_TOO_LARGE, Refusal};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TRANSFER_ENCODING, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode, Uri, Version};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
 
 use crate::page::{Answer, answer};
 
@@ -18,6 +20,8 @@ use crate::page::{Answer, answer};
 const MAX_BODY: usize = 6 << 20;
 /// Longer than the function's own timeout, so that its answer comes first.
 const PATIENCE: Duration = Duration::from_secs(35);
+/// For the whole of a request's body.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Passes requests on to a function.
 #[derive(Debug)]
@@ -34,27 +38,52 @@ impl Proxy {
 
     /// Passes one request on, as `path` under the function's address.
     pub async fn pass(&self, path: &str, request: Request<Incoming>) -> Answer {
-        match tokio::time::timeout(PATIENCE, self.exchange(path, request)).await {
+        let (parts, body) = request.into_parts();
+        let body = match timeout(BODY_PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let why = format!("over {MAX_BODY} bytes, which no function takes");
+                return refuse(StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LARGE, &why);
+            }
+            Ok(Err(error)) => {
+                return refuse(StatusCode::BAD_REQUEST, "body_broken", &error.to_string());
+            }
+            Err(_) => {
+                let why = "the body did not come to its end in time";
+                return refuse(StatusCode::REQUEST_TIMEOUT, "body_late", why);
+            }
+        };
+        match timeout(PATIENCE, self.exchange(path, parts, body)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => refuse(StatusCode::BAD_GATEWAY, &error.to_string()),
-            Err(_) => refuse(StatusCode::GATEWAY_TIMEOUT, "the function did not answer in time"),
+            Ok(Err(error)) => {
+                refuse(StatusCode::BAD_GATEWAY, "cloud_unreachable", &error.to_string())
+            }
+            Err(_) => {
+                let why = "the function did not answer in time";
+                refuse(StatusCode::GATEWAY_TIMEOUT, "cloud_unreachable", why)
+            }
         }
     }
 
     async fn exchange(
         &self,
         path: &str,
-        request: Request<Incoming>,
+        mut parts: Parts,
+        body: Bytes,
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-        let (mut parts, body) = request.into_parts();
         let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let base = self.function.to_string();
         parts.uri = format!("{}/{path}{query}", base.trim_end_matches('/')).parse()?;
+        parts.version = Version::HTTP_11;
         // These speak of one connection, and the next is another.
-        for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE] {
+        for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, FORWARDED] {
             parts.headers.remove(name);
         }
-        let body = Limited::new(body, MAX_BODY).collect().await?.to_bytes();
+        // In front of a real function AWS sets these; what a client claims must not pass.
+        for name in ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"]
+        {
+            parts.headers.remove(name);
+        }
         let response = self.client.request(Request::from_parts(parts, Full::new(body))).await?;
         let (mut parts, body) = response.into_parts();
         for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
@@ -64,7 +93,7 @@ impl Proxy {
     }
 }
 
-fn refuse(status: StatusCode, why: &str) -> Answer {
-    let refusal = Refusal::new("cloud_unreachable", why);
+fn refuse(status: StatusCode, word: &str, why: &str) -> Answer {
+    let refusal = Refusal::new(word, why);
     answer(status, "application/json", serde_json::to_vec(&refusal).unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
-use hyper::{Request, Response, Uri};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
@@ -21,11 +21,12 @@ pub async fn listen(site: Site, function: Uri) -> Result<String> {
         let (site, proxy) = (Arc::clone(&site), Arc::clone(&proxy));
         async move {
             let response = match request.uri().path().strip_prefix("/cloud/") {
-                Some(rest) => {
+                // A tunnel is nothing that this server makes; the page refuses the method.
+                Some(rest) if request.method() != Method::CONNECT => {
                     let rest = rest.to_owned();
                     proxy.pass(&rest, request).await
                 }
-                None => site.answer(request.method(), request.uri().path()).await,
+                _ => site.answer(request.method(), request.uri().path()).await,
             };
             Ok::<_, Infallible>(response)
         }

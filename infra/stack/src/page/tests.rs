@@ -154,3 +154,42 @@ async fn a_function_that_is_gone_is_a_typed_refusal() {
     assert_eq!((status, content_type.as_str()), (502, "application/json"));
     assert!(body.contains("\"error\":\"cloud_unreachable\""), "{body}");
 }
+
+/// Sends `request` as it stands; gives the answer's first line and body.
+async fn raw(url: &str, request: &[u8]) -> (String, String) {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn a_client_s_fault_is_not_laid_at_the_function_s_door() {
+    let page = fixture().await;
+    let large = format!(
+        "POST /cloud/infer HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        (6 << 20) + 1
+    );
+    let large = [large.into_bytes(), vec![0; (6 << 20) + 1]].concat();
+    let (status, body) = raw(&page.url, &large).await;
+    assert!(status.contains("413") && body.contains("body_too_large"), "{status} {body}");
+    let broken = b"POST /cloud/infer HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\
+                   transfer-encoding: chunked\r\n\r\nxyz\r\n";
+    let (status, body) = raw(&page.url, broken).await;
+    assert!(status.contains("400") && body.contains("body_broken"), "{status} {body}");
+    let tunnel = b"CONNECT h:80 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+    let (status, _) = raw(&page.url, tunnel).await;
+    assert!(status.contains("405"), "{status}");
+}
+
+#[tokio::test]
+async fn a_pipe_is_not_waited_for() {
+    let page = fixture().await;
+    let pipe = page.folder.path().join("page/pipe.txt");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let ask = b"GET /pipe.txt HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+    let (status, _) = raw(&page.url, ask).await;
+    assert!(status.contains("404"), "{status}");
+}
