@@ -1,11 +1,42 @@
-"""Thresholds of the exits, chosen on pictures that were held out of training."""
+"""Temperatures and thresholds of the exits, chosen on pictures that were held out of training.
+
+A temperature makes an exit's confidence mean what it says (Guo et al. 2017, arXiv 1706.04599). The
+thresholds then meet a target: a share of pictures that end at the edge, a loss of accuracy against
+sending everything to the cloud, or a reduction of computational energy against the twin.
+"""
+
+from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import cross_entropy
 
-from . import data
+from . import data, energy
 from .net import Hybrid
 
 POLICIES = ("entropy", "max_probability", "margin")
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Target:
+    """What thresholds are chosen for: exactly one of the three."""
+
+    edge_share: float | None = None
+    accuracy_loss: float | None = None
+    energy: float | None = None
+
+    def __post_init__(self):
+        if sum(value is not None for value in (self.edge_share, self.accuracy_loss, self.energy)) != 1:
+            raise ValueError("a target is one of an edge share, an accuracy loss and an energy reduction")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Thresholds, as certainties (more is surer), and what they lead to on the held-out pictures."""
+
+    cuts: list[float]
+    shares: list[float]
+    accuracy: float
 
 
 @torch.no_grad()
@@ -14,6 +45,22 @@ def all_logits(net: Hybrid, pictures: data.Pictures, batch: int = 500) -> list[t
     net.eval()
     batches = [net(data.normalise(pictures.images[i:i + batch])) for i in range(0, len(pictures), batch)]
     return [torch.cat(head) for head in zip(*batches, strict=True)]
+
+
+def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """What the logits must be divided by for the lowest negative log-likelihood, to about one percent."""
+    grid = torch.logspace(-1, 1, 401, dtype=torch.float64)
+    loss = torch.stack([cross_entropy(logits.double() / t, labels) for t in grid])
+    return float(grid[loss.argmin()].float())
+
+
+def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The expected calibration error: mean gap between confidence and accuracy over 15 equal bins."""
+    top, label = logits.double().softmax(1).max(1)
+    bins = (top * BINS).long().clamp(max=BINS - 1)
+    right = (label == labels).double()
+    gaps = [(top[bins == b] - right[bins == b]).sum().abs() for b in range(BINS)]
+    return float(sum(gaps) / len(labels))
 
 
 def certainty(logits: torch.Tensor, policy: str) -> torch.Tensor:
@@ -25,49 +72,87 @@ def certainty(logits: torch.Tensor, policy: str) -> torch.Tensor:
     return top[:, 0] if policy == "max_probability" else top[:, 0] - top[:, 1]
 
 
-def thresholds(logits: list[torch.Tensor], labels: torch.Tensor, edge_share: float) -> list[dict]:
-    """One threshold an exit and policy, so that ``edge_share`` of the pictures end at the edge.
+def at_share(sure: list[torch.Tensor], right: list[torch.Tensor], edge_share: float) -> Choice:
+    """The thresholds with which ``edge_share`` of the pictures end at the edge, most of them rightly.
 
-    The first exit's share is searched on a grid, for the highest system accuracy; the last exit
-    takes the surest of the rest, up to ``edge_share`` of all.
+    The first exit's share is searched on a grid, for the highest system accuracy; the next takes
+    the surest of the rest, up to ``edge_share`` of all. ``right`` has the final head's last.
     """
-    *exits, final = logits
-    found = [{} for _ in exits]
-    right_final = final.argmax(1) == labels
-    for policy in POLICIES:
-        sure = [certainty(e, policy) for e in exits]
-        best, best_cuts = -1.0, None
-        for first in torch.linspace(0, edge_share, 21).tolist():
-            shares = [first] + [edge_share] * (len(exits) - 1) if len(exits) > 1 else [edge_share]
-            open_, right, cuts = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool), []
-            for measure, logit, share in zip(sure, exits, shares, strict=True):
-                take = round(share * len(labels)) - int((~open_).sum())
-                ranked = measure[open_].sort(descending=True).values
-                cut = ranked[take - 1].item() if take > 0 else ranked[0].item() + 1e-6
-                ends = open_ & (measure >= cut)
-                right |= ends & (logit.argmax(1) == labels)
-                open_ &= ~ends
-                cuts.append(cut)
-            right |= open_ & right_final
-            accuracy = right.double().mean().item()
-            if accuracy > best:
-                best, best_cuts = accuracy, cuts
-        for exit_, cut in zip(found, best_cuts, strict=True):
-            exit_[policy] = float(torch.tensor(-cut if policy == "entropy" else cut, dtype=torch.float32))
-    return found
+    *right_exits, right_final = right
+    count, best = len(right_final), None
+    for first in torch.linspace(0, edge_share, 21).tolist() if len(sure) > 1 else [edge_share]:
+        shares = [first] + [edge_share] * (len(sure) - 1)
+        open_, hits, cuts, ended = torch.ones(count, dtype=torch.bool), 0, [], []
+        for measure, hit, share in zip(sure, right_exits, shares, strict=True):
+            take = round(share * count) - int((~open_).sum())
+            ranked = measure[open_].sort(descending=True).values
+            cut = ranked[take - 1].item() if take > 0 else measure.max().item() + 1e-6  # else nobody
+            ends = open_ & (measure >= cut)
+            hits += int((ends & hit).sum())
+            open_ = open_ & ~ends
+            cuts.append(cut)
+            ended.append(int(ends.sum()) / count)
+        accuracy = (hits + int((open_ & right_final).sum())) / count
+        if best is None or accuracy > best.accuracy:
+            best = Choice(cuts, ended, accuracy)
+    return best
 
 
-def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, cuts: list[dict], policy: str) -> dict:
-    """The figures that ``cargo xtask eval`` prints, as PyTorch sees them."""
-    *exits, final = logits
+def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target: Target,
+           parts: list[dict] | None = None) -> Choice:
+    """Thresholds of one policy that meet the target. ``parts``, for energy, are the manifest's."""
+    sure = [certainty(exit_, policy) for exit_ in logits[:-1]]
+    right = [head.argmax(1) == labels for head in logits]
+    if target.edge_share is not None:
+        return at_share(sure, right, target.edge_share)
+    # The most pictures that the loss allows, or the fewest that the energy asks for.
+    most = target.accuracy_loss is not None
+    final = right[-1].double().mean().item()
+    for percent in range(99, 0, -1) if most else range(1, 100):
+        found = at_share(sure, right, percent / 100)
+        if most and final - found.accuracy <= target.accuracy_loss:
+            return found
+        if not most and energy.reduction(parts, found.shares) >= target.energy:
+            return found
+    raise SystemExit(f"no thresholds of '{policy}' meet {target} on the held-out pictures")
+
+
+def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
+              parts: list[dict] | None = None) -> tuple[list[dict], dict]:
+    """Temperature and thresholds of every exit, as the manifest has them; and how good they are.
+
+    The first policy that a target is chosen for is the manifest's own, entropy.
+    """
+    temperatures = [temperature(exit_, labels) for exit_ in logits[:-1]]
+    scaled = [exit_ / t for exit_, t in zip(logits[:-1], temperatures, strict=True)]
+    found = {policy: choose([*scaled, logits[-1]], labels, policy, target, parts) for policy in POLICIES}
+    exits = [{"temperature": t, "thresholds": {policy: threshold(policy, choice.cuts[i])
+                                               for policy, choice in found.items()}}
+             for i, t in enumerate(temperatures)]
+    report = {
+        "exits": [{"temperature": round(t, 4), "ece_before": calibration_error(exit_, labels),
+                   "ece_after": calibration_error(exit_ / t, labels)}
+                  for exit_, t in zip(logits[:-1], temperatures, strict=True)],
+        "policies": {policy: {"share": choice.shares, "accuracy": choice.accuracy} for policy, choice in found.items()},
+    }
+    return exits, report
+
+
+def threshold(policy: str, cut: float) -> float:
+    """A certainty as the manifest's threshold, in the precision that the engine compares in."""
+    return float(torch.tensor(-cut if policy == "entropy" else cut, dtype=torch.float32))
+
+
+def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict], policy: str) -> dict:
+    """The figures that ``cargo xtask eval`` prints, as PyTorch sees them. ``exits`` are the manifest's."""
     open_, right, shares = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool), []
-    for logit, cut in zip(exits, cuts, strict=True):
-        threshold = -cut[policy] if policy == "entropy" else cut[policy]
-        ends = open_ & (certainty(logit, policy) >= threshold)
+    for logit, exit_ in zip(logits[:-1], exits, strict=True):
+        cut = exit_["thresholds"][policy] * (-1 if policy == "entropy" else 1)
+        ends = open_ & (certainty(logit / exit_["temperature"], policy) >= cut)
         right |= ends & (logit.argmax(1) == labels)
         open_ &= ~ends
         shares.append(ends.double().mean().item())
-    right |= open_ & (final.argmax(1) == labels)
+    right |= open_ & (logits[-1].argmax(1) == labels)
     accuracy = [(head.argmax(1) == labels).double().mean().item() for head in logits]
     return {"samples": len(labels),
             "accuracy": {"system": right.double().mean().item(), "final": accuracy[-1], "exits": accuracy[:-1]},

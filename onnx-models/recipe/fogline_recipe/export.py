@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx
 import torch
 from brevitas.export import export_qonnx
-from torch import nn
 
+from . import energy
 from .net import Hybrid
 
 MEAN_STD = 128.0 / 255.0
@@ -40,7 +40,7 @@ def write_cloud(net: Hybrid, path: Path) -> None:
     onnx.checker.check_model(str(path))
 
 
-def write_pair(net: Hybrid, names: list[str], name: str, version: str, thresholds: list[dict], measured: dict | None,
+def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrated: list[dict], measured: dict | None,
                folder: Path) -> None:
     """Writes edge.qonnx, cloud.onnx and manifest.json; ``cargo xtask pack`` then adds edge.fog to them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,33 +49,17 @@ def write_pair(net: Hybrid, names: list[str], name: str, version: str, threshold
     layout = net.layout
     files = {file: {"sha256": sha256(folder / file), "bytes": (folder / file).stat().st_size}
              for file in ("edge.qonnx", "cloud.onnx")}
-    exits = [{"name": f"exit-{i + 1}", "after_block": after, "temperature": 1.0, "thresholds": threshold}
-             for i, (after, threshold) in enumerate(zip(net.edge.exit_after, thresholds, strict=True))]
+    exits = [{"name": f"exit-{i + 1}", "after_block": after, **found}
+             for i, (after, found) in enumerate(zip(net.edge.exit_after, calibrated, strict=True))]
     manifest = {
         "format": 1, "name": name, "version": version, "classes": names,
         "input": {"size": layout.size, "mean": [MEAN_STD] * 3, "std": [MEAN_STD] * 3},
         "exits": exits, "policy": "entropy",
         "split": {"shape": list(net.edge.split_shape), "bits": layout.bits},
-        "parts": [{"name": "cloud", "role": "cloud", "macs": {"32": cloud_macs(net)}}],
+        "parts": energy.parts(net),
         "files": files,
     }
     if measured:
         manifest["measured"] = measured
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
-
-def cloud_macs(net: Hybrid) -> int:
-    """Multiply-accumulates of the cloud part on one sample, counted while it runs."""
-    total = 0
-
-    def count(module: nn.Module, _: tuple, output: torch.Tensor) -> None:
-        nonlocal total
-        per_output = module.weight[0].numel()
-        total += output[0].numel() * per_output
-
-    hooks = [m.register_forward_hook(count) for m in net.cloud.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    with torch.no_grad():
-        net.cloud(torch.ones(1, *net.edge.split_shape))
-    for hook in hooks:
-        hook.remove()
-    return total

@@ -60,6 +60,6 @@ def tiny(folder: Path) -> None:
             images = torch.from_numpy(pictures(16, TINY.size, seed)).permute(0, 3, 1, 2)
             net((images.float() - 128) / 128)
     names = [f"class-{i}" for i in range(TINY.classes)]
-    cuts = [{"entropy": 1.0, "max_probability": 0.6, "margin": 0.3}] * len(net.edge.exit_after)
-    export.write_pair(net.eval(), names, "tiny-w1", "1.0.0", cuts, None, folder)
+    exit_ = {"temperature": 1.0, "thresholds": {"entropy": 1.0, "max_probability": 0.6, "margin": 0.3}}
+    export.write_pair(net.eval(), names, "tiny-w1", "1.0.0", [exit_] * len(net.edge.exit_after), None, folder)
     write(folder, TINY.size)

@@ -5,7 +5,8 @@ shift in front of the sign, and a real-valued shortcut around every convolution.
 
 A *layout* is two short texts. Edge: ``128/2`` is a block of 128 channels with stride 2,
 ``exit4`` an exit on a 4x4 grid of averages. Cloud: ``256`` is a convolution, ``256+`` one
-with a shortcut, ``pool`` a 2x2 maximum.
+with a shortcut, ``pool`` a 2x2 maximum. With 32 bits the same layout is the full-precision
+*twin*: no quantisers and no exits.
 """
 
 from dataclasses import asdict, dataclass
@@ -115,13 +116,15 @@ class Edge(nn.Module):
 
     def __init__(self, layout: Layout):
         super().__init__()
-        self.input = qnn.QuantIdentity(act_quant=quant.PixelAct)
-        self.stem = qnn.QuantConv2d(3, layout.stem, 3, padding=1, bias=False, weight_quant=quant.HeadWeight)
+        self.input = quant.pixels(layout.bits)
+        self.stem = quant.first_conv(layout.bits, 3, layout.stem)
         self.norm = nn.BatchNorm2d(layout.stem)
         self.layers = nn.ModuleList()
         channels, size, blocks, self.exit_after = layout.stem, layout.size, 0, []
         for token in layout.edge.split():
             if token.startswith("exit"):
+                if layout.bits == quant.FULL:
+                    continue  # the twin has none
                 self.layers.append(Exit(channels, size, int(token[4:] or 1), layout.classes))
                 self.exit_after.append(blocks)
                 continue
@@ -132,7 +135,7 @@ class Edge(nn.Module):
         self.split_in = quant.activation(layout.bits)
         self.split_conv = quant.conv3x3(layout.bits, channels, layout.split, 1)
         self.split_norm = nn.BatchNorm2d(layout.split)
-        self.split_out = quant.activation(layout.bits)
+        self.split_out = quant.split(layout.bits)
         self.split_shape = (layout.split, size, size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

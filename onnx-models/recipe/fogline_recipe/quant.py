@@ -3,6 +3,7 @@
 One bit means the sign: weights and activations in {-1, +1}, exported as QONNX
 ``BipolarQuant``. Two to eight bits mean a signed uniform grid, exported as QONNX
 ``Quant``. Gradients pass straight through, gated to the quantiser's range.
+Thirty-two bits mean no quantiser: the full-precision twin.
 """
 
 import brevitas.nn as qnn
@@ -18,6 +19,7 @@ from brevitas.inject.enum import (
 )
 from brevitas.quant.scaled_int import Int8ActPerTensorFloat, Int8WeightPerChannelFloat
 from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
+from torch import nn
 
 
 class _Fixed(ExtendedInjector):
@@ -96,23 +98,48 @@ class HeadWeight(Int8WeightPerChannelFloat):
     """Weights of the first convolution and of the exits' linear layers: eight bits."""
 
 
+FULL = 32
+
+
 def check_bits(bits: int) -> None:
     """Refuses a width that no edge kernel has."""
-    if bits not in (1, 2, 4, 8):
-        raise ValueError(f"edge layers of {bits} bits: the edge has kernels for 1, 2, 4 and 8 bits")
+    if bits not in (1, 2, 4, 8, FULL):
+        raise ValueError(f"edge layers of {bits} bits: the edge has kernels for 1, 2, 4 and 8 bits ({FULL}: the twin)")
 
 
-def activation(bits: int) -> qnn.QuantIdentity:
-    """The quantiser in front of a convolution, and of the split."""
+def pixels(bits: int) -> nn.Module:
+    """The quantiser of the picture."""
+    return nn.Identity() if bits == FULL else qnn.QuantIdentity(act_quant=PixelAct)
+
+
+def first_conv(bits: int, inputs: int, outputs: int) -> nn.Conv2d:
+    """The first convolution: eight-bit weights, however few bits the blocks have."""
     check_bits(bits)
+    if bits == FULL:
+        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return qnn.QuantConv2d(inputs, outputs, 3, padding=1, bias=False, weight_quant=HeadWeight)
+
+
+def activation(bits: int) -> nn.Module:
+    """The quantiser in front of a block's convolution."""
+    check_bits(bits)
+    if bits == FULL:
+        return nn.Identity()
     if bits == 1:
         return qnn.QuantIdentity(act_quant=SignAct)
     return qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, bit_width=bits)
 
 
-def conv3x3(bits: int, inputs: int, outputs: int, stride: int) -> qnn.QuantConv2d:
+def split(bits: int) -> nn.Module:
+    """What the split map passes last. The twin has no quantiser there, but the nonlinearity that it is as well."""
+    return nn.ReLU() if bits == FULL else activation(bits)
+
+
+def conv3x3(bits: int, inputs: int, outputs: int, stride: int) -> nn.Conv2d:
     """A 3x3 convolution with zero padding and quantised weights."""
     check_bits(bits)
+    if bits == FULL:
+        return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
     weight = {"weight_quant": SignWeight} if bits == 1 else {
         "weight_quant": Int8WeightPerChannelFloat, "weight_bit_width": bits}
     return qnn.QuantConv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False, **weight)

@@ -56,18 +56,23 @@ def parameter_groups(net: Hybrid, decay: float) -> list[dict]:
 TEACHER_TEMPERATURE = 3.0
 
 
-def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule) -> torch.Tensor:
-    """Sum of w_i L_i over the exits, plus (1 - sum of w_i) CE of the final head (2005.10851).
+def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule,
+           teacher: torch.Tensor | None = None) -> torch.Tensor:
+    """Sum of w_i L_i over the exits, plus (1 - sum of w_i) L of the final head (2005.10851).
 
-    An exit's L is its cross-entropy, mixed with that against the softened scores of the final
-    head, its teacher (Zhang et al. 2019, "Be Your Own Teacher", arXiv 1905.08094).
+    L is a head's cross-entropy, mixed with that against the softened scores of a teacher (Hinton
+    et al. 2015, arXiv 1503.02531). Without a teacher the final head learns from the labels alone
+    and teaches the exits (Zhang et al. 2019, "Be Your Own Teacher", arXiv 1905.08094).
     """
-    *exits, final = [output.float() for output in outputs]
-    hard = [cross_entropy(o, labels, label_smoothing=schedule.smoothing) for o in (*exits, final)]
-    teacher = (final.detach() / TEACHER_TEMPERATURE).softmax(1)
-    soft = [cross_entropy(o / TEACHER_TEMPERATURE, teacher) * TEACHER_TEMPERATURE**2 for o in exits]
-    mixed = sum((1 - schedule.distill) * h + schedule.distill * s for h, s in zip(hard, soft, strict=False))
-    return schedule.exit_weight * mixed + (1 - schedule.exit_weight * len(exits)) * hard[-1]
+    outputs = [output.float() for output in outputs]
+    taught = outputs[:-1] if teacher is None else outputs
+    scores = outputs[-1].detach() if teacher is None else teacher.float()
+    soft = (scores / TEACHER_TEMPERATURE).softmax(1)
+    loss = [cross_entropy(o, labels, label_smoothing=schedule.smoothing) for o in outputs]
+    for i, output in enumerate(taught):
+        from_teacher = cross_entropy(output / TEACHER_TEMPERATURE, soft) * TEACHER_TEMPERATURE**2
+        loss[i] = (1 - schedule.distill) * loss[i] + schedule.distill * from_teacher
+    return schedule.exit_weight * sum(loss[:-1]) + (1 - schedule.exit_weight * len(loss[:-1])) * loss[-1]
 
 
 @torch.no_grad()
@@ -98,7 +103,8 @@ def load_network(path: Path) -> tuple[Hybrid, list[str], Schedule]:
     return net.eval(), state["names"], Schedule(**state["schedule"])
 
 
-def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path, resume: bool) -> None:
+def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path, resume: bool,
+          teacher: Hybrid | None = None) -> None:
     """Trains on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"
@@ -108,7 +114,7 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
     net = Hybrid(layout).to(where, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(parameter_groups(net, schedule.decay), lr=schedule.rate, fused=True)
     steps = math.ceil(len(training) / schedule.batch)
-    first = 0
+    first, taught_by = 0, teacher.layout.to_dict() if teacher is not None else None
     if checkpoint.is_file() and not resume:
         raise SystemExit(f"{checkpoint} is there already: go on from it with --resume, or train into another folder")
     if resume and not checkpoint.is_file():
@@ -116,12 +122,15 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
     if resume:
         state = torch.load(checkpoint, map_location=where, weights_only=True)
         fixed = {"epochs": schedule.epochs, "cooldown": schedule.cooldown}
-        if (state["layout"], state["schedule"] | fixed) != (layout.to_dict(), asdict(schedule)):
-            raise SystemExit(f"{checkpoint} was made with another layout or schedule: train into another folder")
+        made = (state["layout"], state["schedule"] | fixed, state.get("teacher"))
+        if made != (layout.to_dict(), asdict(schedule), taught_by):
+            raise SystemExit(f"{checkpoint} was made with another layout, schedule or teacher: train into another folder")
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])
         first = state["epoch"]
         print(f"resuming after epoch {first} of {schedule.epochs}")
+    if teacher is not None:
+        teacher = teacher.to(where, memory_format=torch.channels_last)
     parity = torch.rand(len(training), generator=torch.Generator().manual_seed(schedule.seed)) < 0.5
     for epoch in range(first, schedule.epochs):
         # A generator per epoch makes a resumed run see what an uninterrupted one would.
@@ -137,7 +146,9 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
             images = images.to(where).contiguous(memory_format=torch.channels_last)
             with torch.autocast(where.type, dtype=torch.bfloat16):
                 outputs = net(images)
-            loss = losses(outputs, training.labels[index].to(where), schedule)
+                with torch.no_grad():
+                    scores = teacher(images)[-1] if teacher is not None else None
+            loss = losses(outputs, training.labels[index].to(where), schedule, scores)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             for group in optimiser.param_groups:
@@ -154,4 +165,4 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
         save(checkpoint, {"layout": layout.to_dict(), "schedule": asdict(schedule), "names": pictures.names,
-                          "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1})
+                          "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "teacher": taught_by})

@@ -1,0 +1,101 @@
+"""Design-space exploration: edge bits x split position x exit thresholds, as in the paper (2005.10851).
+
+Every (bits, split) is one network, trained briefly; every share of pictures that may end at the edge
+is one point of it, with thresholds chosen on held-out pictures and figures taken on the test
+pictures. Writes ``points.csv`` and three plots.
+"""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+from tqdm import tqdm
+
+from . import calibrate, data, energy
+from .net import Layout
+from .train import Schedule, load_network, train
+
+matplotlib.use("svg")
+from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
+
+# One network of six blocks, split after two, three and four of them.
+SPLITS = {
+    "early": ("128/2 exit4 128 exit4", "256 pool 256+ 256+ 256+"),
+    "middle": ("128/2 128 exit4 256/2 exit2", "256 pool 256+ 256+"),
+    "late": ("128/2 128 exit4 256/2 256 exit2", "256 pool 256+"),
+}
+SHARES = [percent / 100 for percent in range(0, 101, 5)]
+FIELDS = ["bits", "split", "target_share", "accuracy", "final_accuracy", "edge_share", "offload_rate",
+          "energy_reduction", "payload_bytes"]
+PAPER = {10: ("CIFAR-10, 1 bit", 5.5, 0.65), 100: ("CIFAR-100, 4 bits", 4.8, 0.52)}
+
+
+def points(run: Path, bits: int, split: str, held: data.Pictures, test: data.Pictures) -> list[dict]:
+    """The rows of one trained network."""
+    net, _, _ = load_network(run / "checkpoint.pt")
+    parts, (c, h, w) = energy.parts(net), net.edge.split_shape
+    held_logits, test_logits = calibrate.all_logits(net, held), calibrate.all_logits(net, test)
+    rows = []
+    for share in SHARES:
+        exits, _ = calibrate.calibrate(held_logits, held.labels, calibrate.Target(edge_share=share))
+        figures = calibrate.evaluate(test_logits, test.labels, exits, "entropy")
+        rows.append({
+            "bits": bits, "split": split, "target_share": share,
+            "accuracy": figures["accuracy"]["system"], "final_accuracy": figures["accuracy"]["final"],
+            "edge_share": 1 - figures["share"]["cloud"], "offload_rate": figures["share"]["cloud"],
+            "energy_reduction": energy.reduction(parts, figures["share"]["exits"]),
+            "payload_bytes": c * h * w * bits // 8,
+        })
+    return rows
+
+
+def front(rows: list[dict], better: str) -> list[dict]:
+    """The Pareto front: no other row is as good in ``better`` and in accuracy, and better in one."""
+    best, kept = -1.0, []
+    for row in sorted(rows, key=lambda row: (row[better], row["accuracy"]), reverse=True):
+        if row["accuracy"] > best:
+            best = row["accuracy"]
+            kept.append(row)
+    return kept
+
+
+def plot(rows: list[dict], x: str, label: str, good: str, paper: tuple[str, float], path: Path) -> None:
+    """Accuracy against ``x``: a line a network, the Pareto front over ``good``, and the paper's figure."""
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    for bits, split in sorted({(row["bits"], row["split"]) for row in rows}):
+        own = [row for row in rows if (row["bits"], row["split"]) == (bits, split)]
+        axes.plot([row[x] for row in own], [100 * row["accuracy"] for row in own], ".-", linewidth=0.8, alpha=0.7,
+                  label=f"{bits} bit{'s' * (bits > 1)}, {split} split")
+    pareto = front(rows, good)
+    axes.plot([row[x] for row in pareto], [100 * row["accuracy"] for row in pareto], "k--", linewidth=1.2, label="Pareto front")
+    axes.axvline(paper[1], color="crimson", linestyle=":", label=paper[0])
+    axes.set_xlabel(label)
+    axes.set_ylabel("system accuracy, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def explore(root: Path, out: Path, widths: list[int], splits: list[str], schedule: Schedule, size: int) -> None:
+    """Trains what is not trained yet, measures, and writes table and plots to ``out``."""
+    pictures, test = data.load(root, "train", size), data.load(root, "test", size)
+    _, held = data.hold_out(pictures, schedule.hold_out_every)
+    base, rows = Layout(classes=len(pictures.names), size=size), []
+    for bits, split in tqdm([(b, s) for b in widths for s in splits], desc="networks"):
+        edge, cloud = SPLITS[split]
+        run = out / f"{bits}-bit-{split}"
+        there = (run / "checkpoint.pt").is_file()
+        train(pictures, replace(base, bits=bits, edge=edge, cloud=cloud), schedule, run, resume=there)
+        rows += points(run, bits, split, held, test)
+    with (out / "points.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, FIELDS)
+        table.writeheader()
+        table.writerows({k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    name, times, share = PAPER.get(base.classes, PAPER[10])
+    plot(rows, "energy_reduction", "computational energy: times less than the full-precision twin", "energy_reduction",
+         (f"paper: {name}, {times}x", times), out / "accuracy-energy.svg")
+    plot(rows, "offload_rate", "offload rate", "edge_share", (f"paper: {name}, {1 - share:.0%} offloaded", 1 - share),
+         out / "accuracy-offload.svg")
