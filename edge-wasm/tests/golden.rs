@@ -59,6 +59,11 @@ fn a_small_net_says_what_its_qonnx_graph_says() {
 }
 
 #[test]
+fn a_small_net_of_four_bits_says_what_its_qonnx_graph_says() {
+    check(include_bytes!("tiny4/edge.fog"), include_str!("tiny4/golden.json"));
+}
+
+#[test]
 fn cifar10_w1_says_what_its_qonnx_graph_says() {
     check(
         include_bytes!("../../onnx-models/cifar10-w1/1.0.0/edge.fog"),

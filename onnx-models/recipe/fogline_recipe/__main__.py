@@ -126,7 +126,7 @@ def explore(arguments: argparse.Namespace) -> None:
 def tiny(arguments: argparse.Namespace) -> None:
     from . import golden
 
-    golden.tiny(arguments.out)
+    golden.tiny(arguments.out, arguments.bits)
 
 
 def main() -> None:
@@ -181,6 +181,7 @@ def main() -> None:
 
     command = commands.add_parser("tiny", help="write the small untrained pair that the engine's tests use")
     command.add_argument("--out", type=Path, required=True, help="folder for the files")
+    command.add_argument("--bits", type=int, default=1, help="bits of its edge (default 1)")
     command.set_defaults(run=tiny)
     arguments = parser.parse_args()
     try:

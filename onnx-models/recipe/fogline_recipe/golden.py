@@ -4,6 +4,7 @@ The Rust engine is tested against these files, not against this recipe.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from . import export
 from .net import Hybrid, Layout
 
-TINY = Layout(classes=5, bits=1, size=16, stem=8, edge="16/2 exit2 16 32/2 exit2", split=16, cloud="16 pool 16+")
+TINY = Layout(classes=5, size=16, stem=8, edge="16/2 exit2 16 32/2 exit2", split=16, cloud="16 pool 16+")
 
 
 def pictures(count: int, size: int, seed: int) -> np.ndarray:
@@ -31,6 +32,17 @@ def pictures(count: int, size: int, seed: int) -> np.ndarray:
     return images.clip(0, 255).round().astype(np.uint8)
 
 
+def packed(model: ModelWrapper, name: str, values: np.ndarray) -> bytes:
+    """The elements of a quantised tensor as ``fogline::packed`` has them: levels, the first in the lowest bits."""
+    quantiser = model.find_producer(name)
+    if quantiser.op_type == "BipolarQuant":
+        return np.packbits(values.reshape(-1) > 0, bitorder="little").tobytes()
+    scale, bits = (model.get_initializer(quantiser.input[i]) for i in (1, 3))
+    levels, bits = np.rint(values.reshape(-1) / scale).astype(np.int64), int(bits)
+    each = (levels[:, None] >> np.arange(bits)) & 1
+    return np.packbits(each.astype(bool).reshape(-1), bitorder="little").tobytes()
+
+
 def write(folder: Path, size: int, count: int = 4, seed: int = 7) -> None:
     """Writes golden.json beside ``folder``/edge.qonnx."""
     model = ModelWrapper(str(folder / "edge.qonnx")).transform(InferShapes())
@@ -40,17 +52,16 @@ def write(folder: Path, size: int, count: int = 4, seed: int = 7) -> None:
         normalised = ((image.astype(np.float32) - 128) / 128).transpose(2, 0, 1)[None]
         outputs = execute_onnx(model, {model.graph.input[0].name: normalised})
         *exits, split = [outputs[o.name] for o in model.graph.output]
-        bits = np.packbits(split.reshape(-1) > 0, bitorder="little")
         samples.append({"rgb": image.tobytes().hex(),
                         "exits": [[float(v) for v in e.reshape(-1)] for e in exits],
-                        "split": bits.tobytes().hex()})
+                        "split": packed(model, model.graph.output[-1].name, split).hex()})
     (folder / "golden.json").write_text(json.dumps({"size": size, "samples": samples}, indent=1) + "\n")
 
 
-def tiny(folder: Path) -> None:
+def tiny(folder: Path, bits: int) -> None:
     """Writes a small untrained pair with its golden file: for tests of the packer and the engine."""
     torch.manual_seed(3)
-    net = Hybrid(TINY)
+    net = Hybrid(replace(TINY, bits=bits))
     # Running statistics of real pictures, and slopes and shifts that are not their initial values.
     net.train()
     with torch.no_grad():
@@ -61,5 +72,5 @@ def tiny(folder: Path) -> None:
             net((images.float() - 128) / 128)
     names = [f"class-{i}" for i in range(TINY.classes)]
     exit_ = {"temperature": 1.0, "thresholds": {"entropy": 1.0, "max_probability": 0.6, "margin": 0.3}}
-    export.write_pair(net.eval(), names, "tiny-w1", "1.0.0", [exit_] * len(net.edge.exit_after), None, folder)
+    export.write_pair(net.eval(), names, f"tiny-w{bits}", "1.0.0", [exit_] * len(net.edge.exit_after), None, folder)
     write(folder, TINY.size)
