@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_made_fit_for_a_terminal() {
-        let said = |body: &str| refusal(404, body.as_bytes());
+        let said = |body: &str| refusal(body.as_bytes());
         let red = said(r#"{"error": "unknown_pair", "message": "\u001b[31mno\nsuch pair"}"#);
         assert_eq!(red, Refusal::new("unknown_pair", "[31mnosuch pair"));
         let long = said(&format!(r#"{{"error": "a", "message": "{}"}}"#, "x".repeat(900)));
