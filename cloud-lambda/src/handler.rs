@@ -60,7 +60,7 @@ pub async fn handle(plans: &Arc<Plans>, request: Request) -> Response<Body> {
     let (allowed, answer) = match (path, request.method().as_str()) {
         ("/infer", "POST") => ("POST", infer(plans, request).await),
         ("/health", "GET") => ("GET", Ok(json(200, &serde_json::json!({"status": "live"})))),
-        ("/ready", "GET") => ("GET", ready(plans).await),
+        ("/ready", "GET") => ("GET", ready(plans)),
         ("/infer", method) => ("POST", Err(wrong_method(path, method))),
         ("/health" | "/ready", method) => ("GET", Err(wrong_method(path, method))),
         _ => ("", Err(Refusal::new(NOT_FOUND, format!("there is nothing at '{path}'")))),
@@ -80,7 +80,7 @@ fn wrong_method(path: &str, method: &str) -> Refusal {
     Refusal::new(METHOD_NOT_ALLOWED, format!("'{path}' does not answer to {method}"))
 }
 
-async fn ready(plans: &Plans) -> Result<Response<Body>, Refusal> {
+fn ready(plans: &Plans) -> Result<Response<Body>, Refusal> {
     let loaded = plans.loaded();
     if loaded.is_empty() {
         return Err(Refusal::new(NOT_READY, "no pair is loaded yet; try again soon"));
