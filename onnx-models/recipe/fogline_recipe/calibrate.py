@@ -75,8 +75,9 @@ def certainty(logits: torch.Tensor, policy: str) -> torch.Tensor:
 def at_share(sure: list[torch.Tensor], right: list[torch.Tensor], edge_share: float) -> Choice:
     """The thresholds with which ``edge_share`` of the pictures end at the edge, most of them rightly.
 
-    The first exit's share is searched on a grid, for the highest system accuracy; the next takes
-    the surest of the rest, up to ``edge_share`` of all. ``right`` has the final head's last.
+    The first exit's share is searched on a grid, for the highest system accuracy, and of equals the
+    one that ends most at the first exit, as that costs least; the next takes the surest of the rest,
+    up to ``edge_share`` of all. ``right`` has the final head's last.
     """
     *right_exits, right_final = right
     count, best = len(right_final), None
@@ -93,7 +94,7 @@ def at_share(sure: list[torch.Tensor], right: list[torch.Tensor], edge_share: fl
             cuts.append(cut)
             ended.append(int(ends.sum()) / count)
         accuracy = (hits + int((open_ & right_final).sum())) / count
-        if best is None or accuracy > best.accuracy:
+        if best is None or accuracy >= best.accuracy:
             best = Choice(cuts, ended, accuracy)
     return best
 
