@@ -49,21 +49,8 @@ struct Pair {
     /// The key of the manifest without `manifest.json`.
     prefix: String,
     plan: OnceCell<Arc<Plan>>,
-    failed: Mutex<Option<Failure>>,
-}
-
-/// When something failed, and how.
-#[derive(Debug, Clone)]
-struct Failure {
-    at: Instant,
-    refusal: Refusal,
-}
-
-impl Failure {
-    /// The refusal, unless it is older than `most`.
-    fn within(&self, most: Duration) -> Option<Refusal> {
-        (self.at.elapsed() < most).then(|| self.refusal.clone())
-    }
+    /// When loading it failed last, and how.
+    failed: Mutex<Option<(Instant, Refusal)>>,
 }
 
 /// What the last listing of the bucket found.
@@ -213,12 +200,13 @@ impl Plans {
     async fn load(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
         let build = || async {
             let failed = || pair.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            let lately = failed().as_ref().and_then(|failure| failure.within(LOAD_AT_MOST_EVERY));
-            if let Some(refusal) = lately {
-                return Err(refusal);
+            if let Some((at, refusal)) = &*failed()
+                && at.elapsed() < LOAD_AT_MOST_EVERY
+            {
+                return Err(refusal.clone());
             }
             self.build(pair).await.inspect_err(|refusal| {
-                *failed() = Some(Failure { at: Instant::now(), refusal: refusal.clone() });
+                *failed() = Some((Instant::now(), refusal.clone()));
             })
         };
         pair.plan.get_or_try_init(build).await.cloned()

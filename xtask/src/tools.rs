@@ -82,7 +82,8 @@ fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) ->
         .arg("--root")
         .arg(&root)
         .env("CARGO_TARGET_DIR", root.join("build"))
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        // wasm-pack only starts other programs.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", if name == "wasm-pack" { "0" } else { "1" })
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0");

@@ -26,7 +26,7 @@ class Layout:
     bits: int = 1
     size: int = 32
     stem: int = 64
-    edge: str = "128/2 exit4 256/2 exit2"
+    edge: str = "128/2 128 exit4 256/2 exit2"
     split: int = 128
     cloud: str = "256 pool 256+ 256+"
 

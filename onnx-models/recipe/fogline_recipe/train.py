@@ -18,11 +18,11 @@ from .net import Hybrid, Layout
 class Schedule:
     """How a network is trained."""
 
-    epochs: int = 30
+    epochs: int = 34
     batch: int = 128
     rate: float = 2e-3
     warmup: int = 1
-    cooldown: int = 12
+    cooldown: int = 22
     decay: float = 0.05
     smoothing: float = 0.1
     exit_weight: float = 0.25
