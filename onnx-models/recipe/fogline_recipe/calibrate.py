@@ -120,10 +120,7 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
 
 def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
               parts: list[dict] | None = None) -> tuple[list[dict], dict]:
-    """Temperature and thresholds of every exit, as the manifest has them; and how good they are.
-
-    The first policy that a target is chosen for is the manifest's own, entropy.
-    """
+    """Temperature and thresholds of every exit, as the manifest has them; and how good they are."""
     temperatures = [temperature(exit_, labels) for exit_ in logits[:-1]]
     scaled = [exit_ / t for exit_, t in zip(logits[:-1], temperatures, strict=True)]
     found = {policy: choose([*scaled, logits[-1]], labels, policy, target, parts) for policy in POLICIES}

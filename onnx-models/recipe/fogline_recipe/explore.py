@@ -2,7 +2,7 @@
 
 Every (bits, split) is one network, trained briefly; every share of pictures that may end at the edge
 is one point of it, with thresholds chosen on held-out pictures and figures taken on the test
-pictures. Writes ``points.csv`` and three plots.
+pictures. Writes ``points.csv`` and two plots.
 """
 
 import csv
@@ -26,6 +26,7 @@ SPLITS = {
     "late": ("128/2 128 exit4 256/2 256 exit2", "256 pool 256+"),
 }
 SHARES = [percent / 100 for percent in range(0, 101, 5)]
+POLICY = "entropy"
 FIELDS = ["bits", "split", "target_share", "accuracy", "final_accuracy", "edge_share", "offload_rate",
           "energy_reduction", "payload_bytes"]
 PAPER = {10: ("CIFAR-10, 1 bit", 5.5, 0.65), 100: ("CIFAR-100, 4 bits", 4.8, 0.52)}
@@ -37,9 +38,14 @@ def points(run: Path, bits: int, split: str, held: data.Pictures, test: data.Pic
     parts, (c, h, w) = energy.parts(net), net.edge.split_shape
     held_logits, test_logits = calibrate.all_logits(net, held), calibrate.all_logits(net, test)
     rows = []
+    # Temperatures are the same at every share, and only one policy is drawn.
+    temperatures = [calibrate.temperature(exit_, held.labels) for exit_ in held_logits[:-1]]
+    scaled = [exit_ / t for exit_, t in zip(held_logits, [*temperatures, 1.0], strict=True)]
     for share in SHARES:
-        exits, _ = calibrate.calibrate(held_logits, held.labels, calibrate.Target(edge_share=share))
-        figures = calibrate.evaluate(test_logits, test.labels, exits, "entropy")
+        choice = calibrate.choose(scaled, held.labels, POLICY, calibrate.Target(edge_share=share))
+        exits = [{"temperature": t, "thresholds": {POLICY: calibrate.threshold(POLICY, cut)}}
+                 for t, cut in zip(temperatures, choice.cuts, strict=True)]
+        figures = calibrate.evaluate(test_logits, test.labels, exits, POLICY)
         rows.append({
             "bits": bits, "split": split, "target_share": share,
             "accuracy": figures["accuracy"]["system"], "final_accuracy": figures["accuracy"]["final"],
