@@ -37,9 +37,12 @@ fn the_manifest_counts_what_the_network_does() {
     let manifest = Manifest::parse(include_bytes!("tiny/manifest.json")).unwrap();
     let parts = pack(QONNX, &manifest.input).unwrap().parts;
     assert_eq!(parts[..], manifest.parts[..parts.len()]);
-    // Stem: 16*16 pixels, 8 channels out, 3x3x3 in. First block: 8*8 pixels, 8 to 16 channels.
-    assert_eq!(parts[0].macs[&8], 16 * 16 * 8 * 27);
-    assert_eq!(parts[0].macs[&1], 8 * 8 * 16 * 72);
+    // Stem: 16*16 pixels, 8 channels out, 3x3x3 in; the first block's shortcut, 8 to 16 channels.
+    assert_eq!(parts[0].macs[&8], 16 * 16 * 8 * 27 + 16 * 16 * 16 * 8);
+    // The first block, 8 to 16 channels; the second, after the pool, 16 to 16.
+    assert_eq!(parts[0].macs[&1], 16 * 16 * 16 * 72 + 8 * 8 * 16 * 144);
+    // Weights and input maps of both.
+    assert_eq!(parts[0].reads[&1], 16 * 72 + 16 * 16 * 8 + 16 * 144 + 8 * 8 * 16);
     // Exit 1: a 2x2 grid of 16 channels to 5 classes.
     assert_eq!(parts[1].macs[&32], 2 * 2 * 16 * 5);
 }

@@ -1,50 +1,181 @@
-//! What an inference costs, in the form of Long, Chakraborty, Roy 2020 (arXiv 2005.10851).
+//! What an inference costs, in three terms that are never mixed.
 //!
-//! A multiply-accumulate on k-bit integers costs `3.1·k/32 + 0.1` pJ: the two constants are the
-//! 32-bit integer multiplication and addition in 45 nm (Horowitz, ISSCC 2014). A full-precision
-//! MAC costs either the same form at k = 32, 3.2 pJ, or the floating-point sum 3.7 + 0.9 = 4.6 pJ;
-//! [`FullPrecision`] names the choice. Memory access and radio are separate terms and no part of
-//! what this module sums.
+//! - **Computation**, in the form of Long, Chakraborty, Roy 2020 (arXiv 2005.10851): a
+//!   multiply-accumulate on k-bit integers costs `3.1·k/32 + 0.1` pJ. The two constants are the
+//!   32-bit integer multiplication and addition in 45 nm (Horowitz, ISSCC 2014). It is the term
+//!   that the paper's reductions are of.
+//! - **Memory**: every layer with weights reads its weights and its input map once, `2.5·k` pJ an
+//!   element of k bits, the form that the same authors use elsewhere.
+//! - **Radio**: the bytes that an offloaded sample sends.
+//!
+//! The system pays edge + P(offload) · cloud; its *twin* is the same network at 32 bits without exits.
+//!
+//! ```
+//! use fogline::energy::{Constants, Counts};
+//!
+//! let mut constants = Constants::default();
+//! let binary = Counts::from([(1, 1_000_000)]);
+//! assert!((constants.macs(&binary) - 196_875.0).abs() < 1e-6);
+//! constants.set("full_mac=4.6")?;
+//! assert_eq!(constants.macs(&Counts::from([(32, 10)])), 46.0);
+//! # Ok::<(), String>(())
+//! ```
 
 use std::collections::BTreeMap;
+use std::ops::{Add, AddAssign, Div};
 
 use serde::{Deserialize, Serialize};
 
-/// What a full-precision MAC costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FullPrecision {
-    /// 3.2 pJ: the integer form at 32 bits, as the paper's family of energy models has it.
-    #[default]
-    Integer32,
-    /// 4.6 pJ: a floating-point multiplication and addition (Horowitz 2014).
-    Float32,
+use crate::manifest::{Manifest, Part, Role};
+
+/// Operations or elements by the bit width of their operands; 32 is full precision.
+pub type Counts = BTreeMap<u8, u64>;
+
+/// The constants of the model, in picojoules. They belong to one process and one radio, so each can be set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Constants {
+    /// A 32-bit integer multiplication, of which k bits cost k/32: 3.1 (Horowitz 2014, 45 nm).
+    pub multiply: f64,
+    /// A MAC's addition: 0.1 (Horowitz 2014, a 32-bit integer addition).
+    pub add: f64,
+    /// A full-precision MAC: 3.2, the same form at 32 bits; a floating-point one is 4.6 (Horowitz 2014).
+    pub full_mac: f64,
+    /// Reading one bit from memory: 2.5, between an 8 kB cache, 0.16, and DRAM, 20 and more (Horowitz 2014).
+    pub access: f64,
+    /// Sending one bit: 296456, which is Wi-Fi at 10 Mbit/s with 283.17 mW a Mbit/s and 132.86 mW (Huang et al.,
+    /// MobiSys 2012).
+    pub radio: f64,
 }
 
-impl FullPrecision {
-    /// Picojoules of one 32-bit MAC.
-    pub fn picojoules(self) -> f64 {
-        match self {
-            Self::Integer32 => 3.2,
-            Self::Float32 => 4.6,
+impl Default for Constants {
+    fn default() -> Self {
+        Self { multiply: 3.1, add: 0.1, full_mac: 3.2, access: 2.5, radio: 296_456.0 }
+    }
+}
+
+impl Constants {
+    /// Sets one constant from `NAME=PICOJOULES`.
+    ///
+    /// # Errors
+    /// When there is no such constant, or its value is not a number of at least 0.
+    pub fn set(&mut self, assignment: &str) -> Result<(), String> {
+        let (name, value) = assignment
+            .split_once('=')
+            .ok_or_else(|| format!("'{assignment}' is not NAME=PICOJOULES"))?;
+        let constant = match name {
+            "multiply" => &mut self.multiply,
+            "add" => &mut self.add,
+            "full_mac" => &mut self.full_mac,
+            "access" => &mut self.access,
+            "radio" => &mut self.radio,
+            _ => {
+                return Err(format!(
+                    "no energy constant '{name}': there are multiply, add, full_mac, access and radio"
+                ));
+            }
+        };
+        *constant = value
+            .parse()
+            .ok()
+            .filter(|v: &f64| v.is_finite() && *v >= 0.0)
+            .ok_or_else(|| format!("'{value}' is not a number of picojoules"))?;
+        Ok(())
+    }
+
+    /// Picojoules of MACs.
+    pub fn macs(&self, macs: &Counts) -> f64 {
+        let each = |bits| match bits {
+            32 => self.full_mac,
+            k => self.multiply * f64::from(k) / 32.0 + self.add,
+        };
+        macs.iter().map(|(&bits, &count)| each(bits) * count as f64).sum()
+    }
+
+    /// Picojoules of reading elements.
+    pub fn reads(&self, reads: &Counts) -> f64 {
+        reads.iter().map(|(&bits, &count)| self.access * f64::from(bits) * count as f64).sum()
+    }
+
+    /// Picojoules of sending bytes.
+    pub fn sending(&self, bytes: f64) -> f64 {
+        self.radio * 8.0 * bytes
+    }
+
+    fn part(&self, part: &Part) -> Terms {
+        Terms { computation: self.macs(&part.macs), memory: self.reads(&part.reads) }
+    }
+}
+
+/// Picojoules of an inference, by term; radio depends on what is sent, not on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Terms {
+    /// Multiply-accumulates.
+    pub computation: f64,
+    /// Weights and input maps read.
+    pub memory: f64,
+}
+
+impl Add for Terms {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            computation: self.computation + other.computation,
+            memory: self.memory + other.memory,
         }
     }
 }
 
-/// MACs by the bit width of their operands; 32 is full precision.
-pub type Macs = BTreeMap<u8, u64>;
+impl AddAssign for Terms {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
 
-/// Picojoules that `macs` cost.
-pub fn compute_picojoules(macs: &Macs, full: FullPrecision) -> f64 {
-    macs.iter()
-        .map(|(&bits, &count)| {
-            let each = match bits {
-                32 => full.picojoules(),
-                k => 3.1 * f64::from(k) / 32.0 + 0.1,
-            };
-            each * count as f64
-        })
-        .sum()
+impl Div<f64> for Terms {
+    type Output = Self;
+
+    fn div(self, by: f64) -> Self {
+        Self { computation: self.computation / by, memory: self.memory / by }
+    }
+}
+
+/// Where a sample ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// At the exit of this index.
+    Exit(usize),
+    /// In the cloud.
+    Cloud,
+}
+
+/// What a sample with this ending costs: all parts that it passed.
+pub fn of_sample(manifest: &Manifest, ending: Ending, constants: &Constants) -> Terms {
+    let heads = match ending {
+        Ending::Exit(index) => index + 1,
+        Ending::Cloud => usize::MAX,
+    };
+    let (mut sum, mut seen) = (Terms::default(), 0);
+    for part in &manifest.parts {
+        sum += constants.part(part);
+        seen += usize::from(part.role == Role::Head);
+        if seen == heads {
+            break;
+        }
+    }
+    sum
+}
+
+/// What a sample costs the full-precision twin: trunk and cloud at 32 bits, no exits.
+pub fn of_twin(manifest: &Manifest, constants: &Constants) -> Terms {
+    let full = |counts: &Counts| Counts::from([(32, counts.values().sum())]);
+    let parts = manifest.parts.iter().filter(|part| part.role != Role::Head);
+    parts.fold(Terms::default(), |sum, part| {
+        sum + Terms {
+            computation: constants.macs(&full(&part.macs)),
+            memory: constants.reads(&full(&part.reads)),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -53,12 +184,57 @@ mod tests {
 
     #[test]
     fn the_form_meets_its_constants() {
-        let one = |bits| compute_picojoules(&Macs::from([(bits, 1)]), FullPrecision::Integer32);
+        let one = |bits| Constants::default().macs(&Counts::from([(bits, 1)]));
         assert!((one(1) - 0.196_875).abs() < 1e-12);
         assert!((one(4) - 0.4875).abs() < 1e-12);
         assert!((one(8) - 0.875).abs() < 1e-12);
         assert!((one(32) - 3.2).abs() < 1e-12);
-        let float = compute_picojoules(&Macs::from([(32, 10)]), FullPrecision::Float32);
-        assert!((float - 46.0).abs() < 1e-12);
+        // A full-precision number is 80 pJ to read; a KiB takes 2.4 mJ to send.
+        assert_eq!(Constants::default().reads(&Counts::from([(32, 1)])), 80.0);
+        assert!((Constants::default().sending(1024.0) / 1e9 - 2.43).abs() < 0.01);
+    }
+
+    #[test]
+    fn constants_are_set_by_name() {
+        let mut constants = Constants::default();
+        constants.set("access=0.16").unwrap();
+        assert_eq!(constants, Constants { access: 0.16, ..Constants::default() });
+        for wrong in ["access", "acess=1", "add=-1", "add=NaN", "add=", "radio=inf"] {
+            assert!(constants.set(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn energy_grows_with_every_part_passed() {
+        let manifest = serde_json::json!({
+            "format": 1, "name": "tiny", "version": "1.0.0", "classes": ["a", "b"],
+            "input": {"size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+            "exits": [
+                {"name": "exit-1", "after_block": 1, "thresholds": {"entropy": 0.5}},
+                {"name": "exit-2", "after_block": 2, "thresholds": {"entropy": 0.5}}
+            ],
+            "policy": "entropy", "split": {"shape": [8, 4, 4], "bits": 1}, "files": {},
+            "parts": [
+                {"name": "trunk-1", "role": "trunk", "macs": {"8": 100, "1": 1000}, "reads": {"8": 40}},
+                {"name": "exit-1", "role": "head", "macs": {"8": 10}, "reads": {"32": 3}},
+                {"name": "trunk-2", "role": "trunk", "macs": {"1": 1000}},
+                {"name": "exit-2", "role": "head", "macs": {"8": 10}},
+                {"name": "trunk-3", "role": "trunk", "macs": {"1": 500}},
+                {"name": "cloud", "role": "cloud", "macs": {"32": 2000}, "reads": {"32": 10}}
+            ]
+        });
+        let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
+        let constants = Constants::default();
+        let at = |ending| of_sample(&manifest, ending, &constants);
+        let near = |terms: Terms, computation: f64, memory: f64| {
+            (terms.computation - computation).abs() < 1e-9 && (terms.memory - memory).abs() < 1e-9
+        };
+        let one = 0.196_875;
+        let first = 40.0 * 20.0 + 3.0 * 80.0;
+        assert!(near(at(Ending::Exit(0)), 110.0 * 0.875 + 1000.0 * one, first));
+        assert!(near(at(Ending::Exit(1)), 120.0 * 0.875 + 2000.0 * one, first));
+        let cloud = at(Ending::Cloud);
+        assert!(near(cloud, 120.0 * 0.875 + 2500.0 * one + 6400.0, first + 800.0));
+        assert!(near(of_twin(&manifest, &constants), 4600.0 * 3.2, 50.0 * 80.0));
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::energy::{FullPrecision, Macs, compute_picojoules};
+use crate::energy::Counts;
 use crate::frame::MAX_FRAME;
 use crate::packed::{self, PackedError};
 use crate::policy::Policy;
@@ -114,7 +114,10 @@ pub struct Part {
     /// What it is.
     pub role: Role,
     /// Its MACs by bit width.
-    pub macs: Macs,
+    pub macs: Counts,
+    /// Elements of weights and input maps that its layers read, by bit width.
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub reads: Counts,
 }
 
 /// What a part is, and so who pays for it.
@@ -150,15 +153,6 @@ pub struct Measured {
     /// The final head's accuracy when every sample goes there.
     #[serde(rename = "final")]
     pub final_head: f64,
-}
-
-/// Where a sample ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// At the exit of this index.
-    Exit(usize),
-    /// In the cloud.
-    Cloud,
 }
 
 /// Why a manifest is not one. The text names the field.
@@ -289,30 +283,6 @@ impl Manifest {
     pub fn payload_bytes(&self) -> usize {
         packed::packed_len(self.split.shape, self.split.bits).unwrap_or(0)
     }
-
-    /// Picojoules of computation for a sample with this ending: all parts that it passed.
-    pub fn sample_picojoules(&self, ending: Ending, full: FullPrecision) -> f64 {
-        let heads = match ending {
-            Ending::Exit(index) => index + 1,
-            Ending::Cloud => usize::MAX,
-        };
-        let (mut sum, mut seen) = (0.0, 0);
-        for part in &self.parts {
-            sum += compute_picojoules(&part.macs, full);
-            seen += usize::from(part.role == Role::Head);
-            if seen == heads {
-                break;
-            }
-        }
-        sum
-    }
-
-    /// Picojoules of the full-precision twin: trunk and cloud at 32 bits, no exits.
-    pub fn twin_picojoules(&self, full: FullPrecision) -> f64 {
-        let parts = self.parts.iter().filter(|part| part.role != Role::Head);
-        let macs: f64 = parts.flat_map(|part| part.macs.values()).map(|&count| count as f64).sum();
-        macs * full.picojoules()
-    }
 }
 
 /// Whether `bytes` are the file that `file` describes.
@@ -344,32 +314,12 @@ mod tests {
                 {"name": "exit-2", "after_block": 2, "thresholds": {"entropy": 0.5}}
             ],
             "policy": "entropy", "split": {"shape": [8, 4, 4], "bits": 1},
-            "parts": [
-                {"name": "trunk-1", "role": "trunk", "macs": {"8": 100, "1": 1000}},
-                {"name": "exit-1", "role": "head", "macs": {"8": 10}},
-                {"name": "trunk-2", "role": "trunk", "macs": {"1": 1000}},
-                {"name": "exit-2", "role": "head", "macs": {"8": 10}},
-                {"name": "trunk-3", "role": "trunk", "macs": {"1": 500}},
-                {"name": "cloud", "role": "cloud", "macs": {"32": 2000}}
-            ],
             "files": {"edge.fog": {"sha256": "00".repeat(32), "bytes": 3}}
         })
     }
 
     fn parse(value: &serde_json::Value) -> Result<Manifest, ManifestError> {
         Manifest::parse(value.to_string().as_bytes())
-    }
-
-    #[test]
-    fn energy_grows_with_every_part_passed() {
-        let manifest = parse(&manifest()).unwrap();
-        let full = FullPrecision::Integer32;
-        let at = |ending| manifest.sample_picojoules(ending, full);
-        let one = 0.196_875;
-        assert!((at(Ending::Exit(0)) - (110.0 * 0.875 + 1000.0 * one)).abs() < 1e-9);
-        assert!((at(Ending::Exit(1)) - (120.0 * 0.875 + 2000.0 * one)).abs() < 1e-9);
-        assert!((at(Ending::Cloud) - (120.0 * 0.875 + 2500.0 * one + 6400.0)).abs() < 1e-9);
-        assert!((manifest.twin_picojoules(full) - 4600.0 * 3.2).abs() < 1e-9);
     }
 
     #[test]

@@ -34,15 +34,19 @@ enum Chore {
     Test(test::Options),
     /// Pack an edge model: QONNX to edge.fog beside it, noted in the manifest.json there.
     Pack(pack::Options),
-    /// Measure a pair on a dataset, with the real engine and the real cloud plan.
-    ///
-    /// All options go to fogline-eval; `cargo xtask eval --help` shows them.
+    /// Measure a pair on a dataset, with the real engine and the real cloud plan; `cargo xtask eval --help` says how.
     #[command(disable_help_flag = true)]
-    Eval {
-        /// Options of fogline-eval.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        options: Vec<String>,
-    },
+    Eval(Passed),
+    /// Write the tables of all report.json files into README.md and the model cards; --check only compares.
+    #[command(disable_help_flag = true)]
+    Figures(Passed),
+}
+
+/// Options that go to fogline-eval as they are.
+#[derive(clap::Args)]
+struct Passed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<String>,
 }
 
 /// The workspace's folder.
@@ -60,7 +64,8 @@ fn main() -> ExitCode {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
-        Chore::Eval { options } => eval(&options),
+        Chore::Eval(passed) => fogline_eval("eval", &passed),
+        Chore::Figures(passed) => fogline_eval("figures", &passed),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,10 +76,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn eval(options: &[String]) -> anyhow::Result<()> {
+fn fogline_eval(chore: &str, passed: &Passed) -> anyhow::Result<()> {
     step::build()?;
-    let status =
-        std::process::Command::new(target().join("debug/fogline-eval")).args(options).status()?;
-    anyhow::ensure!(status.success(), "the evaluation ended with {status}");
+    let mut program = std::process::Command::new(target().join("debug/fogline-eval"));
+    let status = program.arg(chore).args(&passed.options).status()?;
+    anyhow::ensure!(status.success(), "cargo xtask {chore} ended with {status}");
     Ok(())
 }

@@ -52,9 +52,13 @@ pub fn run(options: &Options) -> Result<()> {
     tools::targets()?;
     checks(&mut tally, options.quick);
     native(&mut tally);
+    figures(&mut tally);
     if !options.quick {
         if let Err(error) = web_assembly(&mut tally) {
             tally.fail("the engine in WebAssembly", &error);
+        }
+        if let Err(error) = recipe(&mut tally) {
+            tally.fail("the recipe", &error);
         }
         if let Err(error) = whole_way(&mut tally) {
             tally.fail("the whole way", &error);
@@ -134,6 +138,12 @@ fn native(tally: &mut Tally) {
         .step("examples in the documentation", &mut step::cargo(&["test", "--doc", "--workspace"]));
 }
 
+/// What README and model cards state is what the reports say.
+fn figures(tally: &mut Tally) {
+    let mut check = step::cargo(&["run", "--quiet", "--package", "fogline-eval", "--"]);
+    tally.step("figures of README and model cards", check.args(["figures", "--check"]));
+}
+
 /// The engine's suite in Node and under wasmtime, with the SIMD that page and gateway are built with.
 fn web_assembly(tally: &mut Tally) -> Result<()> {
     let suite = [
@@ -166,13 +176,25 @@ fn web_assembly(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
+/// The Python that trains, calibrates and exports.
+fn recipe(tally: &mut Tally) -> Result<()> {
+    let mut tests =
+        step::command(tools::recipe()?, &["-m", "unittest", "discover", "-s", "tests", "-t", "."]);
+    tally.step("the recipe", tests.current_dir(root().join("onnx-models/recipe")));
+    Ok(())
+}
+
 /// Page, component, function and store together, on this machine.
 fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
     tools::playwright()?;
     let browser = tools::browser_or_install()?;
     let mut plain = step::cargo(&["test", "--package", "xtask", "--features", "stack"]);
-    tally.step("the demo stays up until Ctrl-C", plain.args(["--test", "stays_up"]));
+    plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);
+    tally.step(
+        "the demo, and a pair of one's own from pictures to page",
+        plain.args(["--test", "demo"]),
+    );
     let stack = Stack::start(None, &root().join("onnx-models"))?;
     let mut gateway = step::cargo(&[
         "test",
@@ -208,7 +230,7 @@ fn page_engine_size(tally: &mut Tally, model: &Path) {
     eprint!("    {}", step::log(name));
 }
 
-/// Reads the closing lines of cargo test, nextest, wasm-bindgen's runner and Node's.
+/// Reads the closing lines of cargo test, nextest, wasm-bindgen's runner, Node's and Python's unittest.
 fn count(text: &str) -> (u64, u64) {
     let mut sums = (0, 0);
     let number_before = |line: &str, word: &str| -> u64 {
@@ -231,6 +253,8 @@ fn count(text: &str) -> (u64, u64) {
             line.strip_prefix("ℹ fail ").or_else(|| line.strip_prefix("# fail "))
         {
             sums.1 += rest.parse().unwrap_or(0);
+        } else if let Some(rest) = line.strip_prefix("Ran ") {
+            sums.0 += number_before(rest, if rest.starts_with("1 ") { "test" } else { "tests" });
         }
     }
     sums
@@ -249,6 +273,7 @@ mod tests {
         assert_eq!(count(nextest), (19, 1));
         assert_eq!(count(node), (4, 1));
         assert_eq!(count(&[cargo, nextest, node].join("\n")), (36, 2));
+        assert_eq!(count("Ran 18 tests in 4.849s\n\nOK"), (18, 0));
         assert_eq!(count("nothing to see"), (0, 0));
     }
 }

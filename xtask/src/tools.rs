@@ -4,6 +4,7 @@
 //! build rather than a fast tool: none of them spends its time where it matters here.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -107,13 +108,37 @@ pub fn cargo_lambda() -> Result<PathBuf> {
     if there.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(CARGO_LAMBDA)) {
         return Ok(program);
     }
-    let mut create = step::command("python3", &["-m", "venv"]);
-    step::run("making a Python environment", create.arg(&venv))
-        .context("cargo-lambda comes as a Python wheel: python3 with its venv module is needed")?;
+    python(&venv).context("cargo-lambda comes as a Python wheel")?;
     let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet"]);
     install.arg(format!("cargo-lambda=={CARGO_LAMBDA}"));
     step::run(&format!("installing cargo-lambda {CARGO_LAMBDA}"), &mut install)?;
     Ok(program)
+}
+
+/// The Python that runs the recipe, with the packages that it is locked to.
+pub fn recipe() -> Result<PathBuf> {
+    let locked = root().join("onnx-models/recipe/requirements.txt");
+    let venv = folder().join("recipe");
+    let installed = venv.join("requirements.txt");
+    let program = venv.join("bin/python");
+    let wanted = fs::read(&locked)?;
+    if fs::read(&installed).is_ok_and(|there| there == wanted) {
+        return Ok(program);
+    }
+    python(&venv)?;
+    let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet", "--requirement"]);
+    let name = "installing PyTorch and what else the recipe needs (a few GB)";
+    step::run(name, install.arg(&locked))?;
+    fs::write(installed, wanted)?;
+    Ok(program)
+}
+
+/// A Python environment of its own.
+fn python(venv: &Path) -> Result<()> {
+    let mut create = step::command("python3", &["-m", "venv"]);
+    step::run("making a Python environment", create.arg(venv))
+        .map(drop)
+        .context("python3 with its venv module is needed")
 }
 
 /// The page's test driver.

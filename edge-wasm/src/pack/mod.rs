@@ -14,6 +14,7 @@
 
 use core::fmt;
 
+use fogline::energy::Counts;
 use fogline::manifest::{Input, Part, Role};
 
 use crate::fog::{FogError, Model, Program};
@@ -99,7 +100,7 @@ pub struct Packed {
     pub model: Model,
     /// What a level of the split map is worth in the cloud's input.
     pub split_scale: f32,
-    /// MACs of the edge's parts.
+    /// What the edge's parts cost.
     pub parts: Vec<Part>,
 }
 
@@ -118,7 +119,7 @@ pub fn pack(qonnx: &[u8], input: &Input) -> Result<Packed, PackError> {
     let (program, heads) = in_order_of_need(lowered.ops, &lowered.exits, lowered.split);
     let bytes = Model::write(&program, &lowered.data, source).map_err(PackError::Fog)?;
     let model = Model::parse(&bytes).map_err(PackError::Fog)?;
-    let parts = count_macs(&model, &heads);
+    let parts = count_costs(&model, &heads);
     Ok(Packed { bytes, model, split_scale: lowered.split_scale, parts })
 }
 
@@ -152,14 +153,15 @@ fn in_order_of_need(ops: Vec<Op>, exits: &[usize], split: usize) -> (Program, Ve
     (Program { ops, exits, split: place(split) }, heads)
 }
 
-/// MACs of trunk and head up to each exit, then of the trunk up to the split.
+/// MACs, and elements read, of trunk and head up to each exit, then of the trunk up to the split.
 ///
 /// A convolution counts at the width of its weights; an exit's linear layer, whose inputs are
-/// real, at 32 bits. Taps over the padding count, as in the usual formula.
-fn count_macs(model: &Model, heads: &[bool]) -> Vec<Part> {
+/// real, at 32 bits. Taps over the padding count, as in the usual formula. Weights and input map
+/// are read once.
+fn count_costs(model: &Model, heads: &[bool]) -> Vec<Part> {
     let mut parts: Vec<Part> = vec![];
     let mut stretch = 1;
-    let new = |name: String, role| Part { name, role, macs: fogline::energy::Macs::new() };
+    let new = |name: String, role| Part { name, role, macs: Counts::new(), reads: Counts::new() };
     let mut trunk = new("trunk-1".into(), Role::Trunk);
     let mut head = new("exit-1".into(), Role::Head);
     for (index, op) in model.program.ops.iter().enumerate() {
@@ -167,13 +169,19 @@ fn count_macs(model: &Model, heads: &[bool]) -> Vec<Part> {
         let cost = match op {
             Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
                 let g = Geometry::new(model.shapes[*x], conv);
-                Some((conv.bits, g.len() * g.k * g.k * g.x.c))
+                let weights = g.outputs * g.k * g.k * g.x.c;
+                Some((conv.bits, g.len() * g.k * g.k * g.x.c, weights + g.x.len()))
             }
-            Op::Dense { x, outputs, .. } => Some((32, model.shapes[*x].len() * *outputs as usize)),
+            Op::Dense { x, outputs, .. } => {
+                let inputs = model.shapes[*x].len();
+                let macs = inputs * *outputs as usize;
+                Some((32, macs, macs + inputs))
+            }
             _ => None,
         };
-        if let Some((bits, macs)) = cost {
+        if let Some((bits, macs, reads)) = cost {
             *part.macs.entry(bits).or_default() += macs as u64;
+            *part.reads.entry(bits).or_default() += reads as u64;
         }
         if model.program.exits.contains(&index) {
             stretch += 1;

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|export|calibrate|evaluate|explore|tiny --help``."""
+"""The command line: ``python -m fogline_recipe train|export|calibrate|evaluate|binary|explore|tiny --help``."""
 
 import argparse
 from dataclasses import fields
@@ -18,11 +18,14 @@ HELP = {
     "cloud": "cloud layout: WIDTH a convolution, WIDTH+ one with a shortcut, pool",
     "epochs": "epochs in all; may be changed on --resume",
     "batch": "pictures a step",
-    "rate": "highest learning rate",
+    "rate": "highest learning rate of AdamW, for all but the kernels",
+    "kernel_rate": "highest learning rate of Muon, for the convolutions' kernels",
     "warmup": "epochs in which the rate rises",
     "cooldown": "last epochs, in which the rate falls to zero",
     "decay": "weight decay of the full-precision kernels",
     "smoothing": "label smoothing",
+    "shift": "pixels by which a training picture is shifted at most",
+    "hole": "side of the square that is greyed in each training picture",
     "exit_weight": "weight of each exit's loss; the final head has the rest",
     "distill": "how much of a loss is towards the teacher's scores; without --teacher the final head teaches the exits",
     "seed": "seed of weights, order and augmentation",
@@ -43,33 +46,37 @@ def take(arguments: argparse.Namespace, kind: type, **known):
 
 def train(arguments: argparse.Namespace) -> None:
     from . import data
+    from .train import load
     from .train import train as run
 
     pictures = data.load(arguments.data, "train", arguments.size)
     layout = take(arguments, Layout, classes=len(pictures.names))
     teacher = None
     if arguments.teacher:
-        teacher, names, _ = load_checkpoint(arguments.teacher)
-        if names != pictures.names:
+        taught_by = load(arguments.teacher)
+        if taught_by.names != pictures.names:
             raise SystemExit(f"{arguments.teacher}: its classes are not those of {arguments.data}")
+        teacher = taught_by.net
     run(pictures, layout, take(arguments, Schedule), arguments.out, arguments.resume, teacher)
 
 
-def load_checkpoint(run: Path):
-    from .train import load_network
+def held_out(run, root: Path):
+    """The pictures that a run was not trained on."""
+    from . import data
 
-    path = run / "checkpoint.pt"
-    if not path.is_file():
-        raise SystemExit(f"{path}: no checkpoint there; train with --out {run} first")
-    return load_network(path)
+    pictures = data.load(root, "train", run.net.layout.size)
+    if pictures.names != run.names:
+        raise SystemExit(f"{root}: its classes are not those of the checkpoint, {', '.join(run.names)}")
+    return data.hold_out(pictures, run.schedule.hold_out_every)[1]
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     import json
 
     from . import calibrate, data
+    from .train import load
 
-    net, _, _ = load_checkpoint(arguments.run_folder)
+    net = load(arguments.run_folder).net
     manifest = json.loads((arguments.pair / "manifest.json").read_text())
     test = data.load(arguments.data, "test", net.layout.size)
     figures = calibrate.evaluate(calibrate.all_logits(net, test), test.labels, manifest["exits"], arguments.policy)
@@ -80,14 +87,13 @@ def calibrate(arguments: argparse.Namespace) -> None:
     import json
 
     from . import calibrate as chosen
-    from . import data
+    from .train import load
 
-    net, _, schedule = load_checkpoint(arguments.run_folder)
+    run = load(arguments.run_folder)
     path = arguments.pair / "manifest.json"
     manifest = json.loads(path.read_text())
-    _, held = data.hold_out(data.load(arguments.data, "train", net.layout.size), schedule.hold_out_every)
-    target = chosen.Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy)
-    exits, report = chosen.calibrate(chosen.all_logits(net, held), held.labels, target, manifest["parts"])
+    held = held_out(run, arguments.data)
+    exits, report = chosen.calibrate(chosen.all_logits(run.net, held), held.labels, target_of(arguments), manifest["parts"])
     for exit_, found in zip(manifest["exits"], exits, strict=True):
         exit_ |= found
     beside = path.with_suffix(".partial")
@@ -97,29 +103,40 @@ def calibrate(arguments: argparse.Namespace) -> None:
 
 
 def export(arguments: argparse.Namespace) -> None:
-    from . import calibrate, data, golden
-    from . import export as files
+    import json
 
-    net, names, schedule = load_checkpoint(arguments.run_folder)
-    training = data.load(arguments.data, "train", net.layout.size)
-    if training.names != names:
-        raise SystemExit(f"{arguments.data}: its classes are not those of the checkpoint, {', '.join(names)}")
-    _, held = data.hold_out(training, schedule.hold_out_every)
-    target = calibrate.Target(edge_share=arguments.edge_share)
-    exits, _ = calibrate.calibrate(calibrate.all_logits(net, held), held.labels, target)
-    test = data.load(arguments.data, "test", net.layout.size)
-    figures = calibrate.evaluate(calibrate.all_logits(net, test), test.labels, exits, "entropy")
+    from . import calibrate, card, data, energy, golden
+    from . import export as files
+    from .train import load
+
+    run, out = load(arguments.run_folder), arguments.out
+    held = held_out(run, arguments.data)
+    exits, report = calibrate.calibrate(calibrate.all_logits(run.net, held), held.labels, target_of(arguments),
+                                        energy.parts(run.net))
+    test = data.load(arguments.data, "test", run.net.layout.size)
+    figures = calibrate.evaluate(calibrate.all_logits(run.net, test), test.labels, exits, "entropy")
     measured = {"data": arguments.data_name, "samples": figures["samples"],
                 "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
-    files.write_pair(net, names, arguments.name, arguments.version, exits, measured, arguments.out)
-    golden.write(arguments.out, net.layout.size)
-    print(f"wrote {arguments.out}; next: cargo xtask pack {arguments.out / 'edge.qonnx'}")
+    files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out)
+    if arguments.twin:
+        files.write_twin(load(arguments.twin).net, out / "twin.onnx")
+    golden.write(out, run.net.layout.size)
+    card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, out)
+    print(json.dumps(report, indent=2))
+    print(f"wrote {out}; next: cargo xtask pack {out / 'edge.qonnx'}")
+
+
+def binary(arguments: argparse.Namespace) -> None:
+    from . import data
+
+    data.write_binary(data.load(arguments.data, "test"), arguments.out)
+    print(f"wrote {arguments.out}")
 
 
 def explore(arguments: argparse.Namespace) -> None:
     from .explore import explore as run
 
-    run(arguments.data, arguments.out, arguments.widths, arguments.splits, take(arguments, Schedule), arguments.size)
+    run(arguments.data, arguments.out, arguments.bits, take(arguments, Schedule), arguments.size, arguments.width)
     print(f"wrote {arguments.out}/points.csv, accuracy-energy.svg and accuracy-offload.svg")
 
 
@@ -129,6 +146,20 @@ def tiny(arguments: argparse.Namespace) -> None:
     golden.tiny(arguments.out, arguments.bits)
 
 
+def add_target(command: argparse.ArgumentParser) -> None:
+    target = command.add_mutually_exclusive_group(required=True)
+    target.add_argument("--edge-share", type=float, help="share of the held-out pictures that end at the edge, such as 0.65")
+    target.add_argument("--accuracy-loss", type=float,
+                        help="as many at the edge as cost at most this accuracy against the final head, such as 0.005")
+    target.add_argument("--energy", type=float, help="as few at the edge as make the twin cost this many times more, such as 5.5")
+
+
+def target_of(arguments: argparse.Namespace):
+    from .calibrate import Target
+
+    return Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="fogline_recipe", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -136,7 +167,7 @@ def main() -> None:
     command.add_argument("--data", type=Path, required=True, help="CIFAR's Python or binary folder, or DIR/train/CLASS/*.jpg")
     command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
-    command.add_argument("--teacher", type=Path, help="folder of a trained run, such as the twin's, that teaches every head")
+    command.add_argument("--teacher", type=Path, help="folder of a trained run, such as the twin's, whose weights are the first ones and that teaches every head")
     add_fields(command, Layout)
     add_fields(command, Schedule)
     command.set_defaults(run=train)
@@ -148,19 +179,15 @@ def main() -> None:
     command.add_argument("--name", required=True, help="the pair's name, for example cifar10-w1")
     command.add_argument("--version", required=True, help="the pair's version, for example 1.0.0")
     command.add_argument("--out", type=Path, required=True, help="folder for the files, onnx-models/NAME/VERSION")
-    command.add_argument("--edge-share", type=float, default=0.45,
-                         help="share of the held-out pictures that should end at the edge (default 0.45)")
+    command.add_argument("--twin", type=Path, help="folder of the full-precision twin's run: writes twin.onnx, for eval to compare with")
+    add_target(command)
     command.set_defaults(run=export)
 
     command = commands.add_parser("calibrate", help="choose temperatures and thresholds anew, for a target, into the manifest")
     command.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of the checkpoint")
     command.add_argument("--pair", type=Path, required=True, help="folder of the packed pair")
     command.add_argument("--data", type=Path, required=True, help="the dataset that it was trained on")
-    target = command.add_mutually_exclusive_group(required=True)
-    target.add_argument("--edge-share", type=float, help="share of the held-out pictures that end at the edge, such as 0.65")
-    target.add_argument("--accuracy-loss", type=float,
-                        help="as many at the edge as cost at most this accuracy against the final head, such as 0.005")
-    target.add_argument("--energy", type=float, help="as few at the edge as make the twin cost this many times more, such as 5.5")
+    add_target(command)
     command.set_defaults(run=calibrate)
 
     command = commands.add_parser("evaluate", help="PyTorch's own figures on the test pictures, as JSON")
@@ -170,11 +197,16 @@ def main() -> None:
     command.add_argument("--policy", default="entropy", choices=["entropy", "max_probability", "margin"])
     command.set_defaults(run=evaluate)
 
+    command = commands.add_parser("binary", help="write the test pictures, decoded, in CIFAR's binary layout: the same pixels for every program")
+    command.add_argument("--data", type=Path, required=True, help="the dataset")
+    command.add_argument("--out", type=Path, required=True, help="folder for the binary version")
+    command.set_defaults(run=binary)
+
     command = commands.add_parser("explore", help="train a network a bit width and split, and plot what each can reach")
     command.add_argument("--data", type=Path, required=True, help="the dataset, as for train")
     command.add_argument("--out", type=Path, required=True, help="folder for the runs, points.csv and the plots; goes on from what it finds")
-    command.add_argument("--widths", type=int, nargs="+", default=[1, 2, 4, 8], help="bits of the edge (default 1 2 4 8)")
-    command.add_argument("--splits", nargs="+", default=["early", "middle", "late"], choices=["early", "middle", "late"])
+    command.add_argument("--bits", type=int, nargs="+", default=[1, 2, 4, 8], help="bits of the edge (default 1 2 4 8)")
+    command.add_argument("--width", type=int, default=128, help="channels of the blocks; 64 ranks candidates in a quarter of the time (default 128)")
     command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE")
     add_fields(command, Schedule)
     command.set_defaults(run=explore)

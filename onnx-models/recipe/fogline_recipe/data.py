@@ -138,6 +138,22 @@ def load(root: Path, split: str, size: int = 32) -> Pictures:
         f"fine_label_names.txt), nor a folder {split}/CLASS/*.jpg")
 
 
+def write_binary(pictures: Pictures, out: Path) -> None:
+    """Writes decoded test pictures of 32x32 in the binary layout of CIFAR-10, or, of more than ten classes, of CIFAR-100.
+
+    Decoders of JPEG differ by a few levels: this gives two programs the same pixels.
+    """
+    if tuple(pictures.images.shape[2:]) != (32, 32):
+        raise DataError("CIFAR's binary layout holds pictures of 32x32")
+    ten = len(pictures.names) <= 10
+    label = pictures.labels.numpy().astype(np.uint8)[:, None]
+    columns = [label] if ten else [np.zeros_like(label), label]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ("batches.meta.txt" if ten else "fine_label_names.txt")).write_text("\n".join(pictures.names) + "\n")
+    records = np.hstack([*columns, pictures.images.numpy().reshape(len(pictures), -1)])
+    records.tofile(out / ("test_batch.bin" if ten else "test.bin"))
+
+
 def hold_out(pictures: Pictures, every: int) -> tuple[Pictures, Pictures]:
     """Splits off every ``every``-th picture of each class: (the rest, the held-out ones)."""
     held = torch.zeros(len(pictures), dtype=torch.bool)
@@ -148,17 +164,24 @@ def hold_out(pictures: Pictures, every: int) -> tuple[Pictures, Pictures]:
     return pictures.take(~held), pictures.take(held)
 
 
+GREY = 128
+
+
 def normalise(images: torch.Tensor) -> torch.Tensor:
     """Bytes to [-1, 1): (p - 128) / 128, that is mean = std = 128/255."""
-    return (images.float() - 128.0) / 128.0
+    return (images.float() - GREY) / GREY
 
 
-def augment(images: torch.Tensor, flip: torch.Tensor, generator: torch.Generator, shift: int = 2) -> torch.Tensor:
-    """Shifts each picture by up to ``shift`` pixels (edges reflected) and mirrors those where ``flip`` is true."""
+def augment(images: torch.Tensor, flip: torch.Tensor, generator: torch.Generator, shift: int, hole: int) -> torch.Tensor:
+    """Shifts each picture by up to ``shift`` pixels (edges reflected), mirrors those where ``flip`` is true, and greys a
+    square of ``hole`` pixels (DeVries, Taylor 2017, arXiv 1708.04552)."""
     n, _, height, width = images.shape
     padded = torch.nn.functional.pad(images.float(), (shift,) * 4, mode="reflect").to(torch.uint8)
     dy, dx = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=generator)
     rows = (dy + torch.arange(height)).view(n, 1, height, 1)
     columns = (dx + torch.arange(width)).view(n, 1, 1, width)
     shifted = padded[torch.arange(n).view(n, 1, 1, 1), torch.arange(3).view(1, 3, 1, 1), rows, columns]
-    return torch.where(flip.view(n, 1, 1, 1), shifted.flip(3), shifted)
+    upper, left = (torch.randint(1 - hole, side, (n, 1), generator=generator) for side in (height, width))
+    row, column = torch.arange(height) - upper, torch.arange(width) - left
+    inside = ((row >= 0) & (row < hole))[:, None, :, None] & ((column >= 0) & (column < hole))[:, None, None, :]
+    return torch.where(flip.view(n, 1, 1, 1), shifted.flip(3), shifted).masked_fill_(inside, GREY)

@@ -1,14 +1,14 @@
-"""MACs of a network's parts, and their energy in the paper's form (2005.10851), as ``fogline::energy`` has it."""
+"""What a network's parts cost: MACs, elements read, and computational energy as ``fogline::energy`` has it (2005.10851)."""
 
 from collections import Counter
 
 import torch
+from brevitas.nn import QuantConv2d
 from torch import nn
 
-from .net import Exit, Hybrid
+from .net import Hybrid
 
 FULL_PRECISION_PJ = 3.2
-STEM_BITS = 8
 
 
 def picojoules(macs: dict[str, int]) -> float:
@@ -32,25 +32,26 @@ def reduction(parts: list[dict], shares: list[float]) -> float:
 
 def parts(net: Hybrid) -> list[dict]:
     """The manifest's ``parts``, counted while the network runs on one picture."""
-    found, macs = [], Counter()
+    found, macs, reads = [], Counter(), Counter()
 
-    def count(module: nn.Module, _: tuple, output: torch.Tensor) -> None:
-        bits = STEM_BITS if module is net.edge.stem else net.layout.bits if module in edge else 32
-        macs[str(bits)] += output[0].numel() * module.weight[0].numel()
+    def count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        # An exit's linear layer has weights of eight bits and real inputs: it counts in full.
+        bits = str(int(module.weight_quant.bit_width()) if isinstance(module, QuantConv2d) else 32)
+        macs[bits] += output[0].numel() * module.weight[0].numel()
+        reads[bits] += module.weight.numel() + inputs[0][0].numel()
 
     def close(name: str, role: str) -> None:
-        found.append({"name": name, "role": role, "macs": dict(macs)})
+        found.append({"name": name, "role": role, "macs": dict(macs), "reads": dict(reads)})
         macs.clear()
+        reads.clear()
 
-    exits = [layer for layer in net.edge.layers if isinstance(layer, Exit)]
-    edge = {module for module in net.edge.modules() if isinstance(module, nn.Conv2d)}
     hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    for number, exit_ in enumerate(exits, 1):
+    for number, exit_ in enumerate(net.edge.exits, 1):
         hooks.append(exit_.register_forward_pre_hook(lambda *_, n=number: close(f"trunk-{n}", "trunk")))
         hooks.append(exit_.register_forward_hook(lambda *_, n=number: close(f"exit-{n}", "head")))
     with torch.no_grad():
         split = net.eval().edge(torch.zeros(1, 3, net.layout.size, net.layout.size))[-1]
-        close(f"trunk-{len(exits) + 1}", "trunk")
+        close(f"trunk-{len(net.edge.exits) + 1}", "trunk")
         net.cloud(split)
         close("cloud", "cloud")
     for hook in hooks:

@@ -6,7 +6,6 @@ pictures. Writes ``points.csv`` and two plots.
 """
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -14,16 +13,16 @@ from tqdm import tqdm
 
 from . import calibrate, data, energy
 from .net import Layout
-from .train import Schedule, load_network, train
+from .train import Schedule, load, train
 
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
 
-# One network of six blocks, split after two, three and four of them.
+# About the same layers, split after three, four and five blocks: edge, channels that travel (of W), cloud. W is the width, hW its half.
 SPLITS = {
-    "early": ("128/2 exit4 128 exit4", "256 pool 256+ 256+ 256+"),
-    "middle": ("128/2 128 exit4 256/2 exit2", "256 pool 256+ 256+"),
-    "late": ("128/2 128 exit4 256/2 256 exit2", "256 pool 256+"),
+    "early": ("hW pool W exit4 W exit4", 0.25, "W pool 2W pool 2W+ 2W+ 2W+"),
+    "middle": ("hW pool W W exit4 pool W exit4", 1, "2W pool 2W+ 2W+ 2W+"),
+    "late": ("hW pool W W exit4 pool W W exit4", 1, "2W pool 2W+ 2W+"),
 }
 SHARES = [percent / 100 for percent in range(0, 101, 5)]
 POLICY = "entropy"
@@ -34,7 +33,7 @@ PAPER = {10: ("CIFAR-10, 1 bit", 5.5, 0.65), 100: ("CIFAR-100, 4 bits", 4.8, 0.5
 
 def points(run: Path, bits: int, split: str, held: data.Pictures, test: data.Pictures) -> list[dict]:
     """The rows of one trained network."""
-    net, _, _ = load_network(run / "checkpoint.pt")
+    net = load(run).net
     parts, (c, h, w) = energy.parts(net), net.edge.split_shape
     held_logits, test_logits = calibrate.all_logits(net, held), calibrate.all_logits(net, test)
     rows = []
@@ -85,22 +84,30 @@ def plot(rows: list[dict], x: str, label: str, good: str, paper: tuple[str, floa
     pyplot.close(figure)
 
 
-def explore(root: Path, out: Path, widths: list[int], splits: list[str], schedule: Schedule, size: int) -> None:
+def layout(bits: int, split: str, width: int, classes: int, size: int) -> Layout:
+    """The layout of a candidate whose blocks have ``width`` channels."""
+    def wide(text: str) -> str:
+        return text.replace("2W", str(2 * width)).replace("hW", str(width // 2)).replace("W", str(width))
+
+    edge, share, cloud = SPLITS[split]
+    return Layout(classes, bits, size, width // 4, wide(edge), int(share * width), wide(cloud))
+
+
+def explore(root: Path, out: Path, all_bits: list[int], schedule: Schedule, size: int, width: int) -> None:
     """Trains what is not trained yet, measures, and writes table and plots to ``out``."""
     pictures, test = data.load(root, "train", size), data.load(root, "test", size)
     _, held = data.hold_out(pictures, schedule.hold_out_every)
-    base, rows = Layout(classes=len(pictures.names), size=size), []
-    for bits, split in tqdm([(b, s) for b in widths for s in splits], desc="networks"):
-        edge, cloud = SPLITS[split]
+    classes, rows = len(pictures.names), []
+    for bits, split in tqdm([(b, s) for b in all_bits for s in SPLITS], desc="networks"):
         run = out / f"{bits}-bit-{split}"
         there = (run / "checkpoint.pt").is_file()
-        train(pictures, replace(base, bits=bits, edge=edge, cloud=cloud), schedule, run, resume=there)
+        train(pictures, layout(bits, split, width, classes, size), schedule, run, resume=there)
         rows += points(run, bits, split, held, test)
     with (out / "points.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, FIELDS)
         table.writeheader()
         table.writerows({k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    name, times, share = PAPER.get(base.classes, PAPER[10])
+    name, times, share = PAPER.get(classes, PAPER[10])
     plot(rows, "energy_reduction", "computational energy: times less than the full-precision twin", "energy_reduction",
          (f"paper: {name}, {times}x", times), out / "accuracy-energy.svg")
     plot(rows, "offload_rate", "offload rate", "edge_share", (f"paper: {name}, {1 - share:.0%} offloaded", 1 - share),

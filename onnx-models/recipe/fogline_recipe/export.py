@@ -40,6 +40,16 @@ def write_cloud(net: Hybrid, path: Path) -> None:
     onnx.checker.check_model(str(path))
 
 
+def write_twin(net: Hybrid, path: Path) -> None:
+    """Writes the full-precision twin as plain ONNX: one normalised picture in, its scores out."""
+    picture = torch.zeros(1, 3, net.layout.size, net.layout.size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net.eval(), (picture,), str(path), input_names=["picture"],
+                          output_names=["scores"], dynamo=False, opset_version=17)
+    onnx.checker.check_model(str(path))
+
+
 def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrated: list[dict], measured: dict | None,
                folder: Path) -> None:
     """Writes edge.qonnx, cloud.onnx and manifest.json; ``cargo xtask pack`` then adds edge.fog to them."""

@@ -16,7 +16,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from . import export
 from .net import Hybrid, Layout
 
-TINY = Layout(classes=5, size=16, stem=8, edge="16/2 exit2 16 32/2 exit2", split=16, cloud="16 pool 16+")
+TINY = Layout(classes=5, size=16, stem=8, edge="16 pool 16 exit2 pool 32 exit2", split=16, cloud="16 pool 16+")
 
 
 def pictures(count: int, size: int, seed: int) -> np.ndarray:

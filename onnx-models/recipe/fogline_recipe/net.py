@@ -3,9 +3,9 @@
 Long, Chakraborty, Roy 2020 (arXiv 2005.10851). The edge block follows ReActNet: a learned
 shift in front of the sign, and a real-valued shortcut around every convolution.
 
-A *layout* is two short texts. Edge: ``128/2`` is a block of 128 channels with stride 2,
-``exit4`` an exit on a 4x4 grid of averages. Cloud: ``256`` is a convolution, ``256+`` one
-with a shortcut, ``pool`` a 2x2 maximum. With 32 bits the same layout is the full-precision
+A *layout* is two short texts. Edge: ``128`` is a block of 128 channels, ``exit4`` an exit on a
+4x4 grid of averages, ``pool`` a 2x2 maximum. Cloud: ``256`` is a convolution, ``256+`` one with
+a shortcut. With 32 bits the same layout is the full-precision
 *twin*: no quantisers and no exits.
 """
 
@@ -25,10 +25,10 @@ class Layout:
     classes: int = 10
     bits: int = 1
     size: int = 32
-    stem: int = 64
-    edge: str = "128/2 128 exit4 256/2 exit2"
+    stem: int = 32
+    edge: str = "64 pool 128 128 exit4 pool 128 128 exit4"
     split: int = 128
-    cloud: str = "256 pool 256+ 256+"
+    cloud: str = "256 pool 256+ 256+ 256+"
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -70,30 +70,31 @@ class PRelu(nn.PReLU):
         return _PReluSteps.apply(x, slope) if self.training else nn.functional.prelu(x, slope)
 
 
+class Project(nn.Sequential):
+    """Another number of channels for a real-valued map: a 1x1 convolution of eight bits (the paper's is of 32), batch-norm."""
+
+    def __init__(self, bits: int, inputs: int, outputs: int):
+        wide = max(bits, 8)
+        super().__init__(quant.activation(wide), quant.conv(wide, inputs, outputs, 1), nn.BatchNorm2d(outputs))
+
+
 class Block(nn.Module):
     """Shift, quantise, 3x3 convolution, batch-norm; plus the shortcut; then PReLU.
 
-    Where the channels double the shortcut stands twice, where the stride is 2 it is averaged.
+    The shortcut stays real-valued; it is projected where the channels change.
     """
 
-    def __init__(self, bits: int, inputs: int, outputs: int, stride: int):
+    def __init__(self, bits: int, inputs: int, outputs: int):
         super().__init__()
-        if outputs not in (inputs, 2 * inputs):
-            raise ValueError(f"a block takes {inputs} channels to {inputs} or {2 * inputs}, not to {outputs}")
         self.shift = Shift(inputs)
         self.quant = quant.activation(bits)
-        self.conv = quant.conv3x3(bits, inputs, outputs, stride)
+        self.conv = quant.conv(bits, inputs, outputs, 3)
         self.norm = nn.BatchNorm2d(outputs)
-        self.pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
-        self.double = outputs == 2 * inputs
+        self.project = Project(bits, inputs, outputs) if outputs != inputs else nn.Identity()
         self.act = PRelu(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.conv(self.quant(self.shift(x))))
-        shortcut = self.pool(x)
-        if self.double:
-            shortcut = torch.cat([shortcut, shortcut], dim=1)
-        return self.act(y + shortcut)
+        return self.act(self.norm(self.conv(self.quant(self.shift(x)))) + self.project(x))
 
 
 class Exit(nn.Module):
@@ -118,36 +119,34 @@ class Edge(nn.Module):
         super().__init__()
         self.input = quant.pixels(layout.bits)
         self.stem = quant.first_conv(layout.bits, 3, layout.stem)
-        self.norm = nn.BatchNorm2d(layout.stem)
-        self.layers = nn.ModuleList()
-        channels, size, blocks, self.exit_after = layout.stem, layout.size, 0, []
+        self.norm, self.act = nn.BatchNorm2d(layout.stem), PRelu(layout.stem)
+        self.blocks, self.exits, self.order, self.exit_after = nn.ModuleList(), nn.ModuleList(), [], []
+        channels, size = layout.stem, layout.size
         for token in layout.edge.split():
-            if token.startswith("exit"):
-                if layout.bits == quant.FULL:
-                    continue  # the twin has none
-                self.layers.append(Exit(channels, size, int(token[4:] or 1), layout.classes))
-                self.exit_after.append(blocks)
-                continue
-            width, _, stride = token.partition("/")
-            self.layers.append(Block(layout.bits, channels, int(width), int(stride or 1)))
-            channels, size, blocks = int(width), size // int(stride or 1), blocks + 1
-        self.split_shift = Shift(channels)
-        self.split_in = quant.activation(layout.bits)
-        self.split_conv = quant.conv3x3(layout.bits, channels, layout.split, 1)
-        self.split_norm = nn.BatchNorm2d(layout.split)
-        self.split_out = quant.split(layout.bits)
+            if token == "pool":
+                self.order.append("pool")
+                size //= 2
+            elif not token.startswith("exit"):
+                self.order.append("block")
+                self.blocks.append(Block(layout.bits, channels, int(token)))
+                channels = int(token)
+            elif layout.bits != quant.FULL:  # the twin has none
+                self.order.append("exit")
+                self.exits.append(Exit(channels, size, int(token[4:] or 1), layout.classes))
+                self.exit_after.append(len(self.blocks))
+        self.pool = nn.MaxPool2d(2)
+        self.split = nn.Sequential(Project(layout.bits, channels, layout.split), quant.split(layout.bits))
         self.split_shape = (layout.split, size, size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        x = self.norm(self.stem(self.input(x)))
-        exits = []
-        for layer in self.layers:
-            if isinstance(layer, Exit):
-                exits.append(layer(x))
+        x = self.act(self.norm(self.stem(self.input(x))))
+        logits, blocks, exits = [], iter(self.blocks), iter(self.exits)
+        for step in self.order:
+            if step == "exit":
+                logits.append(next(exits)(x))
             else:
-                x = layer(x)
-        x = self.split_norm(self.split_conv(self.split_in(self.split_shift(x))))
-        return *exits, self.split_out(x)
+                x = self.pool(x) if step == "pool" else next(blocks)(x)
+        return *logits, self.split(x)
 
 
 class Residual(nn.Module):

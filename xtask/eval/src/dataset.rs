@@ -44,6 +44,16 @@ impl Sample {
         };
         Ok(picture::from_rgba(&rgba, width, height, size)?)
     }
+
+    /// Bytes of the picture's file, if that is a JPEG.
+    pub fn jpeg_bytes(&self) -> Option<u64> {
+        match &self.pixels {
+            Pixels::File(path) if extension(path) != "png" => {
+                path.metadata().ok().map(|meta| meta.len())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The test pictures of the dataset in `root`; with `limit`, that many, spread evenly.
@@ -89,14 +99,15 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
         })?;
         let mut files: Vec<PathBuf> =
             entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        files.retain(|file| {
-            let extension = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-            ["jpg", "jpeg", "png"].contains(&&*extension)
-        });
+        files.retain(|file| ["jpg", "jpeg", "png"].contains(&&*extension(file)));
         files.sort();
         samples.extend(files.into_iter().map(|file| Sample { label, pixels: Pixels::File(file) }));
     }
     Ok(samples)
+}
+
+fn extension(file: &Path) -> String {
+    file.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
 fn cifar(path: &Path, labels: usize) -> Result<Vec<Sample>> {

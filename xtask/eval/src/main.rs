@@ -1,10 +1,13 @@
 //! `cargo xtask eval`: what a pair does on a dataset, measured with the parts that run in the field.
 //!
 //! Every picture passes the native edge engine to the split and the cloud part in tract, so that each
-//! exit, the final head and the system are measured on the same run.
+//! exit, the final head and the system are measured on the same run; the full-precision twin, where
+//! `twin.onnx` lies beside the pair, sees the same pictures.
 
 mod dataset;
+mod figures;
 mod report;
+mod twin;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
-use fogline::energy::FullPrecision;
+use fogline::energy::Constants;
 use fogline::frame::Tensor;
 use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, compare_versions};
 use fogline::policy::{Policy, Verdict};
@@ -23,11 +26,26 @@ use fogline_edge::session::Session;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use dataset::Sample;
-use report::{Outcome, Report};
+use report::{Outcome, Report, Setting};
+use twin::Twin;
 
-/// Measures a pair on a dataset.
+/// The full-precision twin's file, from picture to scores. No part of the pair.
+const TWIN_ONNX: &str = "twin.onnx";
+
+/// Chores that measure.
 #[derive(Parser)]
-#[command(name = "cargo xtask eval", bin_name = "cargo xtask eval")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Chore {
+    /// Measure a pair on a dataset's test pictures, with the real engine and the real cloud plan.
+    ///
+    /// Prints the table that README and model card show, and writes report.json beside the pair. With --limit
+    /// nothing is written unless --json names a file.
+    Eval(Options),
+    /// Write the tables of all report.json files into README.md and the model cards.
+    Figures(figures::Options),
+}
+
+#[derive(clap::Args)]
 struct Options {
     /// The pair: NAME or NAME/VERSION in the models folder.
     #[arg(long)]
@@ -44,16 +62,24 @@ struct Options {
     /// How exits decide: entropy, max_probability or margin [default: the manifest's].
     #[arg(long)]
     policy: Option<Policy>,
-    /// Count a full-precision MAC as a floating-point one, 4.6 pJ, instead of 3.2 pJ.
-    #[arg(long)]
-    float_mac: bool,
-    /// Write the figures to this file as JSON.
+    /// What the dataset is called in the report [default: as in the manifest's own measurement].
+    #[arg(long, value_name = "NAME")]
+    data_name: Option<String>,
+    /// Set a constant of the energy model, in pJ: multiply (3.1, of 32 bits), add (0.1), full_mac (3.2; 4.6 is a
+    /// floating-point one), access (2.5 a bit read), radio (296456 a bit sent: Wi-Fi at 10 Mbit/s). May be repeated.
+    #[arg(long, value_name = "NAME=PJ")]
+    constant: Vec<String>,
+    /// Write the figures to this file as JSON, instead of report.json beside the pair.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    let done = match Chore::parse() {
+        Chore::Eval(options) => eval(&options),
+        Chore::Figures(options) => figures::run(&options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -62,7 +88,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<()> {
+fn eval(options: &Options) -> Result<()> {
+    let mut constants = Constants::default();
+    for assignment in &options.constant {
+        constants.set(assignment).map_err(|why| anyhow!(why))?;
+    }
     let folder = pair_folder(&options.models, &options.model)?;
     let read = |name: &str| {
         let path = folder.join(name);
@@ -78,28 +108,44 @@ fn run(options: &Options) -> Result<()> {
     };
     let parsed = Manifest::parse(&manifest)?;
     let plan = Plan::new(parsed.clone(), &onnx).map_err(|refusal| anyhow!(refusal.message))?;
+    let twin = folder.join(TWIN_ONNX);
+    let twin = if twin.is_file() {
+        Some(Twin::load(&twin, &parsed).with_context(|| twin.display().to_string())?)
+    } else {
+        None
+    };
     let samples = dataset::test_pictures(&options.data, &parsed, options.limit)?;
     let bar = ProgressBar::new(samples.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut outcomes = vec![];
+    let (session, plan, twin, ticks) = (&session, &plan, twin.as_ref(), &bar);
     thread::scope(|scope| -> Result<()> {
         let shares = samples.chunks(samples.len().div_ceil(threads).max(1));
-        let workers: Vec<_> =
-            shares.map(|share| scope.spawn(|| measure(session()?, &plan, share, &bar))).collect();
+        let workers: Vec<_> = shares
+            .map(|share| scope.spawn(move || measure(session()?, plan, twin, share, ticks)))
+            .collect();
         for worker in workers {
             outcomes.extend(worker.join().map_err(|_| anyhow!("a worker panicked"))??);
         }
         Ok(())
     })?;
     bar.finish_and_clear();
-    let full = if options.float_mac { FullPrecision::Float32 } else { FullPrecision::Integer32 };
-    let policy = options.policy.unwrap_or(parsed.policy);
-    let report = Report::new(&parsed, policy, full, &outcomes);
-    report.print();
-    if let Some(path) = &options.json {
+    let named = options.data_name.clone().or(parsed.measured.as_ref().map(|m| m.data.clone()));
+    let setting = Setting {
+        manifest: &parsed,
+        data: named.unwrap_or_else(|| options.data.display().to_string()),
+        date: time::OffsetDateTime::now_utc().date().to_string(),
+        policy: options.policy.unwrap_or(parsed.policy),
+        constants,
+    };
+    let report = Report::new(setting, &outcomes);
+    print!("{report}");
+    let beside = options.limit.is_none().then(|| folder.join("report.json"));
+    if let Some(path) = options.json.clone().or(beside) {
         let text = serde_json::to_string_pretty(&report)? + "\n";
-        fs::write(path, text).with_context(|| path.display().to_string())?;
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+        eprintln!("wrote {}", path.display());
     }
     Ok(())
 }
@@ -107,6 +153,7 @@ fn run(options: &Options) -> Result<()> {
 fn measure(
     mut session: Session,
     plan: &Plan,
+    twin: Option<&Twin>,
     samples: &[Sample],
     bar: &ProgressBar,
 ) -> Result<Vec<Outcome>> {
@@ -126,8 +173,13 @@ fn measure(
         outcomes.push(Outcome {
             exits: verdicts.iter().map(|v| v.label == sample.label).collect(),
             cloud: last.label == sample.label,
+            twin: match twin {
+                Some(twin) => Some(twin.label(&rgb)? == sample.label),
+                None => None,
+            },
             ended: verdicts.iter().position(|v| v.sure),
-            payload: request.encode()?.len(),
+            frame: request.encode()?.len(),
+            jpeg: sample.jpeg_bytes(),
         });
         bar.inc(1);
     }

@@ -1,9 +1,11 @@
-//! The figures of an evaluation, as table and as JSON.
+//! The figures of an evaluation: as JSON in `report.json`, and as the table that terminal and README show.
 
-use fogline::energy::FullPrecision;
-use fogline::manifest::{Ending, Manifest, Role};
+use std::fmt;
+
+use fogline::energy::{self, Constants, Ending, Terms};
+use fogline::manifest::{Manifest, Part, Role};
 use fogline::policy::Policy;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one picture came to.
 pub struct Outcome {
@@ -11,10 +13,14 @@ pub struct Outcome {
     pub exits: Vec<bool>,
     /// Whether the final head was right.
     pub cloud: bool,
+    /// Whether the full-precision twin was right, where there is one.
+    pub twin: Option<bool>,
     /// The exit that it ended at; none means the cloud.
     pub ended: Option<usize>,
     /// Bytes of the frame that it sends if it does not end at an exit.
-    pub payload: usize,
+    pub frame: usize,
+    /// Bytes of its JPEG file, where it is one.
+    pub jpeg: Option<u64>,
 }
 
 impl Outcome {
@@ -24,80 +30,165 @@ impl Outcome {
 }
 
 /// An evaluation's figures; accuracies and shares are fractions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     model: String,
     version: String,
+    data: String,
+    date: String,
     policy: Policy,
     samples: usize,
     accuracy: Accuracy,
     share: Share,
-    /// Bytes on the wire a picture, those that end at the edge counting 0.
-    payload_bytes_mean: f64,
-    /// Bytes of one frame.
-    frame_bytes: f64,
+    bytes: Bytes,
     energy: Energy,
-    #[serde(skip)]
-    macs: Vec<String>,
+    /// The paper's figures for such a network, where it has some.
+    paper: Option<Paper>,
+    parts: Vec<Part>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Accuracy {
     system: f64,
     r#final: f64,
+    /// Of the full-precision twin, if `twin.onnx` lies beside the pair.
+    twin: Option<f64>,
     exits: Vec<f64>,
     /// Of the pictures that end at each exit, the fraction that it gets right.
     of_those_that_end: Vec<Option<f64>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Share {
     exits: Vec<f64>,
     cloud: f64,
 }
 
-/// Computation alone, no memory access and no radio, in the paper's form.
-#[derive(Debug, Serialize)]
+/// Bytes that a picture costs on the wire, and what other ways would cost.
+#[derive(Debug, Serialize, Deserialize)]
+struct Bytes {
+    /// The packed map of an offloaded sample.
+    map: usize,
+    /// The frame around it.
+    frame: f64,
+    /// A picture on the mean: those that end at the edge send nothing.
+    mean: f64,
+    /// The dataset's own JPEG files.
+    jpeg: Option<f64>,
+    raw: usize,
+    fp32_map: usize,
+}
+
+/// Microjoules a picture. The terms are never added up: they differ by orders of magnitude.
+#[derive(Debug, Serialize, Deserialize)]
 struct Energy {
-    full_precision_mac: FullPrecision,
-    system_uj: f64,
-    twin_uj: f64,
+    constants: Constants,
+    computation: Compared,
+    /// Nothing where the manifest was packed before reads were counted.
+    memory: Option<Compared>,
+    radio: Radio,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Compared {
+    system: f64,
+    twin: f64,
     reduction: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Radio {
+    system: f64,
+    /// Every picture sent as its JPEG file.
+    jpeg: Option<f64>,
+    raw: f64,
+}
+
+/// What Long, Chakraborty, Roy 2020 (arXiv 2005.10851) state in their abstract.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+struct Paper {
+    network: String,
+    edge_share: f64,
+    reduction: f64,
+}
+
+impl Paper {
+    fn of(manifest: &Manifest) -> Option<Self> {
+        let paper = |network: &str, edge_share, reduction| {
+            Some(Self { network: network.into(), edge_share, reduction })
+        };
+        match (manifest.classes.len(), manifest.split.bits) {
+            (10, 1) => paper("CIFAR-10, 1-bit edge", 0.65, 5.5),
+            (100, 4) => paper("CIFAR-100, 4-bit edge", 0.52, 4.8),
+            _ => None,
+        }
+    }
+}
+
+/// What was evaluated, besides the outcomes.
+pub struct Setting<'a> {
+    /// The pair's.
+    pub manifest: &'a Manifest,
+    /// What the dataset is called.
+    pub data: String,
+    /// The day.
+    pub date: String,
+    /// How exits decided.
+    pub policy: Policy,
+    /// What energy is counted with.
+    pub constants: Constants,
 }
 
 impl Report {
     /// Sums up.
-    pub fn new(
-        manifest: &Manifest,
-        policy: Policy,
-        full: FullPrecision,
-        outcomes: &[Outcome],
-    ) -> Self {
+    pub fn new(setting: Setting, outcomes: &[Outcome]) -> Self {
+        let Setting { manifest, data, date, policy, constants } = setting;
         let n = outcomes.len() as f64;
         let fraction = |test: &dyn Fn(&Outcome) -> bool| {
             outcomes.iter().filter(|o| test(o)).count() as f64 / n
         };
+        let mean = |values: Option<Vec<f64>>| values.map(|v| v.iter().sum::<f64>() / n);
         let exits = 0..manifest.exits.len();
-        let picojoules: f64 = outcomes
-            .iter()
-            .map(|o| manifest.sample_picojoules(o.ended.map_or(Ending::Cloud, Ending::Exit), full))
-            .sum();
-        let (system_uj, twin_uj) = (picojoules / n / 1e6, manifest.twin_picojoules(full) / 1e6);
-        let cloud = fraction(&|o| o.ended.is_none());
-        let frame_bytes = outcomes.iter().map(|o| o.payload as f64).sum::<f64>() / n;
         let of_those = |exit: usize| {
             let ended: Vec<&Outcome> = outcomes.iter().filter(|o| o.ended == Some(exit)).collect();
             let right = ended.iter().filter(|o| o.right()).count();
             (!ended.is_empty()).then(|| right as f64 / ended.len() as f64)
         };
+        let twin: Option<Vec<bool>> = outcomes.iter().map(|o| o.twin).collect();
+        let cloud = fraction(&|o| o.ended.is_none());
+        let frame = outcomes.iter().map(|o| o.frame as f64).sum::<f64>() / n;
+        let [channels, height, width] = manifest.split.shape.map(|side| side as usize);
+        let bytes = Bytes {
+            map: manifest.payload_bytes(),
+            frame,
+            mean: cloud * frame,
+            jpeg: mean(outcomes.iter().map(|o| o.jpeg.map(|bytes| bytes as f64)).collect()),
+            raw: 3 * (manifest.input.size as usize).pow(2),
+            fp32_map: 4 * channels * height * width,
+        };
+        let ending = |o: &Outcome| o.ended.map_or(Ending::Cloud, Ending::Exit);
+        let sum = outcomes.iter().fold(Terms::default(), |sum, o| {
+            sum + energy::of_sample(manifest, ending(o), &constants)
+        });
+        let (system, full) = (sum / n, energy::of_twin(manifest, &constants));
+        let counted = manifest.parts.iter().all(|p| p.macs.is_empty() || !p.reads.is_empty());
+        let compared = |system: f64, twin: f64| Compared {
+            system: system / 1e6,
+            twin: twin / 1e6,
+            reduction: twin / system,
+        };
+        let sending = |bytes: f64| constants.sending(bytes) / 1e6;
         Self {
             model: manifest.name.clone(),
             version: manifest.version.clone(),
+            data,
+            date,
             policy,
             samples: outcomes.len(),
             accuracy: Accuracy {
                 system: fraction(&Outcome::right),
                 r#final: fraction(&|o| o.cloud),
+                twin: mean(twin.map(|t| t.into_iter().map(f64::from).collect())),
                 exits: exits.clone().map(|e| fraction(&|o| o.exits[e])).collect(),
                 of_those_that_end: exits.clone().map(of_those).collect(),
             },
@@ -105,113 +196,203 @@ impl Report {
                 exits: exits.map(|e| fraction(&|o| o.ended == Some(e))).collect(),
                 cloud,
             },
-            payload_bytes_mean: cloud * frame_bytes,
-            frame_bytes,
             energy: Energy {
-                full_precision_mac: full,
-                system_uj,
-                twin_uj,
-                reduction: twin_uj / system_uj,
+                constants,
+                computation: compared(system.computation, full.computation),
+                memory: counted.then(|| compared(system.memory, full.memory)),
+                radio: Radio {
+                    system: sending(bytes.mean),
+                    jpeg: bytes.jpeg.map(sending),
+                    raw: sending(bytes.raw as f64),
+                },
             },
-            macs: mac_lines(manifest),
+            bytes,
+            paper: Paper::of(manifest),
+            parts: manifest.parts.clone(),
         }
     }
 
-    /// Prints the table.
-    pub fn print(&self) {
-        let percent = |fraction: f64| format!("{:.2}%", fraction * 100.0);
-        println!(
-            "{} {}, {} pictures, exits decide by {}\n",
-            self.model, self.version, self.samples, self.policy
-        );
-        println!("{:<8} {:>14} {:>14} {:>22}", "", "accuracy", "ends here", "right of those");
-        for (index, accuracy) in self.accuracy.exits.iter().enumerate() {
-            let right = self.accuracy.of_those_that_end[index].map_or("-".into(), percent);
+    fn exits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<10}{:>10}{:>12}{:>17}", "", "accuracy", "ends here", "right of those")?;
+        for (index, &accuracy) in self.accuracy.exits.iter().enumerate() {
+            let name = format!("exit-{}", index + 1);
             let share = percent(self.share.exits[index]);
-            println!(
-                "exit-{:<3} {:>14} {:>14} {:>22}",
-                index + 1,
-                percent(*accuracy),
-                share,
-                right
-            );
+            let right = self.accuracy.of_those_that_end[index].map_or("-".into(), percent);
+            writeln!(f, "{name:<10}{:>10}{share:>12}{right:>17}", percent(accuracy))?;
         }
-        println!(
-            "{:<8} {:>14} {:>14}",
-            "cloud",
-            percent(self.accuracy.r#final),
-            percent(self.share.cloud)
+        let cloud = percent(self.share.cloud);
+        writeln!(f, "{:<10}{:>10}{cloud:>12}", "cloud", percent(self.accuracy.r#final))?;
+        writeln!(f, "{:<10}{:>10}", "system", percent(self.accuracy.system))?;
+        let twin = self.accuracy.twin.map_or("-".into(), percent);
+        writeln!(
+            f,
+            "{:<10}{twin:>10}   the same network in full precision, without exits\n",
+            "twin"
+        )
+    }
+
+    fn against_the_paper(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paper = self.paper.as_ref();
+        let theirs = |value: &dyn Fn(&Paper) -> String| paper.map_or("-".into(), value);
+        let network = theirs(&|p| format!("paper ({})", p.network));
+        writeln!(f, "{:<46}{:>10}   {network}", "", "here")?;
+        let share = percent(1.0 - self.share.cloud);
+        let (what, paper) =
+            ("ends at the edge", theirs(&|p| format!("{:.0}%", p.edge_share * 100.0)));
+        writeln!(f, "{what:<46}{share:>10}   {paper}")?;
+        let less = format!("{:.2} times", self.energy.computation.reduction);
+        let (what, paper) = (
+            "less energy than the twin, computation alone",
+            theirs(&|p| format!("{} times", p.reduction)),
         );
-        println!("{:<8} {:>14}", "system", percent(self.accuracy.system));
-        println!("{:<8} {:>14}\n", "twin", "");
-        println!(
-            "payload   {:.0} bytes a frame, {:.0} bytes a picture on the mean (offload rate {})",
-            self.frame_bytes,
-            self.payload_bytes_mean,
-            percent(self.share.cloud)
-        );
-        println!(
-            "energy    {:.2} µJ a picture, full-precision twin {:.2} µJ: {:.2} times less (computation alone)",
-            self.energy.system_uj, self.energy.twin_uj, self.energy.reduction
-        );
-        for line in &self.macs {
-            println!("{line}");
+        writeln!(f, "{what:<46}{less:>10}   {paper}")?;
+        if let Some(twin) = self.accuracy.twin {
+            let points = format!("{:.2} pts", (twin - self.accuracy.system) * 100.0);
+            let what = "accuracy below the twin's";
+            writeln!(f, "{what:<46}{points:>10}   {}", theirs(&|_| "\"minimal\"".into()))?;
         }
+        writeln!(f)
+    }
+
+    fn energy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Energy { constants, computation, memory, radio } = &self.energy;
+        writeln!(f, "{:<30}{:>12}{:>12}{:>12}", "µJ a picture", "system", "twin", "times less")?;
+        for (name, term) in [("computation", Some(computation)), ("memory", memory.as_ref())] {
+            let Some(term) = term else { continue };
+            let Compared { system, twin, reduction } = term;
+            writeln!(f, "{name:<30}{system:>12.2}{twin:>12.2}{reduction:>12.2}")?;
+        }
+        let times = |all: f64| format!("{:.2} times", all / radio.system);
+        let jpeg = radio.jpeg.map_or(String::new(), |all| {
+            format!("{} less than every picture as JPEG, ", times(all))
+        });
+        writeln!(f, "{:<30}{:>12.0}   {jpeg}{} than raw", "radio", radio.system, times(radio.raw))?;
+        let Constants { multiply, add, full_mac, access, radio } = constants;
+        writeln!(
+            f,
+            "constants, pJ: MAC of k bits {multiply} k/32 + {add}, of 32 bits {full_mac}; memory {access} a bit; radio {radio} a bit\n"
+        )
+    }
+
+    fn bytes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bytes { map, frame, mean, jpeg, raw, fp32_map } = &self.bytes;
+        writeln!(
+            f,
+            "bytes    an offloaded sample {frame:.0} (map {map}), a picture on the mean {mean:.0}"
+        )?;
+        let jpeg = jpeg.map_or(String::new(), |bytes| format!("JPEG {bytes:.0}, "));
+        writeln!(f, "         instead of: {jpeg}raw RGB {raw}, the map in fp32 {fp32_map}\n")
     }
 }
 
-fn mac_lines(manifest: &Manifest) -> Vec<String> {
-    let parts = manifest.parts.iter().map(|part| {
-        let macs: Vec<String> = part
-            .macs
-            .iter()
-            .map(|(bits, n)| format!("{:.2} M at {bits} bits", *n as f64 / 1e6))
-            .collect();
-        let role = match part.role {
-            Role::Trunk => "edge",
-            Role::Head => "exit",
-            Role::Cloud => "cloud",
-        };
-        format!("MACs      {:<8} {role:<6} {}", part.name, macs.join(", "))
-    });
-    parts.collect()
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, version, data, date, policy, samples, .. } = self;
+        writeln!(f, "{model} {version} on {data}")?;
+        writeln!(f, "{samples} test pictures, exits decide by {policy}, {date}\n")?;
+        self.exits(f)?;
+        self.against_the_paper(f)?;
+        self.energy(f)?;
+        self.bytes(f)?;
+        for part in &self.parts {
+            writeln!(f, "{}", mac_line(part))?;
+        }
+        Ok(())
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.2}%", fraction * 100.0)
+}
+
+fn mac_line(part: &Part) -> String {
+    let macs: Vec<String> = part
+        .macs
+        .iter()
+        .map(|(bits, n)| format!("{:.2} M at {bits} bits", *n as f64 / 1e6))
+        .collect();
+    let role = match part.role {
+        Role::Trunk => "edge",
+        Role::Head => "exit",
+        Role::Cloud => "cloud",
+    };
+    format!("MACs     {:<8} {role:<6} {}", part.name, macs.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn shares_and_accuracies_count_each_picture_once() {
+    fn report(twin: Option<bool>) -> Report {
         let manifest = serde_json::json!({
             "format": 1, "name": "tiny", "version": "1", "classes": ["a", "b"],
             "input": {"size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
             "exits": [{"name": "exit-1", "after_block": 1, "thresholds": {"entropy": 0.5}}],
             "policy": "entropy", "split": {"shape": [8, 4, 4], "bits": 1},
             "parts": [
-                {"name": "trunk-1", "role": "trunk", "macs": {"32": 1_000_000}},
+                {"name": "trunk-1", "role": "trunk", "macs": {"32": 1_000_000}, "reads": {"32": 10_000}},
                 {"name": "exit-1", "role": "head", "macs": {}},
-                {"name": "cloud", "role": "cloud", "macs": {"32": 3_000_000}}
+                {"name": "cloud", "role": "cloud", "macs": {"32": 3_000_000}, "reads": {"32": 10_000}}
             ],
             "files": {}
         });
         let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
-        let outcome =
-            |exit, cloud, ended| Outcome { exits: vec![exit], cloud, ended, payload: 100 };
+        let outcome = |exit, cloud, ended| Outcome {
+            exits: vec![exit],
+            cloud,
+            twin,
+            ended,
+            frame: 100,
+            jpeg: Some(400),
+        };
         let outcomes = [
             outcome(true, false, Some(0)),
             outcome(false, true, Some(0)),
             outcome(false, true, None),
             outcome(true, true, None),
         ];
-        let report = Report::new(&manifest, Policy::Entropy, FullPrecision::Integer32, &outcomes);
+        let setting = Setting {
+            manifest: &manifest,
+            data: "four pictures".into(),
+            date: "2026-11-23".into(),
+            policy: Policy::Entropy,
+            constants: Constants::default(),
+        };
+        Report::new(setting, &outcomes)
+    }
+
+    #[test]
+    fn shares_and_accuracies_count_each_picture_once() {
+        let report = report(Some(true));
         assert_eq!(report.accuracy.system, 0.75);
         assert_eq!(report.accuracy.r#final, 0.75);
         assert_eq!(report.accuracy.exits, [0.5]);
+        assert_eq!(report.accuracy.twin, Some(1.0));
         assert_eq!(report.share.exits, [0.5]);
-        assert_eq!(report.payload_bytes_mean, 50.0);
+    }
+
+    #[test]
+    fn the_terms_of_energy_stay_apart() {
+        let report = report(None);
         // Half stop after 3.2 µJ, half pay 12.8; the twin always pays 12.8.
-        assert!((report.energy.system_uj - 8.0).abs() < 1e-9);
-        assert!((report.energy.reduction - 1.6).abs() < 1e-9);
+        let Energy { computation, memory, radio, .. } = &report.energy;
+        assert!((computation.system - 8.0).abs() < 1e-9);
+        assert!((computation.reduction - 1.6).abs() < 1e-9);
+        let memory = memory.as_ref().unwrap();
+        assert!((memory.system - 1.2).abs() < 1e-9);
+        assert!((memory.twin - 1.6).abs() < 1e-9);
+        // Half send a frame of 100 bytes, where 400 would go as JPEG and 192 raw.
+        assert_eq!(report.bytes.mean, 50.0);
+        assert!((radio.jpeg.unwrap() / radio.system - 8.0).abs() < 1e-9);
+        assert!((radio.raw / radio.system - 3.84).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_table_is_the_same_from_the_file() {
+        let report = report(Some(false));
+        let text = report.to_string();
+        let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+        assert_eq!(again.to_string(), text);
+        assert!(text.contains("75.00 pts") || text.contains("-75.00 pts"), "{text}");
     }
 }

@@ -1,6 +1,9 @@
-//! `cargo xtask demo` without `--check`: up until it is interrupted, and nothing left afterwards.
+//! `cargo xtask demo` without `--check`: up until it is interrupted, and nothing left afterwards;
+//! with the committed pair, and with one that was just made.
 //!
 //! `cargo xtask test` runs it, after it has built everything that a demo needs.
+
+mod own_pair;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -15,10 +18,25 @@ use rustix::process::{Pid, Signal, kill_process_group};
 struct Demo(Child);
 
 impl Demo {
-    fn start() -> Self {
+    fn start(arguments: &[&str]) -> Self {
         let mut demo = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        demo.arg("demo").process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
+        demo.arg("demo").args(arguments);
+        demo.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
         Self(demo.spawn().unwrap())
+    }
+
+    /// Waits for the page: what the demo printed before, and the page's address.
+    fn until_up(&mut self) -> (Vec<String>, String) {
+        let said = BufReader::new(self.0.stdout.take().unwrap());
+        let mut lines = vec![];
+        for line in said.lines().map_while(Result::ok) {
+            if line.starts_with("The page is at ") {
+                let host = line.split('/').nth(2).expect("an address").to_owned();
+                return (lines, host);
+            }
+            lines.push(line);
+        }
+        panic!("the demo did not come up: {lines:#?}");
     }
 
     /// Ctrl-C, as a terminal sends it: to every process of the group.
@@ -46,16 +64,10 @@ fn answers(host: &str) -> bool {
 
 #[test]
 fn the_demo_stays_up_until_it_is_interrupted() {
-    let mut demo = Demo::start();
-    let said = BufReader::new(demo.0.stdout.take().unwrap());
-    let line = said
-        .lines()
-        .map_while(Result::ok)
-        .find(|line| line.starts_with("The page is at "))
-        .expect("the demo says where the page is");
-    let host = line.split('/').nth(2).expect("an address").to_owned();
+    let mut demo = Demo::start(&[]);
+    let (_, host) = demo.until_up();
 
-    assert!(answers(&host), "{line}");
+    assert!(answers(&host), "{host}");
     sleep(Duration::from_secs(2));
     assert!(demo.0.try_wait().unwrap().is_none(), "the demo ended after its table");
     assert!(answers(&host), "the page went down by itself");

@@ -1,0 +1,59 @@
+"""A pair's model card, MODEL.md: data, recipe, figures, limits."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from .train import Run
+
+BEGIN, END = "<!-- cargo xtask figures: begin -->", "<!-- cargo xtask figures: end -->"
+
+CARD = """\
+# {name} {version}
+
+A conditionally deep hybrid network (Long, Chakraborty, Roy 2020, arXiv 2005.10851): {edge_bits}-bit layers with {exits} exits for the
+edge (`edge.qonnx`, packed in `edge.fog`), full-precision layers for the cloud (`cloud.onnx`){twin}.
+
+## Data
+
+Trained on the training pictures of {data}, less every {every}th picture of each class: those chose temperatures and thresholds. The
+test pictures were used for the figures below only.
+
+Classes: {classes}.
+
+## Recipe
+
+`python -m fogline_recipe train` with
+
+{options}
+
+{taught}
+
+## Figures
+
+`cargo xtask eval --model {name} --data DATA` prints
+
+{begin}
+{end}
+
+## Limits
+
+- It knows these classes only, and names one of them whatever the picture shows; a confident answer to another kind of picture means nothing.
+- Pictures are scaled to {size}x{size}, their central square: what needs finer detail is lost.
+- Confidences were calibrated on pictures like those of training; on others, exits may be too sure, and more samples end at the edge than should.
+- An offloaded sample sends a map of signs or levels, not the picture; that is no promise of privacy.
+"""
+
+
+def write(run: Run, name: str, version: str, data: str, twin: bool, folder: Path) -> None:
+    """Writes ``folder``/MODEL.md; ``cargo xtask figures`` then fills in the figures."""
+    layout, schedule = asdict(run.net.layout), asdict(run.schedule)
+    layout.pop("classes")
+    options = [f"--{key.replace('_', '-')} {value!r}" if isinstance(value, str) else f"--{key.replace('_', '-')} {value}"
+               for key, value in (layout | schedule).items()]
+    taught = ("Its first weights were those of a teacher, a trained network in full precision (`--teacher`), and it learned from the "
+              "teacher's scores and the labels." if run.taught else "It had no teacher: the final head taught the exits.")
+    (folder / "MODEL.md").write_text(CARD.format(
+        name=name, version=version, edge_bits=layout["bits"], exits=len(run.net.edge.exits), data=data,
+        twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "",
+        every=schedule["hold_out_every"], classes=", ".join(run.names), size=layout["size"],
+        options="\n".join(f"    {option}" for option in options), taught=taught, begin=BEGIN, end=END))

@@ -1,0 +1,99 @@
+"""Quantisers, optimiser, and a run that is interrupted."""
+
+import tempfile
+import unittest
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from fogline_recipe import data, golden, quant
+from fogline_recipe.net import Hybrid, Layout
+from fogline_recipe.train import Optimiser, Schedule, load, losses, save, start_from, train
+
+SMALL = Layout(classes=3, size=16, stem=8, edge="16 pool 16 exit2", split=16, cloud="16 pool 16+")
+SHORT = Schedule(epochs=2, batch=16, cooldown=1)
+
+
+def pictures() -> data.Pictures:
+    images = torch.from_numpy(golden.pictures(96, 16, 5)).permute(0, 3, 1, 2).contiguous()
+    return data.Pictures(images, torch.arange(96) % 3, ["a", "b", "c"])
+
+
+class Quantisers(unittest.TestCase):
+    def test_a_sign_has_no_zero_and_its_gradient_stops_at_one(self):
+        x = torch.tensor([-2.0, -0.5, 0.0, 0.5, 2.0], requires_grad=True)
+        y, *_ = quant.Sign()(x)
+        y.sum().backward()
+        self.assertEqual(y.tolist(), [-1, -1, 1, 1, 1])
+        self.assertEqual(x.grad.tolist(), [0, 1, 1, 1, 0])
+
+    def test_levels_have_the_gradients_of_lsq(self):
+        random = torch.Generator().manual_seed(3)
+        x = torch.randn(1000, dtype=torch.float64, generator=random, requires_grad=True)
+        weights = torch.randn(1000, dtype=torch.float64, generator=random)
+        quantiser = quant.Levels(4).double().train()
+        y, scale, *_ = quantiser(x)
+        (y * weights).sum().backward()
+        step = scale.item()
+        levels = (x.detach() / step).round().clamp(-8, 7)
+        self.assertTrue(torch.allclose(y, levels * step))
+        inside = (x.detach() / step > -8.5) & (x.detach() / step < 7.5)
+        self.assertTrue(torch.equal(x.grad, weights * inside))
+        # d y / d scale, times scale since its logarithm is learned.
+        slope = (weights * (levels - inside * x.detach() / step)).sum() * step
+        self.assertAlmostEqual(quantiser.log_scale.grad.item(), slope.item(), places=4)
+
+
+class Training(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+
+    def test_every_width_learns(self):
+        images = data.normalise(pictures().images).contiguous(memory_format=torch.channels_last)
+        for bits in (1, 4, 32):
+            torch.manual_seed(0)
+            net = Hybrid(replace(SMALL, bits=bits)).to(memory_format=torch.channels_last).train()
+            optimiser, seen = Optimiser(net, SHORT), []
+            before = [parameter.clone() for parameter in net.parameters()]
+            for _ in range(30):
+                loss = losses(net(images), pictures().labels, SHORT)
+                loss.backward()
+                optimiser.step(1.0)
+                seen.append(loss.item())
+            self.assertLess(seen[-1], 0.9 * seen[0], f"{bits} bits")
+            still = sum(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+            self.assertEqual(still, 0, f"{bits} bits: {still} parameters did not move")
+
+    def test_a_resumed_run_is_the_run_it_would_have_been(self):
+        def save_and_stop(path: Path, state: dict) -> None:
+            save(path, state)
+            raise KeyboardInterrupt
+
+        whole, cut = self.root / "whole", self.root / "cut"
+        train(pictures(), SMALL, SHORT, whole, resume=False)
+        with mock.patch("fogline_recipe.train.save", save_and_stop), self.assertRaises(KeyboardInterrupt):
+            train(pictures(), SMALL, SHORT, cut, resume=False)
+        train(pictures(), SMALL, SHORT, cut, resume=True)
+        whole, cut = (load(run).net.state_dict() for run in (whole, cut))
+        for name, tensor in whole.items():
+            self.assertTrue(torch.equal(tensor, cut[name]), name)
+
+    def test_another_schedule_is_not_resumed(self):
+        train(pictures(), SMALL, replace(SHORT, epochs=1), self.root, resume=False)
+        with self.assertRaisesRegex(SystemExit, "go on from it with --resume"):
+            train(pictures(), SMALL, SHORT, self.root, resume=False)
+        with self.assertRaisesRegex(SystemExit, "another layout, schedule or teacher"):
+            train(pictures(), SMALL, replace(SHORT, rate=1.0), self.root, resume=True)
+
+    def test_the_twin_gives_all_its_weights(self):
+        twin, net = Hybrid(replace(SMALL, bits=32)), Hybrid(SMALL)
+        self.assertEqual(start_from(net, twin), len(twin.state_dict()))
+        self.assertTrue(torch.equal(net.edge.blocks[0].conv.weight, twin.edge.blocks[0].conv.weight))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,52 @@
+//! The full-precision twin: one ONNX file from picture to scores, run by tract like the cloud part.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use fogline::manifest::{Input, Manifest};
+use tract_onnx::prelude::{
+    DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor, TypedRunnableModel, tvec,
+};
+
+/// A twin, ready to run.
+pub struct Twin {
+    runnable: Arc<TypedRunnableModel>,
+    input: Input,
+    classes: usize,
+}
+
+impl Twin {
+    /// Loads `path` as the twin of the pair with this manifest.
+    pub fn load(path: &Path, manifest: &Manifest) -> Result<Self> {
+        let side = manifest.input.size as usize;
+        let runnable = tract_onnx::onnx()
+            .model_for_path(path)?
+            .with_input_fact(0, f32::fact([1, 3, side, side]).into())?
+            .into_optimized()?
+            .into_runnable()?;
+        Ok(Self { runnable, input: manifest.input.clone(), classes: manifest.classes.len() })
+    }
+
+    /// The label that it gives a picture (RGB bytes row by row).
+    pub fn label(&self, rgb: &[u8]) -> Result<usize> {
+        let side = self.input.size as usize;
+        let mut picture = Vec::with_capacity(rgb.len());
+        for channel in 0..3 {
+            let (mean, std) = (self.input.mean[channel], self.input.std[channel]);
+            let plane = rgb.iter().skip(channel).step_by(3);
+            picture.extend(plane.map(|&byte| (f32::from(byte) / 255.0 - mean) / std));
+        }
+        let outputs =
+            self.runnable.run(tvec!(Tensor::from_shape(&[1, 3, side, side], &picture)?.into()))?;
+        let scores = outputs[0].to_plain_array_view::<f32>()?;
+        ensure!(
+            scores.len() == self.classes,
+            "the twin gives {} scores for {} classes",
+            scores.len(),
+            self.classes
+        );
+        let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        Ok(best.map_or(0, |(label, _)| label))
+    }
+}
