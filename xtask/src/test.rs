@@ -12,7 +12,7 @@ use crate::{root, step, tools};
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only what needs no stack, no browser and no WebAssembly.
+    /// Only what needs no stack, no browser, no WebAssembly and no PyTorch.
     #[arg(long)]
     quick: bool,
 }
@@ -193,7 +193,8 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
     plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);
     tally.step(
         "the demo, and a pair of one's own from pictures to page",
-        plain.args(["--test", "demo"]),
+        // One after the other: two stacks at once would wait for each other on a small machine.
+        plain.args(["--test", "demo", "--", "--test-threads", "1"]),
     );
     let stack = Stack::start(None, &root().join("onnx-models"))?;
     let mut gateway = step::cargo(&[

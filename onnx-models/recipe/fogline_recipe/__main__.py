@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from .data import DataError
-from .net import Layout
+from .net import Layout, LayoutError
 from .train import Schedule
 
 HELP = {
@@ -218,7 +218,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         arguments.run(arguments)
-    except DataError as error:
+    except (DataError, LayoutError) as error:
         raise SystemExit(f"error: {error}") from error
 
 

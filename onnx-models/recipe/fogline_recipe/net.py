@@ -5,8 +5,7 @@ shift in front of the sign, and a real-valued shortcut around every convolution.
 
 A *layout* is two short texts. Edge: ``128`` is a block of 128 channels, ``exit4`` an exit on a
 4x4 grid of averages, ``pool`` a 2x2 maximum. Cloud: ``256`` is a convolution, ``256+`` one with
-a shortcut. With 32 bits the same layout is the full-precision
-*twin*: no quantisers and no exits.
+a shortcut. With 32 bits the same layout is the full-precision *twin*: no quantisers and no exits.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,6 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from . import quant
+from .quant import LayoutError
+
+
+def channels_of(token: str) -> int:
+    """The number in a layout's token."""
+    if not token.isdecimal() or int(token) == 0:
+        raise LayoutError(f"'{token}' in a layout is neither a number of channels nor pool nor, at the edge, exitGRID")
+    return int(token)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Exit(nn.Module):
     def __init__(self, channels: int, size: int, grid: int, classes: int):
         super().__init__()
         if size % grid:
-            raise ValueError(f"an exit's grid of {grid} does not divide a map of {size}x{size}")
+            raise LayoutError(f"an exit's grid of {grid} does not divide a map of {size}x{size}")
         self.pool = nn.AvgPool2d(size // grid)
         self.flatten = nn.Flatten()
         self.linear = qnn.QuantLinear(channels * grid * grid, classes, bias=True, weight_quant=quant.HeadWeight)
@@ -124,16 +131,20 @@ class Edge(nn.Module):
         channels, size = layout.stem, layout.size
         for token in layout.edge.split():
             if token == "pool":
+                if size % 2:
+                    raise LayoutError(f"a map of {size}x{size} cannot be halved by pool")
                 self.order.append("pool")
                 size //= 2
             elif not token.startswith("exit"):
                 self.order.append("block")
-                self.blocks.append(Block(layout.bits, channels, int(token)))
-                channels = int(token)
+                self.blocks.append(Block(layout.bits, channels, channels_of(token)))
+                channels = channels_of(token)
             elif layout.bits != quant.FULL:  # the twin has none
                 self.order.append("exit")
-                self.exits.append(Exit(channels, size, int(token[4:] or 1), layout.classes))
+                self.exits.append(Exit(channels, size, channels_of(token[4:] or "1"), layout.classes))
                 self.exit_after.append(len(self.blocks))
+        if not self.exits and layout.bits != quant.FULL:
+            raise LayoutError(f"the edge layout '{layout.edge}' has no exit")
         self.pool = nn.MaxPool2d(2)
         self.split = nn.Sequential(Project(layout.bits, channels, layout.split), quant.split(layout.bits))
         self.split_shape = (layout.split, size, size)
@@ -155,7 +166,7 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, shortcut: bool):
         super().__init__()
         if shortcut and inputs != outputs:
-            raise ValueError(f"a shortcut needs equal widths, not {inputs} and {outputs}")
+            raise LayoutError(f"a shortcut needs equal widths, not {inputs} and {outputs}")
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
         self.shortcut = shortcut
@@ -175,7 +186,7 @@ class Cloud(nn.Module):
             if token == "pool":
                 layers.append(nn.MaxPool2d(2))
                 continue
-            width = int(token.rstrip("+"))
+            width = channels_of(token.removesuffix("+"))
             layers.append(Residual(channels, width, token.endswith("+")))
             channels = width
         self.layers = nn.Sequential(*layers)

@@ -161,10 +161,14 @@ class HeadWeight(Int8WeightPerChannelFloat):
 FULL = 32
 
 
+class LayoutError(ValueError):
+    """A layout that no network can have; the text says which part of it."""
+
+
 def check_bits(bits: int) -> None:
     """Refuses a width that no edge kernel has."""
     if bits not in (1, 2, 4, 8, FULL):
-        raise ValueError(f"edge layers of {bits} bits: the edge has kernels for 1, 2, 4 and 8 bits ({FULL}: the twin)")
+        raise LayoutError(f"edge layers of {bits} bits: the edge has kernels for 1, 2, 4 and 8 bits ({FULL}: the twin)")
 
 
 def pixels(bits: int) -> nn.Module:

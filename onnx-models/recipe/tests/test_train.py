@@ -9,7 +9,7 @@ from unittest import mock
 import torch
 
 from fogline_recipe import data, golden, quant
-from fogline_recipe.net import Hybrid, Layout
+from fogline_recipe.net import Hybrid, Layout, LayoutError
 from fogline_recipe.train import Optimiser, Schedule, load, losses, save, start_from, train
 
 SMALL = Layout(classes=3, size=16, stem=8, edge="16 pool 16 exit2", split=16, cloud="16 pool 16+")
@@ -44,6 +44,15 @@ class Quantisers(unittest.TestCase):
         # d y / d scale, times scale since its logarithm is learned.
         slope = (weights * (levels - inside * x.detach() / step)).sum() * step
         self.assertAlmostEqual(quantiser.log_scale.grad.item(), slope.item(), places=4)
+
+
+class Layouts(unittest.TestCase):
+    def test_what_cannot_be_built_is_refused_by_its_word(self):
+        for change, word in [({"edge": "16/2 exit2"}, "'16/2'"), ({"edge": "16 exit3"}, "grid of 3"), ({"edge": "16"}, "no exit"),
+                             ({"edge": "16 exit2 pool pool pool pool pool 16"}, "1x1"), ({"cloud": "32+"}, "equal widths"),
+                             ({"bits": 3}, "3 bits")]:
+            with self.assertRaisesRegex(LayoutError, word):
+                Hybrid(replace(SMALL, **change))
 
 
 class Training(unittest.TestCase):
