@@ -66,7 +66,7 @@ fn reports(models: &Path) -> Result<Vec<(PathBuf, String)>> {
         let Ok(text) = fs::read(&path) else { continue };
         let report: Report =
             serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-        reports.push((folder, format!("```text\n{}```\n", report)));
+        reports.push((folder, format!("```text\n{report}```\n")));
     }
     Ok(reports)
 }

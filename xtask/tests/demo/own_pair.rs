@@ -86,7 +86,7 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     let train = |words: &str, options: &[(&str, &OsStr)]| {
         let small = [
             on_data,
-            ("--edge", "32/2 exit2 32 exit2".as_ref()),
+            ("--edge", "16 pool 32 exit4 pool 32 exit4".as_ref()),
             ("--cloud", "32 pool 32+".as_ref()),
         ];
         let words = format!("train --stem 16 --split 32 --batch 20 --cooldown 3 {words}");
@@ -107,6 +107,7 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     let counted_by_the_recipe = parts();
     let xtask = || Command::new(env!("CARGO_BIN_EXE_xtask"));
     run(xtask().arg("pack").arg(pair.join("edge.qonnx")));
+    assert_eq!(parts(), counted_by_the_recipe);
     run(xtask()
         .args(["eval", "--model", "mine", "--models"])
         .arg(&models)
