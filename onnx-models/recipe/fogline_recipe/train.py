@@ -171,8 +171,8 @@ def start_from(net: Hybrid, teacher: Hybrid) -> int:
 def scores_of(teacher: Hybrid, pictures: data.Pictures, batch: int = 500) -> torch.Tensor:
     """The final head's logits (2, N, classes) of every picture and of its mirror image.
 
-    They also serve for the picture shifted by a pixel or two: asking the teacher anew in every
-    step would take a third of the time.
+    They also serve for the shifted picture and the one with a hole: asking the teacher anew in
+    every step would take a third of the time.
     """
     where = device()
     teacher = teacher.eval().to(where, memory_format=torch.channels_last)
@@ -205,7 +205,7 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
     if resume:
         state = torch.load(checkpoint, map_location=where, weights_only=True)
         fixed = {"epochs": schedule.epochs, "cooldown": schedule.cooldown}
-        made = (state["layout"], state["schedule"] | fixed, state.get("teacher"))
+        made = (state["layout"], state["schedule"] | fixed, state["teacher"])
         if made != (layout.to_dict(), asdict(schedule), taught_by):
             raise SystemExit(f"{checkpoint} was made with another layout, schedule or teacher: train into another folder")
         net.load_state_dict(state["net"])

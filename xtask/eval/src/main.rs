@@ -168,13 +168,13 @@ fn measure(
         let cloud = plan.logits(&tensor).map_err(|refusal| anyhow!(refusal.message))?;
         let verdicts: Vec<Verdict> =
             exits.iter().enumerate().map(|(i, logits)| session.judge(i, logits)).collect();
-        let last = Verdict::of(&cloud, 1.0, policy, 0.0);
+        let right = |logits: &[f32]| Verdict::of(logits, 1.0, policy, 0.0).label == sample.label;
         let request = session.request(tensor.bytes, [0; 16]);
         outcomes.push(Outcome {
             exits: verdicts.iter().map(|v| v.label == sample.label).collect(),
-            cloud: last.label == sample.label,
+            cloud: right(&cloud),
             twin: match twin {
-                Some(twin) => Some(twin.label(&rgb)? == sample.label),
+                Some(twin) => Some(right(&twin.logits(&rgb)?)),
                 None => None,
             },
             ended: verdicts.iter().position(|v| v.sure),

@@ -28,8 +28,8 @@ impl Twin {
         Ok(Self { runnable, input: manifest.input.clone(), classes: manifest.classes.len() })
     }
 
-    /// The label that it gives a picture (RGB bytes row by row).
-    pub fn label(&self, rgb: &[u8]) -> Result<usize> {
+    /// The logits of a picture (RGB bytes row by row).
+    pub fn logits(&self, rgb: &[u8]) -> Result<Vec<f32>> {
         let side = self.input.size as usize;
         let mut picture = Vec::with_capacity(rgb.len());
         for channel in 0..3 {
@@ -46,7 +46,6 @@ impl Twin {
             scores.len(),
             self.classes
         );
-        let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        Ok(best.map_or(0, |(label, _)| label))
+        Ok(scores.iter().copied().collect())
     }
 }
