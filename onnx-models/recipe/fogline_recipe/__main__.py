@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|export|calibrate|evaluate|binary|explore|tiny --help``."""
+"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|tiny --help``."""
 
 import argparse
 from dataclasses import fields
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from .data import DataError
 from .net import Layout, LayoutError
-from .train import Schedule
+from .runs import Schedule
 
 HELP = {
     "classes": None,  # read from the data
     "bits": "bits of the edge's weights and activations: 1, 2, 4 or 8; 32 trains the full-precision twin, without exits",
     "size": "pictures are SIZE x SIZE",
     "stem": "channels of the first layer",
-    "edge": "edge layout: WIDTH[/STRIDE] a block, exitGRID an exit",
+    "edge": "edge layout: WIDTH a block, pool, exitGRID an exit",
     "split": "channels of the split map",
     "cloud": "cloud layout: WIDTH a convolution, WIDTH+ one with a shortcut, pool",
     "epochs": "epochs in all; may be changed on --resume",
@@ -46,18 +46,29 @@ def take(arguments: argparse.Namespace, kind: type, **known):
 
 def train(arguments: argparse.Namespace) -> None:
     from . import data
-    from .train import load
+    from .runs import load
+    from .train import new
     from .train import train as run
 
     pictures = data.load(arguments.data, "train", arguments.size)
-    layout = take(arguments, Layout, classes=len(pictures.names))
-    teacher = None
-    if arguments.teacher:
-        taught_by = load(arguments.teacher)
-        if taught_by.names != pictures.names:
-            raise SystemExit(f"{arguments.teacher}: its classes are not those of {arguments.data}")
-        teacher = taught_by.net
-    run(pictures, layout, take(arguments, Schedule), arguments.out, arguments.resume, teacher)
+    layout, schedule = take(arguments, Layout, classes=len(pictures.names)), take(arguments, Schedule)
+    teachers = {folder: load(folder) for folder in arguments.teacher}
+    for folder, teacher in teachers.items():
+        if teacher.names != pictures.names:
+            raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
+    run(pictures, new(layout, schedule), schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()])
+
+
+def teacher(arguments: argparse.Namespace) -> None:
+    from . import data
+    from .teacher import Layout as TeacherLayout
+    from .teacher import pretrained
+    from .train import train as run
+
+    pictures = data.load(arguments.data, "train", arguments.size)
+    schedule = Schedule(epochs=arguments.epochs, batch=64, rate=1e-3, cooldown=arguments.epochs, shift=3, hole=0)
+    net = pretrained(TeacherLayout(len(pictures.names), arguments.size), schedule.seed, arguments.weights)
+    run(pictures, net, schedule, arguments.out, arguments.resume)
 
 
 def held_out(run, root: Path):
@@ -74,12 +85,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
     import json
 
     from . import calibrate, data
-    from .train import load
+    from .runs import load, logits
 
     net = load(arguments.run_folder).net
     manifest = json.loads((arguments.pair / "manifest.json").read_text())
     test = data.load(arguments.data, "test", net.layout.size)
-    figures = calibrate.evaluate(calibrate.all_logits(net, test), test.labels, manifest["exits"], arguments.policy)
+    figures = calibrate.evaluate(logits(net, test.images), test.labels, manifest["exits"], arguments.policy)
     print(json.dumps(figures, indent=2))
 
 
@@ -87,13 +98,13 @@ def calibrate(arguments: argparse.Namespace) -> None:
     import json
 
     from . import calibrate as chosen
-    from .train import load
+    from .runs import load, logits
 
     run = load(arguments.run_folder)
     path = arguments.pair / "manifest.json"
     manifest = json.loads(path.read_text())
     held = held_out(run, arguments.data)
-    exits, report = chosen.calibrate(chosen.all_logits(run.net, held), held.labels, target_of(arguments), manifest["parts"])
+    exits, report = chosen.calibrate(logits(run.net, held.images), held.labels, target_of(arguments), manifest["parts"])
     for exit_, found in zip(manifest["exits"], exits, strict=True):
         exit_ |= found
     beside = path.with_suffix(".partial")
@@ -107,14 +118,14 @@ def export(arguments: argparse.Namespace) -> None:
 
     from . import calibrate, card, data, energy, golden
     from . import export as files
-    from .train import load
+    from .runs import load, logits
 
     run, out = load(arguments.run_folder), arguments.out
     held = held_out(run, arguments.data)
-    exits, report = calibrate.calibrate(calibrate.all_logits(run.net, held), held.labels, target_of(arguments),
+    exits, report = calibrate.calibrate(logits(run.net, held.images), held.labels, target_of(arguments),
                                         energy.parts(run.net))
     test = data.load(arguments.data, "test", run.net.layout.size)
-    figures = calibrate.evaluate(calibrate.all_logits(run.net, test), test.labels, exits, "entropy")
+    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, exits, "entropy")
     measured = {"data": arguments.data_name, "samples": figures["samples"],
                 "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
     files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out)
@@ -167,10 +178,20 @@ def main() -> None:
     command.add_argument("--data", type=Path, required=True, help="CIFAR's Python or binary folder, or DIR/train/CLASS/*.jpg")
     command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
-    command.add_argument("--teacher", type=Path, help="folder of a trained run, such as the twin's, whose weights are the first ones and that teaches every head")
+    command.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="RUN",
+                         help="folders of trained runs, whose scores, averaged, teach every head; of the twin's, the weights are the first ones")
     add_fields(command, Layout)
     add_fields(command, Schedule)
     command.set_defaults(run=train)
+
+    command = commands.add_parser("teacher", help="fine-tune an EfficientNet-Lite0 that has seen ImageNet, for train --teacher")
+    command.add_argument("--data", type=Path, required=True, help="the dataset, as for train; none whose test pictures may be ImageNet's")
+    command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
+    command.add_argument("--weights", type=Path, help="its state dict; without, timm fetches it")
+    command.add_argument("--epochs", type=int, default=4, help="epochs in all (default 4)")
+    command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE, and are enlarged four times (default 32)")
+    command.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    command.set_defaults(run=teacher)
 
     command = commands.add_parser("export", help="choose thresholds on held-out pictures and write the pair's files")
     command.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of the checkpoint")

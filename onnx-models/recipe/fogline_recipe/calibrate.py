@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import cross_entropy
 
-from . import data, energy
-from .net import Hybrid
+from . import energy
 
 POLICIES = ("entropy", "max_probability", "margin")
 BINS = 15
@@ -37,14 +36,6 @@ class Choice:
     cuts: list[float]
     shares: list[float]
     accuracy: float
-
-
-@torch.no_grad()
-def all_logits(net: Hybrid, pictures: data.Pictures, batch: int = 500) -> list[torch.Tensor]:
-    """Logits (N, classes) of every exit and of the final head, in fp32."""
-    net.eval()
-    batches = [net(data.normalise(pictures.images[i:i + batch])) for i in range(0, len(pictures), batch)]
-    return [torch.cat(head) for head in zip(*batches, strict=True)]
 
 
 def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:

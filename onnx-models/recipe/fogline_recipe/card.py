@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from .train import Run
+from .runs import Run
 
 BEGIN, END = "<!-- cargo xtask figures: begin -->", "<!-- cargo xtask figures: end -->"
 
@@ -50,8 +50,9 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, folder: Path
     layout.pop("classes")
     options = [f"--{key.replace('_', '-')} {value!r}" if isinstance(value, str) else f"--{key.replace('_', '-')} {value}"
                for key, value in (layout | schedule).items()]
-    taught = ("Its first weights were those of a teacher, a trained network in full precision (`--teacher`), and it learned from the "
-              "teacher's scores and the labels." if run.taught else "It had no teacher: the final head taught the exits.")
+    taught = " and ".join("EfficientNet-Lite0, trained on ImageNet and fine-tuned on these pictures (`recipe teacher`)" if "backbone" in teacher
+                          else "its full-precision twin, whose weights were its first ones" for teacher in run.teachers)
+    taught = f"Its teachers (`--teacher`): {taught}." if taught else "It had no teacher: the final head taught the exits."
     (folder / "MODEL.md").write_text(CARD.format(
         name=name, version=version, edge_bits=layout["bits"], exits=len(run.net.edge.exits), data=data,
         twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "",

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from . import calibrate, data, energy
 from .net import Layout
-from .train import Schedule, load, train
+from .runs import Schedule, load, logits
+from .train import new, train
 
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
@@ -35,7 +36,7 @@ def points(run: Path, bits: int, split: str, held: data.Pictures, test: data.Pic
     """The rows of one trained network."""
     net = load(run).net
     parts, (c, h, w) = energy.parts(net), net.edge.split_shape
-    held_logits, test_logits = calibrate.all_logits(net, held), calibrate.all_logits(net, test)
+    held_logits, test_logits = logits(net, held.images), logits(net, test.images)
     rows = []
     # Temperatures are the same at every share, and only one policy is drawn.
     temperatures = [calibrate.temperature(exit_, held.labels) for exit_ in held_logits[:-1]]
@@ -101,7 +102,7 @@ def explore(root: Path, out: Path, all_bits: list[int], schedule: Schedule, size
     for bits, split in tqdm([(b, s) for b in all_bits for s in SPLITS], desc="networks"):
         run = out / f"{bits}-bit-{split}"
         there = (run / "checkpoint.pt").is_file()
-        train(pictures, layout(bits, split, width, classes, size), schedule, run, resume=there)
+        train(pictures, new(layout(bits, split, width, classes, size), schedule), schedule, run, resume=there)
         rows += points(run, bits, split, held, test)
     with (out / "points.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, FIELDS)

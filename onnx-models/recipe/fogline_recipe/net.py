@@ -33,7 +33,7 @@ class Layout:
     bits: int = 1
     size: int = 32
     stem: int = 32
-    edge: str = "64 pool 128 128 exit4 pool 128 128 exit4"
+    edge: str = "64 pool 128 128 exit2 pool 128 128 128 exit4"
     split: int = 128
     cloud: str = "256 pool 256+ 256+ 256+"
 
@@ -206,6 +206,14 @@ class Hybrid(nn.Module):
         self.layout = layout
         self.edge = Edge(layout)
         self.cloud = Cloud(layout, self.edge.split_shape)
+
+    def kernels(self) -> list[tuple[nn.Parameter, bool]]:
+        """The kernels of all convolutions but the first, for Muon, and whether they decay.
+
+        Latent weights that are only the memory of signs do not: they must not drift to zero.
+        """
+        signs = {id(block.conv) for block in self.edge.blocks} if self.layout.bits == 1 else set()
+        return [(m.weight, id(m) not in signs) for m in self.modules() if isinstance(m, nn.Conv2d) and m is not self.edge.stem]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         *exits, split = self.edge(x)

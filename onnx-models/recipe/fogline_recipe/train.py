@@ -3,7 +3,8 @@
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,26 +14,7 @@ from tqdm import tqdm
 
 from . import data
 from .net import Hybrid, Layout
-
-
-@dataclass
-class Schedule:
-    """How a network is trained."""
-
-    epochs: int = 34
-    batch: int = 128
-    rate: float = 2e-3
-    kernel_rate: float = 1e-2
-    warmup: int = 1
-    cooldown: int = 22
-    decay: float = 0.05
-    smoothing: float = 0.1
-    shift: int = 4
-    hole: int = 8
-    exit_weight: float = 0.25
-    distill: float = 0.5
-    seed: int = 1
-    hold_out_every: int = 20
+from .runs import Schedule, device, logits, save
 
 
 def rate_factor(epoch: float, schedule: Schedule) -> float:
@@ -41,10 +23,6 @@ def rate_factor(epoch: float, schedule: Schedule) -> float:
     While it is level, a resumed run may change its number of epochs without having wasted any.
     """
     return max(0.0, min(1.0, (epoch + 0.05) / schedule.warmup, (schedule.epochs - epoch) / schedule.cooldown))
-
-
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def matrix(kernel: torch.Tensor) -> torch.Tensor:
@@ -59,23 +37,19 @@ class Optimiser:
     a 1-bit network five points further than AdamW did. PyTorch's takes matrices only, so it is given views.
     """
 
-    def __init__(self, net: Hybrid, schedule: Schedule):
-        convs = {name: module for name, module in net.named_modules() if isinstance(module, nn.Conv2d) and module is not net.edge.stem}
-        kernels = {id(conv.weight) for conv in convs.values()}
-        others = [parameter for parameter in net.parameters() if id(parameter) not in kernels]
-        # No decay where latent weights are only the signs' memory: they must not drift to zero.
-        signs = {name for name in convs if net.layout.bits == 1 and name.startswith("edge.blocks") and name.endswith("conv")}
-        self.views = [(conv.weight, nn.Parameter(matrix(conv.weight)), 0.0 if name in signs else schedule.decay)
-                      for name, conv in convs.items()]
+    def __init__(self, net: nn.Module, schedule: Schedule):
+        kernels = net.kernels()
+        mine = {id(kernel) for kernel, _ in kernels}
+        others = [parameter for parameter in net.parameters() if parameter.requires_grad and id(parameter) not in mine]
+        self.views = [(kernel, nn.Parameter(matrix(kernel)), schedule.decay if decays else 0.0) for kernel, decays in kernels]
         if any(view.data_ptr() != kernel.data_ptr() for kernel, view, _ in self.views):
             raise ValueError("the network is not in channels-last memory: its kernels cannot be seen as matrices")
         muon = [{"params": [view], "weight_decay": decay} for _, view, decay in self.views]
         adamw = [{"params": [p for p in others if p.ndim == 2], "weight_decay": schedule.decay},
                  {"params": [p for p in others if p.ndim != 2], "weight_decay": 0.0}]
-        self.parts = {
-            "muon": torch.optim.Muon(muon, lr=schedule.kernel_rate, momentum=0.9, ns_steps=3, adjust_lr_fn="match_rms_adamw"),
-            "adamw": torch.optim.AdamW(adamw, lr=schedule.rate, fused=True),
-        }
+        self.parts = {"adamw": torch.optim.AdamW(adamw, lr=schedule.rate, fused=True)}
+        if muon:
+            self.parts["muon"] = torch.optim.Muon(muon, lr=schedule.kernel_rate, momentum=0.9, ns_steps=3, adjust_lr_fn="match_rms_adamw")
         self.rates = {"muon": schedule.kernel_rate, "adamw": schedule.rate}
 
     def step(self, factor: float) -> None:
@@ -118,48 +92,13 @@ def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule
     return schedule.exit_weight * sum(loss[:-1]) + (1 - schedule.exit_weight * len(loss[:-1])) * loss[-1]
 
 
-@torch.no_grad()
-def accuracies(net: Hybrid, pictures: data.Pictures, batch: int = 500) -> list[float]:
-    """Top-1 accuracy of every exit and of the final head, in fp32."""
-    net.eval()
-    where, right = device(), None
-    for start in range(0, len(pictures), batch):
-        images = data.normalise(pictures.images[start:start + batch].to(where))
-        labels = pictures.labels[start:start + batch].to(where)
-        hits = torch.stack([(o.argmax(1) == labels).sum() for o in net(images.contiguous(memory_format=torch.channels_last))])
-        right = hits if right is None else right + hits
-    return (right / len(pictures)).tolist()
+def new(layout: Layout, schedule: Schedule) -> Hybrid:
+    """A network with random first weights."""
+    torch.manual_seed(schedule.seed)
+    return Hybrid(layout)
 
 
-def save(path: Path, state: dict) -> None:
-    """Writes beside, then renames: an interrupted save leaves the old checkpoint whole."""
-    beside = path.with_suffix(".partial")
-    torch.save(state, beside)
-    beside.replace(path)
-
-
-@dataclass
-class Run:
-    """A trained network, and how it came about."""
-
-    net: Hybrid
-    names: list[str]
-    schedule: Schedule
-    taught: bool
-
-
-def load(folder: Path) -> Run:
-    """The run whose checkpoint lies in ``folder``."""
-    path = folder / "checkpoint.pt"
-    if not path.is_file():
-        raise data.DataError(f"{path}: no checkpoint there; train with --out {folder} first")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    net = Hybrid(Layout(**state["layout"]))
-    net.load_state_dict(state["net"])
-    return Run(net.eval(), state["names"], Schedule(**state["schedule"]), state["teacher"] is not None)
-
-
-def start_from(net: Hybrid, teacher: Hybrid) -> int:
+def start_from(net: nn.Module, teacher: nn.Module) -> int:
     """Gives ``net`` the weights of a teacher wherever name and shape agree; returns how many. All of them are the twin's."""
     there = net.state_dict()
     same = {k: v for k, v in teacher.state_dict().items() if k in there and there[k].shape == v.shape}
@@ -167,37 +106,27 @@ def start_from(net: Hybrid, teacher: Hybrid) -> int:
     return len(same)
 
 
-@torch.no_grad()
-def scores_of(teacher: Hybrid, pictures: data.Pictures, batch: int = 500) -> torch.Tensor:
-    """The final head's logits (2, N, classes) of every picture and of its mirror image.
+def scores_of(teachers: list[nn.Module], pictures: data.Pictures) -> torch.Tensor:
+    """The mean over teachers of their final heads' logits (2, N, classes) for every picture and for its mirror image.
 
-    They also serve for the shifted picture and the one with a hole: asking the teacher anew in
+    They also serve for the shifted picture and the one with a hole: asking the teachers anew in
     every step would take a third of the time.
     """
-    where = device()
-    teacher = teacher.eval().to(where, memory_format=torch.channels_last)
-    both = []
-    for images in (pictures.images, pictures.images.flip(3)):
-        scores = []
-        for start in tqdm(range(0, len(images), batch), desc="asking the teacher", unit=" batches", leave=False):
-            part = data.normalise(images[start:start + batch].to(where)).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(where.type, dtype=torch.bfloat16):
-                scores.append(teacher(part)[-1].float().cpu())
-        both.append(torch.cat(scores))
-    return torch.stack(both)
+    both = (pictures.images, pictures.images.flip(3))
+    each = [torch.stack([logits(teacher, images, "asking a teacher", quick=True)[-1] for images in both]) for teacher in teachers]
+    return torch.stack(each).mean(0)
 
 
-def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path, resume: bool,
-          teacher: Hybrid | None = None) -> None:
-    """Trains on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``."""
+def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path, resume: bool,
+          teachers: Sequence[nn.Module] = ()) -> None:
+    """Trains ``net``, new or pretrained, on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"
-    torch.manual_seed(schedule.seed)
-    where = device()
+    where, layout = device(), net.layout.to_dict()
     training, held = data.hold_out(pictures, schedule.hold_out_every)
-    net = Hybrid(layout).to(where, memory_format=torch.channels_last)
+    net = net.to(where, memory_format=torch.channels_last)
     steps = math.ceil(len(training) / schedule.batch)
-    first, taught_by = 0, teacher.layout.to_dict() if teacher is not None else None
+    first, taught_by = 0, [teacher.layout.to_dict() for teacher in teachers]
     if checkpoint.is_file() and not resume:
         raise SystemExit(f"{checkpoint} is there already: go on from it with --resume, or train into another folder")
     if resume and not checkpoint.is_file():
@@ -205,20 +134,20 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
     if resume:
         state = torch.load(checkpoint, map_location=where, weights_only=True)
         fixed = {"epochs": schedule.epochs, "cooldown": schedule.cooldown}
-        made = (state["layout"], state["schedule"] | fixed, state["teacher"])
-        if made != (layout.to_dict(), asdict(schedule), taught_by):
-            raise SystemExit(f"{checkpoint} was made with another layout, schedule or teacher: train into another folder")
+        made = (state["layout"], state["schedule"] | fixed, state["teachers"])
+        if made != (layout, asdict(schedule), taught_by):
+            raise SystemExit(f"{checkpoint} was made with another layout, schedule or teachers: train into another folder")
         net.load_state_dict(state["net"])
         first = state["epoch"]
         print(f"resuming after epoch {first} of {schedule.epochs}")
-    elif teacher is not None:
+    for teacher in () if resume else teachers:
         taken = start_from(net, teacher)
-        print(f"{taken} of {len(net.state_dict())} tensors start as the teacher's")
+        print(f"{taken} of {len(net.state_dict())} tensors start as a teacher's")
     # Brevitas makes some parameters anew when weights are loaded, so the optimiser comes after.
     optimiser = Optimiser(net, schedule)
     if resume:
         optimiser.load_state_dict(state["optimiser"])
-    taught = scores_of(teacher, training) if teacher is not None else None
+    taught = scores_of(teachers, training) if teachers else None
     parity = torch.rand(len(training), generator=torch.Generator().manual_seed(schedule.seed)) < 0.5
     for epoch in range(first, schedule.epochs):
         # A generator per epoch makes a resumed run see what an uninterrupted one would.
@@ -244,9 +173,10 @@ def train(pictures: data.Pictures, layout: Layout, schedule: Schedule, out: Path
                 bar.set_postfix_str(f"loss {total / (step + 1):.3f}, all done in {left / 60:.0f} min")
         line = {"epoch": epoch + 1, "loss": round(total / steps, 4), "seconds": round(time.monotonic() - began)}
         if epoch % 5 == 4 or epoch + 1 == schedule.epochs:
-            line["held_out"] = [round(a, 4) for a in accuracies(net, held)]
+            heads = logits(net, held.images, "asking the held-out pictures")
+            line["held_out"] = [round((head.argmax(1) == held.labels).float().mean().item(), 4) for head in heads]
         print(json.dumps(line), flush=True)
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        save(checkpoint, {"layout": layout.to_dict(), "schedule": asdict(schedule), "names": pictures.names,
-                          "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "teacher": taught_by})
+        save(checkpoint, {"layout": layout, "schedule": asdict(schedule), "names": pictures.names,
+                          "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "teachers": taught_by})

@@ -8,9 +8,10 @@ from unittest import mock
 
 import torch
 
-from fogline_recipe import data, golden, quant
+from fogline_recipe import data, golden, quant, teacher
 from fogline_recipe.net import Hybrid, Layout, LayoutError
-from fogline_recipe.train import Optimiser, Schedule, load, losses, save, start_from, train
+from fogline_recipe.runs import Schedule, load, logits, save
+from fogline_recipe.train import Optimiser, losses, new, scores_of, start_from, train
 
 SMALL = Layout(classes=3, size=16, stem=8, edge="16 pool 16 exit2", split=16, cloud="16 pool 16+")
 SHORT = Schedule(epochs=2, batch=16, cooldown=1)
@@ -55,6 +56,29 @@ class Layouts(unittest.TestCase):
                 Hybrid(replace(SMALL, **change))
 
 
+class Teachers(unittest.TestCase):
+    def test_only_late_stages_and_head_learn_and_the_run_is_found_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            random, out = teacher.Teacher(teacher.Layout(classes=3, size=16)), Path(folder)
+            torch.save(random.net.state_dict(), out / "weights.pt")
+            layout = teacher.Layout(classes=3, size=16)
+            first = teacher.pretrained(layout, 1, out / "weights.pt")
+            train(pictures(), first, replace(SHORT, epochs=1), out, resume=False)
+            self.assertTrue(torch.equal(random.net.blocks[0][0].conv_dw.weight, first.net.blocks[0][0].conv_dw.weight))
+            self.assertFalse(torch.equal(random.net.blocks[-1][0].conv_dw.weight, first.net.blocks[-1][0].conv_dw.weight))
+            found, images = load(out).net, pictures().images
+            self.assertTrue(torch.equal(logits(found, images)[0], logits(first, images)[0]))
+            with self.assertRaisesRegex(data.DataError, "tensors of other shapes"):
+                torch.save(Hybrid(SMALL).state_dict(), out / "weights.pt")
+                teacher.pretrained(layout, 1, out / "weights.pt")
+
+    def test_the_scores_of_two_are_averaged(self):
+        both = [Hybrid(replace(SMALL, bits=32)) for _ in range(2)]
+        mean = scores_of(both, pictures())
+        each = [scores_of([one], pictures()) for one in both]
+        self.assertTrue(torch.allclose(mean, (each[0] + each[1]) / 2))
+
+
 class Training(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -83,20 +107,20 @@ class Training(unittest.TestCase):
             raise KeyboardInterrupt
 
         whole, cut = self.root / "whole", self.root / "cut"
-        train(pictures(), SMALL, SHORT, whole, resume=False)
+        train(pictures(), new(SMALL, SHORT), SHORT, whole, resume=False)
         with mock.patch("fogline_recipe.train.save", save_and_stop), self.assertRaises(KeyboardInterrupt):
-            train(pictures(), SMALL, SHORT, cut, resume=False)
-        train(pictures(), SMALL, SHORT, cut, resume=True)
+            train(pictures(), new(SMALL, SHORT), SHORT, cut, resume=False)
+        train(pictures(), new(SMALL, SHORT), SHORT, cut, resume=True)
         whole, cut = (load(run).net.state_dict() for run in (whole, cut))
         for name, tensor in whole.items():
             self.assertTrue(torch.equal(tensor, cut[name]), name)
 
     def test_another_schedule_is_not_resumed(self):
-        train(pictures(), SMALL, replace(SHORT, epochs=1), self.root, resume=False)
+        train(pictures(), new(SMALL, SHORT), replace(SHORT, epochs=1), self.root, resume=False)
         with self.assertRaisesRegex(SystemExit, "go on from it with --resume"):
-            train(pictures(), SMALL, SHORT, self.root, resume=False)
-        with self.assertRaisesRegex(SystemExit, "another layout, schedule or teacher"):
-            train(pictures(), SMALL, replace(SHORT, rate=1.0), self.root, resume=True)
+            train(pictures(), new(SMALL, SHORT), SHORT, self.root, resume=False)
+        with self.assertRaisesRegex(SystemExit, "another layout, schedule or teachers"):
+            train(pictures(), new(SMALL, SHORT), replace(SHORT, rate=1.0), self.root, resume=True)
 
     def test_the_twin_gives_all_its_weights(self):
         twin, net = Hybrid(replace(SMALL, bits=32)), Hybrid(SMALL)
