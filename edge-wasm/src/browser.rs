@@ -87,7 +87,7 @@ impl Fogline {
         let fog_url =
             if base.is_empty() { EDGE_FOG.to_owned() } else { format!("{base}/{EDGE_FOG}") };
         let fog = download(&fog_url, EDGE_FOG, total, progress.as_ref()).await?;
-        let mut session = Session::load(&manifest, &fog, Backend::Fastest)?;
+        let mut session = Session::load(&manifest, &fog, Backend::fastest())?;
         if let Some(policy) = option("policy") {
             let name = policy.as_string().unwrap_or_default();
             let policy: Policy =

@@ -1,29 +1,41 @@
 //! Runs a packed model: up to an exit, and on from there if that exit is not sure.
 
+use core::mem::take;
+
 use fogline::packed;
 
 use crate::fog::Model;
-use crate::kernel::{self, Backend, Geometry};
-use crate::op::{Conv, Kind, Op, Shape};
+use crate::kernel::{Backend, Geometry, LevelConv, SignConv};
+use crate::op::{Conv, Kind, Op};
+use crate::plan::{Plan, Step};
+use crate::row;
 
-/// A model with the memory that it runs in: every operation's result has its place, made once.
+/// A model with the memory that it runs in, all of it made at load: a run allocates only what it returns.
 pub struct Engine {
     model: Model,
-    backend: Backend,
-    /// The result of every operation.
-    maps: Vec<Map>,
-    /// Weights of fewer than 8 bits, one level a byte, by operation; empty for the others.
-    levels: Vec<Vec<i8>>,
-    /// Sums of the convolution that runs.
-    acc: Vec<i32>,
-    next: usize,
+    plan: Plan,
+    /// Convolutions as the backend reads them, by operation.
+    convs: Vec<Option<Layer>>,
+    /// Where results lie, as the plan says.
+    buffers: Vec<Vec<u64>>,
+    /// Sums of a row of the convolution that runs.
+    sums: Vec<i32>,
+    /// A row that only passes through a step.
+    passing: Vec<f32>,
+    /// Steps that ran, and stops that were made.
+    ran: usize,
+    stopped: usize,
 }
 
-/// A result; the kind is that of its [`Shape`].
-enum Map {
-    Real(Vec<f32>),
-    Level(Vec<i8>),
-    Sign(Vec<u64>),
+/// A convolution and the operation that it reads.
+struct Layer {
+    x: usize,
+    way: Way,
+}
+
+enum Way {
+    Signs(SignConv),
+    Levels(LevelConv),
 }
 
 /// Where a run stands after [`Engine::go_on`].
@@ -41,32 +53,20 @@ pub enum Stop {
 }
 
 impl Engine {
-    /// Makes room for all results of `model`.
+    /// Lays out the weights of `model` for `backend`, and makes room for its results.
     pub fn new(model: Model, backend: Backend) -> Self {
-        let maps = model
-            .shapes
-            .iter()
-            .map(|shape| match shape.kind {
-                Kind::Real => Map::Real(vec![0.0; shape.len()]),
-                Kind::Level => Map::Level(vec![0; shape.len()]),
-                Kind::Sign => Map::Sign(vec![0; shape.h * shape.w * shape.words()]),
-            })
-            .collect();
-        let mut acc = 0;
-        let levels = model
-            .program
-            .ops
-            .iter()
-            .map(|op| match op {
-                Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
-                    let g = Geometry::new(model.shapes[*x], conv);
-                    acc = acc.max(g.len());
-                    unpack_weights(&model, conv, g.k * g.k * g.x.c * g.outputs)
-                }
-                _ => vec![],
-            })
-            .collect();
-        Self { model, backend, maps, levels, acc: vec![0; acc], next: 0 }
+        let plan = Plan::new(&model.program, &model.shapes);
+        let convs = model.program.ops.iter().map(|op| match op {
+            Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
+                Some(Layer::new(&model, backend, *x, conv))
+            }
+            _ => None,
+        });
+        let convs = convs.collect();
+        let buffers = plan.buffers.iter().map(|&words| vec![0; words]).collect();
+        let longest = model.shapes.iter().map(|shape| shape.w * shape.c).max().unwrap_or(0);
+        let (sums, passing) = (vec![0; longest], vec![0.0; longest]);
+        Self { model, plan, convs, buffers, sums, passing, ran: 0, stopped: 0 }
     }
 
     /// The model that runs.
@@ -83,12 +83,16 @@ impl Engine {
             unreachable!("a checked model begins with its input")
         };
         let table: &[i8] = self.model.tensor(table);
-        let Map::Level(levels) = &mut self.maps[0] else { unreachable!("an input gives levels") };
+        let place = self.plan.places[0].expect("levels are stored");
+        let levels: &mut [i8] = cast_mut(&mut self.buffers[place]);
+        let levels = &mut levels[..self.model.shapes[0].len()];
         assert_eq!(rgb.len(), levels.len(), "the picture has another size than the model's input");
-        for (i, (level, &byte)) in levels.iter_mut().zip(rgb).enumerate() {
-            *level = table[(i % 3) * 256 + usize::from(byte)];
+        for (levels, bytes) in levels.chunks_exact_mut(3).zip(rgb.chunks_exact(3)) {
+            for (channel, (level, &byte)) in levels.iter_mut().zip(bytes).enumerate() {
+                *level = table[channel * 256 + usize::from(byte)];
+            }
         }
-        self.next = 1;
+        (self.ran, self.stopped) = (1, 0);
     }
 
     /// Runs to the next exit, or from the last exit to the split.
@@ -96,160 +100,79 @@ impl Engine {
     /// # Panics
     /// After the split: start again first.
     pub fn go_on(&mut self) -> Stop {
-        loop {
-            let index = self.next;
-            assert!(index < self.maps.len(), "the run has reached the split");
-            self.next += 1;
-            self.run(index);
-            if let Some(exit) = self.model.program.exits.iter().position(|&e| e == index) {
-                return Stop::Exit { index: exit, logits: self.real(index).to_vec() };
+        let stop = self.stopped;
+        assert!(stop < self.plan.stops.len(), "the run has reached the split");
+        self.stopped += 1;
+        while self.ran <= self.plan.stops[stop] {
+            self.step();
+            self.ran += 1;
+        }
+        match self.model.program.exits.get(stop) {
+            Some(&exit) => {
+                let maps = Maps { model: &self.model, plan: &self.plan, buffers: &self.buffers };
+                Stop::Exit { index: stop, logits: maps.numbers(exit).to_vec() }
             }
-            if index == self.model.program.split {
-                return Stop::Split(self.pack_split());
-            }
+            None => Stop::Split(self.pack_split()),
         }
     }
 
-    fn real(&self, index: usize) -> &[f32] {
-        match &self.maps[index] {
-            Map::Real(map) => map,
-            _ => unreachable!("a checked model reads real maps where it needs them"),
+    /// Runs the next step, row by row.
+    fn step(&mut self) {
+        let Self { model, plan, convs, buffers, sums, passing, ran, .. } = self;
+        let Step { head, tail, result } = &plan.steps[*ran];
+        let shape = model.shapes[*head];
+        let row_len = shape.w * shape.c;
+        // A buffer is taken out while it is written: what a step reads lies in others.
+        let mut stored = plan.places[*result].map(|place| (place, take(&mut buffers[place])));
+        for y in 0..shape.h {
+            if let Some(conv) = &mut convs[*head] {
+                conv.row(y, &Maps { model, plan, buffers }, &mut sums[..row_len]);
+            }
+            if let (Op::ConvSign { .. }, Some((_, map))) = (&model.program.ops[*head], &mut stored)
+            {
+                sign_sums(model, *head, y, &sums[..row_len], map);
+                continue;
+            }
+            let row = match &mut stored {
+                Some((_, map)) => &mut cast_mut(map)[y * row_len..][..row_len],
+                None => &mut passing[..row_len],
+            };
+            Maps { model, plan, buffers }.head(*head, y, &sums[..row_len], row);
+            let mut changed = *head;
+            for &op in tail {
+                if model.shapes[op].kind == Kind::Real {
+                    Maps { model, plan, buffers }.change(op, changed, y, row);
+                    changed = op;
+                } else if let Some(place) = plan.places[op] {
+                    quantise(model, op, y, row, &mut buffers[place]);
+                }
+            }
         }
-    }
-
-    fn run(&mut self, index: usize) {
-        // The result is taken out while it is written: an operation reads only earlier ones.
-        let mut out = core::mem::replace(&mut self.maps[index], Map::Real(vec![]));
-        let op = &self.model.program.ops[index];
-        match (op, &mut out) {
-            (Op::Conv { x, conv, scale, bias }, Map::Real(out)) => {
-                let (x, conv) = (*x, conv.clone());
-                let (scale, bias) = (*scale, *bias);
-                let len = self.convolve(index, x, &conv);
-                affine(
-                    out,
-                    self.acc[..len].iter().map(|&sum| sum as f32),
-                    self.model.tensor(scale),
-                    self.model.tensor(bias),
-                );
-            }
-            (Op::ConvSign { x, conv, threshold, flip }, Map::Sign(out)) => {
-                let (x, conv) = (*x, conv.clone());
-                let (threshold, flip) = (*threshold, *flip);
-                let len = self.convolve(index, x, &conv);
-                let threshold: &[i32] = self.model.tensor(threshold);
-                let flip: &[u8] = self.model.tensor(flip);
-                pack_signs(out, &self.acc[..len], threshold.len(), |c, &sum| {
-                    (sum >= threshold[c]) != (flip[c] == 1)
-                });
-            }
-            (Op::Sign { x, threshold }, Map::Sign(out)) => {
-                let threshold: &[f32] = self.model.tensor(*threshold);
-                pack_signs(out, self.real(*x), threshold.len(), |c, &x| x >= threshold[c]);
-            }
-            (Op::Quantise { x, scale, low, high }, Map::Level(out)) => {
-                for (level, x) in out.iter_mut().zip(self.real(*x)) {
-                    let nearest = (x / scale).round_ties_even();
-                    *level = nearest.clamp(f32::from(*low), f32::from(*high)) as i8;
-                }
-            }
-            (Op::Affine { x, scale, bias }, Map::Real(out)) => affine(
-                out,
-                self.real(*x).iter().copied(),
-                self.model.tensor(*scale),
-                self.model.tensor(*bias),
-            ),
-            (Op::Add { a, b }, Map::Real(out)) => {
-                for ((out, a), b) in out.iter_mut().zip(self.real(*a)).zip(self.real(*b)) {
-                    *out = a + b;
-                }
-            }
-            (Op::Prelu { x, slope }, Map::Real(out)) => {
-                let slope: &[f32] = self.model.tensor(*slope);
-                let x = self.real(*x);
-                for (out, x) in out.chunks_exact_mut(slope.len()).zip(x.chunks_exact(slope.len())) {
-                    for ((out, &x), slope) in out.iter_mut().zip(x).zip(slope) {
-                        *out = if x > 0.0 { x } else { x * slope };
-                    }
-                }
-            }
-            (Op::AveragePool { x, k, stride }, Map::Real(out)) => {
-                let count = (k * k) as f32;
-                pool(out, self.real(*x), self.model.shapes[*x], (*k, *stride), 0.0, |a, b| a + b);
-                for sum in out.iter_mut() {
-                    *sum /= count;
-                }
-            }
-            (Op::MaxPool { x, k, stride }, Map::Real(out)) => {
-                let least = f32::NEG_INFINITY;
-                pool(out, self.real(*x), self.model.shapes[*x], (*k, *stride), least, f32::max);
-            }
-            (Op::Concat { a, b }, Map::Real(out)) => {
-                let (ca, cb) = (self.model.shapes[*a].c, self.model.shapes[*b].c);
-                let pixels = self.real(*a).chunks_exact(ca).zip(self.real(*b).chunks_exact(cb));
-                for (out, (a, b)) in out.chunks_exact_mut(ca + cb).zip(pixels) {
-                    out[..ca].copy_from_slice(a);
-                    out[ca..].copy_from_slice(b);
-                }
-            }
-            (Op::Dense { x, bits, weights, scale, bias, .. }, Map::Real(out)) => {
-                let x = self.real(*x);
-                if *bits == 8 {
-                    multiply(out, x, self.model.tensor::<i8>(*weights));
-                } else {
-                    multiply(out, x, self.model.tensor::<f32>(*weights));
-                }
-                let (scale, bias) =
-                    (self.model.tensor::<f32>(*scale), self.model.tensor::<f32>(*bias));
-                for ((sum, scale), bias) in out.iter_mut().zip(scale).zip(bias) {
-                    *sum = *sum * scale + bias;
-                }
-            }
-            _ => unreachable!("a checked model's results have the kind of their operation"),
+        if let Some((place, map)) = stored {
+            buffers[place] = map;
         }
-        self.maps[index] = out;
-    }
-
-    /// Convolves into `acc`; returns how much of it is the result.
-    fn convolve(&mut self, index: usize, x: usize, conv: &Conv) -> usize {
-        let g = Geometry::new(self.model.shapes[x], conv);
-        let acc = &mut self.acc[..g.len()];
-        match &self.maps[x] {
-            Map::Sign(x) => {
-                kernel::conv_signs(self.backend, &g, x, self.model.tensor(conv.weights), acc);
-            }
-            Map::Level(x) if conv.bits == 8 => {
-                kernel::conv_levels(self.backend, &g, x, self.model.tensor(conv.weights), acc);
-            }
-            Map::Level(x) => kernel::conv_levels(self.backend, &g, x, &self.levels[index], acc),
-            Map::Real(_) => unreachable!("a checked model convolves signs and levels alone"),
-        }
-        g.len()
     }
 
     /// The split map as it travels: C, H, W order, packed.
     fn pack_split(&self) -> Vec<u8> {
         let index = self.model.program.split;
         let shape = self.model.shapes[index];
+        let maps = Maps { model: &self.model, plan: &self.plan, buffers: &self.buffers };
         let pixels = shape.h * shape.w;
         let in_order = |level: &dyn Fn(usize, usize) -> i8| -> Vec<i8> {
             (0..shape.len()).map(|i| level(i % pixels, i / pixels)).collect()
         };
-        let (levels, bits) = match &self.maps[index] {
-            Map::Sign(words) => {
-                let sign = |pixel: usize, c: usize| {
-                    let word = words[pixel * shape.words() + c / 64];
-                    if word >> (c % 64) & 1 == 1 { 1 } else { -1 }
-                };
-                (in_order(&sign), 1)
-            }
-            Map::Level(levels) => {
-                let level = |pixel: usize, c: usize| levels[pixel * shape.c + c];
-                (in_order(&level), self.split_bits())
-            }
-            Map::Real(_) => unreachable!("a checked model's split is signs or levels"),
+        let levels = if shape.kind == Kind::Sign {
+            let words = maps.signs(index);
+            in_order(&|pixel, c| {
+                let word = words[pixel * shape.words() + c / 64];
+                if word >> (c % 64) & 1 == 1 { 1 } else { -1 }
+            })
+        } else {
+            let levels: &[i8] = maps.numbers(index);
+            in_order(&|pixel, c| levels[pixel * shape.c + c])
         };
-        packed::pack(&levels, bits).expect("1, 2, 4 and 8 bits are known")
+        packed::pack(&levels, self.split_bits()).expect("1, 2, 4 and 8 bits are known")
     }
 
     /// Bits an element of the split takes on the wire.
@@ -264,63 +187,137 @@ impl Engine {
     }
 }
 
-fn unpack_weights(model: &Model, conv: &Conv, count: usize) -> Vec<i8> {
-    if conv.bits == 1 || conv.bits == 8 {
-        return vec![];
-    }
-    let levels = packed::unpack(model.tensor(conv.weights), [1, 1, count as u32], conv.bits);
-    levels.expect("a checked model's weights have their length").iter().map(|&l| l as i8).collect()
-}
-
-fn affine(out: &mut [f32], mut x: impl Iterator<Item = f32>, scale: &[f32], bias: &[f32]) {
-    for pixel in out.chunks_exact_mut(scale.len()) {
-        for (((out, x), scale), bias) in pixel.iter_mut().zip(&mut x).zip(scale).zip(bias) {
-            *out = x * scale + bias;
-        }
-    }
-}
-
-/// `out[o] = sum over i of x[i] * weights[i, o]`, in the order of i, so that every build adds alike.
-fn multiply<W: Copy + Into<f32>>(out: &mut [f32], x: &[f32], weights: &[W]) {
-    out.fill(0.0);
-    for (&x, w) in x.iter().zip(weights.chunks_exact(out.len())) {
-        for (sum, &w) in out.iter_mut().zip(w) {
-            *sum += x * w.into();
-        }
-    }
-}
-
-fn pack_signs<T>(out: &mut [u64], x: &[T], channels: usize, positive: impl Fn(usize, &T) -> bool) {
-    let words = channels.div_ceil(64);
-    for (out, x) in out.chunks_exact_mut(words).zip(x.chunks_exact(channels)) {
-        for (word, (start, x)) in out.iter_mut().zip(x.chunks(64).enumerate()) {
-            *word = x
-                .iter()
-                .enumerate()
-                .fold(0, |word, (bit, x)| word | u64::from(positive(start * 64 + bit, x)) << bit);
-        }
-    }
-}
-
-fn pool(
-    out: &mut [f32],
-    x: &[f32],
-    shape: Shape,
-    (k, stride): (u32, u32),
-    first: f32,
-    join: impl Fn(f32, f32) -> f32,
-) {
-    let (k, stride) = (k as usize, stride as usize);
-    let width = (shape.w - k) / stride + 1;
-    out.fill(first);
-    for (index, out) in out.chunks_exact_mut(shape.c).enumerate() {
-        let (top, left) = (index / width * stride, index % width * stride);
-        for y in top..top + k {
-            for pixel in x[(y * shape.w + left) * shape.c..][..k * shape.c].chunks_exact(shape.c) {
-                for (out, &x) in out.iter_mut().zip(pixel) {
-                    *out = join(*out, x);
-                }
+impl Layer {
+    fn new(model: &Model, backend: Backend, x: usize, conv: &Conv) -> Self {
+        let g = Geometry::new(model.shapes[x], conv);
+        let way = match conv.bits {
+            1 => Way::Signs(SignConv::new(backend, g, model.tensor(conv.weights))),
+            8 => Way::Levels(LevelConv::new(backend, g, model.tensor(conv.weights))),
+            bits => {
+                let count = (g.k * g.k * g.x.c * g.outputs) as u32;
+                let levels = packed::unpack(model.tensor(conv.weights), [1, 1, count], bits)
+                    .expect("a checked model's weights have their length");
+                let levels: Vec<i8> = levels.iter().map(|&level| level as i8).collect();
+                Way::Levels(LevelConv::new(backend, g, &levels))
             }
+        };
+        Self { x, way }
+    }
+
+    /// Row `y` of the sums.
+    fn row(&mut self, y: usize, maps: &Maps, sums: &mut [i32]) {
+        match &mut self.way {
+            Way::Signs(conv) => conv.row(y, maps.signs(self.x), sums),
+            Way::Levels(conv) => conv.row(y, maps.numbers(self.x), sums),
         }
     }
+}
+
+/// The results that are there.
+#[derive(Clone, Copy)]
+struct Maps<'a> {
+    model: &'a Model,
+    plan: &'a Plan,
+    buffers: &'a [Vec<u64>],
+}
+
+impl<'a> Maps<'a> {
+    fn words(&self, op: usize) -> &'a [u64] {
+        &self.buffers[self.plan.places[op].expect("what is read later is stored")]
+    }
+
+    fn signs(&self, op: usize) -> &'a [u64] {
+        let shape = self.model.shapes[op];
+        &self.words(op)[..shape.h * shape.w * shape.words()]
+    }
+
+    fn numbers<T: bytemuck::Pod>(&self, op: usize) -> &'a [T] {
+        &bytemuck::cast_slice(self.words(op))[..self.model.shapes[op].len()]
+    }
+
+    fn real_row(&self, op: usize, y: usize) -> &'a [f32] {
+        let row_len = self.model.shapes[op].w * self.model.shapes[op].c;
+        &self.numbers(op)[y * row_len..][..row_len]
+    }
+
+    /// Row `y` of the operation that a step begins with; `sums` are its own, if it is a convolution.
+    fn head(&self, op: usize, y: usize, sums: &[i32], row: &mut [f32]) {
+        let model = self.model;
+        match &model.program.ops[op] {
+            Op::Conv { scale, bias, .. } => {
+                row::from_sums(row, sums, model.tensor(*scale), model.tensor(*bias));
+            }
+            Op::AveragePool { x, k, stride } => {
+                let (map, shape) = (self.numbers(*x), model.shapes[*x]);
+                row::pool(row, y, map, shape, (*k, *stride), 0.0, |a, b| a + b);
+                let count = (k * k) as f32;
+                row.iter_mut().for_each(|sum| *sum /= count);
+            }
+            Op::MaxPool { x, k, stride } => {
+                let (map, shape) = (self.numbers(*x), model.shapes[*x]);
+                row::pool(row, y, map, shape, (*k, *stride), f32::NEG_INFINITY, f32::max);
+            }
+            Op::Concat { a, b } => {
+                let channels = (model.shapes[*a].c, model.shapes[*b].c);
+                row::concat(row, self.real_row(*a, y), self.real_row(*b, y), channels);
+            }
+            Op::Dense { x, bits, weights, scale, bias, .. } => {
+                match bits {
+                    8 => row::multiply(row, self.numbers(*x), model.tensor::<i8>(*weights)),
+                    _ => row::multiply(row, self.numbers(*x), model.tensor::<f32>(*weights)),
+                }
+                row::affine(row, model.tensor(*scale), model.tensor(*bias));
+            }
+            Op::Affine { x, .. } | Op::Prelu { x, .. } | Op::Add { a: x, .. } => {
+                row.copy_from_slice(self.real_row(*x, y));
+                self.change(op, *x, y, row);
+            }
+            _ => unreachable!("no step begins with a quantiser, and none that gives real rows with the input"),
+        }
+    }
+
+    /// Changes row `y` of the result of operation `from` into that of `op`.
+    fn change(&self, op: usize, from: usize, y: usize, row: &mut [f32]) {
+        let model = self.model;
+        match &model.program.ops[op] {
+            Op::Affine { scale, bias, .. } => {
+                row::affine(row, model.tensor(*scale), model.tensor(*bias));
+            }
+            Op::Prelu { slope, .. } => row::prelu(row, model.tensor(*slope)),
+            Op::Add { a, b } => row::add(row, self.real_row(if *a == from { *b } else { *a }, y)),
+            _ => unreachable!("only these change a row in its place"),
+        }
+    }
+}
+
+/// Row `y` of a convolution's sums to signs.
+fn sign_sums(model: &Model, op: usize, y: usize, sums: &[i32], map: &mut [u64]) {
+    let Op::ConvSign { threshold, flip, .. } = &model.program.ops[op] else { return };
+    let (threshold, flip): (&[i32], &[u8]) = (model.tensor(*threshold), model.tensor(*flip));
+    let shape = model.shapes[op];
+    let words = shape.w * shape.words();
+    row::pack_signs(&mut map[y * words..][..words], sums, shape.c, |c, &sum| {
+        (sum >= threshold[c]) != (flip[c] == 1)
+    });
+}
+
+/// Row `y` of real numbers to signs or levels.
+fn quantise(model: &Model, op: usize, y: usize, row: &[f32], map: &mut [u64]) {
+    match &model.program.ops[op] {
+        Op::Sign { threshold, .. } => {
+            let (threshold, shape): (&[f32], _) = (model.tensor(*threshold), model.shapes[op]);
+            let words = shape.w * shape.words();
+            let signs = &mut map[y * words..][..words];
+            row::pack_signs(signs, row, shape.c, |c, &x| x >= threshold[c]);
+        }
+        Op::Quantise { scale, low, high, .. } => {
+            let levels = &mut cast_mut(map)[y * row.len()..][..row.len()];
+            row::quantise(levels, row, *scale, *low, *high);
+        }
+        _ => unreachable!("only quantisers give other than real maps behind a step's head"),
+    }
+}
+
+fn cast_mut<T: bytemuck::Pod>(words: &mut [u64]) -> &mut [T] {
+    bytemuck::cast_slice_mut(words)
 }

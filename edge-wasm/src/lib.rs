@@ -20,7 +20,7 @@
 //!
 //! let manifest = include_bytes!("../tests/tiny/manifest.json");
 //! let model = include_bytes!("../tests/tiny/edge.fog");
-//! let mut session = Session::load(manifest, model, Backend::Fastest)?;
+//! let mut session = Session::load(manifest, model, Backend::fastest())?;
 //! let grey = [127; 16 * 16 * 3];
 //! let pass = session.run_edge(&grey);
 //! // Either the last exit was sure, or there is a map to send; without a cloud the best exit answers.
@@ -42,4 +42,6 @@ pub mod op;
 #[cfg(feature = "pack")]
 pub mod pack;
 pub mod picture;
+mod plan;
+mod row;
 pub mod session;

@@ -28,7 +28,7 @@ const TOLERANCE: f32 = 1e-3;
 fn check(fog: &[u8], golden: &str) {
     let golden: Golden = serde_json::from_str(golden).unwrap();
     assert!(!golden.samples.is_empty());
-    for backend in [Backend::Reference, Backend::Words, Backend::Fastest] {
+    for backend in Backend::all() {
         let mut engine = Engine::new(Model::parse(fog).unwrap(), backend);
         for (number, sample) in golden.samples.iter().enumerate() {
             engine.start(&hex::decode(&sample.rgb).unwrap());

@@ -4,7 +4,7 @@
 //! must be the one that is written down here.
 
 use fogline::manifest::sha256_hex;
-use fogline_edge::kernel::{Backend, Geometry, conv_levels, conv_signs};
+use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv};
 use fogline_edge::op::{Blob, Conv, Kind, Shape};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -34,8 +34,6 @@ const CASES: [(usize, usize, usize, u32, u32, u32, u32); 16] = [
     (3, 3, 700, 3, 1, 1, 1),
 ];
 
-const BACKENDS: [Backend; 3] = [Backend::Reference, Backend::Words, Backend::Fastest];
-
 /// Numbers that are the same everywhere (Marsaglia's xorshift, 2003).
 struct Random(u64);
 
@@ -60,44 +58,56 @@ impl Random {
     }
 }
 
-/// Runs every case on every backend; gives the digest of all sums.
-fn digest(kind: Kind, convolve: impl Fn(&Geometry, &mut Random, &mut [Vec<i32>; 3])) -> String {
+/// Runs every case on every backend; gives the digest of all sums. `layer` makes a case's numbers, and says how a backend
+/// sets out to convolve them, row by row.
+fn digest<R: FnMut(usize, &mut [i32])>(
+    kind: Kind,
+    layer: impl Fn(&Geometry, &mut Random) -> Box<dyn Fn(Backend) -> R>,
+) -> String {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut bytes = vec![];
     for (h, w, c, k, stride, pad, outputs) in CASES {
         let conv = Conv { k, stride, pad, outputs, bits: 8, weights: Blob { at: 0, len: 0 } };
         let g = Geometry::new(Shape { kind, h, w, c }, &conv);
-        // Filled, so that a sum that is not written shows.
-        let mut sums = [(); 3].map(|()| vec![i32::MIN; g.len()]);
-        convolve(&g, &mut random, &mut sums);
-        for (backend, sums_of) in BACKENDS.iter().zip(&sums) {
-            assert_eq!(*sums_of, sums[0], "{backend:?} differs from the reference in {g:?}");
+        let layer = layer(&g, &mut random);
+        let sums = |backend| {
+            // Filled, so that a sum that is not written shows.
+            let mut sums = vec![i32::MIN; g.out.0 * g.row_len()];
+            let mut row = layer(backend);
+            sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, sums)| row(y, sums));
+            sums
+        };
+        let expected = sums(Backend::Reference);
+        for backend in Backend::all() {
+            assert_eq!(sums(backend), expected, "{backend:?} differs from the reference in {g:?}");
         }
-        bytes.extend(sums[0].iter().flat_map(|sum| sum.to_le_bytes()));
+        bytes.extend(expected.iter().flat_map(|sum| sum.to_le_bytes()));
     }
     sha256_hex(&bytes)
 }
 
 #[test]
 fn sign_convolutions_agree_everywhere() {
-    let digest = digest(Kind::Sign, |g, random, sums| {
+    let digest = digest(Kind::Sign, |&g, random| {
         let x = random.signs(g.x.h * g.x.w, g.x.c);
         let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
-        for (backend, acc) in BACKENDS.into_iter().zip(sums) {
-            conv_signs(backend, g, &x, &weights, acc);
-        }
+        Box::new(move |backend| {
+            let (mut conv, x) = (SignConv::new(backend, g, &weights), x.clone());
+            move |y, sums: &mut [i32]| conv.row(y, &x, sums)
+        })
     });
     assert_eq!(digest, SIGNS);
 }
 
 #[test]
 fn level_convolutions_agree_everywhere() {
-    let digest = digest(Kind::Level, |g, random, sums| {
+    let digest = digest(Kind::Level, |&g, random| {
         let x = random.levels(g.x.len());
         let weights = random.levels(g.outputs * g.k * g.k * g.x.c);
-        for (backend, acc) in BACKENDS.into_iter().zip(sums) {
-            conv_levels(backend, g, &x, &weights, acc);
-        }
+        Box::new(move |backend| {
+            let (mut conv, x) = (LevelConv::new(backend, g, &weights), x.clone());
+            move |y, sums: &mut [i32]| conv.row(y, &x, sums)
+        })
     });
     assert_eq!(digest, LEVELS);
 }

@@ -75,7 +75,7 @@ fn every_cut_of_a_packed_model_is_refused() {
 }
 
 fn run_through(model: Model) {
-    let mut engine = Engine::new(model, Backend::Fastest);
+    let mut engine = Engine::new(model, Backend::fastest());
     let size = engine.model().size();
     engine.start(&vec![127; size * size * 3]);
     while let Stop::Exit { .. } = engine.go_on() {}

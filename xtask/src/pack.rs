@@ -41,7 +41,7 @@ pub fn run(options: &Options) -> Result<()> {
             manifest.exits.len()
         );
     }
-    let engine = Engine::new(packed.model.clone(), Backend::Fastest);
+    let engine = Engine::new(packed.model.clone(), Backend::fastest());
     let split = packed.model.split();
     manifest.split.shape = [split.c, split.h, split.w].map(|n| n as u32);
     manifest.split.bits = engine.split_bits();
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let json = serde_json::to_string_pretty(&manifest)? + "\n";
     // What a device would refuse to load is not written.
-    Session::load(json.as_bytes(), &packed.bytes, Backend::Fastest).with_context(|| {
+    Session::load(json.as_bytes(), &packed.bytes, Backend::fastest()).with_context(|| {
         format!("{} and {} do not fit together", options.edge.display(), path.display())
     })?;
     // Both beside before either is renamed: an interrupted run leaves the old pair whole.

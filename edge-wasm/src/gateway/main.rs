@@ -203,7 +203,7 @@ fn load(folder: &Path) -> Result<Session, Fault> {
         let path = folder.join(name);
         read(&path).map_err(|fault| fault.of(&path))
     };
-    Ok(Session::load(&read("manifest.json")?, &read(EDGE_FOG)?, Backend::Fastest)?)
+    Ok(Session::load(&read("manifest.json")?, &read(EDGE_FOG)?, Backend::fastest())?)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {

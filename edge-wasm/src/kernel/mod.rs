@@ -1,27 +1,92 @@
-//! The two convolutions that cost time, each in several backends with equal results.
+//! The two convolutions that cost time, over signs and over levels, each in several backends with equal results.
 //!
-//! Both take a map in H, W, C order and give whole numbers, one an output channel and pixel,
-//! so that every backend agrees to the bit. Zeros around the input count nothing: a tap that
-//! falls outside the map is left out.
+//! Both take a map in H, W, C order and give whole numbers, one an output channel and pixel, a row of
+//! pixels at a time, so that every backend agrees to the bit. Zeros around the input count nothing: a
+//! tap that falls outside the map is left out. [`reference`] says what a convolution is; [`words`] is
+//! plain Rust; the vector kernels, [`lanes`] and [`pairs`], are written once for every width of vector,
+//! over the layout that [`tile`] draws.
 
 use crate::op::{Conv, Shape};
 
-mod levels;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod pairs;
 mod reference;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
+mod tile;
 mod words;
 
+use pairs::Pair;
+use tile::{Group, Run};
+
 /// Which implementation runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// Loops that say what a convolution is, one number at a time: what the others are tested against.
     Reference,
     /// 64 signs a step, in plain Rust.
     Words,
-    /// The fastest that this build has: SIMD in WebAssembly, POPCNT on x86, else [`Self::Words`].
-    #[default]
-    Fastest,
+    /// An instruction set that was found on this machine.
+    Vectors(Vectors),
+}
+
+impl Backend {
+    /// All that this build and this machine have, the fastest last.
+    pub fn all() -> Vec<Self> {
+        let plain = [Self::Reference, Self::Words];
+        plain.into_iter().chain(Vectors::all().into_iter().map(Self::Vectors)).collect()
+    }
+
+    /// The fastest of them.
+    pub fn fastest() -> Self {
+        Vectors::all().pop().map_or(Self::Words, Self::Vectors)
+    }
+}
+
+/// An instruction set with vector kernels; none can be named that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vectors(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
+}
+
+impl Vectors {
+    /// Those of this machine, the widest last.
+    fn all() -> Vec<Self> {
+        #[allow(unused_mut, reason = "where there are none")]
+        let mut sets = vec![];
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx2") {
+                sets.push(Self(Set::Avx2));
+            }
+            let wide = has!("avx512f") && has!("avx512bw") && has!("avx512bitalg");
+            if wide && has!("avx512vnni") {
+                sets.push(Self(Set::Avx512));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        sets.push(Self(Set::Neon));
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        sets.push(Self(Set::Simd128));
+        sets
+    }
 }
 
 /// A convolution's geometry.
@@ -49,14 +114,9 @@ impl Geometry {
         Self { x, out: (side(x.h), side(x.w)), outputs: conv.outputs as usize, k, stride, pad }
     }
 
-    /// Numbers in the result.
-    pub fn len(&self) -> usize {
-        self.out.0 * self.out.1 * self.outputs
-    }
-
-    /// Never: a checked model's convolutions give something.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Numbers in a row of the result.
+    pub fn row_len(&self) -> usize {
+        self.out.1 * self.outputs
     }
 
     /// The taps of output position `o` along one side that fall inside `length`: a range of kernel positions.
@@ -73,32 +133,109 @@ impl Geometry {
     }
 }
 
-/// Convolves signs with signs. `x`: H, W, words; `weights`: outputs, k, k, words; `acc`: out H, out W, outputs.
-///
-/// Bits beyond the channels must be 0 in both.
-pub fn conv_signs(backend: Backend, g: &Geometry, x: &[u64], weights: &[u64], acc: &mut [i32]) {
-    assert_eq!(x.len(), g.x.h * g.x.w * g.x.words());
-    assert_eq!(weights.len(), g.outputs * g.k * g.k * g.x.words());
-    assert_eq!(acc.len(), g.len());
-    match backend {
-        Backend::Reference => reference::conv_signs(g, x, weights, acc),
-        Backend::Words => words::conv_signs(g, x, weights, acc),
-        Backend::Fastest => {
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            simd128::conv_signs(g, x, weights, acc);
-            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-            words::conv_signs_popcnt(g, x, weights, acc);
+/// A convolution over signs, its weights in the order in which the backend reads them.
+pub struct SignConv {
+    g: Geometry,
+    way: SignWay,
+    runs: Vec<Run>,
+}
+
+enum SignWay {
+    Reference(Vec<u64>),
+    Words(Vec<u64>),
+    Vectors(Set, Vec<Group>),
+}
+
+impl SignConv {
+    /// Lays out `weights` (outputs, k, k, words) for `backend`. Bits beyond the channels must be 0.
+    pub fn new(backend: Backend, g: Geometry, weights: &[u64]) -> Self {
+        assert_eq!(weights.len(), g.outputs * g.k * g.k * g.x.words());
+        let way = match backend {
+            Backend::Reference => SignWay::Reference(weights.to_vec()),
+            Backend::Vectors(Vectors(set)) if lanes::fits(&g) => {
+                SignWay::Vectors(set, lanes::lay_out(&g, weights))
+            }
+            Backend::Words | Backend::Vectors(_) => SignWay::Words(weights.to_vec()),
+        };
+        Self { g, way, runs: Vec::with_capacity(g.k * g.k) }
+    }
+
+    /// Convolves `x` (H, W, words; bits beyond the channels 0) into row `y` of the sums (out W, outputs).
+    pub fn row(&mut self, y: usize, x: &[u64], acc: &mut [i32]) {
+        let (g, runs) = (&self.g, &mut self.runs);
+        assert_eq!((x.len(), acc.len()), (g.x.h * g.x.w * g.x.words(), g.row_len()));
+        match &self.way {
+            SignWay::Reference(w) => reference::sign_row(g, y, x, w, acc),
+            SignWay::Words(w) => words::sign_row(g, y, x, w, acc),
+            SignWay::Vectors(set, w) => match set {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: `Vectors::all` found these on this machine.
+                Set::Avx2 => unsafe { avx2::sign_row(g, y, x, w, runs, acc) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                Set::Avx512 => unsafe { avx512::sign_row(g, y, x, w, runs, acc) },
+                #[cfg(target_arch = "aarch64")]
+                Set::Neon => neon::sign_row(g, y, x, w, runs, acc),
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                Set::Simd128 => simd128::sign_row(g, y, x, w, runs, acc),
+            },
         }
     }
 }
 
-/// Convolves levels with levels. `x`: H, W, C; `weights`: k, k, C, outputs; `acc`: out H, out W, outputs.
-pub fn conv_levels(backend: Backend, g: &Geometry, x: &[i8], weights: &[i8], acc: &mut [i32]) {
-    assert_eq!(x.len(), g.x.len());
-    assert_eq!(weights.len(), g.outputs * g.k * g.k * g.x.c);
-    assert_eq!(acc.len(), g.len());
-    match backend {
-        Backend::Reference => reference::conv_levels(g, x, weights, acc),
-        Backend::Words | Backend::Fastest => levels::conv_levels(g, x, weights, acc),
+/// A convolution over levels, its weights in the order in which the backend reads them.
+pub struct LevelConv {
+    g: Geometry,
+    way: LevelWay,
+    runs: Vec<Run>,
+}
+
+enum LevelWay {
+    Reference(Vec<i8>),
+    Words(Vec<i8>),
+    /// Beside the weights, room for the map in pairs.
+    Vectors(Set, Vec<Group>, Vec<Pair>),
+}
+
+impl LevelConv {
+    /// Lays out `weights` (k, k, inputs, outputs) for `backend`.
+    pub fn new(backend: Backend, g: Geometry, weights: &[i8]) -> Self {
+        assert_eq!(weights.len(), g.outputs * g.k * g.k * g.x.c);
+        let way = match backend {
+            Backend::Reference => LevelWay::Reference(weights.to_vec()),
+            Backend::Words => LevelWay::Words(weights.to_vec()),
+            Backend::Vectors(Vectors(set)) => {
+                let pairs = vec![[0; 2]; g.x.h * g.x.w * g.x.c.div_ceil(2)];
+                LevelWay::Vectors(set, pairs::lay_out(&g, weights), pairs)
+            }
+        };
+        Self { g, way, runs: Vec::with_capacity(g.k * g.k) }
+    }
+
+    /// Convolves `x` (H, W, C) into row `y` of the sums (out W, outputs); row 0 comes first.
+    pub fn row(&mut self, y: usize, x: &[i8], acc: &mut [i32]) {
+        let (g, runs) = (&self.g, &mut self.runs);
+        assert_eq!((x.len(), acc.len()), (g.x.len(), g.row_len()));
+        match &mut self.way {
+            LevelWay::Reference(w) => reference::level_row(g, y, x, w, acc),
+            LevelWay::Words(w) => words::level_row(g, y, x, w, acc),
+            LevelWay::Vectors(set, w, pairs) => {
+                if y == 0 {
+                    pairs::widen(x, g.x.c, pairs);
+                }
+                match set {
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: `Vectors::all` found these on this machine.
+                    Set::Avx2 => unsafe { avx2::level_row(g, y, pairs, w, runs, acc) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: as above.
+                    Set::Avx512 => unsafe { avx512::level_row(g, y, pairs, w, runs, acc) },
+                    #[cfg(target_arch = "aarch64")]
+                    Set::Neon => neon::level_row(g, y, pairs, w, runs, acc),
+                    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                    Set::Simd128 => simd128::level_row(g, y, pairs, w, runs, acc),
+                }
+            }
+        }
     }
 }

@@ -1,51 +1,77 @@
-//! Signs by the 128-bit vector, for WebAssembly with simd128.
+//! Vectors of 128 bits, for WebAssembly with simd128.
 
 use core::arch::wasm32::{
-    i8x16_popcnt, i16x8_extadd_pairwise_u8x16, i32x4_add, i32x4_extadd_pairwise_u16x8,
-    i32x4_extract_lane, i32x4_splat, u8x16_add, u8x16_splat, u64x2, v128, v128_xor,
+    i8x16_popcnt, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u8x16_add, u8x16_splat, u16x8_add,
+    u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, v128, v128_load, v128_store, v128_xor,
 };
 
-use super::{Geometry, words};
+use super::Geometry;
+use super::lanes::{self, Lanes};
+use super::pairs::{self, Pair, Pairs};
+use super::tile::{Group, Run};
 
-/// A byte lane holds 255, and each step adds up to 8.
-const STEPS: usize = 31;
-
-fn differing(x: &[u64], w: &[u64], mut sums: v128) -> v128 {
-    let (pairs_x, last_x) = x.as_chunks::<2>();
-    let (pairs_w, last_w) = w.as_chunks::<2>();
-    for (x, w) in pairs_x.chunks(STEPS).zip(pairs_w.chunks(STEPS)) {
-        let mut bytes = u8x16_splat(0);
-        for (x, w) in x.iter().zip(w) {
-            let xor = v128_xor(u64x2(x[0], x[1]), u64x2(w[0], w[1]));
-            bytes = u8x16_add(bytes, i8x16_popcnt(xor));
-        }
-        sums = i32x4_add(sums, widen(bytes));
-    }
-    if let ([x], [w]) = (last_x, last_w) {
-        sums = i32x4_add(sums, widen(i8x16_popcnt(u64x2(x ^ w, 0))));
-    }
-    sums
+fn load(group: &Group, index: usize) -> v128 {
+    let bytes: &[u8; 16] = group[index * 16..][..16].try_into().expect("sixteen of them");
+    // SAFETY: the reference is to sixteen bytes, and loads need no alignment.
+    unsafe { v128_load(bytes.as_ptr().cast()) }
 }
 
-fn widen(bytes: v128) -> v128 {
-    i32x4_extadd_pairwise_u16x8(i16x8_extadd_pairwise_u8x16(bytes))
+impl Lanes for v128 {
+    fn zero() -> Self {
+        u8x16_splat(0)
+    }
+
+    fn splat(byte: u8) -> Self {
+        u8x16_splat(byte)
+    }
+
+    fn load(group: &Group, index: usize) -> Self {
+        load(group, index)
+    }
+
+    fn add_differing(self, x: Self, w: Self) -> Self {
+        u8x16_add(self, i8x16_popcnt(v128_xor(x, w)))
+    }
+
+    fn widen_into(self, sums: &mut [u16; lanes::OUTPUTS], index: usize) {
+        let halves = [u16x8_extend_low_u8x16(self), u16x8_extend_high_u8x16(self)];
+        let sums = sums[index * 16..][..16].as_chunks_mut::<8>().0;
+        for (sums, half) in sums.iter_mut().zip(halves) {
+            let at = sums.as_mut_ptr().cast::<v128>();
+            // SAFETY: `at` is eight u16, as large as a vector; loads and stores need no alignment.
+            unsafe { v128_store(at, u16x8_add(v128_load(at), half)) };
+        }
+    }
 }
 
-pub fn conv_signs(g: &Geometry, x: &[u64], weights: &[u64], acc: &mut [i32]) {
-    let per_output = g.k * g.k * g.x.words();
-    words::for_each_pixel(g, |pixel, taps, runs| {
-        let signs = (taps * g.x.c) as i32;
-        let out = &mut acc[pixel * g.outputs..][..g.outputs];
-        for (sum, w) in out.iter_mut().zip(weights.chunks_exact(per_output)) {
-            let mut sums = i32x4_splat(0);
-            for &(at_x, at_w, len) in runs {
-                sums = differing(&x[at_x..][..len], &w[at_w..][..len], sums);
-            }
-            let differ = i32x4_extract_lane::<0>(sums)
-                + i32x4_extract_lane::<1>(sums)
-                + i32x4_extract_lane::<2>(sums)
-                + i32x4_extract_lane::<3>(sums);
-            *sum = signs - 2 * differ;
-        }
-    });
+impl Pairs for v128 {
+    fn zero() -> Self {
+        i32x4_splat(0)
+    }
+
+    fn splat(pair: Pair) -> Self {
+        i32x4_splat(bytemuck::cast(pair))
+    }
+
+    fn load(group: &Group, index: usize) -> Self {
+        load(group, index)
+    }
+
+    fn add_products(self, x: Self, w: Self) -> Self {
+        i32x4_add(self, i32x4_dot_i16x8(x, w))
+    }
+
+    fn store(self, sums: &mut [i32; pairs::OUTPUTS], index: usize) {
+        let sums: &mut [i32; 4] = (&mut sums[index * 4..][..4]).try_into().expect("four of them");
+        // SAFETY: the reference is to four i32, as large as a vector; stores need no alignment.
+        unsafe { v128_store(sums.as_mut_ptr().cast(), self) };
+    }
+}
+
+pub fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    lanes::row::<v128, 2, 4>(g, y, x, w, runs, acc);
+}
+
+pub fn level_row(g: &Geometry, y: usize, x: &[Pair], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    pairs::row::<v128, 2, 4>(g, y, x, w, runs, acc);
 }

@@ -1,65 +1,44 @@
-//! Signs by the word: the product of two signs is +1 where their bits agree, so that a dot
-//! product of n signs is `n - 2 * popcount(x ^ w)`.
+//! Plain Rust, quick on any machine: signs by the word, levels by the row of outputs.
+//!
+//! The product of two signs is +1 where their bits agree, so that a dot product of n signs is
+//! `n - 2 * popcount(x ^ w)`.
 
 use super::Geometry;
 
-/// Calls `pixel(output pixel, number of taps inside, runs)` for every output pixel. A run is a
-/// row of taps that lies side by side in both map and weights: (offset in x, offset in w, length), in words.
-#[expect(clippy::inline_always, reason = "the loops must take on the caller's target features")]
-#[inline(always)]
-pub fn for_each_pixel(g: &Geometry, mut pixel: impl FnMut(usize, usize, &[(usize, usize, usize)])) {
+pub fn sign_row(g: &Geometry, y: usize, x: &[u64], weights: &[u64], acc: &mut [i32]) {
     let words = g.x.words();
-    let mut runs = [(0, 0, 0); 64];
-    for oy in 0..g.out.0 {
-        let rows = g.taps(oy, g.x.h);
-        for ox in 0..g.out.1 {
-            let columns = g.taps(ox, g.x.w);
-            let count = if columns.is_empty() { 0 } else { rows.len() };
-            for (run, ky) in runs.iter_mut().zip(rows.clone()).take(count) {
-                let first = g.under(oy, ky) * g.x.w + g.under(ox, columns.start);
-                *run = (first * words, (ky * g.k + columns.start) * words, columns.len() * words);
-            }
-            pixel(oy * g.out.1 + ox, count * columns.len(), &runs[..count]);
-        }
-    }
-}
-
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn convolve(g: &Geometry, x: &[u64], weights: &[u64], acc: &mut [i32]) {
-    let per_output = g.k * g.k * g.x.words();
-    for_each_pixel(g, |pixel, taps, runs| {
-        let signs = (taps * g.x.c) as i32;
-        let out = &mut acc[pixel * g.outputs..][..g.outputs];
-        for (sum, w) in out.iter_mut().zip(weights.chunks_exact(per_output)) {
+    let rows = g.taps(y, g.x.h);
+    for (ox, acc) in acc.chunks_exact_mut(g.outputs).enumerate() {
+        let columns = g.taps(ox, g.x.w);
+        let signs = (rows.len() * columns.len() * g.x.c) as i32;
+        for (sum, w) in acc.iter_mut().zip(weights.chunks_exact(g.k * g.k * words)) {
             let mut differ = 0;
-            for &(at_x, at_w, len) in runs {
-                let pairs = x[at_x..][..len].iter().zip(&w[at_w..][..len]);
-                differ += pairs.map(|(x, w)| (x ^ w).count_ones()).sum::<u32>();
+            for ky in rows.clone().filter(|_| !columns.is_empty()) {
+                // A row of taps lies side by side in map and weights.
+                let first = g.under(y, ky) * g.x.w + g.under(ox, columns.start);
+                let x = &x[first * words..][..columns.len() * words];
+                let w = &w[(ky * g.k + columns.start) * words..][..x.len()];
+                differ += x.iter().zip(w).map(|(x, w)| (x ^ w).count_ones()).sum::<u32>();
             }
             *sum = signs - 2 * differ as i32;
         }
-    });
+    }
 }
 
-pub fn conv_signs(g: &Geometry, x: &[u64], weights: &[u64], acc: &mut [i32]) {
-    convolve(g, x, weights, acc);
-}
-
-/// The same loops, with the machine's POPCNT instruction where it has one.
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub fn conv_signs_popcnt(g: &Geometry, x: &[u64], weights: &[u64], acc: &mut [i32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "popcnt")]
-        fn popcnt(g: &Geometry, x: &[u64], weights: &[u64], acc: &mut [i32]) {
-            convolve(g, x, weights, acc);
-        }
-        if std::arch::is_x86_feature_detected!("popcnt") {
-            // SAFETY: the feature that `popcnt` is compiled for was just found on this machine.
-            unsafe { popcnt(g, x, weights, acc) };
-            return;
+pub fn level_row(g: &Geometry, y: usize, x: &[i8], weights: &[i8], acc: &mut [i32]) {
+    for (ox, sums) in acc.chunks_exact_mut(g.outputs).enumerate() {
+        sums.fill(0);
+        for ky in g.taps(y, g.x.h) {
+            for kx in g.taps(ox, g.x.w) {
+                let pixel = g.under(y, ky) * g.x.w + g.under(ox, kx);
+                let x = &x[pixel * g.x.c..][..g.x.c];
+                let taps = &weights[(ky * g.k + kx) * g.x.c * g.outputs..][..g.x.c * g.outputs];
+                for (&x, w) in x.iter().zip(taps.chunks_exact(g.outputs)) {
+                    for (sum, &w) in sums.iter_mut().zip(w) {
+                        *sum += i32::from(x) * i32::from(w);
+                    }
+                }
+            }
         }
     }
-    convolve(g, x, weights, acc);
 }

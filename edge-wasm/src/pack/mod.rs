@@ -170,7 +170,7 @@ fn count_costs(model: &Model, heads: &[bool]) -> Vec<Part> {
             Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
                 let g = Geometry::new(model.shapes[*x], conv);
                 let weights = g.outputs * g.k * g.k * g.x.c;
-                Some((conv.bits, g.len() * g.k * g.k * g.x.c, weights + g.x.len()))
+                Some((conv.bits, g.out.0 * g.row_len() * g.k * g.k * g.x.c, weights + g.x.len()))
             }
             Op::Dense { x, outputs, .. } => {
                 let inputs = model.shapes[*x].len();

@@ -100,7 +100,7 @@ fn eval(options: &Options) -> Result<()> {
     };
     let (manifest, fog, onnx) = (read("manifest.json")?, read(EDGE_FOG)?, read(CLOUD_ONNX)?);
     let session = || -> Result<Session> {
-        let mut session = Session::load(&manifest, &fog, Backend::Fastest)?;
+        let mut session = Session::load(&manifest, &fog, Backend::fastest())?;
         if let Some(policy) = options.policy {
             session.set_policy(policy)?;
         }

@@ -1,0 +1,124 @@
+//! Vectors of 256 bits, for gateways on x86-64 with AVX2; a byte's bits are counted by two shuffles (Muła, Kurz, Lemire 2018,
+//! arXiv 1611.07612).
+//!
+//! The methods are only ever inlined into [`sign_row`] and [`level_row`], whose callers have found AVX2 on the machine:
+//! that is what every SAFETY note below means by "see above".
+#![expect(clippy::inline_always, reason = "a method that is not inlined runs without AVX2's registers")]
+
+use core::arch::x86_64::{
+    __m256i, _mm256_add_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256,
+    _mm256_castsi256_si128, _mm256_cvtepu8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256,
+    _mm256_xor_si256,
+};
+
+use super::Geometry;
+use super::lanes::{self, Lanes};
+use super::pairs::{self, Pair, Pairs};
+use super::tile::{Group, Run};
+
+#[derive(Clone, Copy)]
+struct Avx2(__m256i);
+
+#[inline(always)]
+fn load(group: &Group, index: usize) -> Avx2 {
+    let bytes: &[u8; 32] = group[index * 32..][..32].try_into().expect("32 of them");
+    // SAFETY: the reference is to 32 bytes, and this load needs no alignment; AVX2: see above.
+    Avx2(unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) })
+}
+
+impl Lanes for Avx2 {
+    #[inline(always)]
+    fn zero() -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_setzero_si256() })
+    }
+
+    #[inline(always)]
+    fn splat(byte: u8) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_set1_epi8(byte as i8) })
+    }
+
+    #[inline(always)]
+    fn load(group: &Group, index: usize) -> Self {
+        load(group, index)
+    }
+
+    #[inline(always)]
+    fn add_differing(self, x: Self, w: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let bits = _mm256_setr_epi8(
+                0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, //
+                0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+            );
+            let nibble = _mm256_set1_epi8(15);
+            let xor = _mm256_xor_si256(x.0, w.0);
+            let low = _mm256_shuffle_epi8(bits, _mm256_and_si256(xor, nibble));
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(xor), nibble);
+            let count = _mm256_add_epi8(low, _mm256_shuffle_epi8(bits, high));
+            Self(_mm256_add_epi8(self.0, count))
+        }
+    }
+
+    #[inline(always)]
+    fn widen_into(self, sums: &mut [u16; lanes::OUTPUTS], index: usize) {
+        // SAFETY: see above.
+        let halves = unsafe {
+            [
+                _mm256_cvtepu8_epi16(_mm256_castsi256_si128(self.0)),
+                _mm256_cvtepu8_epi16(_mm256_extracti128_si256::<1>(self.0)),
+            ]
+        };
+        let sums = sums[index * 32..][..32].as_chunks_mut::<16>().0;
+        for (sums, half) in sums.iter_mut().zip(halves) {
+            let at = sums.as_mut_ptr().cast();
+            // SAFETY: `at` is sixteen u16, as large as a vector, and needs no alignment; AVX2: see above.
+            unsafe { _mm256_storeu_si256(at, _mm256_add_epi16(_mm256_loadu_si256(at), half)) };
+        }
+    }
+}
+
+impl Pairs for Avx2 {
+    #[inline(always)]
+    fn zero() -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_setzero_si256() })
+    }
+
+    #[inline(always)]
+    fn splat(pair: Pair) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_set1_epi32(bytemuck::cast(pair)) })
+    }
+
+    #[inline(always)]
+    fn load(group: &Group, index: usize) -> Self {
+        load(group, index)
+    }
+
+    #[inline(always)]
+    fn add_products(self, x: Self, w: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_add_epi32(self.0, _mm256_madd_epi16(x.0, w.0)) })
+    }
+
+    #[inline(always)]
+    fn store(self, sums: &mut [i32; pairs::OUTPUTS], index: usize) {
+        let sums: &mut [i32; 8] = (&mut sums[index * 8..][..8]).try_into().expect("eight of them");
+        // SAFETY: the reference is to eight i32, as large as a vector, and needs no alignment; AVX2: see above.
+        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), self.0) };
+    }
+}
+
+#[target_feature(enable = "avx2")]
+pub fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    lanes::row::<Avx2, 4, 2>(g, y, x, w, runs, acc);
+}
+
+#[target_feature(enable = "avx2")]
+pub fn level_row(g: &Geometry, y: usize, x: &[Pair], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    pairs::row::<Avx2, 4, 2>(g, y, x, w, runs, acc);
+}

@@ -1,0 +1,117 @@
+//! Signs by the vector: lanes count in how many bits a unit of eight signs differs from each output's.
+
+use core::array::from_fn;
+
+use super::Geometry;
+use super::tile::{self, Group, Run, Units};
+
+/// Outputs in a group.
+pub const OUTPUTS: usize = 64;
+
+/// A byte lane holds 255, and each step adds up to 8.
+const STEPS: usize = 31;
+
+/// A vector of byte lanes.
+pub trait Lanes: Copy {
+    /// All zero.
+    fn zero() -> Self;
+    /// `byte` in every lane.
+    fn splat(byte: u8) -> Self;
+    /// The vector at `index` of those that hold a group.
+    fn load(group: &Group, index: usize) -> Self;
+    /// Adds to each lane the number of bits in which `x` and `w` differ.
+    #[must_use]
+    fn add_differing(self, x: Self, w: Self) -> Self;
+    /// Adds each lane to the sum of its output; `index` as in [`Self::load`].
+    fn widen_into(self, sums: &mut [u16; OUTPUTS], index: usize);
+}
+
+/// Whether a sum of this convolution fits its 16 bits.
+pub fn fits(g: &Geometry) -> bool {
+    g.k * g.k * g.x.c <= usize::from(u16::MAX)
+}
+
+/// The weights (outputs, k, k, words) in groups; outputs that fill the last one have zeros.
+pub fn lay_out(g: &Geometry, weights: &[u64]) -> Vec<Group> {
+    let (words, bytes, taps) = (g.x.words(), g.x.c.div_ceil(8), g.k * g.k);
+    let weights: &[u8] = bytemuck::cast_slice(weights);
+    let mut groups = vec![[0; 64]; g.outputs.div_ceil(OUTPUTS) * taps * bytes];
+    for output in 0..g.outputs {
+        for tap in 0..taps {
+            for byte in 0..bytes {
+                let at = (output / OUTPUTS * taps + tap) * bytes + byte;
+                groups[at][output % OUTPUTS] = weights[(output * taps + tap) * words * 8 + byte];
+            }
+        }
+    }
+    groups
+}
+
+/// Row `y` of a convolution of signs with signs; J vectors hold a group, P pixels share its weights.
+#[expect(clippy::inline_always, reason = "the loops must take on the caller's target features")]
+#[inline(always)]
+pub fn row<V: Lanes, const P: usize, const J: usize>(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    weights: &[Group],
+    runs: &mut Vec<Run>,
+    acc: &mut [i32],
+) {
+    let x: &[u8] = bytemuck::cast_slice(x);
+    let units = Units { used: g.x.c.div_ceil(8), apart: g.x.words() * 8 };
+    let step = g.stride * units.apart;
+    let per_group = g.k * g.k * units.used;
+    tile::for_each::<P>(g, y, units, runs, |ox, whole, runs, taps| {
+        let signs = (taps * g.x.c) as i32;
+        for (group, weights) in weights.chunks_exact(per_group).enumerate() {
+            let (first, left) = (group * OUTPUTS, (g.outputs - group * OUTPUTS).min(OUTPUTS));
+            let mut store = |pixel: usize, sums: &[u16; OUTPUTS]| {
+                let out = &mut acc[(ox + pixel) * g.outputs + first..][..left];
+                for (out, &differ) in out.iter_mut().zip(sums) {
+                    *out = signs - 2 * i32::from(differ);
+                }
+            };
+            if whole {
+                let sums = count::<V, P, J>(x, step, runs, weights);
+                sums.iter().enumerate().for_each(|(pixel, sums)| store(pixel, sums));
+            } else {
+                store(0, &count::<V, 1, J>(x, step, runs, weights)[0]);
+            }
+        }
+    });
+}
+
+/// How many signs differ, for P pixels that lie `step` bytes apart and a group of outputs.
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn count<V: Lanes, const P: usize, const J: usize>(
+    x: &[u8],
+    step: usize,
+    runs: &[Run],
+    weights: &[Group],
+) -> [[u16; OUTPUTS]; P] {
+    let mut sums = [[0; OUTPUTS]; P];
+    for run in runs {
+        for (chunk, w) in weights[run.w..][..run.len].chunks(STEPS).enumerate() {
+            let from = run.x + chunk * STEPS;
+            let x: [&[u8]; P] = from_fn(|pixel| &x[from + pixel * step..][..w.len()]);
+            let mut differ = [[V::zero(); J]; P];
+            for (i, w) in w.iter().enumerate() {
+                let w: [V; J] = from_fn(|j| V::load(w, j));
+                for (differ, x) in differ.iter_mut().zip(x) {
+                    let x = V::splat(x[i]);
+                    for (differ, w) in differ.iter_mut().zip(w) {
+                        *differ = differ.add_differing(x, w);
+                    }
+                }
+            }
+            for (sums, differ) in sums.iter_mut().zip(differ) {
+                for (j, differ) in differ.into_iter().enumerate() {
+                    differ.widen_into(sums, j);
+                }
+            }
+        }
+    }
+    sums
+}
