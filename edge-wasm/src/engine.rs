@@ -255,7 +255,9 @@ impl<'a> Maps<'a> {
             }
             Op::MaxPool { x, k, stride } => {
                 let (map, shape) = (self.numbers(*x), model.shapes[*x]);
-                row::pool(row, y, map, shape, (*k, *stride), f32::NEG_INFINITY, f32::max);
+                row::pool(row, y, map, shape, (*k, *stride), f32::NEG_INFINITY, |a, b| {
+                    if b > a { b } else { a }
+                });
             }
             Op::Concat { a, b } => {
                 let channels = (model.shapes[*a].c, model.shapes[*b].c);
@@ -293,22 +295,19 @@ impl<'a> Maps<'a> {
 /// Row `y` of a convolution's sums to signs.
 fn sign_sums(model: &Model, op: usize, y: usize, sums: &[i32], map: &mut [u64]) {
     let Op::ConvSign { threshold, flip, .. } = &model.program.ops[op] else { return };
-    let (threshold, flip): (&[i32], &[u8]) = (model.tensor(*threshold), model.tensor(*flip));
+    let (threshold, flip) = (model.tensor(*threshold), model.tensor(*flip));
     let shape = model.shapes[op];
     let words = shape.w * shape.words();
-    row::pack_signs(&mut map[y * words..][..words], sums, shape.c, |c, &sum| {
-        (sum >= threshold[c]) != (flip[c] == 1)
-    });
+    row::signs_of_sums(&mut map[y * words..][..words], sums, threshold, flip);
 }
 
 /// Row `y` of real numbers to signs or levels.
 fn quantise(model: &Model, op: usize, y: usize, row: &[f32], map: &mut [u64]) {
     match &model.program.ops[op] {
         Op::Sign { threshold, .. } => {
-            let (threshold, shape): (&[f32], _) = (model.tensor(*threshold), model.shapes[op]);
+            let shape = model.shapes[op];
             let words = shape.w * shape.words();
-            let signs = &mut map[y * words..][..words];
-            row::pack_signs(signs, row, shape.c, |c, &x| x >= threshold[c]);
+            row::signs(&mut map[y * words..][..words], row, model.tensor(*threshold));
         }
         Op::Quantise { scale, low, high, .. } => {
             let levels = &mut cast_mut(map)[y * row.len()..][..row.len()];

@@ -1,5 +1,7 @@
 //! What a step does to a row of real numbers, besides convolving: each operation in the order in
 //! which it adds and multiplies everywhere, so that every build gives the same bits.
+//!
+//! Written so that compilers turn the loops into vectors: no branch, no call that a target lacks.
 
 use crate::op::Shape;
 
@@ -33,7 +35,8 @@ pub fn add(row: &mut [f32], other: &[f32]) {
 pub fn prelu(row: &mut [f32], slope: &[f32]) {
     for pixel in row.chunks_exact_mut(slope.len()) {
         for (x, slope) in pixel.iter_mut().zip(slope) {
-            *x = if *x > 0.0 { *x } else { *x * slope };
+            let below = *x * slope;
+            *x = if *x > 0.0 { *x } else { below };
         }
     }
 }
@@ -81,28 +84,56 @@ pub fn multiply<W: Copy + Into<f32>>(row: &mut [f32], x: &[f32], weights: &[W]) 
     }
 }
 
+/// Added to a number below 2^22, this leaves the nearest whole one, ties to even, in the sum's lowest bits.
+const WHOLE: f32 = 12_582_912.0;
+
 /// The nearest level, ties to even.
 pub fn quantise(levels: &mut [i8], row: &[f32], scale: f32, low: i8, high: i8) {
     let (low, high) = (f32::from(low), f32::from(high));
     for (level, x) in levels.iter_mut().zip(row) {
-        *level = (x / scale).round_ties_even().clamp(low, high) as i8;
+        let x = x / scale;
+        let x = if x > low { x } else { low };
+        let x = if x < high { x } else { high };
+        *level = (x + WHOLE).to_bits() as i8;
     }
 }
 
-/// A bit a channel, 1 where `positive(channel, number)`; a pixel's bits fill whole words.
-pub fn pack_signs<T>(
-    words: &mut [u64],
-    row: &[T],
-    channels: usize,
-    positive: impl Fn(usize, &T) -> bool,
-) {
-    let pixels = words.chunks_exact_mut(channels.div_ceil(64)).zip(row.chunks_exact(channels));
-    for (words, pixel) in pixels {
-        for (word, (start, x)) in words.iter_mut().zip(pixel.chunks(64).enumerate()) {
-            *word = x
-                .iter()
-                .enumerate()
-                .fold(0, |word, (bit, x)| word | u64::from(positive(start * 64 + bit, x)) << bit);
+/// Signs of real numbers: +1 where a number is at least its channel's threshold.
+pub fn signs(words: &mut [u64], row: &[f32], thresholds: &[f32]) {
+    let c = thresholds.len();
+    for (words, row) in words.chunks_exact_mut(c.div_ceil(64)).zip(row.chunks_exact(c)) {
+        let parts = row.chunks(64).zip(thresholds.chunks(64));
+        for (word, (x, thresholds)) in words.iter_mut().zip(parts) {
+            let mut up = [0; 64];
+            for ((up, x), threshold) in up.iter_mut().zip(x).zip(thresholds) {
+                *up = u8::from(x >= threshold);
+            }
+            *word = join(&up);
         }
     }
+}
+
+/// Signs of sums: +1 where `(sum >= threshold) != flip`.
+pub fn signs_of_sums(words: &mut [u64], sums: &[i32], thresholds: &[i32], flips: &[u8]) {
+    let c = thresholds.len();
+    for (words, sums) in words.chunks_exact_mut(c.div_ceil(64)).zip(sums.chunks_exact(c)) {
+        let parts = sums.chunks(64).zip(thresholds.chunks(64)).zip(flips.chunks(64));
+        for (word, ((sums, thresholds), flips)) in words.iter_mut().zip(parts) {
+            let mut up = [0; 64];
+            let each = up.iter_mut().zip(sums).zip(thresholds).zip(flips);
+            for (((up, sum), threshold), flip) in each {
+                *up = u8::from(sum >= threshold) ^ u8::from(*flip == 1);
+            }
+            *word = join(&up);
+        }
+    }
+}
+
+/// 64 bytes of 0 or 1 to as many bits: each product moves the eight lowest bits into one byte.
+fn join(bytes: &[u8; 64]) -> u64 {
+    let eights = bytes.as_chunks::<8>().0.iter().rev();
+    eights.fold(0, |word, eight| {
+        let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        word << 8 | bits
+    })
 }
