@@ -251,7 +251,9 @@ impl<'a> Maps<'a> {
                 let (map, shape) = (self.numbers(*x), model.shapes[*x]);
                 row::pool(row, y, map, shape, (*k, *stride), 0.0, |a, b| a + b);
                 let count = (k * k) as f32;
-                row.iter_mut().for_each(|sum| *sum /= count);
+                for sum in row {
+                    *sum /= count;
+                }
             }
             Op::MaxPool { x, k, stride } => {
                 let (map, shape) = (self.numbers(*x), model.shapes[*x]);
@@ -274,7 +276,9 @@ impl<'a> Maps<'a> {
                 row.copy_from_slice(self.real_row(*x, y));
                 self.change(op, *x, y, row);
             }
-            _ => unreachable!("no step begins with a quantiser, and none that gives real rows with the input"),
+            _ => unreachable!(
+                "no step begins with a quantiser, and none that gives real rows with the input"
+            ),
         }
     }
 

@@ -74,9 +74,8 @@ fn steps(program: &Program) -> Vec<Step> {
         let mut step = Step { head, tail: vec![], result: head };
         placed[head] = true;
         loop {
-            let quantiser = |&&op: &&usize| {
-                matches!(program.ops[op], Op::Sign { .. } | Op::Quantise { .. })
-            };
+            let quantiser =
+                |&&op: &&usize| matches!(program.ops[op], Op::Sign { .. } | Op::Quantise { .. });
             let (own, others): (Vec<usize>, Vec<usize>) =
                 readers[step.result].iter().partition(|op| quantiser(op));
             step.tail.extend(own.iter().inspect(|&&op| placed[op] = true));
@@ -133,13 +132,9 @@ fn places(
                 let has = buffers[buffer];
                 (has < words, if has < words { usize::MAX - has } else { has })
             };
-            let place = match free.iter().enumerate().min_by_key(fit).map(|(at, _)| at) {
-                Some(at) => free.swap_remove(at),
-                None => {
-                    buffers.push(0);
-                    buffers.len() - 1
-                }
-            };
+            let free_one = free.iter().enumerate().min_by_key(fit).map(|(at, _)| at);
+            let place = free_one.map_or(buffers.len(), |at| free.swap_remove(at));
+            buffers.resize(buffers.len().max(place + 1), 0);
             buffers[place] = buffers[place].max(words);
             places[op] = Some(place);
         }

@@ -11,11 +11,12 @@ use fogline_edge::op::{Blob, Conv, Kind, Shape};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// SHA-256 over the sums of every case, the same on every machine.
-const SIGNS: &str = "e4fe84dd92a41fe5a35f3cc637b1b57fc2bc3c34ddb661a2031e0fbd8e59759b";
-const LEVELS: &str = "f29268e44602bb0c51be80465c80ee689794a10c884fd4f617b8121236e9345c";
+const SIGNS: &str = "2489d1b49c0cd14d8fe823ab09cd7057ea1bf12df521665bc2b4301141e1918b";
+const NARROW: &str = "5012a3f52542a2f9b0f3d8aefa88eadc5013e9a95df41d2c22a8f6c686867a3e";
+const LEVELS: &str = "8848f999213a9acd130af19ab68bf266fdc07bbc4cdc2844cfa2d3b07a06f549";
 
 /// (height, width, channels, kernel, stride, padding, outputs)
-const CASES: [(usize, usize, usize, u32, u32, u32, u32); 16] = [
+const CASES: [(usize, usize, usize, u32, u32, u32, u32); 19] = [
     (1, 1, 1, 1, 1, 0, 1),
     (3, 3, 1, 3, 1, 1, 1),
     (4, 4, 64, 3, 1, 1, 8),
@@ -32,6 +33,9 @@ const CASES: [(usize, usize, usize, u32, u32, u32, u32); 16] = [
     (2, 2, 512, 2, 1, 1, 2),
     (16, 1, 40, 1, 4, 0, 4),
     (3, 3, 700, 3, 1, 1, 1),
+    (6, 7, 96, 3, 1, 1, 130),
+    (5, 9, 66, 3, 2, 1, 64),
+    (4, 11, 6, 3, 1, 1, 33),
 ];
 
 /// Numbers that are the same everywhere (Marsaglia's xorshift, 2003).
@@ -99,15 +103,28 @@ fn sign_convolutions_agree_everywhere() {
     assert_eq!(digest, SIGNS);
 }
 
-#[test]
-fn level_convolutions_agree_everywhere() {
-    let digest = digest(Kind::Level, |&g, random| {
+fn levels(narrow: bool) -> String {
+    digest(Kind::Level, |&g, random| {
         let x = random.levels(g.x.len());
-        let weights = random.levels(g.outputs * g.k * g.k * g.x.c);
+        let mut weights = random.levels(g.outputs * g.k * g.k * g.x.c);
+        if narrow {
+            for weight in &mut weights {
+                *weight >>= 4;
+            }
+        }
         Box::new(move |backend| {
             let (mut conv, x) = (LevelConv::new(backend, g, &weights), x.clone());
             move |y, sums: &mut [i32]| conv.row(y, &x, sums)
         })
-    });
-    assert_eq!(digest, LEVELS);
+    })
+}
+
+#[test]
+fn level_convolutions_agree_everywhere() {
+    assert_eq!(levels(false), LEVELS);
+}
+
+#[test]
+fn convolutions_with_weights_of_four_bits_agree_everywhere() {
+    assert_eq!(levels(true), NARROW);
 }

@@ -1,22 +1,30 @@
 //! Vectors of 256 bits, for gateways on x86-64 with AVX2; a byte's bits are counted by two shuffles (Muła, Kurz, Lemire 2018,
 //! arXiv 1611.07612).
 //!
-//! The methods are only ever inlined into [`sign_row`] and [`level_row`], whose callers have found AVX2 on the machine:
+//! The methods are only ever inlined into the functions at the end, whose callers have found AVX2 on the machine:
 //! that is what every SAFETY note below means by "see above".
-#![expect(clippy::inline_always, reason = "a method that is not inlined runs without AVX2's registers")]
+#![expect(
+    clippy::inline_always,
+    reason = "a method that is not inlined runs without AVX2's registers"
+)]
 
 use core::arch::x86_64::{
     __m256i, _mm256_add_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256,
     _mm256_castsi256_si128, _mm256_cvtepu8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256,
-    _mm256_xor_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
-use super::Geometry;
+use super::dot::{self, Dot, Pair, Quad, Sums};
 use super::lanes::{self, Lanes};
-use super::pairs::{self, Pair, Pairs};
+use super::levels::{Pairs, Quads};
 use super::tile::{Group, Run};
+use super::{Geometry, Kernels};
+
+/// The kernels of this file.
+pub static KERNELS: Kernels =
+    Kernels { name: "AVX2", signs: sign_row, pairs: pair_row, quads: Some(quad_row) };
 
 #[derive(Clone, Copy)]
 struct Avx2(__m256i);
@@ -81,17 +89,11 @@ impl Lanes for Avx2 {
     }
 }
 
-impl Pairs for Avx2 {
+impl Sums for Avx2 {
     #[inline(always)]
     fn zero() -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm256_setzero_si256() })
-    }
-
-    #[inline(always)]
-    fn splat(pair: Pair) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm256_set1_epi32(bytemuck::cast(pair)) })
     }
 
     #[inline(always)]
@@ -100,25 +102,58 @@ impl Pairs for Avx2 {
     }
 
     #[inline(always)]
-    fn add_products(self, x: Self, w: Self) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm256_add_epi32(self.0, _mm256_madd_epi16(x.0, w.0)) })
-    }
-
-    #[inline(always)]
-    fn store(self, sums: &mut [i32; pairs::OUTPUTS], index: usize) {
+    fn store(self, sums: &mut [i32; dot::OUTPUTS], index: usize) {
         let sums: &mut [i32; 8] = (&mut sums[index * 8..][..8]).try_into().expect("eight of them");
         // SAFETY: the reference is to eight i32, as large as a vector, and needs no alignment; AVX2: see above.
         unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), self.0) };
     }
 }
 
+impl Dot<Pair> for Avx2 {
+    #[inline(always)]
+    fn splat(pair: Pair) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_set1_epi32(bytemuck::cast(pair)) })
+    }
+
+    #[inline(always)]
+    fn add_products(self, x: Self, w: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_add_epi32(self.0, _mm256_madd_epi16(x.0, w.0)) })
+    }
+}
+
+impl Dot<Quad> for Avx2 {
+    #[inline(always)]
+    fn splat(quad: Quad) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_set1_epi32(bytemuck::cast(quad)) })
+    }
+
+    #[inline(always)]
+    fn add_products(self, x: Self, w: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let sixteens = _mm256_maddubs_epi16(w.0, x.0);
+            let sums = _mm256_madd_epi16(sixteens, _mm256_set1_epi16(1));
+            Self(_mm256_add_epi32(self.0, sums))
+        }
+    }
+}
+
 #[target_feature(enable = "avx2")]
-pub fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
     lanes::row::<Avx2, 4, 2>(g, y, x, w, runs, acc);
 }
 
 #[target_feature(enable = "avx2")]
-pub fn level_row(g: &Geometry, y: usize, x: &[Pair], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
-    pairs::row::<Avx2, 4, 2>(g, y, x, w, runs, acc);
+fn pair_row(g: &Geometry, y: usize, x: &Pairs, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    dot::row::<Pair, Avx2, 4, 2>(g, y, x.units(), w, runs, acc, |_, _| 0);
+}
+
+#[target_feature(enable = "avx2")]
+fn quad_row(g: &Geometry, y: usize, x: &Quads, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    dot::row::<Quad, Avx2, 4, 2>(g, y, x.units(), w, runs, acc, |runs, pixel| {
+        x.offset(runs, pixel)
+    });
 }

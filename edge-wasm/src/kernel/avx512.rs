@@ -1,20 +1,28 @@
 //! Vectors of 512 bits, for gateways on x86-64 with AVX-512: BITALG counts a byte's bits, VNNI multiplies and adds.
 //!
-//! The methods are only ever inlined into [`sign_row`] and [`level_row`], whose callers have found AVX-512 on the machine:
+//! The methods are only ever inlined into the functions at the end, whose callers have found AVX-512 on the machine:
 //! that is what every SAFETY note below means by "see above".
-#![expect(clippy::inline_always, reason = "a method that is not inlined runs without AVX-512's registers")]
+#![expect(
+    clippy::inline_always,
+    reason = "a method that is not inlined runs without AVX-512's registers"
+)]
 
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi8, _mm512_add_epi16, _mm512_castsi512_si256, _mm512_cvtepu8_epi16,
-    _mm512_dpwssd_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_popcnt_epi8,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
-    _mm512_xor_si512,
+    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    _mm512_popcnt_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_si512,
+    _mm512_storeu_si512, _mm512_xor_si512,
 };
 
-use super::Geometry;
+use super::dot::{self, Dot, Pair, Quad, Sums};
 use super::lanes::{self, Lanes};
-use super::pairs::{self, Pair, Pairs};
+use super::levels::{Pairs, Quads};
 use super::tile::{Group, Run};
+use super::{Geometry, Kernels};
+
+/// The kernels of this file.
+pub static KERNELS: Kernels =
+    Kernels { name: "AVX-512", signs: sign_row, pairs: pair_row, quads: Some(quad_row) };
 
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);
@@ -71,17 +79,11 @@ impl Lanes for Avx512 {
     }
 }
 
-impl Pairs for Avx512 {
+impl Sums for Avx512 {
     #[inline(always)]
     fn zero() -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm512_setzero_si512() })
-    }
-
-    #[inline(always)]
-    fn splat(pair: Pair) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm512_set1_epi32(bytemuck::cast(pair)) })
     }
 
     #[inline(always)]
@@ -90,25 +92,54 @@ impl Pairs for Avx512 {
     }
 
     #[inline(always)]
-    fn add_products(self, x: Self, w: Self) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm512_dpwssd_epi32(self.0, x.0, w.0) })
-    }
-
-    #[inline(always)]
-    fn store(self, sums: &mut [i32; pairs::OUTPUTS], index: usize) {
+    fn store(self, sums: &mut [i32; dot::OUTPUTS], index: usize) {
         debug_assert_eq!(index, 0, "a group is one vector");
         // SAFETY: the reference is to sixteen i32, as large as a vector, and needs no alignment; AVX-512: see above.
         unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), self.0) };
     }
 }
 
+impl Dot<Pair> for Avx512 {
+    #[inline(always)]
+    fn splat(pair: Pair) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_set1_epi32(bytemuck::cast(pair)) })
+    }
+
+    #[inline(always)]
+    fn add_products(self, x: Self, w: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_dpwssd_epi32(self.0, x.0, w.0) })
+    }
+}
+
+impl Dot<Quad> for Avx512 {
+    #[inline(always)]
+    fn splat(quad: Quad) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_set1_epi32(bytemuck::cast(quad)) })
+    }
+
+    #[inline(always)]
+    fn add_products(self, x: Self, w: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_dpbusd_epi32(self.0, w.0, x.0) })
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
-pub fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
     lanes::row::<Avx512, 8, 1>(g, y, x, w, runs, acc);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
-pub fn level_row(g: &Geometry, y: usize, x: &[Pair], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
-    pairs::row::<Avx512, 8, 1>(g, y, x, w, runs, acc);
+fn pair_row(g: &Geometry, y: usize, x: &Pairs, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    dot::row::<Pair, Avx512, 8, 1>(g, y, x.units(), w, runs, acc, |_, _| 0);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
+fn quad_row(g: &Geometry, y: usize, x: &Quads, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    dot::row::<Quad, Avx512, 8, 1>(g, y, x.units(), w, runs, acc, |runs, pixel| {
+        x.offset(runs, pixel)
+    });
 }

@@ -28,7 +28,7 @@ pub trait Lanes: Copy {
 
 /// Whether a sum of this convolution fits its 16 bits.
 pub fn fits(g: &Geometry) -> bool {
-    g.k * g.k * g.x.c <= usize::from(u16::MAX)
+    u16::try_from(g.k * g.k * g.x.c).is_ok()
 }
 
 /// The weights (outputs, k, k, words) in groups; outputs that fill the last one have zeros.

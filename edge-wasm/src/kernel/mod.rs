@@ -3,7 +3,7 @@
 //! Both take a map in H, W, C order and give whole numbers, one an output channel and pixel, a row of
 //! pixels at a time, so that every backend agrees to the bit. Zeros around the input count nothing: a
 //! tap that falls outside the map is left out. [`reference`] says what a convolution is; [`words`] is
-//! plain Rust; the vector kernels, [`lanes`] and [`pairs`], are written once for every width of vector,
+//! plain Rust; the vector kernels, [`lanes`] and [`dot`], are written once for every width of vector,
 //! over the layout that [`tile`] draws.
 
 use crate::op::{Conv, Shape};
@@ -12,21 +12,24 @@ use crate::op::{Conv, Shape};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dot;
 mod lanes;
+mod levels;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-mod pairs;
 mod reference;
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+mod relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
 mod tile;
 mod words;
 
-use pairs::Pair;
+use levels::{Pairs, Quads};
 use tile::{Group, Run};
 
 /// Which implementation runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Backend {
     /// Loops that say what a convolution is, one number at a time: what the others are tested against.
     Reference,
@@ -50,23 +53,30 @@ impl Backend {
 }
 
 /// An instruction set with vector kernels; none can be named that is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Vectors(Set);
+#[derive(Clone, Copy)]
+pub struct Vectors(&'static Kernels);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Set {
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    Simd128,
+impl core::fmt::Debug for Vectors {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+/// A row of a convolution over X, `(geometry, row, map, weights, room for runs, sums)`; to be called
+/// only where its instructions are.
+type Row<X> = unsafe fn(&Geometry, usize, &X, &[Group], &mut Vec<Run>, &mut [i32]);
+
+/// The kernels of an instruction set.
+struct Kernels {
+    name: &'static str,
+    signs: Row<[u64]>,
+    pairs: Row<Pairs>,
+    /// Where it multiplies bytes.
+    quads: Option<Row<Quads>>,
 }
 
 impl Vectors {
-    /// Those of this machine, the widest last.
+    /// Those of this machine, the fastest last.
     fn all() -> Vec<Self> {
         #[allow(unused_mut, reason = "where there are none")]
         let mut sets = vec![];
@@ -74,17 +84,19 @@ impl Vectors {
         {
             use std::arch::is_x86_feature_detected as has;
             if has!("avx2") {
-                sets.push(Self(Set::Avx2));
+                sets.push(Self(&avx2::KERNELS));
             }
             let wide = has!("avx512f") && has!("avx512bw") && has!("avx512bitalg");
             if wide && has!("avx512vnni") {
-                sets.push(Self(Set::Avx512));
+                sets.push(Self(&avx512::KERNELS));
             }
         }
         #[cfg(target_arch = "aarch64")]
-        sets.push(Self(Set::Neon));
+        sets.push(Self(&neon::KERNELS));
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        sets.push(Self(Set::Simd128));
+        sets.push(Self(&simd128::KERNELS));
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        sets.push(Self(&relaxed::KERNELS));
         sets
     }
 }
@@ -143,7 +155,7 @@ pub struct SignConv {
 enum SignWay {
     Reference(Vec<u64>),
     Words(Vec<u64>),
-    Vectors(Set, Vec<Group>),
+    Vectors(Row<[u64]>, Vec<Group>),
 }
 
 impl SignConv {
@@ -152,8 +164,8 @@ impl SignConv {
         assert_eq!(weights.len(), g.outputs * g.k * g.k * g.x.words());
         let way = match backend {
             Backend::Reference => SignWay::Reference(weights.to_vec()),
-            Backend::Vectors(Vectors(set)) if lanes::fits(&g) => {
-                SignWay::Vectors(set, lanes::lay_out(&g, weights))
+            Backend::Vectors(Vectors(kernels)) if lanes::fits(&g) => {
+                SignWay::Vectors(kernels.signs, lanes::lay_out(&g, weights))
             }
             Backend::Words | Backend::Vectors(_) => SignWay::Words(weights.to_vec()),
         };
@@ -162,23 +174,13 @@ impl SignConv {
 
     /// Convolves `x` (H, W, words; bits beyond the channels 0) into row `y` of the sums (out W, outputs).
     pub fn row(&mut self, y: usize, x: &[u64], acc: &mut [i32]) {
-        let (g, runs) = (&self.g, &mut self.runs);
+        let g = &self.g;
         assert_eq!((x.len(), acc.len()), (g.x.h * g.x.w * g.x.words(), g.row_len()));
         match &self.way {
             SignWay::Reference(w) => reference::sign_row(g, y, x, w, acc),
             SignWay::Words(w) => words::sign_row(g, y, x, w, acc),
-            SignWay::Vectors(set, w) => match set {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: `Vectors::all` found these on this machine.
-                Set::Avx2 => unsafe { avx2::sign_row(g, y, x, w, runs, acc) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
-                Set::Avx512 => unsafe { avx512::sign_row(g, y, x, w, runs, acc) },
-                #[cfg(target_arch = "aarch64")]
-                Set::Neon => neon::sign_row(g, y, x, w, runs, acc),
-                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-                Set::Simd128 => simd128::sign_row(g, y, x, w, runs, acc),
-            },
+            // SAFETY: a backend of vectors is one that `Vectors::all` found on this machine.
+            SignWay::Vectors(row, w) => unsafe { row(g, y, x, w, &mut self.runs, acc) },
         }
     }
 }
@@ -193,8 +195,8 @@ pub struct LevelConv {
 enum LevelWay {
     Reference(Vec<i8>),
     Words(Vec<i8>),
-    /// Beside the weights, room for the map in pairs.
-    Vectors(Set, Vec<Group>, Vec<Pair>),
+    Pairs(Row<Pairs>, Vec<Group>, Pairs),
+    Quads(Row<Quads>, Vec<Group>, Quads),
 }
 
 impl LevelConv {
@@ -204,10 +206,12 @@ impl LevelConv {
         let way = match backend {
             Backend::Reference => LevelWay::Reference(weights.to_vec()),
             Backend::Words => LevelWay::Words(weights.to_vec()),
-            Backend::Vectors(Vectors(set)) => {
-                let pairs = vec![[0; 2]; g.x.h * g.x.w * g.x.c.div_ceil(2)];
-                LevelWay::Vectors(set, pairs::lay_out(&g, weights), pairs)
-            }
+            Backend::Vectors(Vectors(kernels)) => match kernels.quads {
+                Some(row) if Quads::fit(weights) => {
+                    LevelWay::Quads(row, Quads::weights(&g, weights), Quads::new(&g))
+                }
+                _ => LevelWay::Pairs(kernels.pairs, Pairs::weights(&g, weights), Pairs::new(&g)),
+            },
         };
         Self { g, way, runs: Vec::with_capacity(g.k * g.k) }
     }
@@ -219,22 +223,19 @@ impl LevelConv {
         match &mut self.way {
             LevelWay::Reference(w) => reference::level_row(g, y, x, w, acc),
             LevelWay::Words(w) => words::level_row(g, y, x, w, acc),
-            LevelWay::Vectors(set, w, pairs) => {
+            LevelWay::Pairs(row, w, pairs) => {
                 if y == 0 {
-                    pairs::widen(x, g.x.c, pairs);
+                    pairs.fill(x, g.x.c);
                 }
-                match set {
-                    #[cfg(target_arch = "x86_64")]
-                    // SAFETY: `Vectors::all` found these on this machine.
-                    Set::Avx2 => unsafe { avx2::level_row(g, y, pairs, w, runs, acc) },
-                    #[cfg(target_arch = "x86_64")]
-                    // SAFETY: as above.
-                    Set::Avx512 => unsafe { avx512::level_row(g, y, pairs, w, runs, acc) },
-                    #[cfg(target_arch = "aarch64")]
-                    Set::Neon => neon::level_row(g, y, pairs, w, runs, acc),
-                    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-                    Set::Simd128 => simd128::level_row(g, y, pairs, w, runs, acc),
+                // SAFETY: a backend of vectors is one that `Vectors::all` found on this machine.
+                unsafe { row(g, y, pairs, w, runs, acc) }
+            }
+            LevelWay::Quads(row, w, quads) => {
+                if y == 0 {
+                    quads.fill(x, g.x.c);
                 }
+                // SAFETY: as above.
+                unsafe { row(g, y, quads, w, runs, acc) }
             }
         }
     }

@@ -6,10 +6,15 @@ use core::arch::aarch64::{
     vmull_high_s16, vmull_s16, vpaddq_s32, vreinterpretq_s16_s32, vst1q_s32, vst1q_u16,
 };
 
-use super::Geometry;
+use super::dot::{self, Dot, Pair, Sums};
 use super::lanes::{self, Lanes};
-use super::pairs::{self, Pair, Pairs};
+use super::levels::Pairs;
 use super::tile::{Group, Run};
+use super::{Geometry, Kernels};
+
+/// The kernels of this file.
+pub static KERNELS: Kernels =
+    Kernels { name: "NEON", signs: sign_row, pairs: pair_row, quads: None };
 
 #[derive(Clone, Copy)]
 struct Bytes(uint8x16_t);
@@ -53,18 +58,12 @@ impl Lanes for Bytes {
 }
 
 #[derive(Clone, Copy)]
-struct Sums(int32x4_t);
+struct Words(int32x4_t);
 
-impl Pairs for Sums {
+impl Sums for Words {
     #[inline]
     fn zero() -> Self {
         Self::splat([0; 2])
-    }
-
-    #[inline]
-    fn splat(pair: Pair) -> Self {
-        // SAFETY: NEON is there.
-        Self(unsafe { vdupq_n_s32(bytemuck::cast(pair)) })
     }
 
     #[inline]
@@ -72,6 +71,21 @@ impl Pairs for Sums {
         let bytes: &[u8; 16] = group[index * 16..][..16].try_into().expect("sixteen of them");
         // SAFETY: the reference is to sixteen bytes, and the load needs no alignment; NEON is there.
         Self(unsafe { vld1q_s32(bytes.as_ptr().cast()) })
+    }
+
+    #[inline]
+    fn store(self, sums: &mut [i32; dot::OUTPUTS], index: usize) {
+        let sums: &mut [i32; 4] = (&mut sums[index * 4..][..4]).try_into().expect("four of them");
+        // SAFETY: the reference is to four i32, as large as a vector; NEON is there.
+        unsafe { vst1q_s32(sums.as_mut_ptr(), self.0) };
+    }
+}
+
+impl Dot<Pair> for Words {
+    #[inline]
+    fn splat(pair: Pair) -> Self {
+        // SAFETY: NEON is there.
+        Self(unsafe { vdupq_n_s32(bytemuck::cast(pair)) })
     }
 
     #[inline]
@@ -83,19 +97,12 @@ impl Pairs for Sums {
             Self(vaddq_s32(self.0, vpaddq_s32(low, vmull_high_s16(x, w))))
         }
     }
-
-    #[inline]
-    fn store(self, sums: &mut [i32; pairs::OUTPUTS], index: usize) {
-        let sums: &mut [i32; 4] = (&mut sums[index * 4..][..4]).try_into().expect("four of them");
-        // SAFETY: the reference is to four i32, as large as a vector; NEON is there.
-        unsafe { vst1q_s32(sums.as_mut_ptr(), self.0) };
-    }
 }
 
-pub fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
     lanes::row::<Bytes, 4, 4>(g, y, x, w, runs, acc);
 }
 
-pub fn level_row(g: &Geometry, y: usize, x: &[Pair], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
-    pairs::row::<Sums, 4, 4>(g, y, x, w, runs, acc);
+fn pair_row(g: &Geometry, y: usize, x: &Pairs, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+    dot::row::<Pair, Words, 4, 4>(g, y, x.units(), w, runs, acc, |_, _| 0);
 }

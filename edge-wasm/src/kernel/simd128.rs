@@ -5,10 +5,15 @@ use core::arch::wasm32::{
     u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, v128, v128_load, v128_store, v128_xor,
 };
 
-use super::Geometry;
+use super::dot::{self, Dot, Pair, Sums};
 use super::lanes::{self, Lanes};
-use super::pairs::{self, Pair, Pairs};
+use super::levels::Pairs;
 use super::tile::{Group, Run};
+use super::{Geometry, Kernels};
+
+/// The kernels of this file.
+pub static KERNELS: Kernels =
+    Kernels { name: "simd128", signs: sign_row, pairs: pair_row, quads: None };
 
 fn load(group: &Group, index: usize) -> v128 {
     let bytes: &[u8; 16] = group[index * 16..][..16].try_into().expect("sixteen of them");
@@ -44,34 +49,50 @@ impl Lanes for v128 {
     }
 }
 
-impl Pairs for v128 {
+impl Sums for v128 {
     fn zero() -> Self {
         i32x4_splat(0)
-    }
-
-    fn splat(pair: Pair) -> Self {
-        i32x4_splat(bytemuck::cast(pair))
     }
 
     fn load(group: &Group, index: usize) -> Self {
         load(group, index)
     }
 
-    fn add_products(self, x: Self, w: Self) -> Self {
-        i32x4_add(self, i32x4_dot_i16x8(x, w))
-    }
-
-    fn store(self, sums: &mut [i32; pairs::OUTPUTS], index: usize) {
+    fn store(self, sums: &mut [i32; dot::OUTPUTS], index: usize) {
         let sums: &mut [i32; 4] = (&mut sums[index * 4..][..4]).try_into().expect("four of them");
         // SAFETY: the reference is to four i32, as large as a vector; stores need no alignment.
         unsafe { v128_store(sums.as_mut_ptr().cast(), self) };
     }
 }
 
-pub fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
+impl Dot<Pair> for v128 {
+    fn splat(pair: Pair) -> Self {
+        i32x4_splat(bytemuck::cast(pair))
+    }
+
+    fn add_products(self, x: Self, w: Self) -> Self {
+        i32x4_add(self, i32x4_dot_i16x8(x, w))
+    }
+}
+
+pub fn sign_row(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    w: &[Group],
+    runs: &mut Vec<Run>,
+    acc: &mut [i32],
+) {
     lanes::row::<v128, 2, 4>(g, y, x, w, runs, acc);
 }
 
-pub fn level_row(g: &Geometry, y: usize, x: &[Pair], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
-    pairs::row::<v128, 2, 4>(g, y, x, w, runs, acc);
+pub fn pair_row(
+    g: &Geometry,
+    y: usize,
+    x: &Pairs,
+    w: &[Group],
+    runs: &mut Vec<Run>,
+    acc: &mut [i32],
+) {
+    dot::row::<Pair, v128, 2, 4>(g, y, x.units(), w, runs, acc, |_, _| 0);
 }

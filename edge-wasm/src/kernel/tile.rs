@@ -53,9 +53,8 @@ pub fn for_each<const P: usize>(
     let mut ox = 0;
     while ox < g.out.1 {
         let columns = g.taps(ox, g.x.w);
-        let whole = ox + P <= g.out.1
-            && columns.len() == g.k
-            && g.taps(ox + P - 1, g.x.w).len() == g.k;
+        let whole =
+            ox + P <= g.out.1 && columns.len() == g.k && g.taps(ox + P - 1, g.x.w).len() == g.k;
         runs.clear();
         for ky in rows.clone() {
             let row = columns.clone().map(|kx| Run {

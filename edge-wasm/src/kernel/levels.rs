@@ -1,0 +1,120 @@
+//! Maps of levels and their weights, as the vector kernels of [`dot`](super::dot) read them.
+
+use super::Geometry;
+use super::dot::{OUTPUTS, Pair, Quad};
+use super::tile::{Group, Run};
+
+/// A map of pairs.
+pub struct Pairs(Vec<Pair>);
+
+impl Pairs {
+    /// Room for the map of a convolution.
+    pub fn new(g: &Geometry) -> Self {
+        Self(vec![[0; 2]; g.x.h * g.x.w * g.x.c.div_ceil(2)])
+    }
+
+    /// Takes levels (pixels, channels); a last odd one has a zero beside it.
+    pub fn fill(&mut self, levels: &[i8], channels: usize) {
+        let per_pixel = channels.div_ceil(2);
+        let pixels = self.0.chunks_exact_mut(per_pixel).zip(levels.chunks_exact(channels));
+        for (pairs, levels) in pixels {
+            let (whole, odd) = levels.as_chunks::<2>();
+            for (pair, levels) in pairs.iter_mut().zip(whole) {
+                *pair = levels.map(i16::from);
+            }
+            if let [level] = odd {
+                pairs[per_pixel - 1] = [i16::from(*level), 0];
+            }
+        }
+    }
+
+    /// The pairs, pixel by pixel.
+    pub fn units(&self) -> &[Pair] {
+        &self.0
+    }
+
+    /// The weights (k, k, inputs, outputs) in groups; what fills up groups and pairs is zero.
+    pub fn weights(g: &Geometry, weights: &[i8]) -> Vec<Group> {
+        lay_out::<2>(g, |group, output, input, at| {
+            let place = output * 4 + input * 2;
+            group[place..place + 2].copy_from_slice(&i16::from(weights[at]).to_le_bytes());
+        })
+    }
+}
+
+/// A map of quads, and the sum of each pixel's levels.
+///
+/// The instructions for quads multiply signed bytes with unsigned ones, so that their weights lie as `weight + 8`,
+/// and eight times the sum of the levels under the kernel is taken off, the same for all outputs of a pixel.
+pub struct Quads {
+    units: Vec<Quad>,
+    sums: Vec<i32>,
+    per_pixel: usize,
+    stride: usize,
+}
+
+/// What is added to the weights of quads.
+const OFFSET: i8 = 8;
+
+impl Quads {
+    /// Whether weights have at most four bits.
+    pub fn fit(weights: &[i8]) -> bool {
+        weights.iter().all(|weight| (-OFFSET..OFFSET).contains(weight))
+    }
+
+    /// Room for the map of a convolution.
+    pub fn new(g: &Geometry) -> Self {
+        let (pixels, per_pixel) = (g.x.h * g.x.w, g.x.c.div_ceil(4));
+        let units = vec![[0; 4]; pixels * per_pixel];
+        Self { units, sums: vec![0; pixels], per_pixel, stride: g.stride }
+    }
+
+    /// Takes levels (pixels, channels); what fills up a pixel's last quad is zero.
+    pub fn fill(&mut self, levels: &[i8], channels: usize) {
+        let bytes: &mut [i8] = bytemuck::cast_slice_mut(&mut self.units);
+        let pixels = bytes.chunks_exact_mut(self.per_pixel * 4).zip(levels.chunks_exact(channels));
+        for ((pixel, levels), sum) in pixels.zip(&mut self.sums) {
+            pixel[..channels].copy_from_slice(levels);
+            *sum = levels.iter().map(|&level| i32::from(level)).sum();
+        }
+    }
+
+    /// The quads, pixel by pixel.
+    pub fn units(&self) -> &[Quad] {
+        &self.units
+    }
+
+    /// What the weights' offset adds to the sums of pixel `pixel` of a tile.
+    pub fn offset(&self, runs: &[Run], pixel: usize) -> i32 {
+        let under = runs.iter().map(|run| {
+            let first = run.x / self.per_pixel + pixel * self.stride;
+            self.sums[first..][..run.len / self.per_pixel].iter().sum::<i32>()
+        });
+        i32::from(OFFSET) * under.sum::<i32>()
+    }
+
+    /// The weights (k, k, inputs, outputs) in groups.
+    pub fn weights(g: &Geometry, weights: &[i8]) -> Vec<Group> {
+        lay_out::<4>(g, |group, output, input, at| {
+            group[output * 4 + input] = (weights[at] + OFFSET) as u8;
+        })
+    }
+}
+
+/// Groups of units of N levels; `put(group, output in it, level in the unit, index of the weight)` fills them.
+fn lay_out<const N: usize>(
+    g: &Geometry,
+    put: impl Fn(&mut Group, usize, usize, usize),
+) -> Vec<Group> {
+    let (units, taps) = (g.x.c.div_ceil(N), g.k * g.k);
+    let mut groups = vec![[0; 64]; g.outputs.div_ceil(OUTPUTS) * taps * units];
+    for tap in 0..taps {
+        for input in 0..g.x.c {
+            for output in 0..g.outputs {
+                let group = &mut groups[(output / OUTPUTS * taps + tap) * units + input / N];
+                put(group, output % OUTPUTS, input % N, (tap * g.x.c + input) * g.outputs + output);
+            }
+        }
+    }
+    groups
+}
