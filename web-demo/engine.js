@@ -36,12 +36,21 @@ async function start() {
   try {
     // Imported here and not at the top, so that a missing or unsupported package is a sentence
     // on the page and not a blank one.
-    const { default: init, Fogline } = await import('./pkg/fogline_edge.js');
+    const folder = hasRelaxedSimd() ? './pkg/relaxed' : './pkg';
+    const { default: init, Fogline } = await import(`${folder}/fogline_edge.js`);
     await init();
     return Fogline;
   } catch (cause) {
     throw codedError('engine_missing', `The engine did not start: ${errorText(cause)}`, cause);
   }
+}
+
+// The smallest module with a relaxed instruction, i8x16.relaxed_swizzle of two constants: a browser
+// that does not know it refuses the module, and would refuse the engine that is built with such.
+function hasRelaxedSimd() {
+  const code = [65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11];
+  const header = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0];
+  return WebAssembly.validate(new Uint8Array([...header, 10, code.length + 3, 1, code.length + 1, 0, ...code]));
 }
 
 // The engine joins paths to both addresses; it should not have to know what page it is on.

@@ -107,6 +107,12 @@ impl Fogline {
         to_js(self.session.borrow().manifest())
     }
 
+    /// The instructions that the convolutions run on: `simd128` or `relaxed-simd`.
+    #[wasm_bindgen(getter)]
+    pub fn backend(&self) -> String {
+        self.session.borrow().backend().to_string()
+    }
+
     /// Classifies an `ImageData` of any size, or RGBA bytes with their width and height (by
     /// default the model's input size).
     ///

@@ -13,6 +13,7 @@ use crate::row;
 /// A model with the memory that it runs in, all of it made at load: a run allocates only what it returns.
 pub struct Engine {
     model: Model,
+    backend: Backend,
     plan: Plan,
     /// Convolutions as the backend reads them, by operation.
     convs: Vec<Option<Layer>>,
@@ -66,7 +67,12 @@ impl Engine {
         let buffers = plan.buffers.iter().map(|&words| vec![0; words]).collect();
         let longest = model.shapes.iter().map(|shape| shape.w * shape.c).max().unwrap_or(0);
         let (sums, passing) = (vec![0; longest], vec![0.0; longest]);
-        Self { model, plan, convs, buffers, sums, passing, ran: 0, stopped: 0 }
+        Self { model, backend, plan, convs, buffers, sums, passing, ran: 0, stopped: 0 }
+    }
+
+    /// What the convolutions run on.
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// The model that runs.

@@ -193,6 +193,11 @@ impl Session {
         &self.manifest
     }
 
+    /// The instructions that the convolutions run on, such as `relaxed-simd`.
+    pub fn backend(&self) -> Backend {
+        self.engine.backend()
+    }
+
     /// Decides by another policy than the manifest's.
     ///
     /// # Errors

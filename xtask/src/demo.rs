@@ -12,6 +12,9 @@ use crate::{root, step, target, tools};
 /// RUSTFLAGS of everything in WebAssembly.
 pub const SIMD: &str = "-C target-feature=+simd128";
 
+/// Those of the engine for browsers that have relaxed SIMD too: a module is refused whole for one instruction.
+pub const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
+
 /// Linker options of the page's engine: no names of functions, a tenth of what a visitor would download. Cargo's
 /// `strip` leaves them in, and wasm-bindgen needs the two sections kept.
 const STRIP: &str = " -C link-arg=--strip-all -C link-arg=--keep-section=__wasm_bindgen_unstable \
@@ -104,11 +107,15 @@ fn build_component() -> Result<()> {
 }
 
 fn build_page_engine() -> Result<()> {
-    let mut build =
-        step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
-    build.args(["--target", "web", "--profile", "wasm", "--no-opt"]).env("PATH", tools::path());
-    build.env("RUSTFLAGS", SIMD.to_owned() + STRIP);
-    step::run("building the engine for the page", &mut build).map(drop)
+    let engines = [("the page", "pkg", SIMD), ("pages with relaxed SIMD", "pkg/relaxed", RELAXED)];
+    for (name, folder, features) in engines {
+        let mut build =
+            step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
+        build.args(["--target", "web", "--profile", "wasm", "--no-opt", "--out-dir", folder]);
+        build.env("PATH", tools::path()).env("RUSTFLAGS", features.to_owned() + STRIP);
+        step::run(&format!("building the engine for {name}"), &mut build)?;
+    }
+    Ok(())
 }
 
 /// The sample drawings of the page.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::demo::{self, SIMD};
+use crate::demo::{self, RELAXED, SIMD};
 use crate::stack::Stack;
 use crate::{root, step, target, tools};
 
@@ -54,6 +54,7 @@ pub fn run(options: &Options) -> Result<()> {
     native(&mut tally);
     figures(&mut tally);
     if !options.quick {
+        arm(&mut tally);
         if let Err(error) = web_assembly(&mut tally) {
             tally.fail("the engine in WebAssembly", &error);
         }
@@ -138,6 +139,25 @@ fn native(tally: &mut Tally) {
         .step("examples in the documentation", &mut step::cargo(&["test", "--doc", "--workspace"]));
 }
 
+/// The engine's suite on 64-bit Arm, where there is something to run it.
+fn arm(tally: &mut Tally) {
+    const TRIPLE: &str = "aarch64-unknown-linux-musl";
+    const QEMU: &str = "qemu-aarch64";
+    let name = "engine suite on 64-bit Arm";
+    if Command::new(QEMU).arg("--version").output().is_err() {
+        eprintln!("  not judged: {name}, which needs {QEMU} (Debian's package qemu-user)");
+        return;
+    }
+    if let Err(error) = tools::add_target(TRIPLE) {
+        return tally.fail(name, &error);
+    }
+    let mut suite = step::cargo(&["test", "--package", "fogline-edge", "--target", TRIPLE]);
+    suite.args(["--test", "layers", "--test", "golden"]);
+    suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
+    suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", QEMU);
+    tally.step(name, &mut suite);
+}
+
 /// What README and model cards state is what the reports say.
 fn figures(tally: &mut Tally) {
     let name = "figures of README and model cards";
@@ -165,18 +185,17 @@ fn web_assembly(tally: &mut Tally) -> Result<()> {
     ];
     tools::wasm_pack()?;
     let wasmtime = tools::wasmtime()?;
+    let node = tools::program("wasm-bindgen-test-runner").display().to_string();
+    let wasmtime = format!("{} run -S http --dir .", wasmtime.display());
     let engines = [
-        (
-            "Node",
-            "wasm32-unknown-unknown",
-            tools::program("wasm-bindgen-test-runner").display().to_string(),
-        ),
-        ("wasmtime", "wasm32-wasip2", format!("{} run -S http --dir .", wasmtime.display())),
+        ("Node", "wasm32-unknown-unknown", &node, SIMD),
+        ("wasmtime", "wasm32-wasip2", &wasmtime, SIMD),
+        ("wasmtime, with relaxed SIMD", "wasm32-wasip2", &wasmtime, RELAXED),
     ];
-    for (engine, triple, runner) in engines {
+    for (engine, triple, runner, features) in engines {
         let mut test = step::cargo(&suite);
         let variable = format!("CARGO_TARGET_{}_RUNNER", triple.to_uppercase().replace('-', "_"));
-        test.args(["--target", triple]).env(variable, &runner).env("RUSTFLAGS", SIMD);
+        test.args(["--target", triple]).env(variable, runner).env("RUSTFLAGS", features);
         tally.step(&format!("engine suite in {engine}"), &mut test);
     }
     Ok(())

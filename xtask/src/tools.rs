@@ -36,21 +36,21 @@ pub fn path() -> std::ffi::OsString {
     env::join_paths(own.into_iter().chain(env::split_paths(&old))).unwrap_or(old)
 }
 
-/// The wasm targets, where rustup can add them.
+/// The wasm targets.
 pub fn targets() -> Result<()> {
+    ["wasm32-unknown-unknown", "wasm32-wasip2"].into_iter().try_for_each(add_target)
+}
+
+/// Rust's library for a target, which rustup adds where it is missing.
+pub fn add_target(triple: &str) -> Result<()> {
     let sysroot =
         Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()).output()?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
-    let there = |name: &&str| sysroot.join("lib/rustlib").join(name).is_dir();
-    let missing: Vec<&str> = ["wasm32-unknown-unknown", "wasm32-wasip2"]
-        .into_iter()
-        .filter(|name| !there(name))
-        .collect();
-    if missing.is_empty() {
+    if sysroot.join("lib/rustlib").join(triple).is_dir() {
         return Ok(());
     }
-    let mut add = step::command("rustup", &[&["target", "add"], &missing[..]].concat());
-    step::run("adding Rust's WebAssembly targets", &mut add).map(drop)
+    let mut add = step::command("rustup", &["target", "add", triple]);
+    step::run(&format!("adding Rust's target {triple}"), &mut add).map(drop)
 }
 
 /// The wasmtime CLI.

@@ -52,6 +52,16 @@ impl Backend {
     }
 }
 
+impl core::fmt::Display for Backend {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Reference => "reference",
+            Self::Words => "words",
+            Self::Vectors(Vectors(kernels)) => kernels.name,
+        })
+    }
+}
+
 /// An instruction set with vector kernels; none can be named that is not there.
 #[derive(Clone, Copy)]
 pub struct Vectors(&'static Kernels);
