@@ -3,6 +3,7 @@
 //! Orchestration only. Every step says what it does and how long it took; its output goes to
 //! `target/xtask/`, and its end is shown when it fails.
 
+mod bench;
 mod demo;
 mod pack;
 mod stack;
@@ -37,6 +38,9 @@ enum Chore {
     /// Measure a pair on a dataset, with the real engine and the real cloud plan; `cargo xtask eval --help` says how.
     #[command(disable_help_flag = true)]
     Eval(Passed),
+    /// Time the edge beside other runtimes, in one run.
+    #[command(subcommand)]
+    Bench(bench::What),
     /// Write the tables of all report.json files into README.md and the model cards; --check only compares.
     #[command(disable_help_flag = true)]
     Figures(Passed),
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
+        Chore::Bench(what) => bench::run(&what),
         Chore::Eval(passed) => fogline_eval("eval", &passed),
         Chore::Figures(passed) => fogline_eval("figures", &passed),
     };

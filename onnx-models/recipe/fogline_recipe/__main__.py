@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|tiny --help``."""
+"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|peers|plot-bench|tiny --help``."""
 
 import argparse
 from dataclasses import fields
@@ -157,6 +157,20 @@ def tiny(arguments: argparse.Namespace) -> None:
     golden.tiny(arguments.out, arguments.bits)
 
 
+def peers(arguments: argparse.Namespace) -> None:
+    from . import peers as models
+
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    models.convolutions(arguments.out)
+    models.edge(arguments.edge, arguments.out)
+
+
+def plot_bench(arguments: argparse.Namespace) -> None:
+    from . import peers as models
+
+    models.plot(arguments.json, arguments.out)
+
+
 def add_target(command: argparse.ArgumentParser) -> None:
     target = command.add_mutually_exclusive_group(required=True)
     target.add_argument("--edge-share", type=float, help="share of the held-out pictures that end at the edge, such as 0.65")
@@ -231,6 +245,16 @@ def main() -> None:
     command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE")
     add_fields(command, Schedule)
     command.set_defaults(run=explore)
+
+    command = commands.add_parser("peers", help="write the models that cargo xtask bench edge times in other runtimes")
+    command.add_argument("--edge", type=Path, required=True, help="edge.qonnx of a pair")
+    command.add_argument("--out", type=Path, required=True, help="folder for the files")
+    command.set_defaults(run=peers)
+
+    command = commands.add_parser("plot-bench", help="draw what cargo xtask bench edge measured")
+    command.add_argument("--json", type=Path, required=True, help="its samples")
+    command.add_argument("--out", type=Path, required=True, help="the SVG file")
+    command.set_defaults(run=plot_bench)
 
     command = commands.add_parser("tiny", help="write the small untrained pair that the engine's tests use")
     command.add_argument("--out", type=Path, required=True, help="folder for the files")

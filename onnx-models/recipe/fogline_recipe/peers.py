@@ -1,0 +1,96 @@
+"""Models for other runtimes, to time beside the edge engine: single convolutions, and the edge without its quantisers.
+
+Weights are random: only their number matters here.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+LAYERS = [(28, 128), (14, 256)]
+QUANTISERS = {"BipolarQuant", "Quant", "IntQuant"}
+
+
+def _save(nodes: list, inputs: list, outputs: list, constants: dict[str, np.ndarray], path: Path) -> None:
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, path.stem, inputs, outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def convolutions(folder: Path, seed: int = 1) -> None:
+    """``conv-SIDE-CHANNELS-f32.onnx`` and ``…-int8.onnx``: 3x3, as many outputs as inputs, (1, C, S, S) in and out."""
+    random = np.random.default_rng(seed)
+    for side, channels in LAYERS:
+        shape = [1, channels, side, side]
+        weights = random.normal(0, 0.1, (channels, channels, 3, 3)).astype(np.float32)
+        value = {kind: [helper.make_tensor_value_info(name, kind, shape) for name in ("x", "y")]
+                 for kind in (TensorProto.FLOAT, TensorProto.UINT8)}
+        x, y = value[TensorProto.FLOAT]
+        node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)
+        _save([node], [x], [y], {"w": weights}, folder / f"conv-{side}-{channels}-f32.onnx")
+        x, y = value[TensorProto.UINT8]
+        node = helper.make_node("QLinearConv", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"], pads=[1] * 4)
+        constants = {"xs": np.float32(0.02), "xz": np.uint8(128), "ws": np.float32(0.005), "wz": np.int8(0),
+                     "ys": np.float32(0.05), "yz": np.uint8(128), "w": random.integers(-127, 128, weights.shape, np.int8)}
+        _save([node], [x], [y], {name: np.asarray(v) for name, v in constants.items()}, folder / f"conv-{side}-{channels}-int8.onnx")
+
+
+def edge(qonnx: Path, folder: Path, seed: int = 1) -> None:
+    """``edge-f32.onnx``, the graph of an edge without its quantisers, and ``edge-int8.onnx``, the same quantised by onnxruntime."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+    model = onnx.load(qonnx)
+    for node in model.graph.node:
+        if node.op_type in QUANTISERS:
+            del node.input[1:], node.attribute[:]
+            node.op_type, node.domain = "Identity", ""
+    # Weights that were inputs too could be given anew in every run: a runtime would not fold them into its layers.
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    del model.graph.input[:], model.opset_import[:]
+    model.graph.input.extend(inputs)
+    model.opset_import.append(helper.make_opsetid("", 17))
+    onnx.checker.check_model(model)
+    f32 = folder / "edge-f32.onnx"
+    onnx.save(model, f32)
+    picture = model.graph.input[0]
+    shape = [d.dim_value for d in picture.type.tensor_type.shape.dim]
+
+    class Pictures(CalibrationDataReader):
+        left = 8
+        random = np.random.default_rng(seed)
+
+        def get_next(self):
+            self.left -= 1
+            return {picture.name: self.random.normal(0, 0.5, shape).astype(np.float32)} if self.left >= 0 else None
+
+    quantize_static(f32, folder / "edge-int8.onnx", Pictures(), quant_format=QuantFormat.QDQ, per_channel=True)
+
+
+def plot(results: Path, out: Path) -> None:
+    """Bars of what ``cargo xtask bench edge`` measured: medians with quartiles, a panel a convolution and one for the edge."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    cases = json.loads(results.read_text())["cases"]
+    panels = [f"3x3 {channels}-{channels} {side}x{side}" for side, channels in LAYERS] + ["edge"]
+    figure, all_axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4))
+    for axes, panel in zip(all_axes, panels, strict=True):
+        own = [case for case in cases if case["name"].endswith(panel)]
+        for row, case in enumerate(reversed(own)):
+            low, median, high = np.quantile(case["ms"], [0.25, 0.5, 0.75])
+            ours = case["runtime"].startswith("fogline") or case["runtime"] in ("wasmtime", "native")
+            axes.barh(row, median, xerr=[[median - low], [high - median]], color="seagreen" if ours else "slategray")
+        bits = [case["name"].removesuffix(panel).strip() for case in reversed(own)]
+        axes.set_yticks(range(len(own)), [f"{case['runtime']} {b}" for case, b in zip(reversed(own), bits, strict=True)], fontsize=7)
+        axes.set_title(panel)
+        axes.set_xlabel("milliseconds, one thread")
+    figure.tight_layout()
+    figure.savefig(out)

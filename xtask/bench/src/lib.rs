@@ -1,0 +1,166 @@
+//! What `cargo xtask bench edge` times of ours: single layers, the whole edge, and what the machine's
+//! engine can do at most.
+//!
+//! Inputs are filled at run time from a seed, so that no compiler can work them out.
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod peak;
+
+use fogline_edge::engine::{Engine, Stop};
+use fogline_edge::fog::Model;
+use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv};
+use fogline_edge::op::{Blob, Conv, Kind, Shape};
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Numbers from a seed (Marsaglia's xorshift, 2003).
+pub struct Random(u64);
+
+impl Random {
+    /// From any seed.
+    pub fn new(seed: u32) -> Self {
+        Self(u64::from(seed) << 1 | 1)
+    }
+
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number between -1 and 1.
+    pub fn real(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+fn geometry(bits: u8, side: usize, inputs: usize, outputs: u32, k: u32) -> Geometry {
+    let kind = if bits == 1 { Kind::Sign } else { Kind::Level };
+    let weights = Blob { at: 0, len: 0 };
+    let conv = Conv { k, stride: 1, pad: k / 2, outputs, bits, weights };
+    Geometry::new(Shape { kind, h: side, w: side, c: inputs }, &conv)
+}
+
+/// The layers that are timed: bits, side, inputs, outputs, kernel. The first two are 115.6 M products each.
+pub const LAYERS: [(u8, usize, usize, u32, u32); 8] = [
+    (1, 28, 128, 128, 3),
+    (1, 14, 256, 256, 3),
+    (4, 28, 128, 128, 3),
+    (4, 14, 256, 256, 3),
+    (8, 28, 128, 128, 3),
+    (1, 16, 128, 128, 3),
+    (1, 8, 128, 128, 3),
+    (8, 16, 64, 128, 1),
+];
+
+/// A convolution over a square map, as the engine runs it: of 1, 4 or 8 bits.
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+pub struct Layer {
+    bits: u8,
+    g: Geometry,
+    way: Way,
+    sums: Vec<i32>,
+}
+
+enum Way {
+    Signs(SignConv, Vec<u64>),
+    Levels(LevelConv, Vec<i8>),
+}
+
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+impl Layer {
+    /// Layer `index` of [`LAYERS`] with random input and weights; `None` behind the last.
+    pub fn of(index: usize, seed: u32) -> Option<Self> {
+        let (bits, side, inputs, outputs, k) = *LAYERS.get(index)?;
+        let g = geometry(bits, side, inputs, outputs, k);
+        let mut random = Random::new(seed);
+        let (pixels, taps) = (side * side, g.outputs * g.k * g.k);
+        let way = if bits == 1 {
+            let words = g.x.words();
+            let last = u64::MAX >> (words * 64 - inputs);
+            let mut signs = |count: usize| -> Vec<u64> {
+                let masks =
+                    (0..count).map(|i| if i % words == words - 1 { last } else { u64::MAX });
+                masks.map(|mask| random.bits() & mask).collect()
+            };
+            let weights = signs(taps * words);
+            Way::Signs(SignConv::new(Backend::fastest(), g, &weights), signs(pixels * words))
+        } else {
+            let mut levels = |count: usize| -> Vec<i8> {
+                (0..count).map(|_| (random.bits() >> 32) as i8 >> (8 - bits)).collect()
+            };
+            let weights = levels(taps * inputs);
+            Way::Levels(LevelConv::new(Backend::fastest(), g, &weights), levels(pixels * inputs))
+        };
+        Some(Self { bits, g, way, sums: vec![0; g.row_len()] })
+    }
+
+    /// Convolves the whole map `times` times.
+    pub fn run(&mut self, times: u32) {
+        for _ in 0..times {
+            for y in 0..self.g.out.0 {
+                match &mut self.way {
+                    Way::Signs(conv, x) => conv.row(y, x, &mut self.sums),
+                    Way::Levels(conv, x) => conv.row(y, x, &mut self.sums),
+                }
+                core::hint::black_box(&mut self.sums);
+            }
+        }
+    }
+
+    /// Such as `1-bit 3x3 128-128 28x28`.
+    pub fn name(&self) -> String {
+        let (g, bits) = (&self.g, self.bits);
+        format!("{bits}-bit {k}x{k} {}-{} {side}x{side}", g.x.c, g.outputs, k = g.k, side = g.x.w)
+    }
+
+    /// Multiplications and additions of one run.
+    pub fn macs(&self) -> f64 {
+        (self.g.out.0 * self.g.row_len() * self.g.k * self.g.k * self.g.x.c) as f64
+    }
+}
+
+/// A packed model, from a picture to each exit and the split.
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+pub struct Edge {
+    engine: Engine,
+    picture: Vec<u8>,
+}
+
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+impl Edge {
+    /// The model of the bytes of an `edge.fog`, with a random picture.
+    ///
+    /// # Panics
+    /// When they are not one.
+    #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen(constructor))]
+    pub fn new(fog: &[u8], seed: u32) -> Self {
+        let model = Model::parse(fog).expect("a packed model");
+        let mut random = Random::new(seed);
+        let picture = (0..model.size().pow(2) * 3).map(|_| random.bits() as u8).collect();
+        Self { engine: Engine::new(model, Backend::fastest()), picture }
+    }
+
+    /// How many exits it has.
+    pub fn exits(&self) -> usize {
+        self.engine.model().program.exits.len()
+    }
+
+    /// Runs `times` times up to stop `stop`: 0 is the first exit, the number of exits the split.
+    pub fn run(&mut self, times: u32, stop: usize) {
+        for _ in 0..times {
+            self.engine.start(&self.picture);
+            for _ in 0..=stop {
+                let at: Stop = self.engine.go_on();
+                core::hint::black_box(at);
+            }
+        }
+    }
+
+    /// What the convolutions run on.
+    pub fn backend(&self) -> String {
+        self.engine.backend().to_string()
+    }
+}

@@ -1,0 +1,243 @@
+//! `cargo xtask bench edge`: our kernels and the whole edge beside other runtimes, in one run.
+//!
+//! Machines are never quiet and change their clock: every sample of ours has one of each peer's beside it, and what
+//! counts are ratios of medians.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::demo::{RELAXED, SIMD};
+use crate::{root, step, target, tools};
+
+/// What is timed.
+#[derive(clap::Subcommand)]
+pub enum What {
+    /// Layers and the whole edge in Chromium, under wasmtime and natively, beside onnxruntime-web and tfjs on one thread.
+    ///
+    /// Installs the peers, pinned, into xtask/bench/node_modules. Keep the machine quiet meanwhile; about a minute once built.
+    Edge(Options),
+}
+
+/// Options of `cargo xtask bench edge`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The pair whose edge is timed, a folder with edge.fog and edge.qonnx [default: the latest cifar10-w1].
+    #[arg(long, value_name = "DIR")]
+    pair: Option<PathBuf>,
+    /// Samples of each case in the browser.
+    #[arg(long, default_value_t = 40)]
+    rounds: u32,
+    /// Also write all samples to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The 3x3 convolutions that everybody runs, side and channels: 115.6 M MACs each.
+const CONVOLUTIONS: [(u32, u32); 2] = [(28, 128), (14, 256)];
+
+#[derive(Serialize, Deserialize)]
+struct Results {
+    browser: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Case {
+    runtime: String,
+    name: String,
+    macs: f64,
+    ms: Vec<f64>,
+}
+
+impl Case {
+    fn quantile(&self, of: f64) -> f64 {
+        let mut sorted = self.ms.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[((sorted.len() - 1) as f64 * of).round() as usize]
+    }
+
+    fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+}
+
+/// Builds, installs, times, prints.
+pub fn run(what: &What) -> Result<()> {
+    let What::Edge(options) = what;
+    let pair = match &options.pair {
+        Some(pair) => pair.clone(),
+        None => latest(&root().join("onnx-models/cifar10-w1"))?,
+    };
+    ensure!(pair.join("edge.fog").is_file(), "{}: no edge.fog there", pair.display());
+    let pair = pair.canonicalize()?;
+    let results = time(options, &pair)?;
+    print!("{}", table(&results)?);
+    print!("{}", by_exit(&results, &pair)?);
+    let folder = target().join("bench");
+    let json = options.json.clone().unwrap_or_else(|| folder.join("edge.json"));
+    fs::write(&json, serde_json::to_string_pretty(&results)?)
+        .with_context(|| format!("writing {}", json.display()))?;
+    let svg = folder.join("edge.svg");
+    let mut plot = step::command(tools::recipe()?, &["-m", "fogline_recipe", "plot-bench"]);
+    plot.current_dir(root().join("onnx-models/recipe")).arg("--json").arg(json.canonicalize()?);
+    step::run("plotting", plot.arg("--out").arg(&svg))?;
+    println!("\nall samples: {}; plot: {}", json.display(), svg.display());
+    Ok(())
+}
+
+/// The last version of a pair.
+fn latest(name: &Path) -> Result<PathBuf> {
+    let versions = fs::read_dir(name).with_context(|| name.display().to_string())?;
+    let folders = versions.filter_map(|entry| Some(entry.ok()?.path()));
+    folders.filter(|path| path.is_dir()).max().context("no version there")
+}
+
+fn time(options: &Options, pair: &Path) -> Result<Results> {
+    tools::targets()?;
+    tools::wasm_pack()?;
+    let (wasmtime, browser) = (tools::wasmtime()?, tools::browser_or_install()?);
+    tools::playwright()?;
+    let mut peers = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
+    step::run(
+        "installing onnxruntime-web and tfjs",
+        peers.current_dir(root().join("xtask/bench")),
+    )?;
+    let folder = target().join("bench");
+    fs::create_dir_all(&folder)?;
+    let mut models = step::command(tools::recipe()?, &["-m", "fogline_recipe", "peers"]);
+    models.current_dir(root().join("onnx-models/recipe"));
+    models.arg("--edge").arg(pair.join("edge.qonnx")).arg("--out").arg(folder.join("models"));
+    step::run("writing the models for them", &mut models)?;
+    for (name, features) in [("pkg", SIMD), ("relaxed", RELAXED)] {
+        build(&["--lib", "--target", "wasm32-unknown-unknown"], features)?;
+        let module = target().join("wasm32-unknown-unknown/wasm/fogline_bench.wasm");
+        let mut bind = step::command(tools::program("wasm-bindgen"), &["--target", "web"]);
+        bind.arg("--out-dir").arg(folder.join(name)).arg(module);
+        step::run(&format!("binding {name}"), &mut bind)?;
+    }
+    build(&["--bin", "fogline-bench", "--target", "wasm32-wasip2"], SIMD)?;
+    build(&["--bin", "fogline-bench"], "")?;
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(pair.join("manifest.json"))?)?;
+    let fog = pair.join("edge.fog");
+    let component = target().join("wasm32-wasip2/wasm/fogline-bench.wasm");
+    let native = target().join("wasm/fogline-bench");
+    let settings = json!({
+        "pkg": folder.join("pkg"), "relaxed": folder.join("relaxed"), "models": folder.join("models"), "fog": fog,
+        "seed": std::process::id(), "size": manifest["input"]["size"], "rounds": options.rounds, "every": 10,
+        "convolutions": CONVOLUTIONS,
+        "commands": {
+            "wasmtime": [&wasmtime.display().to_string(), "run", "--dir", &pair.display().to_string(),
+                         &component.display().to_string(), "5", "7", &fog.display().to_string()],
+            "native": [&native.display().to_string(), "5", "7", &fog.display().to_string()],
+        },
+    });
+    let mut bench = step::command("node", &["xtask/bench/run.mjs", &settings.to_string()]);
+    let text =
+        step::run("timing, a sample of everything in turn", bench.env("FOGLINE_BROWSER", browser))?;
+    // Behind what it said of its progress.
+    let line = text.find("{\"browser\"").map(|at| text[at..].trim_end()).context("no results")?;
+    Ok(serde_json::from_str(line)?)
+}
+
+fn build(what: &[&str], features: &str) -> Result<()> {
+    let mut build = step::cargo(&["build", "--package", "fogline-bench", "--profile", "wasm"]);
+    if !features.is_empty() {
+        build.env("RUSTFLAGS", features);
+    }
+    step::run(&format!("building the bench {}", what.join(" ")), build.args(what)).map(drop)
+}
+
+impl Results {
+    fn of(&self, runtime: &str, name: &str) -> Result<&Case> {
+        let found = self.cases.iter().find(|case| case.runtime == runtime && case.name == name);
+        found.with_context(|| format!("'{name}' was not timed in {runtime}"))
+    }
+}
+
+/// Every case, then the ratios.
+fn table(results: &Results) -> Result<String> {
+    let mut text = format!("\nChromium {}; milliseconds, one thread\n\n", results.browser);
+    writeln!(
+        text,
+        "{:22} {:24} {:>8} {:>17} {:>8}",
+        "runtime", "what", "median", "quartiles", "GMAC/s"
+    )?;
+    for case in &results.cases {
+        let (low, median, high) = (case.quantile(0.25), case.median(), case.quantile(0.75));
+        write!(text, "{:22} {:24} {median:8.3} {low:8.3}–{high:<8.3}", case.runtime, case.name)?;
+        if case.macs > 0.0 {
+            write!(text, " {:8.1}", case.macs / median / 1e6)?;
+        }
+        text.push('\n');
+    }
+    text.push_str("\nratios of medians\n\n");
+    let mut ratio = |what: &str, slow: &Case, fast: &Case| {
+        let times = slow.median() / fast.median();
+        writeln!(text, "{times:5.1}x  {what}: {} against {}", fast.runtime, slow.runtime)
+    };
+    let (simd, relaxed) = ("fogline, simd128", "fogline, relaxed simd");
+    for (side, channels) in CONVOLUTIONS {
+        let shape = format!("3x3 {channels}-{channels} {side}x{side}");
+        let (one, four) = (format!("1-bit {shape}"), format!("4-bit {shape}"));
+        for peer in ["onnxruntime-web f32", "tfjs-wasm f32", "onnxruntime-web int8"] {
+            ratio(&one, results.of(peer, &shape)?, results.of(simd, &one)?)?;
+        }
+        let float = results.of("plain f32 kernel", &shape)?;
+        ratio(&one, float, results.of("wasmtime", &one)?)?;
+        ratio(&four, results.of("onnxruntime-web int8", &shape)?, results.of(relaxed, &four)?)?;
+    }
+    for peer in ["onnxruntime-web f32", "onnxruntime-web int8"] {
+        ratio("edge, all exits", results.of(peer, "edge")?, results.of(simd, "edge")?)?;
+    }
+    text.push_str("\nshares of what the engine can do at most\n\n");
+    for (runtime, ceiling) in [(simd, "this engine at most"), ("wasmtime", "wasmtime")] {
+        let peak = results.of(ceiling, "popcount")?;
+        for (side, channels) in CONVOLUTIONS {
+            let layer =
+                results.of(runtime, &format!("1-bit 3x3 {channels}-{channels} {side}x{side}"))?;
+            let share = (layer.macs / layer.median()) / (peak.macs / peak.median());
+            writeln!(text, "{:4.0}%  {}: {runtime}", 100.0 * share, layer.name)?;
+        }
+    }
+    Ok(text)
+}
+
+/// Time to each exit, and the mean over the pictures of the pair's report.
+fn by_exit(results: &Results, pair: &Path) -> Result<String> {
+    let mut runtimes: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for case in results.cases.iter().filter(|case| case.name.starts_with("edge to ")) {
+        runtimes.entry(&case.runtime).or_default().push(case.median());
+    }
+    let report = fs::read(pair.join("report.json")).ok();
+    let report: Option<serde_json::Value> =
+        report.and_then(|text| serde_json::from_slice(&text).ok());
+    let shares: Vec<f64> = report
+        .iter()
+        .filter_map(|report| report["share"]["exits"].as_array())
+        .flatten()
+        .filter_map(serde_json::Value::as_f64)
+        .collect();
+    let mut text = String::from("\nmilliseconds by where a picture ends\n\n");
+    for (runtime, exits) in runtimes {
+        let whole = results.of(runtime, "edge")?.median();
+        write!(text, "{runtime:22}")?;
+        for (index, ms) in exits.iter().enumerate() {
+            write!(text, " exit {} {ms:6.3} ", index + 1)?;
+        }
+        write!(text, " split {whole:6.3}")?;
+        if shares.len() == exits.len() {
+            let at_exits: f64 = shares.iter().zip(&exits).map(|(share, ms)| share * ms).sum();
+            let mean = at_exits + (1.0 - shares.iter().sum::<f64>()) * whole;
+            write!(text, "  mean {mean:6.3} with the shares of report.json")?;
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
