@@ -14,6 +14,10 @@ mod avx2;
 mod avx512;
 mod dot;
 mod lanes;
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_feature = "relaxed-simd")),
+    allow(dead_code, reason = "quads are for sets that multiply bytes")
+)]
 mod levels;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -87,8 +91,8 @@ struct Kernels {
 
 impl Vectors {
     /// Those of this machine, the fastest last.
+    #[allow(unused_mut, clippy::vec_init_then_push, reason = "which are pushed is the target's")]
     fn all() -> Vec<Self> {
-        #[allow(unused_mut, reason = "where there are none")]
         let mut sets = vec![];
         #[cfg(target_arch = "x86_64")]
         {

@@ -38,6 +38,7 @@ impl Lanes for v128 {
         u8x16_add(self, i8x16_popcnt(v128_xor(x, w)))
     }
 
+    #[expect(clippy::cast_ptr_alignment, reason = "loads and stores of vectors need none")]
     fn widen_into(self, sums: &mut [u16; lanes::OUTPUTS], index: usize) {
         let halves = [u16x8_extend_low_u8x16(self), u16x8_extend_high_u8x16(self)];
         let sums = sums[index * 16..][..16].as_chunks_mut::<8>().0;
