@@ -165,20 +165,19 @@ impl Engine {
         let shape = self.model.shapes[index];
         let maps = Maps { model: &self.model, plan: &self.plan, buffers: &self.buffers };
         let pixels = shape.h * shape.w;
-        let in_order = |level: &dyn Fn(usize, usize) -> i8| -> Vec<i8> {
-            (0..shape.len()).map(|i| level(i % pixels, i / pixels)).collect()
-        };
-        let levels = if shape.kind == Kind::Sign {
+        let (bits, order) = (self.split_bits(), (0..shape.len()).map(|i| (i % pixels, i / pixels)));
+        let packed = if shape.kind == Kind::Sign {
             let words = maps.signs(index);
-            in_order(&|pixel, c| {
-                let word = words[pixel * shape.words() + c / 64];
-                if word >> (c % 64) & 1 == 1 { 1 } else { -1 }
-            })
+            let sign = |(pixel, c)| match words[pixel * shape.words() + c / 64] >> (c % 64) & 1 {
+                1 => 1,
+                _ => -1,
+            };
+            packed::pack(order.map(sign), bits)
         } else {
             let levels: &[i8] = maps.numbers(index);
-            in_order(&|pixel, c| levels[pixel * shape.c + c])
+            packed::pack(order.map(|(pixel, c)| levels[pixel * shape.c + c]), bits)
         };
-        packed::pack(&levels, self.split_bits()).expect("1, 2, 4 and 8 bits are known")
+        packed.expect("1, 2, 4 and 8 bits are known")
     }
 
     /// Bits an element of the split takes on the wire.

@@ -16,7 +16,8 @@ const NARROW: &str = "5012a3f52542a2f9b0f3d8aefa88eadc5013e9a95df41d2c22a8f6c686
 const LEVELS: &str = "8848f999213a9acd130af19ab68bf266fdc07bbc4cdc2844cfa2d3b07a06f549";
 
 /// (height, width, channels, kernel, stride, padding, outputs)
-const CASES: [(usize, usize, usize, u32, u32, u32, u32); 19] = [
+type Case = (usize, usize, usize, u32, u32, u32, u32);
+const CASES: [Case; 19] = [
     (1, 1, 1, 1, 1, 0, 1),
     (3, 3, 1, 3, 1, 1, 1),
     (4, 4, 64, 3, 1, 1, 8),
@@ -37,6 +38,11 @@ const CASES: [(usize, usize, usize, u32, u32, u32, u32); 19] = [
     (5, 9, 66, 3, 2, 1, 64),
     (4, 11, 6, 3, 1, 1, 33),
 ];
+
+fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
+    let conv = Conv { k, stride, pad, outputs, bits: 8, weights: Blob { at: 0, len: 0 } };
+    Geometry::new(Shape { kind, h, w, c }, &conv)
+}
 
 /// Numbers that are the same everywhere (Marsaglia's xorshift, 2003).
 struct Random(u64);
@@ -62,69 +68,91 @@ impl Random {
     }
 }
 
-/// Runs every case on every backend; gives the digest of all sums. `layer` makes a case's numbers, and says how a backend
-/// sets out to convolve them, row by row.
-fn digest<R: FnMut(usize, &mut [i32])>(
-    kind: Kind,
-    layer: impl Fn(&Geometry, &mut Random) -> Box<dyn Fn(Backend) -> R>,
-) -> String {
+/// The sums of a convolution on every backend, which must be the reference's.
+fn agreed<R: FnMut(usize, &mut [i32])>(g: &Geometry, row_of: impl Fn(Backend) -> R) -> Vec<i32> {
+    let sums = |backend| {
+        // Filled, so that a sum that is not written shows.
+        let mut sums = vec![i32::MIN; g.out.0 * g.row_len()];
+        let mut row = row_of(backend);
+        sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, sums)| row(y, sums));
+        sums
+    };
+    let expected = sums(Backend::Reference);
+    for backend in Backend::all() {
+        assert_eq!(sums(backend), expected, "{backend:?} differs from the reference in {g:?}");
+    }
+    expected
+}
+
+fn signs(g: &Geometry, random: &mut Random) -> Vec<i32> {
+    let x = &random.signs(g.x.h * g.x.w, g.x.c);
+    let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
+    agreed(g, |backend| {
+        let mut conv = SignConv::new(backend, *g, &weights);
+        move |y, sums: &mut [i32]| conv.row(y, x, sums)
+    })
+}
+
+/// Weights of eight bits, or of four.
+fn levels(g: &Geometry, random: &mut Random, narrow: bool) -> Vec<i32> {
+    let x = &random.levels(g.x.len());
+    let mut weights = random.levels(g.outputs * g.k * g.k * g.x.c);
+    if narrow {
+        for weight in &mut weights {
+            *weight >>= 4;
+        }
+    }
+    agreed(g, |backend| {
+        let mut conv = LevelConv::new(backend, *g, &weights);
+        move |y, sums: &mut [i32]| conv.row(y, x, sums)
+    })
+}
+
+/// The digest of the sums of all cases.
+fn digest(kind: Kind, sums: impl Fn(&Geometry, &mut Random) -> Vec<i32>) -> String {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut bytes = vec![];
-    for (h, w, c, k, stride, pad, outputs) in CASES {
-        let conv = Conv { k, stride, pad, outputs, bits: 8, weights: Blob { at: 0, len: 0 } };
-        let g = Geometry::new(Shape { kind, h, w, c }, &conv);
-        let layer = layer(&g, &mut random);
-        let sums = |backend| {
-            // Filled, so that a sum that is not written shows.
-            let mut sums = vec![i32::MIN; g.out.0 * g.row_len()];
-            let mut row = layer(backend);
-            sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, sums)| row(y, sums));
-            sums
-        };
-        let expected = sums(Backend::Reference);
-        for backend in Backend::all() {
-            assert_eq!(sums(backend), expected, "{backend:?} differs from the reference in {g:?}");
-        }
-        bytes.extend(expected.iter().flat_map(|sum| sum.to_le_bytes()));
+    for case in CASES {
+        let sums = sums(&geometry(kind, case), &mut random);
+        bytes.extend(sums.iter().flat_map(|sum| sum.to_le_bytes()));
     }
     sha256_hex(&bytes)
 }
 
 #[test]
 fn sign_convolutions_agree_everywhere() {
-    let digest = digest(Kind::Sign, |&g, random| {
-        let x = random.signs(g.x.h * g.x.w, g.x.c);
-        let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
-        Box::new(move |backend| {
-            let (mut conv, x) = (SignConv::new(backend, g, &weights), x.clone());
-            move |y, sums: &mut [i32]| conv.row(y, &x, sums)
-        })
-    });
-    assert_eq!(digest, SIGNS);
-}
-
-fn levels(narrow: bool) -> String {
-    digest(Kind::Level, |&g, random| {
-        let x = random.levels(g.x.len());
-        let mut weights = random.levels(g.outputs * g.k * g.k * g.x.c);
-        if narrow {
-            for weight in &mut weights {
-                *weight >>= 4;
-            }
-        }
-        Box::new(move |backend| {
-            let (mut conv, x) = (LevelConv::new(backend, g, &weights), x.clone());
-            move |y, sums: &mut [i32]| conv.row(y, &x, sums)
-        })
-    })
+    assert_eq!(digest(Kind::Sign, signs), SIGNS);
 }
 
 #[test]
 fn level_convolutions_agree_everywhere() {
-    assert_eq!(levels(false), LEVELS);
+    assert_eq!(digest(Kind::Level, |g, random| levels(g, random, false)), LEVELS);
 }
 
 #[test]
 fn convolutions_with_weights_of_four_bits_agree_everywhere() {
-    assert_eq!(levels(true), NARROW);
+    assert_eq!(digest(Kind::Level, |g, random| levels(g, random, true)), NARROW);
+}
+
+/// Shapes that nobody thought of.
+#[cfg(not(target_family = "wasm"))]
+mod any_shape {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn case() -> impl Strategy<Value = Case> {
+        let sizes =
+            (1..14_usize, 1..14_usize, 1..300_usize, 1..6_u32, 1..4_u32, 0..3_u32, 1..140_u32);
+        sizes.prop_filter("the kernel fits in", |&(h, w, _, k, _, pad, _)| {
+            pad < k && k as usize <= h.min(w) + 2 * pad as usize
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn convolutions_agree(case in case(), seed in 1_u64.., narrow: bool) {
+            signs(&geometry(Kind::Sign, case), &mut Random(seed));
+            levels(&geometry(Kind::Level, case), &mut Random(seed), narrow);
+        }
+    }
 }

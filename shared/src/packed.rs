@@ -83,14 +83,14 @@ pub fn unpack(bytes: &[u8], shape: [u32; 3], bits: u8) -> Result<Vec<f32>, Packe
 ///
 /// # Errors
 /// On an unknown width.
-pub fn pack(levels: &[i8], bits: u8) -> Result<Vec<u8>, PackedError> {
+pub fn pack(levels: impl ExactSizeIterator<Item = i8>, bits: u8) -> Result<Vec<u8>, PackedError> {
     if !WIDTHS.contains(&bits) {
         return Err(PackedError::Width(bits));
     }
     let per_byte = 8 / usize::from(bits);
     let mask = (u16::from(u8::MAX) >> (8 - bits)) as u8;
     let mut bytes = vec![0; levels.len().div_ceil(per_byte)];
-    for (i, &level) in levels.iter().enumerate() {
+    for (i, level) in levels.enumerate() {
         let value = if bits == 1 { u8::from(level >= 0) } else { level as u8 & mask };
         bytes[i / per_byte] |= value << ((i % per_byte) * usize::from(bits));
     }
@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn the_first_element_is_the_lowest_bit() {
-        assert_eq!(pack(&[1, -1, -1, 1, -1, -1, -1, -1, 1], 1).unwrap(), [0b1001, 1]);
-        assert_eq!(pack(&[1, -1, 7], 4).unwrap(), [0xf1, 0x07]);
+        assert_eq!(pack([1, -1, -1, 1, -1, -1, -1, -1, 1].into_iter(), 1).unwrap(), [0b1001, 1]);
+        assert_eq!(pack([1, -1, 7].into_iter(), 4).unwrap(), [0xf1, 0x07]);
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         fn unpack_undoes_pack(levels in proptest::collection::vec(-128i8..=127, 1..200), width in 0usize..4) {
             let bits = WIDTHS[width];
             let shape = [1, 1, levels.len() as u32];
-            let bytes = pack(&levels, bits).unwrap();
+            let bytes = pack(levels.iter().copied(), bits).unwrap();
             let back = unpack(&bytes, shape, bits).unwrap();
             for (&level, &value) in levels.iter().zip(&back) {
                 let expected = match bits {

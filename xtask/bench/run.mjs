@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { cpus } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -63,7 +64,9 @@ try {
   }
   process.stderr.write('\r');
   const version = browser.context.browser()?.version() ?? await page.evaluate(() => navigator.userAgent);
-  console.log(JSON.stringify({ browser: version, cases: [...cases, ...Object.values(commands)] }));
+  const date = new Date().toISOString().slice(0, 10);
+  const processor = cpus()[0].model;
+  console.log(JSON.stringify({ date, processor, browser: version, cases: [...cases, ...Object.values(commands)] }));
 } finally {
   await browser.close();
   server.close();

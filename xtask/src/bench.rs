@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,10 @@ use crate::{root, step, target, tools};
 /// What is timed.
 #[derive(clap::Subcommand)]
 pub enum What {
-    /// Layers and the whole edge in Chromium, under wasmtime and natively, beside onnxruntime-web and tfjs on one thread.
+    /// Layers and the whole edge in Chromium, under wasmtime and natively, beside onnxruntime-web, tfjs and tract on one thread.
     ///
-    /// Installs the peers, pinned, into xtask/bench/node_modules. Keep the machine quiet meanwhile; about a minute once built.
+    /// Installs the peers, pinned, into xtask/bench/node_modules, and compiles tract (minutes). Keep the machine quiet
+    /// meanwhile; about two minutes once built.
     Edge(Options),
 }
 
@@ -36,6 +38,9 @@ pub struct Options {
     /// Also write all samples to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also write tables and plot beside the pair, bench.txt and bench.svg, for `cargo xtask figures` to show in README.
+    #[arg(long)]
+    keep: bool,
 }
 
 /// The 3x3 convolutions that everybody runs, side and channels: 115.6 M MACs each.
@@ -43,6 +48,10 @@ const CONVOLUTIONS: [(u32, u32); 2] = [(28, 128), (14, 256)];
 
 #[derive(Serialize, Deserialize)]
 struct Results {
+    /// YYYY-MM-DD, in UTC.
+    date: String,
+    /// Of this machine's processor.
+    processor: String,
     browser: String,
     cases: Vec<Case>,
 }
@@ -70,32 +79,60 @@ impl Case {
 /// Builds, installs, times, prints.
 pub fn run(what: &What) -> Result<()> {
     let What::Edge(options) = what;
-    let pair = match &options.pair {
-        Some(pair) => pair.clone(),
-        None => latest(&root().join("onnx-models/cifar10-w1"))?,
-    };
-    ensure!(pair.join("edge.fog").is_file(), "{}: no edge.fog there", pair.display());
-    let pair = pair.canonicalize()?;
+    let pair = pair(options.pair.as_deref())?;
     let results = time(options, &pair)?;
-    print!("{}", table(&results)?);
-    print!("{}", by_exit(&results, &pair)?);
-    let folder = target().join("bench");
-    let json = options.json.clone().unwrap_or_else(|| folder.join("edge.json"));
+    let tables = table(&results)? + &by_exit(&results, &pair)?;
+    println!("\n{tables}");
+    let folder = if options.keep { pair } else { target().join("bench") };
+    let json = options.json.clone().unwrap_or_else(|| target().join("bench/edge.json"));
     fs::write(&json, serde_json::to_string_pretty(&results)?)
         .with_context(|| format!("writing {}", json.display()))?;
-    let svg = folder.join("edge.svg");
-    let mut plot = step::command(tools::recipe()?, &["-m", "fogline_recipe", "plot-bench"]);
-    plot.current_dir(root().join("onnx-models/recipe")).arg("--json").arg(json.canonicalize()?);
-    step::run("plotting", plot.arg("--out").arg(&svg))?;
-    println!("\nall samples: {}; plot: {}", json.display(), svg.display());
+    let (text, svg) = (folder.join("bench.txt"), folder.join("bench.svg"));
+    fs::write(&text, tables).with_context(|| format!("writing {}", text.display()))?;
+    let mut plot = recipe("plot-bench")?;
+    plot.arg("--json").arg(json.canonicalize()?).arg("--out").arg(&svg);
+    step::run("plotting", &mut plot)?;
+    println!(
+        "all samples: {}; tables: {}; plot: {}",
+        json.display(),
+        text.display(),
+        svg.display()
+    );
     Ok(())
 }
 
-/// The last version of a pair.
-fn latest(name: &Path) -> Result<PathBuf> {
-    let versions = fs::read_dir(name).with_context(|| name.display().to_string())?;
-    let folders = versions.filter_map(|entry| Some(entry.ok()?.path()));
-    folders.filter(|path| path.is_dir()).max().context("no version there")
+/// The pair's folder: the given one, or the latest of the pair that the page shows first.
+pub fn pair(given: Option<&Path>) -> Result<PathBuf> {
+    let pair = match given {
+        Some(pair) => pair.to_path_buf(),
+        None => {
+            let name = root().join("onnx-models/cifar10-w1");
+            let versions = fs::read_dir(&name).with_context(|| name.display().to_string())?;
+            let folders = versions.filter_map(|entry| Some(entry.ok()?.path()));
+            folders.filter(|path| path.is_dir()).max().context("no version there")?
+        }
+    };
+    ensure!(pair.join("edge.fog").is_file(), "{}: no edge.fog there", pair.display());
+    Ok(pair.canonicalize()?)
+}
+
+/// Installs the peers, and writes for them what the pair's edge is without its quantisers; gives the models' folder.
+pub fn peers(pair: &Path) -> Result<PathBuf> {
+    let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
+    install.current_dir(root().join("xtask/bench"));
+    step::run("installing onnxruntime-web and tfjs", &mut install)?;
+    let folder = target().join("bench/models");
+    fs::create_dir_all(&folder)?;
+    let mut models = recipe("peers")?;
+    models.arg("--edge").arg(pair.join("edge.qonnx")).arg("--out").arg(&folder);
+    step::run("writing the models for them", &mut models)?;
+    Ok(folder)
+}
+
+fn recipe(command: &str) -> Result<Command> {
+    let mut recipe = step::command(tools::recipe()?, &["-m", "fogline_recipe", command]);
+    recipe.current_dir(root().join("onnx-models/recipe"));
+    Ok(recipe)
 }
 
 fn time(options: &Options, pair: &Path) -> Result<Results> {
@@ -103,51 +140,66 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
     tools::wasm_pack()?;
     let (wasmtime, browser) = (tools::wasmtime()?, tools::browser_or_install()?);
     tools::playwright()?;
-    let mut peers = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
-    step::run(
-        "installing onnxruntime-web and tfjs",
-        peers.current_dir(root().join("xtask/bench")),
-    )?;
+    let models = peers(pair)?;
     let folder = target().join("bench");
-    fs::create_dir_all(&folder)?;
-    let mut models = step::command(tools::recipe()?, &["-m", "fogline_recipe", "peers"]);
-    models.current_dir(root().join("onnx-models/recipe"));
-    models.arg("--edge").arg(pair.join("edge.qonnx")).arg("--out").arg(folder.join("models"));
-    step::run("writing the models for them", &mut models)?;
     for (name, features) in [("pkg", SIMD), ("relaxed", RELAXED)] {
-        build(&["--lib", "--target", "wasm32-unknown-unknown"], features)?;
+        build(&["--profile", "wasm", "--lib", "--target", "wasm32-unknown-unknown"], features)?;
         let module = target().join("wasm32-unknown-unknown/wasm/fogline_bench.wasm");
         let mut bind = step::command(tools::program("wasm-bindgen"), &["--target", "web"]);
         bind.arg("--out-dir").arg(folder.join(name)).arg(module);
         step::run(&format!("binding {name}"), &mut bind)?;
     }
-    build(&["--bin", "fogline-bench", "--target", "wasm32-wasip2"], SIMD)?;
-    build(&["--bin", "fogline-bench"], "")?;
+    let ours = ["--profile", "wasm", "--bin", "fogline-bench"];
+    // Not for size, as ours are.
+    let tract = ["--release", "--features", "tract", "--bin", "fogline-bench-tract"];
+    for bin in [&ours[..], &tract] {
+        build(&[bin, &["--target", "wasm32-wasip2"]].concat(), SIMD)?;
+        build(bin, "")?;
+    }
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(pair.join("manifest.json"))?)?;
-    let fog = pair.join("edge.fog");
-    let component = target().join("wasm32-wasip2/wasm/fogline-bench.wasm");
-    let native = target().join("wasm/fogline-bench");
+    let (fog, size) = (pair.join("edge.fog"), &manifest["input"]["size"]);
+    // A program and its options, after samples and seed.
+    let command = |wasm: bool, program: &str, folder: &Path, options: &[String]| {
+        let mut words = vec![];
+        if wasm {
+            let component = target().join("wasm32-wasip2").join(program).with_extension("wasm");
+            words = [&wasmtime, Path::new("run"), Path::new("--dir"), folder, &component]
+                .map(text)
+                .into();
+        } else {
+            words.push(text(&target().join(program)));
+        }
+        words.extend(["5", "7"].map(String::from));
+        words.extend_from_slice(options);
+        words
+    };
+    let (edge, layers) = ([text(&fog)], [text(&models), size.to_string()]);
     let settings = json!({
-        "pkg": folder.join("pkg"), "relaxed": folder.join("relaxed"), "models": folder.join("models"), "fog": fog,
-        "seed": std::process::id(), "size": manifest["input"]["size"], "rounds": options.rounds, "every": 10,
+        "pkg": folder.join("pkg"), "relaxed": folder.join("relaxed"), "models": models, "fog": fog,
+        "seed": std::process::id(), "size": size, "rounds": options.rounds, "every": 10,
         "convolutions": CONVOLUTIONS,
         "commands": {
-            "wasmtime": [&wasmtime.display().to_string(), "run", "--dir", &pair.display().to_string(),
-                         &component.display().to_string(), "5", "7", &fog.display().to_string()],
-            "native": [&native.display().to_string(), "5", "7", &fog.display().to_string()],
+            "wasmtime": command(true, "wasm/fogline-bench", pair, &edge),
+            "native": command(false, "wasm/fogline-bench", pair, &edge),
+            "tract, wasmtime": command(true, "release/fogline-bench-tract", &models, &layers),
+            "tract, native": command(false, "release/fogline-bench-tract", &models, &layers),
         },
     });
     let mut bench = step::command("node", &["xtask/bench/run.mjs", &settings.to_string()]);
     let text =
         step::run("timing, a sample of everything in turn", bench.env("FOGLINE_BROWSER", browser))?;
     // Behind what it said of its progress.
-    let line = text.find("{\"browser\"").map(|at| text[at..].trim_end()).context("no results")?;
+    let line = text.find("{\"date\"").map(|at| text[at..].trim_end()).context("no results")?;
     Ok(serde_json::from_str(line)?)
 }
 
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
 fn build(what: &[&str], features: &str) -> Result<()> {
-    let mut build = step::cargo(&["build", "--package", "fogline-bench", "--profile", "wasm"]);
+    let mut build = step::cargo(&["build", "--package", "fogline-bench"]);
     if !features.is_empty() {
         build.env("RUSTFLAGS", features);
     }
@@ -163,7 +215,8 @@ impl Results {
 
 /// Every case, then the ratios.
 fn table(results: &Results) -> Result<String> {
-    let mut text = format!("\nChromium {}; milliseconds, one thread\n\n", results.browser);
+    let Results { date, processor, browser, .. } = results;
+    let mut text = format!("{date}, {processor}, Chromium {browser}; milliseconds, one thread\n\n");
     writeln!(
         text,
         "{:22} {:24} {:>8} {:>17} {:>8}",
@@ -190,11 +243,17 @@ fn table(results: &Results) -> Result<String> {
             ratio(&one, results.of(peer, &shape)?, results.of(simd, &one)?)?;
         }
         let float = results.of("plain f32 kernel", &shape)?;
-        ratio(&one, float, results.of("wasmtime", &one)?)?;
+        for slow in [float, results.of("tract, wasmtime", &shape)?] {
+            ratio(&one, slow, results.of("wasmtime", &one)?)?;
+        }
         ratio(&four, results.of("onnxruntime-web int8", &shape)?, results.of(relaxed, &four)?)?;
     }
     for peer in ["onnxruntime-web f32", "onnxruntime-web int8"] {
         ratio("edge, all exits", results.of(peer, "edge")?, results.of(simd, "edge")?)?;
+    }
+    for ours in ["wasmtime", "native"] {
+        let peer = results.of(&format!("tract, {ours}"), "edge")?;
+        ratio("edge, all exits", peer, results.of(ours, "edge")?)?;
     }
     text.push_str("\nshares of what the engine can do at most\n\n");
     for (runtime, ceiling) in [(simd, "this engine at most"), ("wasmtime", "wasmtime")] {

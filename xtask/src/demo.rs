@@ -106,7 +106,8 @@ fn build_component() -> Result<()> {
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 
-fn build_page_engine() -> Result<()> {
+/// Builds the page's engines, for browsers with relaxed SIMD and for those without.
+pub fn build_page_engine() -> Result<()> {
     let engines = [("the page", "pkg", SIMD), ("pages with relaxed SIMD", "pkg/relaxed", RELAXED)];
     for (name, folder, features) in engines {
         let mut build =

@@ -6,6 +6,7 @@
 mod bench;
 mod demo;
 mod pack;
+mod size;
 mod stack;
 mod step;
 mod test;
@@ -41,6 +42,8 @@ enum Chore {
     /// Time the edge beside other runtimes, in one run.
     #[command(subcommand)]
     Bench(bench::What),
+    /// Print what a visitor downloads, engine and model, raw and compressed, beside onnxruntime-web and tfjs.
+    Size(size::Options),
     /// Write the tables of all report.json files into README.md and the model cards; --check only compares.
     #[command(disable_help_flag = true)]
     Figures(Passed),
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
         Chore::Bench(what) => bench::run(&what),
+        Chore::Size(options) => size::run(&options),
         Chore::Eval(passed) => fogline_eval("eval", &passed),
         Chore::Figures(passed) => fogline_eval("figures", &passed),
     };

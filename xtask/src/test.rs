@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::demo::{self, RELAXED, SIMD};
 use crate::stack::Stack;
-use crate::{root, step, target, tools};
+use crate::{root, size, step, target, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -139,6 +139,9 @@ fn native(tally: &mut Tally) {
         .step("examples in the documentation", &mut step::cargo(&["test", "--doc", "--workspace"]));
 }
 
+/// The tests that every machine and engine runs.
+const ENGINE_SUITE: [&str; 6] = ["--test", "layers", "--test", "golden", "--test", "memory"];
+
 /// The engine's suite on 64-bit Arm, where there is something to run it.
 fn arm(tally: &mut Tally) {
     const TRIPLE: &str = "aarch64-unknown-linux-musl";
@@ -152,7 +155,7 @@ fn arm(tally: &mut Tally) {
         return tally.fail(name, &error);
     }
     let mut suite = step::cargo(&["test", "--package", "fogline-edge", "--target", TRIPLE]);
-    suite.args(["--test", "layers", "--test", "golden"]);
+    suite.args(ENGINE_SUITE);
     suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
     suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", QEMU);
     tally.step(name, &mut suite);
@@ -172,17 +175,6 @@ fn figures(tally: &mut Tally) {
 
 /// The engine's suite in Node and under wasmtime, with the SIMD that page and gateway are built with.
 fn web_assembly(tally: &mut Tally) -> Result<()> {
-    let suite = [
-        "test",
-        "--package",
-        "fogline-edge",
-        "--profile",
-        "wasm-test",
-        "--test",
-        "layers",
-        "--test",
-        "golden",
-    ];
     tools::wasm_pack()?;
     let wasmtime = tools::wasmtime()?;
     let node = tools::program("wasm-bindgen-test-runner").display().to_string();
@@ -193,9 +185,11 @@ fn web_assembly(tally: &mut Tally) -> Result<()> {
         ("wasmtime, with relaxed SIMD", "wasm32-wasip2", &wasmtime, RELAXED),
     ];
     for (engine, triple, runner, features) in engines {
-        let mut test = step::cargo(&suite);
+        let mut test =
+            step::cargo(&["test", "--package", "fogline-edge", "--profile", "wasm-test"]);
         let variable = format!("CARGO_TARGET_{}_RUNNER", triple.to_uppercase().replace('-', "_"));
-        test.args(["--target", triple]).env(variable, runner).env("RUSTFLAGS", features);
+        test.args(ENGINE_SUITE).args(["--target", triple]);
+        test.env(variable, runner).env("RUSTFLAGS", features);
         tally.step(&format!("engine suite in {engine}"), &mut test);
     }
     Ok(())
@@ -248,12 +242,15 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
 
 /// Engine and model, compressed, against the budget of 300 KiB.
 fn page_engine_size(tally: &mut Tally, model: &Path) {
-    let gzip = "gzip -9 -c edge-wasm/pkg/fogline_edge_bg.wasm edge-wasm/pkg/fogline_edge.js \"$0\" | wc -c | \
-                awk '{ print $1 \" bytes, gzipped\"; exit $1 > 300 * 1024 }'";
-    let mut measure = step::command("sh", &["-c", gzip]);
     let name = "the page's engine and model stay under 300 KiB";
-    tally.step(name, measure.arg(model.join("edge.fog")));
-    eprint!("    {}", step::log(name));
+    match size::engine_and_model(model) {
+        Ok(bytes) if bytes <= 300 * 1024 => {
+            tally.passed += 1;
+            eprintln!("  {name}: {bytes} bytes, gzipped");
+        }
+        Ok(bytes) => tally.fail(name, &anyhow::anyhow!("{bytes} bytes, gzipped")),
+        Err(error) => tally.fail(name, &error),
+    }
 }
 
 /// Reads the closing lines of cargo test, nextest, wasm-bindgen's runner, Node's and Python's unittest.

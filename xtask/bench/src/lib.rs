@@ -3,6 +3,8 @@
 //!
 //! Inputs are filled at run time from a seed, so that no compiler can work them out.
 
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+pub mod clock;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod peak;
 
@@ -157,10 +159,5 @@ impl Edge {
                 core::hint::black_box(at);
             }
         }
-    }
-
-    /// What the convolutions run on.
-    pub fn backend(&self) -> String {
-        self.engine.backend().to_string()
     }
 }

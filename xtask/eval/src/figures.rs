@@ -1,4 +1,4 @@
-//! `cargo xtask figures`: writes the tables of the committed reports into README and model cards.
+//! `cargo xtask figures`: writes the tables of the committed reports and timings into README and model cards.
 //!
 //! A table stands between two lines that name it; nobody types one.
 
@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::report::Report;
 
-const BEGIN: &str = "<!-- cargo xtask figures: begin -->\n";
-const END: &str = "<!-- cargo xtask figures: end -->\n";
+/// What stands between a page's two lines: the tables of report.json, or those of bench.txt.
+const ACCURACY: &str = "figures";
+const SPEED: &str = "figures, speed";
 
 /// Options of `cargo xtask figures`.
 #[derive(clap::Args)]
@@ -31,19 +32,20 @@ pub fn run(options: &Options) -> Result<()> {
     let reports = reports(&options.models)?;
     ensure!(!reports.is_empty(), "no report.json in {}", options.models.display());
     let all: Vec<&str> = reports.iter().map(|(_, table)| table.as_str()).collect();
-    let mut pages = vec![(options.readme.clone(), all.concat())];
+    let mut pages = vec![(options.readme.clone(), ACCURACY, all.concat())];
+    pages.push((options.readme.clone(), SPEED, speeds(&reports)));
     for (folder, table) in &reports {
-        pages.push((folder.join("MODEL.md"), table.clone()));
+        pages.push((folder.join("MODEL.md"), ACCURACY, table.clone()));
     }
-    for (page, tables) in pages {
+    for (page, part, tables) in pages {
         let old = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-        let new = replaced(&old, &tables).with_context(|| page.display().to_string())?;
+        let new = replaced(&old, part, &tables).with_context(|| page.display().to_string())?;
         if new == old {
             continue;
         }
         if options.check {
             bail!(
-                "{}: its figures are not those of report.json; run cargo xtask figures",
+                "{}: its figures are not those that were measured; run cargo xtask figures",
                 page.display()
             );
         }
@@ -51,6 +53,17 @@ pub fn run(options: &Options) -> Result<()> {
         println!("{}: new figures", page.display());
     }
     Ok(())
+}
+
+/// What `cargo xtask bench edge --keep` left beside the pairs.
+fn speeds(reports: &[(PathBuf, String)]) -> String {
+    let folders = reports.iter().map(|(folder, _)| folder);
+    let tables = folders.filter_map(|folder| {
+        let table = fs::read_to_string(folder.join("bench.txt")).ok()?;
+        let plot = folder.join("bench.svg");
+        Some(format!("```text\n{table}```\n\n![The same as bars]({})\n", plot.display()))
+    });
+    tables.collect()
 }
 
 /// The folders with a report, in order, and the report's table as a code block.
@@ -77,12 +90,14 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths.filter(|path| path.is_dir()).collect())
 }
 
-fn replaced(page: &str, tables: &str) -> Result<String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some(format!("{before}{BEGIN}{tables}{END}{after}"))
+fn replaced(page: &str, part: &str, tables: &str) -> Result<String> {
+    let line = |end| format!("<!-- cargo xtask {part}: {end} -->\n");
+    let (begin, end) = (line("begin"), line("end"));
+    let parts = page.split_once(&begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
+        Some(format!("{before}{begin}{tables}{end}{after}"))
     });
-    parts.with_context(|| format!("it lacks the lines\n{BEGIN}{END}"))
+    parts.with_context(|| format!("it lacks the lines\n{begin}{end}"))
 }
 
 #[cfg(test)]
@@ -91,10 +106,10 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_lines_changes() {
-        let page = format!("# Title\n{BEGIN}old\n{END}rest\n");
-        let new = replaced(&page, "new\n").unwrap();
-        assert_eq!(new, format!("# Title\n{BEGIN}new\n{END}rest\n"));
-        assert_eq!(replaced(&new, "new\n").unwrap(), new);
-        assert!(replaced("# Title\n", "new\n").is_err());
+        let page = "# Title\n<!-- cargo xtask figures: begin -->\nold\n<!-- cargo xtask figures: end -->\nrest\n";
+        let new = replaced(page, ACCURACY, "new\n").unwrap();
+        assert_eq!(new, page.replace("old", "new"));
+        assert_eq!(replaced(&new, ACCURACY, "new\n").unwrap(), new);
+        assert!(replaced(page, SPEED, "new\n").is_err());
     }
 }

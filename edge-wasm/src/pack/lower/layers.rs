@@ -88,7 +88,8 @@ impl Lowering<'_> {
                 (index / (inputs * k * k), index / (k * k) % inputs, index % (k * k));
             levels[(tap * inputs + input) * outputs + output] = level;
         }
-        let bytes = packed::pack(&levels, weights.bits).map_err(|error| error.to_string())?;
+        let bytes =
+            packed::pack(levels.into_iter(), weights.bits).map_err(|error| error.to_string())?;
         Ok(self.blob(&bytes))
     }
 

@@ -1,0 +1,46 @@
+//! Cases and their samples, for the bench's commands.
+
+use std::time::Instant;
+
+/// How long one sample takes at least.
+const SAMPLE_MS: f64 = 3.0;
+
+/// Something to time.
+pub struct Case {
+    name: String,
+    macs: f64,
+    run: Box<dyn FnMut(u32)>,
+    times: u32,
+    ms: Vec<f64>,
+}
+
+impl Case {
+    /// `run` does it as often as it is told; this tries how often fills a sample. `macs` is 0 where nobody counts them.
+    pub fn new(name: String, macs: f64, mut run: impl FnMut(u32) + 'static) -> Self {
+        let mut times = 1;
+        while elapsed(&mut run, times) < SAMPLE_MS {
+            times *= 2;
+        }
+        Self { name, macs, run: Box::new(run), times, ms: vec![] }
+    }
+}
+
+fn elapsed(run: &mut dyn FnMut(u32), times: u32) -> f64 {
+    let began = Instant::now();
+    run(times);
+    began.elapsed().as_secs_f64() * 1e3
+}
+
+/// Takes samples of all cases in turn and prints one line of JSON: `{"cases": [{"name", "macs", "ms": […]}]}`.
+pub fn print_samples(samples: u32, mut cases: Vec<Case>) {
+    for _ in 0..samples {
+        for case in &mut cases {
+            case.ms.push(elapsed(&mut case.run, case.times) / f64::from(case.times));
+        }
+    }
+    let cases: Vec<_> = cases
+        .iter()
+        .map(|case| serde_json::json!({"name": case.name, "macs": case.macs, "ms": case.ms}))
+        .collect();
+    println!("{}", serde_json::json!({ "cases": cases }));
+}

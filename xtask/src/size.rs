@@ -1,0 +1,95 @@
+//! `cargo xtask size`: what a visitor downloads, engine and model, beside other runtimes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::{bench, demo, root, step};
+
+/// Options of `cargo xtask size`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The pair whose edge is measured, a folder with edge.fog and edge.qonnx [default: the latest cifar10-w1].
+    #[arg(long, value_name = "DIR")]
+    pair: Option<PathBuf>,
+    /// The sizes as one JSON object on standard output, instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bytes of one or more files.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Size {
+    raw: u64,
+    /// Compressed with gzip, level 9.
+    pub gzip: u64,
+    brotli: u64,
+}
+
+/// Builds the engine, installs the peers, measures, prints.
+pub fn run(options: &Options) -> Result<()> {
+    let pair = bench::pair(options.pair.as_deref())?;
+    demo::build_page_engine()?;
+    let models = bench::peers(&pair)?;
+    let installed = |file: &str| root().join("xtask/bench/node_modules").join(file);
+    let ort = "onnxruntime-web/dist/";
+    let runtime = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
+    let tfjs = [
+        "tfjs-core/dist/tf-core.min.js",
+        "tfjs-backend-wasm/dist/tf-backend-wasm.min.js",
+        "tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm",
+    ];
+    let mut files = ours(&pair);
+    files.extend([
+        ("onnxruntime-web".into(), runtime.map(|file| installed(&format!("{ort}{file}"))).into()),
+        (
+            "tfjs, core and wasm".into(),
+            tfjs.map(|file| installed(&format!("@tensorflow/{file}"))).into(),
+        ),
+        ("the edge as f32 ONNX".into(), vec![models.join("edge-f32.onnx")]),
+        ("the edge as int8 ONNX".into(), vec![models.join("edge-int8.onnx")]),
+    ]);
+    let sizes = of(&files)?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&sizes)?);
+        return Ok(());
+    }
+    println!("\nbytes {:>26} {:>10} {:>10}", "as they are", "gzip", "brotli");
+    // In the order of above, not by name.
+    for (name, _) in &files {
+        let Size { raw, gzip, brotli } = sizes[name];
+        println!("{name:22} {raw:9} {gzip:10} {brotli:10}");
+    }
+    Ok(())
+}
+
+/// The page's engines and a pair's edge, by name.
+fn ours(pair: &Path) -> Vec<(String, Vec<PathBuf>)> {
+    let engine = |folder: &str| {
+        ["fogline_edge_bg.wasm", "fogline_edge.js"]
+            .map(|file| root().join("edge-wasm").join(folder).join(file))
+            .into()
+    };
+    vec![
+        ("engine".into(), engine("pkg")),
+        ("engine, relaxed SIMD".into(), engine("pkg/relaxed")),
+        ("model".into(), vec![pair.join("edge.fog")]),
+    ]
+}
+
+/// What a page downloads at most, engine and model: bytes, gzipped.
+pub fn engine_and_model(pair: &Path) -> Result<u64> {
+    let sizes = of(&ours(pair))?;
+    let of = |name: &str| sizes[name].gzip;
+    Ok(of("engine").max(of("engine, relaxed SIMD")) + of("model"))
+}
+
+fn of(files: &[(String, Vec<PathBuf>)]) -> Result<BTreeMap<String, Size>> {
+    let files: BTreeMap<_, _> = files.iter().map(|(name, files)| (name, files)).collect();
+    let mut measure =
+        step::command("node", &["xtask/bench/size.mjs", &serde_json::to_string(&files)?]);
+    let text = step::run("compressing", &mut measure)?;
+    serde_json::from_str(&text).context("no sizes")
+}
