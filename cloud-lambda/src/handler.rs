@@ -4,22 +4,28 @@
 //! them, and a browser refuses an answer that carries them twice.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
-use fogline::frame::{MAX_FRAME, MEDIA_TYPE, Request as Frame, Response as Scores};
+use fogline::frame::{MEDIA_TYPE, Request as Frame, Response as Scores};
 use fogline::policy::{Policy, Verdict};
 use fogline::refusal::{
-    BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, NOT_READY, Refusal,
+    DEADLINE, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, NOT_READY, Refusal, UNKNOWN_PAIR,
 };
 use lambda_http::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use lambda_http::{Body, Request, RequestExt, Response};
 use serde::Serialize;
-use tracing::{info, warn};
+use tracing::warn;
 
+use crate::body::{self, JSON};
+use crate::index::REFRESH_AT_MOST_EVERY;
+use crate::metadata::Metadata;
 use crate::plan::Plan;
-use crate::plans::Plans;
+use crate::plans::{Plans, apart};
+use crate::record::Record;
 
-const JSON: &str = "application/json";
+/// What is kept of Lambda's time for saying that there is no more of it.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 /// The answer as JSON, for those who would rather read than decode.
 #[derive(Serialize)]
@@ -50,23 +56,40 @@ struct ReadyPair<'a> {
     digest: String,
 }
 
-/// Answers one request. Every refusal is a typed one.
+/// Answers one request. Every refusal is a typed one, and so is a panic.
 pub async fn handle(plans: &Arc<Plans>, request: Request) -> Response<Body> {
+    let plans = Arc::clone(plans);
+    let answer = tokio::spawn(async move { answer(&plans, request).await }).await;
+    answer.unwrap_or_else(|error| {
+        warn!(%error, "a request broke off");
+        refused(&Refusal::new(INTERNAL, "the request broke off; see the log"))
+    })
+}
+
+async fn answer(plans: &Arc<Plans>, request: Request) -> Response<Body> {
     // A function URL has the whole path in `rawPath`; the URI would add a stage, where one is.
     let path = match request.raw_http_path() {
         "" => request.uri().path(),
         path => path,
     };
-    let (allowed, answer) = match (path, request.method().as_str()) {
-        ("/infer", "POST") => ("POST", infer(plans, request).await),
-        ("/health", "GET") => ("GET", Ok(json(200, &serde_json::json!({"status": "live"})))),
-        ("/ready", "GET") => ("GET", ready(plans)),
-        ("/infer", method) => ("POST", Err(wrong_method(path, method))),
-        ("/health" | "/ready", method) => ("GET", Err(wrong_method(path, method))),
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let (allowed, answer) = match (&parts[..], request.method().as_str()) {
+        (["infer"], "POST") => ("POST", observed(plans, request).await),
+        (["health"], "GET") => ("GET", Ok(json(200, &serde_json::json!({"status": "live"})))),
+        (["ready"], "GET") => ("GET", ready(plans)),
+        (["v2", "models", name], "GET") => ("GET", model(plans, name, None).await),
+        (["v2", "models", name, "versions", version], "GET") => {
+            ("GET", model(plans, name, Some(version)).await)
+        }
+        (["infer"], method) => ("POST", Err(wrong_method(path, method))),
+        (
+            ["health" | "ready"] | ["v2", "models", _] | ["v2", "models", _, "versions", _],
+            method,
+        ) => ("GET", Err(wrong_method(path, method))),
         _ => ("", Err(Refusal::new(NOT_FOUND, format!("there is nothing at '{path}'")))),
     };
     answer.unwrap_or_else(|refusal| {
-        let mut response = json(refusal.status(), &refusal);
+        let mut response = refused(&refusal);
         if refusal.error == METHOD_NOT_ALLOWED
             && let Ok(value) = allowed.parse()
         {
@@ -74,6 +97,10 @@ pub async fn handle(plans: &Arc<Plans>, request: Request) -> Response<Body> {
         }
         response
     })
+}
+
+fn refused(refusal: &Refusal) -> Response<Body> {
+    json(refusal.status(), refusal)
 }
 
 fn wrong_method(path: &str, method: &str) -> Refusal {
@@ -97,54 +124,110 @@ fn ready(plans: &Plans) -> Result<Response<Body>, Refusal> {
     Ok(json(200, &Ready { status: "ready", pairs }))
 }
 
-async fn infer(plans: &Plans, request: Request) -> Result<Response<Body>, Refusal> {
+async fn model(
+    plans: &Plans,
+    name: &str,
+    version: Option<&str>,
+) -> Result<Response<Body>, Refusal> {
+    let found = || Metadata::of(&plans.index().pairs(), name, version);
+    let metadata = match found() {
+        Some(metadata) => Some(metadata),
+        None => {
+            plans.index().refresh(REFRESH_AT_MOST_EVERY).await?;
+            found()
+        }
+    };
+    let metadata = metadata.ok_or_else(|| {
+        let version = version.map(|version| format!("/{version}")).unwrap_or_default();
+        Refusal::new(UNKNOWN_PAIR, format!("the cloud has no pair '{name}{version}'"))
+    })?;
+    Ok(json(200, &metadata))
+}
+
+/// Infers, and leaves a line of it in the log.
+async fn observed(plans: &Arc<Plans>, request: Request) -> Result<Response<Body>, Refusal> {
+    static WARM: AtomicBool = AtomicBool::new(false);
     let start = Instant::now();
-    let wants_json = accepts_json(&request);
-    let body: &[u8] = request.body();
-    if body.len() > MAX_FRAME {
-        let message = format!("the body has {} bytes, a frame at most {MAX_FRAME}", body.len());
-        return Err(Refusal::new(BODY_TOO_LARGE, message));
+    let context = request.lambda_context_ref();
+    let until = context.and_then(|context| until(context.deadline()));
+    let mut record = Record {
+        request: context.map(|context| context.request_id.clone()).unwrap_or_default(),
+        cold: !WARM.swap(true, Ordering::Relaxed),
+        bytes: request.body().len(),
+        ..Record::default()
+    };
+    let answer = infer(plans, &request, until, &mut record).await;
+    record.outcome = match &answer {
+        Ok(_) => "ok".into(),
+        Err(refusal) => refusal.error.clone(),
+    };
+    if let Err(refusal) = &answer {
+        warn!(
+            request = record.request,
+            frame = record.frame,
+            error = refusal.error,
+            "{}",
+            refusal.message
+        );
     }
-    let frame = Frame::decode(body).map_err(|error| {
-        warn!(error = error.word(), bytes = body.len(), "not a frame");
-        Refusal::from(&error)
-    })?;
-    let id = hex::encode(frame.request_id);
-    let answer = scores(plans, frame).await;
-    let (plan, scores) = answer.inspect_err(|refusal| {
-        warn!(request = id, error = refusal.error, "{}", refusal.message);
-    })?;
-    info!(
-        request = id,
-        pair = %format_args!("{}/{}", plan.manifest().name, plan.manifest().version),
-        samples = scores.scores.len(),
-        ms = start.elapsed().as_secs_f64() * 1e3,
-        "inferred"
-    );
-    if wants_json {
+    record.total_ms = ms(start);
+    record.print();
+    answer
+}
+
+/// When an answer must be on its way; `None` where nobody set a deadline, as outside Lambda.
+fn until(deadline: SystemTime) -> Option<Instant> {
+    let set = deadline > SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    set.then(|| Instant::now() + left.saturating_sub(LAST_WORD))
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+async fn infer(
+    plans: &Arc<Plans>,
+    request: &Request,
+    until: Option<Instant>,
+    record: &mut Record,
+) -> Result<Response<Body>, Refusal> {
+    let frame = body::frame(request)?;
+    record.frame = Some(hex::encode(frame.request_id));
+    record.samples = frame.tensors.len();
+    let (plan, scores) = match until {
+        None => scores(plans, frame, None, record).await?,
+        Some(until) => {
+            let late =
+                || Refusal::new(DEADLINE, "the model was not loaded in time; try again soon");
+            let scores = scores(plans, frame, Some(until), record);
+            tokio::time::timeout_at(until.into(), scores).await.map_err(|_| late())??
+        }
+    };
+    if accepts_json(request) {
         return Ok(json(200, &readable(&plan, &scores)));
     }
     let bytes = scores.encode().map_err(|error| Refusal::new(INTERNAL, error.to_string()))?;
     Ok(response(200, MEDIA_TYPE, bytes))
 }
 
-async fn scores(plans: &Plans, frame: Frame) -> Result<(Arc<Plan>, Scores), Refusal> {
-    let plan = plans.get(&frame.pair).await?;
+async fn scores(
+    plans: &Arc<Plans>,
+    frame: Frame,
+    until: Option<Instant>,
+    record: &mut Record,
+) -> Result<(Arc<Plan>, Scores), Refusal> {
+    let start = Instant::now();
+    let plan = plans.get(&frame.pair).await;
+    record.load_ms = ms(start);
+    let plan = plan?;
+    let manifest = plan.manifest();
+    record.pair = Some(format!("{}/{}", manifest.name, manifest.version));
     plan.check(&frame.tensors)?;
-    let worker = Arc::clone(&plan);
-    let scores = apart(move || frame.tensors.iter().map(|map| worker.logits(map)).collect());
-    Ok((plan, Scores { request_id: frame.request_id, scores: scores.await? }))
-}
-
-/// Runs `work` where it may take its time, and makes a panic in it a refusal.
-async fn apart<T, F>(work: F) -> Result<T, Refusal>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, Refusal> + Send + 'static,
-{
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(Refusal::new(INTERNAL, "the inference broke off; see the log")))
+    let (start, worker) = (Instant::now(), Arc::clone(&plan));
+    let scores = apart("the inference", move || worker.logits(&frame.tensors, until)).await;
+    record.infer_ms = ms(start);
+    Ok((plan, Scores { request_id: frame.request_id, scores: scores? }))
 }
 
 fn readable<'a>(plan: &'a Plan, scores: &Scores) -> Answer<'a> {
@@ -190,12 +273,6 @@ fn response(status: u16, media_type: &str, body: Vec<u8>) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_panic_in_the_model_is_a_typed_refusal() {
-        let refusal = apart::<(), _>(|| panic!("index out of range")).await.unwrap_err();
-        assert_eq!((refusal.error.as_str(), refusal.status()), (INTERNAL, 500));
-    }
 
     #[test]
     fn accept_is_read_as_a_list() {

@@ -1,5 +1,6 @@
-//! The function. Settings come from the environment: see `store::Settings::from_env`;
-//! `FOGLINE_PRELOAD=NAME/VERSION` loads that pair alone at the start, without it all are.
+//! The function. Settings come from the environment: see `store::Settings::from_env` and
+//! `plans::Options::from_env`; `FOGLINE_PRELOAD=NAME/VERSION` loads that pair alone at the start,
+//! without it all are.
 
 use std::convert::Infallible;
 use std::env;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_cloud::handler;
-use fogline_cloud::plans::Plans;
+use fogline_cloud::plans::{Options, Plans};
 use fogline_cloud::store::{Settings, Store};
+use lambda_http::tracing::subscriber::{self, filter::LevelFilter};
 use lambda_http::{Error, Request, run, service_fn};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -19,10 +21,15 @@ const HEAD_START: Duration = Duration::from_secs(6);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    lambda_http::tracing::init_default_subscriber();
-    let plans = Arc::new(Plans::new(Store::new(Settings::from_env()?)));
-    let mut preload = tokio::spawn(preload(Arc::clone(&plans)));
-    let _ = timeout(HEAD_START, &mut preload).await;
+    log();
+    let plans = Plans::new(Store::new(Settings::from_env()?), Options::from_env()?);
+    let first = tokio::spawn({
+        let plans = Arc::clone(&plans);
+        async move { preload(&plans).await }
+    });
+    if !matches!(timeout(HEAD_START, first).await, Ok(Ok(true))) {
+        tokio::spawn(keep_trying(Arc::clone(&plans)));
+    }
     run(service_fn(move |request: Request| {
         let plans = Arc::clone(&plans);
         async move { Ok::<_, Infallible>(handler::handle(&plans, request).await) }
@@ -30,17 +37,36 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-/// Tries until something is loaded: the store may come up later than the function.
-async fn preload(plans: Arc<Plans>) {
+/// A line of JSON an event, on standard output, where Lambda collects it. Whoever sets `AWS_LAMBDA_LOG_LEVEL` or
+/// `RUST_LOG` sees more or less.
+fn log() {
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG"));
+    let level = level.ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(level).init();
+}
+
+/// Loads the pair of `FOGLINE_PRELOAD`, or all; says whether any is there then.
+async fn preload(plans: &Arc<Plans>) -> bool {
     let only = env::var("FOGLINE_PRELOAD").ok().filter(|name| !name.is_empty());
+    match plans.preload(only.as_deref()).await {
+        Ok(0) => warn!("no pair could be loaded"),
+        Ok(pairs) => {
+            info!(pairs, "preloaded");
+            return true;
+        }
+        Err(refusal) => warn!(error = refusal.error, "{}", refusal.message),
+    }
+    false
+}
+
+/// Tries until something is loaded: the store may come up later than the function.
+async fn keep_trying(plans: Arc<Plans>) {
     let mut pause = Duration::from_secs(1);
     loop {
-        match plans.preload(only.as_deref()).await {
-            Ok(0) => warn!("no pair could be loaded"),
-            Ok(pairs) => return info!(pairs, "preloaded"),
-            Err(refusal) => warn!(error = refusal.error, "{}", refusal.message),
-        }
         sleep(pause).await;
+        if preload(&plans).await {
+            return;
+        }
         pause = (pause * 2).min(Duration::from_secs(30));
     }
 }

@@ -1,108 +1,134 @@
-//! Every plan by its pair's digest: found in the bucket, loaded once, kept.
+//! Every plan by its pair's digest: loaded once however many ask, kept while there is room.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::env;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fogline::manifest::{CLOUD_ONNX, Manifest};
-use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal, UNKNOWN_PAIR};
-use tokio::sync::OnceCell;
+use fogline::manifest::{CLOUD_ONNX, File, Manifest};
+use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal};
+use moka::future::Cache as Memory;
+use moka::policy::EvictionPolicy;
 use tracing::{info, warn};
 
+use crate::cache::Cache;
+use crate::index::{Index, Pair};
 use crate::plan::Plan;
-use crate::store::{Listed, Store, StoreError};
+use crate::store::{Store, variable};
 
-/// An unknown digest makes the bucket be listed anew, but not more often than this, whether the
-/// listing succeeded or not: a client that guesses digests must not buy a listing with each.
-pub const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(3);
 /// A pair that could not be loaded is tried again after this time, not with every request: edges
 /// repeat what failed, and each try fetches the whole model.
 pub const LOAD_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-/// The largest manifest.
-const MAX_MANIFEST: u64 = 1 << 20;
 /// The largest cloud model, whatever a manifest says: a function has 10 GB of memory at most.
 const MAX_MODEL: u64 = 2 << 30;
 
-impl From<&StoreError> for Refusal {
-    fn from(error: &StoreError) -> Self {
-        let word = match error {
-            StoreError::Missing(_) | StoreError::TooLarge { .. } => MODEL_CORRUPT,
-            StoreError::Unreachable(_) => fogline::refusal::STORE_UNREACHABLE,
-            StoreError::Setting(_) => INTERNAL,
-        };
-        match error {
-            // Where the store is and why it failed belongs in the log, not on the internet.
-            StoreError::Unreachable(why) => {
-                warn!(why, "the model store did not answer");
-                Self::new(word, "the model store did not answer; try again soon")
-            }
-            _ => Self::new(word, error.to_string()),
-        }
+const MIB: u64 = 1 << 20;
+
+/// What a function may keep, and of which pairs.
+#[derive(Debug, Clone)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Options {
+    /// `NAME/VERSION` of each pair that is served; without them, all that the bucket holds.
+    pub pairs: Option<Vec<String>>,
+    /// Bytes of memory that plans may take: the one that was used longest ago goes first. A plan that is
+    /// larger by itself serves the requests that wait for it and is not kept.
+    pub memory: u64,
+    /// Where fetched models lie on disk.
+    pub cache: Option<Cache>,
+}
+
+impl Default for Options {
+    /// All pairs, half a GiB of plans, nothing on disk.
+    fn default() -> Self {
+        Self { pairs: None, memory: 512 * MIB, cache: None }
     }
 }
 
-/// A pair in the bucket, whose plan is there once somebody has asked for it.
-#[derive(Debug)]
-struct Pair {
-    manifest: Manifest,
-    /// The key of the manifest without `manifest.json`.
-    prefix: String,
-    plan: OnceCell<Arc<Plan>>,
-    /// When loading it failed last, and how.
-    failed: Mutex<Option<(Instant, Refusal)>>,
+impl Options {
+    /// Reads `FOGLINE_PAIRS` (`NAME/VERSION,…`), `FOGLINE_MEMORY_MIB` (half of the function's memory without it),
+    /// `FOGLINE_CACHE` (a folder) and `FOGLINE_CACHE_MIB` (256 without it).
+    ///
+    /// # Errors
+    /// When a number is none, or the cache's folder cannot be made.
+    pub fn from_env() -> Result<Self, String> {
+        let number = |name| match variable(name) {
+            None => Ok(None),
+            Some(text) => match text.parse::<u64>() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(format!("{name} is '{text}', where a number of MiB is wanted")),
+            },
+        };
+        let own = env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok().and_then(|mib| mib.parse().ok());
+        let memory = number("FOGLINE_MEMORY_MIB")?.or(own.map(|mib: u64| mib / 2)).unwrap_or(512);
+        let cap = number("FOGLINE_CACHE_MIB")?.unwrap_or(256) * MIB;
+        let cache = |folder: String| {
+            Cache::new(PathBuf::from(&folder), cap)
+                .map_err(|error| format!("FOGLINE_CACHE, the folder '{folder}': {error}"))
+        };
+        let pairs = variable("FOGLINE_PAIRS");
+        let names = |pairs: String| pairs.split(',').map(|pair| pair.trim().to_owned()).collect();
+        Ok(Self {
+            pairs: pairs.map(names),
+            memory: memory * MIB,
+            cache: variable("FOGLINE_CACHE").map(cache).transpose()?,
+        })
+    }
 }
 
-/// What the last listing of the bucket found.
-#[derive(Debug, Default)]
-struct Index {
-    /// Manifests by key, with the etag that they had.
-    known: BTreeMap<String, (Option<String>, Arc<Pair>)>,
-    by_digest: HashMap<[u8; 32], Arc<Pair>>,
-}
-
-/// A listing of the bucket: when it ended, and what came of it.
-type Listing = (Instant, Result<(), Refusal>);
-
-/// All pairs of a bucket.
+/// The plans of a bucket's pairs.
 #[derive(Debug)]
 pub struct Plans {
     store: Store,
-    /// Replaced whole by a listing, and never held while one waits for the store.
-    index: RwLock<Arc<Index>>,
-    /// Held while listing: whoever waited takes what came of it and need not list again.
-    last: tokio::sync::Mutex<Option<Listing>>,
+    index: Index,
+    cache: Option<Cache>,
+    loaded: Memory<[u8; 32], Arc<Plan>>,
 }
 
 impl Plans {
     /// The plans of `store`, none of them loaded.
-    pub fn new(store: Store) -> Self {
-        Self { store, index: RwLock::default(), last: tokio::sync::Mutex::default() }
+    pub fn new(store: Store, options: Options) -> Arc<Self> {
+        let kib = |plan: &Arc<Plan>| u32::try_from(plan.memory() / 1024).unwrap_or(u32::MAX);
+        let loaded = Memory::builder()
+            .weigher(move |_, plan| kib(plan))
+            .max_capacity(options.memory / 1024)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        let index = Index::new(store.clone(), options.pairs);
+        Arc::new(Self { store, index, cache: options.cache, loaded })
+    }
+
+    /// Which pairs there are.
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// The plan of the pair with this digest. However many ask at once, it is loaded once; a
-    /// load that fails is tried again after [`LOAD_AT_MOST_EVERY`].
+    /// load that fails is tried again after [`LOAD_AT_MOST_EVERY`]. Who gives up waiting does not
+    /// stop the load.
     ///
     /// # Errors
     /// With `unknown_pair`, `store_unreachable`, `model_corrupt`, or `internal` when the model
     /// cannot be run.
-    pub async fn get(&self, digest: &[u8; 32]) -> Result<Arc<Plan>, Refusal> {
-        let pair = self.find(digest).await?;
-        self.load(&pair).await
+    pub async fn get(self: &Arc<Self>, digest: &[u8; 32]) -> Result<Arc<Plan>, Refusal> {
+        let pair = self.index.find(digest).await?;
+        if let Some(plan) = self.loaded.get(digest).await {
+            return Ok(plan);
+        }
+        self.load(pair).await
     }
 
-    /// Loads every pair of the bucket, or only `NAME/VERSION`; says how many are loaded then.
+    /// Loads every pair of the index, or only `NAME/VERSION`; says how many are loaded then.
     /// A pair that cannot be loaded is logged and does not keep the others from it.
     ///
     /// # Errors
     /// When the bucket cannot be listed.
-    pub async fn preload(&self, only: Option<&str>) -> Result<usize, Refusal> {
-        self.refresh(Duration::ZERO).await?;
-        let pairs: Vec<_> = self.index().by_digest.values().cloned().collect();
-        for pair in pairs {
+    pub async fn preload(self: &Arc<Self>, only: Option<&str>) -> Result<usize, Refusal> {
+        self.index.refresh(Duration::ZERO).await?;
+        for pair in self.index.pairs() {
             let name = format!("{}/{}", pair.manifest.name, pair.manifest.version);
             if only.is_none_or(|only| only == name)
-                && let Err(refusal) = self.load(&pair).await
+                && let Err(refusal) = self.load(pair).await
             {
                 warn!(pair = name, error = refusal.error, "{}", refusal.message);
             }
@@ -112,127 +138,113 @@ impl Plans {
 
     /// The plans that are loaded, by name and version.
     pub fn loaded(&self) -> Vec<Arc<Plan>> {
-        let index = self.index();
-        let mut plans: Vec<_> =
-            index.by_digest.values().filter_map(|pair| pair.plan.get().cloned()).collect();
-        let name =
-            |plan: &Arc<Plan>| (plan.manifest().name.clone(), plan.manifest().version.clone());
-        plans.sort_by_cached_key(name);
+        let mut plans: Vec<_> = self.loaded.iter().map(|(_, plan)| plan).collect();
+        let name = |manifest: &Manifest| (manifest.name.clone(), manifest.version.clone());
+        plans.sort_by_cached_key(|plan| name(plan.manifest()));
         plans
     }
 
-    fn index(&self) -> Arc<Index> {
-        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    /// Waits until what there is no room for is gone.
+    pub async fn settle(&self) {
+        self.loaded.run_pending_tasks().await;
     }
 
-    async fn find(&self, digest: &[u8; 32]) -> Result<Arc<Pair>, Refusal> {
-        if let Some(pair) = self.index().by_digest.get(digest) {
-            return Ok(Arc::clone(pair));
-        }
-        self.refresh(REFRESH_AT_MOST_EVERY).await?;
-        self.index().by_digest.get(digest).cloned().ok_or_else(|| {
-            Refusal::new(
-                UNKNOWN_PAIR,
-                format!("the cloud has no pair {}; fetch its manifest anew", hex::encode(digest)),
-            )
-        })
-    }
-
-    /// Lists the bucket anew, unless the last listing is younger than `most`: then what came of that.
-    async fn refresh(&self, most: Duration) -> Result<(), Refusal> {
-        let mut last = self.last.lock().await;
-        if let Some((at, outcome)) = &*last
-            && at.elapsed() < most
-        {
-            return outcome.clone();
-        }
-        let listed = self.list(&self.index()).await;
-        let outcome = listed.map(|index| {
-            *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
-        });
-        *last = Some((Instant::now(), outcome.clone()));
-        outcome
-    }
-
-    async fn list(&self, old: &Index) -> Result<Index, Refusal> {
-        let listed = self.store.manifests().await.map_err(|error| Refusal::from(&error))?;
-        let mut known = BTreeMap::new();
-        for Listed { key, etag } in listed {
-            let pair = match old.known.get(&key) {
-                Some((before, pair)) if etag.is_some() && *before == etag => Arc::clone(pair),
-                _ => match self.read(&key, old).await {
-                    Ok(pair) => pair,
-                    // Without the store nothing is known; one bad manifest spoils only its pair.
-                    Err(refusal) if refusal.error == fogline::refusal::STORE_UNREACHABLE => {
-                        return Err(refusal);
-                    }
-                    Err(refusal) => {
-                        warn!(key, error = refusal.error, "{}", refusal.message);
-                        continue;
-                    }
-                },
-            };
-            known.insert(key, (etag, pair));
-        }
-        let mut by_digest = HashMap::new();
-        for (_, pair) in known.values() {
-            // Of two names for the same files, the first serves both.
-            by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
-        }
-        Ok(Index { known, by_digest })
-    }
-
-    async fn read(&self, key: &str, old: &Index) -> Result<Arc<Pair>, Refusal> {
-        let json =
-            self.store.get(key, MAX_MANIFEST).await.map_err(|error| Refusal::from(&error))?;
-        let manifest = Manifest::parse(&json)
-            .map_err(|error| Refusal::new(error.word(), error.to_string()))?;
-        // The same manifest again keeps its plan, which took time to load.
-        if let Some((_, pair)) = old.known.get(key)
-            && pair.manifest == manifest
-        {
-            return Ok(Arc::clone(pair));
-        }
-        let prefix = key.trim_end_matches("manifest.json").to_owned();
-        Ok(Arc::new(Pair { manifest, prefix, plan: OnceCell::new(), failed: Mutex::default() }))
-    }
-
-    async fn load(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
-        let build = || async {
-            let failed = || pair.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, refusal)) = &*failed()
-                && at.elapsed() < LOAD_AT_MOST_EVERY
-            {
-                return Err(refusal.clone());
-            }
-            self.build(pair).await.inspect_err(|refusal| {
-                *failed() = Some((Instant::now(), refusal.clone()));
-            })
+    async fn load(self: &Arc<Self>, pair: Arc<Pair>) -> Result<Arc<Plan>, Refusal> {
+        let plans = Arc::clone(self);
+        let load = async move {
+            let build = plans.build_unless_failed(&pair);
+            plans.loaded.try_get_with(pair.manifest.pair_digest(), build).await
         };
-        pair.plan.get_or_try_init(build).await.cloned()
+        match tokio::spawn(load).await {
+            Ok(loaded) => loaded.map_err(|refusal| (*refusal).clone()),
+            Err(error) => Err(Refusal::new(INTERNAL, format!("loading broke off: {error}"))),
+        }
+    }
+
+    async fn build_unless_failed(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
+        let failed = || pair.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, refusal)) = &*failed()
+            && at.elapsed() < LOAD_AT_MOST_EVERY
+        {
+            return Err(refusal.clone());
+        }
+        self.build(pair).await.inspect_err(|refusal| {
+            *failed() = Some((Instant::now(), refusal.clone()));
+        })
     }
 
     async fn build(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
         let start = Instant::now();
-        let key = format!("{}{CLOUD_ONNX}", pair.prefix);
-        let size = pair.manifest.files.get(CLOUD_ONNX).map_or(0, |file| file.bytes);
-        let onnx = self
-            .store
-            .get(&key, size.min(MAX_MODEL))
-            .await
-            .map_err(|error| Refusal::from(&error))?;
-        let fetched = start.elapsed();
-        let manifest = pair.manifest.clone();
-        // tract panics on some models that are no models; the task turns that into an error.
-        let plan = tokio::task::spawn_blocking(move || Plan::new(manifest, &onnx)).await.map_err(
-            |error| Refusal::new(INTERNAL, format!("'{key}' cannot be loaded: {error}")),
-        )??;
+        let manifest = &pair.manifest;
+        let Some(file) = manifest.files.get(CLOUD_ONNX) else {
+            let pair = format!("{}/{}", manifest.name, manifest.version);
+            return Err(Refusal::new(INTERNAL, format!("{pair} lists no {CLOUD_ONNX}")));
+        };
+        let plan = match self.from_cache(manifest, file).await {
+            Some(plan) => plan?,
+            None => self.from_store(pair, file).await?,
+        };
         info!(
-            pair = %format_args!("{}/{}", pair.manifest.name, pair.manifest.version),
-            fetch_ms = fetched.as_millis() as u64,
+            pair = %format_args!("{}/{}", manifest.name, manifest.version),
             load_ms = start.elapsed().as_millis() as u64,
             "pair loaded"
         );
         Ok(Arc::new(plan))
+    }
+
+    /// The plan of what lies on disk; `None` if nothing does, or something else.
+    async fn from_cache(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
+        let (cache, manifest, file) = (self.cache.clone()?, manifest.clone(), file.clone());
+        let plan = apart("a model on disk", move || {
+            let Some(onnx) = cache.read(&file) else { return Ok(None) };
+            match Plan::new(manifest, &onnx) {
+                Err(refusal) if refusal.error == MODEL_CORRUPT => {
+                    warn!(digest = file.sha256, "a model on disk was altered; fetching it anew");
+                    cache.remove(&file);
+                    Ok(None)
+                }
+                plan => plan.map(Some),
+            }
+        });
+        plan.await.transpose()
+    }
+
+    async fn from_store(&self, pair: &Pair, file: &File) -> Result<Plan, Refusal> {
+        let key = format!("{}{CLOUD_ONNX}", pair.prefix);
+        let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
+        let onnx = onnx.map_err(|error| Refusal::from(&error))?;
+        let (cache, manifest, file) = (self.cache.clone(), pair.manifest.clone(), file.clone());
+        apart(&format!("'{key}'"), move || {
+            let plan = Plan::new(manifest, &onnx)?;
+            if let Some(cache) = cache
+                && let Err(error) = cache.put(&file, &onnx)
+            {
+                warn!(%error, "a model could not be kept on disk");
+            }
+            Ok(plan)
+        })
+        .await
+    }
+}
+
+/// Runs `work` where it may take its time, and makes a panic in it a refusal: tract panics on some models
+/// that are none.
+pub(crate) async fn apart<T, F>(what: &str, work: F) -> Result<T, Refusal>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Refusal> + Send + 'static,
+{
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Refusal::new(INTERNAL, format!("{what} broke off; see the log"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_the_model_is_a_typed_refusal() {
+        let refusal = apart::<(), _>("it", || panic!("index out of range")).await.unwrap_err();
+        assert_eq!((refusal.error.as_str(), refusal.status()), (INTERNAL, 500));
     }
 }

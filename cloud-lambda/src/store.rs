@@ -12,12 +12,18 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use tokio::time::timeout;
 
 /// The folder of the bucket that holds `NAME/VERSION/…`.
 pub const PREFIX: &str = "models/";
+
+/// How long an object may take at least, and how many bytes a second a store sends at the slowest.
+const PATIENCE: Duration = Duration::from_secs(8);
+const SLOWEST: u64 = 1 << 20;
 
 /// Where the bucket is, and with whose key it opens.
 #[derive(Clone)]
@@ -54,6 +60,8 @@ pub enum StoreError {
         /// Bytes that it may have.
         cap: u64,
     },
+    /// There is an object of that key already, and it stays.
+    Exists(String),
 }
 
 impl StoreError {
@@ -64,6 +72,7 @@ impl StoreError {
             Self::Unreachable(_) => fogline::refusal::STORE_UNREACHABLE,
             Self::Missing(_) => "object_missing",
             Self::TooLarge { .. } => "object_too_large",
+            Self::Exists(_) => "object_exists",
         }
     }
 }
@@ -77,6 +86,7 @@ impl fmt::Display for StoreError {
             Self::TooLarge { key, cap } => {
                 write!(f, "'{key}' in the model store is over {cap} bytes")
             }
+            Self::Exists(key) => write!(f, "the model store has '{key}' already"),
         }
     }
 }
@@ -84,7 +94,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 /// An empty variable counts as unset: templates often leave one behind.
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -184,11 +194,21 @@ impl Store {
     /// All bytes of an object that may have at most `cap` of them.
     ///
     /// # Errors
-    /// When the store does not answer, has no such object, or a larger one.
+    /// When the store does not answer, has no such object, a larger one, or sends it in drops.
     pub async fn get(&self, key: &str, cap: u64) -> Result<Vec<u8>, StoreError> {
+        // The client times the way to the first byte; from there, a store may send slowly for ever.
+        let patience = PATIENCE + Duration::from_secs(cap / SLOWEST);
+        timeout(patience, self.fetch(key, cap)).await.unwrap_or_else(|_| {
+            let why = format!("'{key}' was not here after {} s", patience.as_secs());
+            Err(StoreError::Unreachable(why))
+        })
+    }
+
+    async fn fetch(&self, key: &str, cap: u64) -> Result<Vec<u8>, StoreError> {
         let get = self.client.get_object().bucket(&self.bucket).key(key);
         let mut object = get.send().await.map_err(|error| match error.code() {
-            Some("NoSuchKey") => StoreError::Missing(key.to_owned()),
+            // The second where a proxy answers 404 without a word; a missing bucket has another code.
+            Some("NoSuchKey" | "NotFound") => StoreError::Missing(key.to_owned()),
             _ => unreachable(&error),
         })?;
         let too_large = || StoreError::TooLarge { key: key.to_owned(), cap };
@@ -205,6 +225,27 @@ impl Store {
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)
+    }
+
+    /// Puts an object where there is none; never over one that is there, whoever put it meanwhile.
+    ///
+    /// # Errors
+    /// When there is one, or the store does not answer.
+    pub async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*");
+        match put.body(ByteStream::from(bytes)).send().await {
+            Ok(_) => Ok(()),
+            // S3 answers the second of two at once with a conflict.
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("PreconditionFailed" | "ConditionalRequestConflict")
+                ) =>
+            {
+                Err(StoreError::Exists(key.to_owned()))
+            }
+            Err(error) => Err(unreachable(&error)),
+        }
     }
 }
 

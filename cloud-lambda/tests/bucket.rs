@@ -1,21 +1,28 @@
 //! An S3-compatible store of one test: its own folder, its own port.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{fs, io};
 
-use fogline_cloud::plans::Plans;
+use bytes::Bytes;
+use fogline::manifest::{Manifest, sha256_hex};
+use fogline_cloud::plans::{Options, Plans};
 use fogline_cloud::store::{Settings, Store};
-use hyper::body::Incoming;
-use hyper::service::Service;
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 pub const BUCKET: &str = "fogline-test";
 
@@ -24,10 +31,56 @@ pub fn pair_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pair").join(name)
 }
 
+/// What goes wrong between the store and the function, with every `cloud.onnx`.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Fault {
+    None,
+    /// The store answers with this status.
+    Status(u16),
+    /// The connection breaks off in the middle.
+    Cut,
+    /// 64 bytes come, and again 64 after this time.
+    Drops(Duration),
+}
+
+impl Fault {
+    async fn befall(
+        self,
+        answer: hyper::Response<s3s::Body>,
+    ) -> hyper::Response<UnsyncBoxBody<Bytes, io::Error>> {
+        let (mut head, body) = answer.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let whole = |bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+        let body = match self {
+            Fault::None => whole(bytes),
+            Fault::Status(status) => {
+                head.status = status.try_into().unwrap();
+                head.headers.clear();
+                whole(Bytes::new())
+            }
+            Fault::Cut => {
+                let half = Ok(Frame::data(bytes.slice(..bytes.len() / 2)));
+                StreamBody::new(stream::iter([half, Err(io::ErrorKind::BrokenPipe.into())]))
+                    .boxed_unsync()
+            }
+            Fault::Drops(pause) => {
+                StreamBody::new(stream::unfold(bytes, move |mut left| async move {
+                    sleep(pause).await;
+                    let drop = left.split_to(left.len().min(64));
+                    (!drop.is_empty()).then(|| (Ok(Frame::data(drop)), left))
+                }))
+                .boxed_unsync()
+            }
+        };
+        hyper::Response::from_parts(head, body)
+    }
+}
+
 pub struct Bucket {
     root: TempDir,
     address: SocketAddr,
     fetched: Arc<AtomicUsize>,
+    fault: Arc<Mutex<Fault>>,
 }
 
 impl Bucket {
@@ -47,23 +100,30 @@ impl Bucket {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let fetched = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&fetched);
+        let fault = Arc::new(Mutex::new(Fault::None));
+        let (counter, faults) = (Arc::clone(&fetched), Arc::clone(&fault));
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (service, counter) = (service.clone(), Arc::clone(&counter));
-                let counted =
-                    hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-                        let model = request.uri().path().ends_with("cloud.onnx");
-                        counter.fetch_add(usize::from(model), Ordering::SeqCst);
-                        Service::call(&service, request)
-                    });
+                let (service, counter, faults) = (service.clone(), counter.clone(), faults.clone());
+                let answer = service_fn(move |request: hyper::Request<Incoming>| {
+                    let model = request.uri().path().ends_with("cloud.onnx");
+                    counter.fetch_add(usize::from(model), Ordering::SeqCst);
+                    let fault = if model { *faults.lock().unwrap() } else { Fault::None };
+                    let answer = Service::call(&service, request);
+                    async move { Ok::<_, s3s::HttpError>(fault.befall(answer.await?).await) }
+                });
                 tokio::spawn(async move {
                     let server = auto::Builder::new(TokioExecutor::new());
-                    let _ = server.serve_connection(TokioIo::new(socket), counted).await;
+                    let _ = server.serve_connection(TokioIo::new(socket), answer).await;
                 });
             }
         });
-        Self { root, address, fetched }
+        Self { root, address, fetched, fault }
+    }
+
+    /// From now on.
+    pub fn suffer(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
     }
 
     pub fn put_pair(&self) {
@@ -72,6 +132,21 @@ impl Bucket {
         for name in ["manifest.json", "cloud.onnx"] {
             fs::copy(pair_file(name), folder.join(name)).unwrap();
         }
+    }
+
+    /// Puts a pair that has another weight under the name of the tests' pair and this version; gives its digest.
+    pub fn put_other(&self, version: &str) -> [u8; 32] {
+        let folder = self.folder().with_file_name(version);
+        fs::create_dir_all(&folder).unwrap();
+        let mut onnx = fs::read(pair_file("cloud.onnx")).unwrap();
+        let mut manifest = Manifest::parse(&fs::read(pair_file("manifest.json")).unwrap()).unwrap();
+        // The lowest bits of a weight: another number, and as good a model.
+        onnx[500] ^= 1;
+        version.clone_into(&mut manifest.version);
+        manifest.files.get_mut("cloud.onnx").unwrap().sha256 = sha256_hex(&onnx);
+        fs::write(folder.join("cloud.onnx"), onnx).unwrap();
+        fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+        manifest.pair_digest()
     }
 
     /// Where the pair's files lie.
@@ -89,7 +164,7 @@ impl Bucket {
     }
 
     pub fn plans(&self) -> Arc<Plans> {
-        Arc::new(Plans::new(Store::new(self.settings())))
+        Plans::new(Store::new(self.settings()), Options::default())
     }
 }
 

@@ -97,7 +97,7 @@ async fn what_is_no_request_for_this_pair_is_refused_by_word() {
     let bucket = Bucket::with_pair().await;
     let plans = bucket.plans();
     for (request, status, word) in [
-        (event!("truncated_frame"), 400, "frame_truncated"),
+        (event!("truncated_frame"), 400, "malformed"),
         (event!("unknown_pair"), 404, "unknown_pair"),
         (event!("wrong_shape"), 409, "wrong_shape"),
         (event!("get_infer"), 405, "method_not_allowed"),
@@ -115,7 +115,7 @@ async fn a_body_larger_than_any_frame_is_refused_unread() {
     let mut request: Request = event!("infer");
     *request.body_mut() = Body::Binary(vec![b'F'; MAX_FRAME + 1]);
     let refused = refusal(&bucket.plans(), request).await;
-    assert_eq!(refused, (413, "body_too_large".into()));
+    assert_eq!(refused, (413, "too_large".into()));
 }
 
 #[tokio::test]

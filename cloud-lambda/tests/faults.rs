@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_cloud::handler::handle;
-use fogline_cloud::plans::{LOAD_AT_MOST_EVERY, Plans, REFRESH_AT_MOST_EVERY};
+use fogline_cloud::index::REFRESH_AT_MOST_EVERY;
+use fogline_cloud::plans::{LOAD_AT_MOST_EVERY, Options, Plans};
 use fogline_cloud::store::{Settings, Store, StoreError};
 use tokio::net::TcpListener;
 
@@ -14,7 +15,7 @@ use crate::bucket::{Bucket, settings};
 use crate::events::{event, refusal};
 
 fn plans(settings: Settings) -> Arc<Plans> {
-    Arc::new(Plans::new(Store::new(settings)))
+    Plans::new(Store::new(settings), Options::default())
 }
 
 #[tokio::test]
@@ -102,20 +103,6 @@ async fn a_wrong_key_opens_nothing() {
     wrong.secret_key = "guess".into();
     let refused = refusal(&plans(wrong), event!("infer")).await;
     assert_eq!(refused, (503, "store_unreachable".into()));
-}
-
-#[tokio::test]
-async fn concurrent_first_calls_load_once() {
-    let bucket = Bucket::with_pair().await;
-    let plans = bucket.plans();
-    let calls = (0..4).map(|_| {
-        let plans = Arc::clone(&plans);
-        tokio::spawn(async move { handle(&plans, event!("infer")).await.status() })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        assert_eq!(call.await.unwrap(), 200);
-    }
-    assert_eq!(bucket.fetched(), 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! A frame is four bytes of magic, one byte of protocol version, and one bincode 2 body in its
 //! standard configuration, which must end where the frame ends. Limits hold before anything is
-//! allocated: bincode counts every announced length against [`MAX_FRAME`] first.
+//! allocated: bincode counts every announced length against about [`MAX_FRAME`] first.
 //!
 //! bincode is unmaintained since 2025 (RUSTSEC-2025-0141). Nothing outside this module knows
 //! of it, and the version byte is the way out.
@@ -128,9 +128,12 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
-type Config = Configuration<LittleEndian, Varint, Limit<MAX_FRAME>>;
+/// bincode counts what a body takes in memory: its bytes, and each sample's own fields beside them.
+const DECODED: usize = MAX_FRAME + MAX_BATCH * size_of::<Tensor>();
 
-const CONFIG: Config = bincode::config::standard().with_limit::<MAX_FRAME>();
+type Config = Configuration<LittleEndian, Varint, Limit<DECODED>>;
+
+const CONFIG: Config = bincode::config::standard().with_limit::<DECODED>();
 
 fn encode(magic: [u8; 4], body: &impl Encode) -> Result<Vec<u8>, FrameError> {
     let body = bincode::encode_to_vec(body, CONFIG)
@@ -192,7 +195,11 @@ impl Request {
         Ok(request)
     }
 
-    fn check(&self) -> Result<(), FrameError> {
+    /// Whether the number of samples is allowed and every map holds together.
+    ///
+    /// # Errors
+    /// On what `decode` would refuse.
+    pub fn check(&self) -> Result<(), FrameError> {
         check_batch(self.tensors.len())?;
         for (sample, tensor) in self.tensors.iter().enumerate() {
             let refuse = |error| FrameError::Tensor { sample, error };

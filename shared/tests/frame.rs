@@ -56,7 +56,7 @@ fn a_lying_length_is_refused_before_anything_is_allocated() {
     // 253 announces a 64-bit length in bincode's variable-length integers.
     let mut head = b"FOGQ\x01".to_vec();
     head.extend([0; 48]);
-    for length in [u64::MAX, 1 << 40, MAX_FRAME as u64 + 1] {
+    for length in [u64::MAX, 1 << 40, 2 * MAX_FRAME as u64] {
         let lying = [&head[..], &[253], &length.to_le_bytes()].concat();
         assert_eq!(Request::decode(&lying), Err(FrameError::TooLarge), "{length} tensors");
         // One tensor of shape (1, 1, 1) and one bit that claims `length` bytes.
@@ -86,6 +86,22 @@ fn what_is_wrong_is_named() {
     assert_eq!(request.encode(), Err(FrameError::Batch(MAX_BATCH + 1)));
     let scores = vec![vec![f32::NAN]];
     assert_eq!(Response { request_id: [0; 16], scores }.encode(), Err(FrameError::Score));
+}
+
+#[test]
+fn a_frame_as_large_as_the_limit_is_read() {
+    let of = |bytes: usize, samples: usize| {
+        let one = Tensor { shape: [bytes as u32, 8, 1], bits: 1, bytes: vec![1; bytes] };
+        Request { tensors: vec![one; samples], ..request() }
+    };
+    for samples in [1, 2, MAX_BATCH] {
+        let most =
+            (0..=MAX_FRAME / samples).rev().find(|&bytes| of(bytes, samples).encode().is_ok());
+        let largest = of(most.unwrap(), samples);
+        let bytes = largest.encode().unwrap();
+        assert!(bytes.len() + samples > MAX_FRAME);
+        assert_eq!(Request::decode(&bytes), Ok(largest));
+    }
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fogline::refusal::{BODY_TOO_LARGE, Refusal};
+use fogline::refusal::{Refusal, TOO_LARGE};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -43,7 +43,7 @@ impl Proxy {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 let why = format!("over {MAX_BODY} bytes, which no function takes");
-                return refuse(StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LARGE, &why);
+                return refuse(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, &why);
             }
             Ok(Err(error)) => {
                 return refuse(StatusCode::BAD_REQUEST, "body_broken", &error.to_string());

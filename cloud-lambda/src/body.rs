@@ -1,0 +1,104 @@
+//! The body of a request, whatever it came as: a frame or JSON, plain or under gzip.
+
+use std::io::Read;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::read::MultiGzDecoder;
+use fogline::frame::{MAX_FRAME, Request as Frame, Tensor};
+use fogline::refusal::{MALFORMED, Refusal, TOO_LARGE};
+use lambda_http::Request;
+use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use serde::Deserialize;
+
+/// JSON, as a type of content.
+pub const JSON: &str = "application/json";
+
+/// A frame as JSON, for those who would rather write than encode.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Readable {
+    /// The pair's digest, 64 hexadecimal digits.
+    pair: String,
+    /// 32 hexadecimal digits; zeros without it.
+    request_id: Option<String>,
+    samples: Vec<Map>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Map {
+    shape: [u32; 3],
+    bits: u8,
+    /// The packed bytes in base64.
+    data: String,
+}
+
+/// The request's frame.
+///
+/// # Errors
+/// With `too_large` when the body, or what it inflates to, is over [`MAX_FRAME`], with `malformed`,
+/// `too_large` or `unsupported_version` when it is not one frame within the limits.
+pub fn frame(request: &Request) -> Result<Frame, Refusal> {
+    let body: &[u8] = request.body();
+    if body.len() > MAX_FRAME {
+        let message = format!("the body has {} bytes, at most {MAX_FRAME} are taken", body.len());
+        return Err(Refusal::new(TOO_LARGE, message));
+    }
+    let encoding = header(request, &CONTENT_ENCODING).to_ascii_lowercase();
+    let inflated = match encoding.as_str() {
+        "" | "identity" => None,
+        "gzip" | "x-gzip" => Some(inflated(body)?),
+        other => {
+            let message =
+                format!("the content-encoding '{other}' is not known here; send gzip or none");
+            return Err(Refusal::new(MALFORMED, message));
+        }
+    };
+    let body = inflated.as_deref().unwrap_or(body);
+    let media_type = header(request, &CONTENT_TYPE).split(';').next().unwrap_or("").trim();
+    if media_type.eq_ignore_ascii_case(JSON) {
+        return from_json(body);
+    }
+    Frame::decode(body).map_err(|error| Refusal::from(&error))
+}
+
+fn header<'a>(request: &'a Request, name: &HeaderName) -> &'a str {
+    request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").trim()
+}
+
+/// What a gzip body holds, as long as that is not more than any frame.
+fn inflated(body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = vec![];
+    let mut limited = MultiGzDecoder::new(body).take(MAX_FRAME as u64 + 1);
+    limited.read_to_end(&mut bytes).map_err(|error| {
+        Refusal::new(MALFORMED, format!("the body is not the gzip that it says it is: {error}"))
+    })?;
+    if bytes.len() > MAX_FRAME {
+        let message = format!("the body inflates to more than {MAX_FRAME} bytes");
+        return Err(Refusal::new(TOO_LARGE, message));
+    }
+    Ok(bytes)
+}
+
+fn from_json(body: &[u8]) -> Result<Frame, Refusal> {
+    let malformed = |message: String| Refusal::new(MALFORMED, message);
+    let readable: Readable = serde_json::from_slice(body)
+        .map_err(|error| malformed(format!("the body is no request in JSON: {error}")))?;
+    let mut frame = Frame { pair: [0; 32], request_id: [0; 16], tensors: vec![] };
+    hex::decode_to_slice(&readable.pair, &mut frame.pair)
+        .map_err(|error| malformed(format!("'pair' is not 64 hexadecimal digits: {error}")))?;
+    if let Some(id) = readable.request_id {
+        hex::decode_to_slice(&id, &mut frame.request_id).map_err(|error| {
+            malformed(format!("'request_id' is not 32 hexadecimal digits: {error}"))
+        })?;
+    }
+    for (sample, Map { shape, bits, data }) in readable.samples.into_iter().enumerate() {
+        let bytes = BASE64.decode(data).map_err(|error| {
+            malformed(format!("'data' of sample {sample} is not base64: {error}"))
+        })?;
+        frame.tensors.push(Tensor { shape, bits, bytes });
+    }
+    frame.check().map_err(|error| Refusal::from(&error))?;
+    Ok(frame)
+}

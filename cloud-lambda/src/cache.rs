@@ -1,0 +1,139 @@
+//! Models on the function's own disk, by their SHA-256: what memory had no room for, or a process before
+//! this one fetched, need not be fetched again.
+//!
+//! A file is written under a name of its own and then renamed, so that it is there whole or not at all.
+//! Its bytes are not believed: [`crate::plan::Plan::new`] verifies them as it does those of the store.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use fogline::manifest::File;
+use tempfile::NamedTempFile;
+
+/// A folder of models.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PathBuf,
+    cap: u64,
+}
+
+impl Cache {
+    /// The cache in `folder`, which is made if it is not there, of at most `cap` bytes.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn new(folder: PathBuf, cap: u64) -> io::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder, cap })
+    }
+
+    /// The bytes under the file's digest, if there are any: as they are, not verified.
+    pub fn read(&self, file: &File) -> Option<Vec<u8>> {
+        let path = self.path(file)?;
+        let bytes = fs::read(&path).ok()?;
+        // The one that was used last goes last.
+        let used = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        used.ok().map(|()| bytes)
+    }
+
+    /// Keeps verified bytes, and removes those that were not used for longest if there is no room.
+    ///
+    /// # Errors
+    /// When the disk does not take them; there is nothing of them then.
+    pub fn put(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        let Some(path) = self.path(file) else { return Ok(()) };
+        if bytes.len() as u64 > self.cap {
+            return Ok(());
+        }
+        self.make_room(bytes.len() as u64)?;
+        let mut fresh = NamedTempFile::new_in(&self.folder)?;
+        fresh.write_all(bytes)?;
+        fresh.persist(path)?;
+        Ok(())
+    }
+
+    /// Removes what has turned out not to be the file.
+    pub fn remove(&self, file: &File) {
+        if let Some(path) = self.path(file) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
+        let entries = fs::read_dir(&self.folder)?.filter_map(Result::ok);
+        let mut files: Vec<_> = entries
+            .filter_map(|entry| {
+                let data = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+                Some((data.modified().ok()?, data.len(), entry.path()))
+            })
+            .collect();
+        files.sort();
+        let mut total: u64 = files.iter().map(|(_, len, _)| len).sum();
+        for (_, len, path) in files {
+            if total + bytes <= self.cap {
+                break;
+            }
+            fs::remove_file(path)?;
+            total -= len;
+        }
+        Ok(())
+    }
+
+    /// No digest that is none becomes a path.
+    fn path(&self, file: &File) -> Option<PathBuf> {
+        let digest = file.sha256.to_ascii_lowercase();
+        let hex = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        hex.then(|| self.folder.join(digest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fogline::manifest::sha256_hex;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 }
+    }
+
+    #[test]
+    fn what_was_used_last_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().join("models"), 25).unwrap();
+        let [a, b, c] = [[1; 10], [2; 10], [3; 10]];
+        let age = |bytes: &[u8], seconds| {
+            let path = cache.path(&file(bytes)).unwrap();
+            let time = SystemTime::now() - Duration::from_secs(seconds);
+            fs::File::open(path).unwrap().set_modified(time).unwrap();
+        };
+        cache.put(&file(&a), &a).unwrap();
+        cache.put(&file(&b), &b).unwrap();
+        age(&a, 20);
+        age(&b, 10);
+        assert_eq!(cache.read(&file(&a)), Some(a.into()));
+        cache.put(&file(&c), &c).unwrap();
+        assert_eq!(cache.read(&file(&b)), None);
+        assert_eq!(
+            (cache.read(&file(&a)), cache.read(&file(&c))),
+            (Some(a.into()), Some(c.into()))
+        );
+        // Larger than the whole cache: not kept, and nothing else is lost for it.
+        cache.put(&file(&[0; 26]), &[0; 26]).unwrap();
+        assert_eq!(cache.read(&file(&a)), Some(a.into()));
+    }
+
+    #[test]
+    fn a_digest_that_is_a_path_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().join("models"), 100).unwrap();
+        let outside = File { sha256: "../outside".into(), bytes: 1 };
+        cache.put(&outside, &[1]).unwrap();
+        assert_eq!(cache.read(&outside), None);
+        assert!(!folder.path().join("outside").exists());
+    }
+}

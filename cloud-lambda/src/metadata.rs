@@ -1,0 +1,74 @@
+//! `GET /v2/models/NAME`: what a model takes and gives, in the words of the Open Inference Protocol
+//! (KServe's version 2), so that clients of other servers can look. Inference itself goes by `/infer`.
+
+use std::sync::Arc;
+
+use fogline::manifest::{Manifest, compare_versions};
+use serde::Serialize;
+
+use crate::index::Pair;
+
+/// The protocol's model metadata.
+#[derive(Debug, Serialize)]
+pub struct Metadata {
+    name: String,
+    versions: Vec<String>,
+    platform: &'static str,
+    inputs: [Tensor; 1],
+    outputs: [Tensor; 1],
+    parameters: Parameters,
+}
+
+#[derive(Debug, Serialize)]
+struct Tensor {
+    name: &'static str,
+    datatype: &'static str,
+    /// -1 is the batch.
+    shape: Vec<i64>,
+}
+
+/// What the protocol has no words for.
+#[derive(Debug, Serialize)]
+struct Parameters {
+    /// The version that the rest describes.
+    version: String,
+    /// The pair's digest, which a request names.
+    pair: String,
+    /// Bits an element of the input takes in a request.
+    bits: u8,
+    classes: Vec<String>,
+}
+
+impl Metadata {
+    /// Of the pair of this name and version, or of the newest version; `None` where there is none.
+    pub fn of(pairs: &[Arc<Pair>], name: &str, version: Option<&str>) -> Option<Self> {
+        let mut versions: Vec<&Manifest> = pairs
+            .iter()
+            .map(|pair| &pair.manifest)
+            .filter(|manifest| manifest.name == name)
+            .collect();
+        versions.sort_by(|a, b| compare_versions(&a.version, &b.version));
+        let manifest = match version {
+            Some(version) => versions.iter().find(|manifest| manifest.version == version)?,
+            None => versions.last()?,
+        };
+        let tensor = |name, shape: &[u32]| Tensor {
+            name,
+            datatype: "FP32",
+            shape: [-1].into_iter().chain(shape.iter().map(|&n| i64::from(n))).collect(),
+        };
+        Some(Self {
+            name: name.to_owned(),
+            versions: versions.iter().map(|manifest| manifest.version.clone()).collect(),
+            platform: "onnx_tract",
+            inputs: [tensor("split", &manifest.split.shape)],
+            outputs: [tensor("logits", &[manifest.classes.len() as u32])],
+            parameters: Parameters {
+                version: manifest.version.clone(),
+                pair: hex::encode(manifest.pair_digest()),
+                bits: manifest.split.bits,
+                classes: manifest.classes.clone(),
+            },
+        })
+    }
+}

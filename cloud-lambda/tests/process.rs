@@ -1,0 +1,202 @@
+//! What goes wrong, in a process of the function's own with the runtime API in front and a store behind it.
+
+use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use fogline::frame::{MAX_FRAME, Request as Frame, Response as Scores, Tensor};
+use fogline_cloud::index::REFRESH_AT_MOST_EVERY;
+use fogline_cloud::plans::LOAD_AT_MOST_EVERY;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::bucket::{Bucket, Fault, settings};
+use crate::events::expected;
+use crate::function::{Function, body, golden, infer};
+
+const OK: (u64, String) = (200, String::new());
+
+/// Waits until what came of this is not what came of it last time.
+async fn pause(at_most_every: Duration) {
+    tokio::time::sleep(at_most_every + Duration::from_millis(100)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_or_refuses_is_said_and_got_over() {
+    // A port that was free a moment ago has nobody behind it.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let function = Function::start(&settings(free), None).await;
+    let outcome = function.outcome(infer(&golden())).await;
+    assert_eq!(outcome, (503, "store_unreachable".into()));
+
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    for (fault, status, word) in [
+        (Fault::Status(403), 503, "store_unreachable"),
+        (Fault::Status(404), 502, "model_corrupt"),
+        (Fault::Status(500), 503, "store_unreachable"),
+        (Fault::Cut, 503, "store_unreachable"),
+    ] {
+        bucket.suffer(fault);
+        assert_eq!(function.outcome(infer(&golden())).await, (status, word.into()));
+        pause(LOAD_AT_MOST_EVERY).await;
+    }
+    bucket.suffer(Fault::None);
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+}
+
+#[tokio::test]
+async fn a_store_that_sends_in_drops_costs_one_deadline_and_no_second_fetch() {
+    let bucket = Bucket::with_pair().await;
+    // 28 drops: the model is there after 3 s.
+    bucket.suffer(Fault::Drops(Duration::from_millis(110)));
+    let function = Function::start(&bucket.settings(), None).await;
+    let began = Instant::now();
+    let late = function.outcome_within(infer(&golden()), Duration::from_secs(1)).await;
+    assert_eq!(late, (504, "deadline".into()));
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+    assert_eq!(bucket.fetched(), 1);
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_the_manifests_is_not_run() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    let path = bucket.folder().join("cloud.onnx");
+    let good = fs::read(&path).unwrap();
+    let mut flipped = good.clone();
+    flipped[700] ^= 1;
+    bucket.put_other("2.0.0");
+    let other = fs::read(bucket.folder().with_file_name("2.0.0").join("cloud.onnx")).unwrap();
+    for bad in [&flipped[..], &other, &good[..900], &[]] {
+        fs::write(&path, bad).unwrap();
+        let outcome = function.outcome(infer(&golden())).await;
+        assert_eq!(outcome, (502, "model_corrupt".into()));
+        pause(LOAD_AT_MOST_EVERY).await;
+    }
+    fs::write(&path, good).unwrap();
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+}
+
+#[tokio::test]
+async fn a_pair_that_is_replaced_meanwhile_serves_on_from_memory() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+    let mut frame = Frame::decode(&golden()).unwrap();
+    frame.pair = bucket.put_other("1.0.0");
+    // The old pair is in memory, where nobody has replaced it.
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+    pause(REFRESH_AT_MOST_EVERY).await;
+    assert_eq!(function.outcome(infer(&frame.encode().unwrap())).await, OK);
+    // The bucket was listed anew, and the old pair is not in it.
+    assert_eq!(function.outcome(infer(&golden())).await, (404, "unknown_pair".into()));
+}
+
+#[tokio::test]
+async fn a_listing_that_fails_takes_nothing_away() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+    fs::write(bucket.folder().join("manifest.json"), "{").unwrap();
+    pause(REFRESH_AT_MOST_EVERY).await;
+    let mut frame = Frame::decode(&golden()).unwrap();
+    frame.pair = [7; 32];
+    let unknown = function.outcome(infer(&frame.encode().unwrap())).await;
+    assert_eq!(unknown, (404, "unknown_pair".into()));
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+}
+
+#[tokio::test]
+async fn after_a_panic_comes_a_good_answer() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    let mut event = infer(&golden());
+    // lambda_http builds a URI of it and panics where it is none.
+    event["headers"]["x-forwarded-proto"] = json!("no scheme");
+    let error = function.invoke(event, Duration::from_secs(5)).await.unwrap_err();
+    assert!(error["errorType"].is_string(), "{error}");
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+}
+
+#[tokio::test]
+async fn sigterm_in_the_middle_leaves_nothing_half_done() {
+    let bucket = Bucket::with_pair().await;
+    bucket.suffer(Fault::Drops(Duration::from_millis(100)));
+    let cache = tempfile::tempdir().unwrap();
+    let mut function = Function::start(&bucket.settings(), Some(cache.path())).await;
+    let process = Pid::from_raw(function.process.id().unwrap() as i32).unwrap();
+    tokio::select! {
+        answer = function.invoke(infer(&golden()), Duration::from_secs(20)) => panic!("{answer:?}"),
+        () = tokio::time::sleep(Duration::from_secs(1)) => kill_process(process, Signal::TERM).unwrap(),
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(2), function.process.wait()).await;
+    assert!(!ended.expect("it ends at once").unwrap().success());
+    // No digest names a file yet; the next process fetches anew, and the one after that need not.
+    let models = || {
+        fs::read_dir(cache.path())
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+    };
+    assert_eq!(models().filter(|name| name.len() == 64).count(), 0);
+    bucket.suffer(Fault::None);
+    for fetched in [2, 2] {
+        let function = Function::start(&bucket.settings(), Some(cache.path())).await;
+        assert_eq!(function.outcome(infer(&golden())).await, OK);
+        assert_eq!(bucket.fetched(), fetched);
+    }
+    // What lies on disk is believed no more than what comes from the store.
+    let model = models().find(|name| name.len() == 64).unwrap();
+    fs::write(cache.path().join(model), "altered").unwrap();
+    let function = Function::start(&bucket.settings(), Some(cache.path())).await;
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+    assert_eq!(bucket.fetched(), 3);
+}
+
+/// A frame of `bytes` bytes of the golden pair, whose maps are not of its split.
+fn filled(bytes: usize) -> Vec<u8> {
+    let mut frame = Frame::decode(&golden()).unwrap();
+    let tensor =
+        |bytes: usize| Tensor { shape: [bytes as u32, 8, 1], bits: 1, bytes: vec![1; bytes] };
+    let len = |frame: &Frame| frame.encode().map(|bytes| bytes.len()).unwrap_or(usize::MAX);
+    frame.tensors = vec![tensor(bytes - 200)];
+    let missing = bytes - len(&frame);
+    frame.tensors = vec![tensor(bytes - 200 + missing)];
+    assert_eq!(len(&frame), bytes);
+    frame.encode().unwrap()
+}
+
+#[tokio::test]
+async fn a_frame_may_be_as_large_as_the_limit_and_no_larger() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    for bytes in [MAX_FRAME - 1, MAX_FRAME] {
+        assert_eq!(function.outcome(infer(&filled(bytes))).await, (409, "wrong_shape".into()));
+    }
+    let over = vec![b'F'; MAX_FRAME + 1];
+    assert_eq!(function.outcome(infer(&over)).await, (413, "too_large".into()));
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+}
+
+#[tokio::test]
+async fn a_line_of_json_says_how_each_request_went() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    let answer = function.invoke(infer(&golden()), Duration::from_secs(20)).await.unwrap();
+    let scores = Scores::decode(&body(&answer)).unwrap();
+    let logits: Vec<Vec<f32>> = serde_json::from_value(expected()["logits"].clone()).unwrap();
+    assert_eq!(scores.scores, logits);
+    function.outcome(infer(b"FOGQ")).await;
+    let log = function.end().await;
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect();
+    let records: Vec<&Value> = lines.iter().filter(|line| line["_aws"].is_object()).collect();
+    let [first, second] = records[..] else { panic!("{log}") };
+    assert_eq!((&first["outcome"], &first["cold"]), (&json!("ok"), &json!(true)));
+    assert_eq!((&first["pair"], &first["Samples"]), (&json!("tiny/1.0.0"), &json!(2)));
+    assert_eq!(first["frame"], expected()["request_id"]);
+    assert!(first["LoadMs"].as_f64() > Some(0.0) && first["InferMs"].as_f64() > Some(0.0));
+    assert_eq!((&second["outcome"], &second["cold"]), (&json!("malformed"), &json!(false)));
+    assert_eq!((&second["Refusals"], &second["Samples"]), (&json!(1), &json!(0)));
+}
