@@ -224,10 +224,10 @@ async fn scores(
     let manifest = plan.manifest();
     record.pair = Some(format!("{}/{}", manifest.name, manifest.version));
     plan.check(&frame.tensors)?;
-    let (start, worker) = (Instant::now(), Arc::clone(&plan));
-    let scores = apart("the inference", move || worker.logits(&frame.tensors, until)).await;
-    record.infer_ms = ms(start);
-    Ok((plan, Scores { request_id: frame.request_id, scores: scores? }))
+    let (id, worker) = (frame.request_id, Arc::clone(&plan));
+    let logits = apart("the inference", move || worker.logits(&frame.tensors, until)).await?;
+    record.infer_ms = logits.took.as_secs_f64() * 1e3;
+    Ok((plan, Scores { request_id: id, scores: logits.scores }))
 }
 
 fn readable<'a>(plan: &'a Plan, scores: &Scores) -> Answer<'a> {

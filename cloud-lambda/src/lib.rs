@@ -13,6 +13,7 @@
 //! - [`body`]: what a request holds, whatever it came as;
 //! - [`metadata`]: what a model takes and gives;
 //! - [`handler`]: from an HTTP request to an HTTP response;
+//! - [`publish`]: a pair on its way into the bucket;
 //! - [`record`]: what the log and the metrics say of it.
 //!
 //! Edges in the field run old versions for months, so the function serves whatever pair lies in
@@ -22,7 +23,7 @@
 //! use fogline_cloud::{handler, plans::{Options, Plans}, store::{Settings, Store}};
 //!
 //! # async fn example(request: lambda_http::Request) -> Result<(), Box<dyn std::error::Error>> {
-//! let plans = Plans::new(Store::new(Settings::from_env()?), Options::from_env()?);
+//! let plans = Plans::new(Store::new(Settings::from_env(None)?), Options::from_env()?);
 //! let response = handler::handle(&plans, request).await;
 //! # Ok(())
 //! # }
@@ -38,6 +39,7 @@ pub mod index;
 pub mod metadata;
 pub mod plan;
 pub mod plans;
+pub mod publish;
 pub mod record;
 pub mod runner;
 pub mod store;

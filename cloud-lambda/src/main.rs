@@ -22,7 +22,7 @@ const HEAD_START: Duration = Duration::from_secs(6);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log();
-    let plans = Plans::new(Store::new(Settings::from_env()?), Options::from_env()?);
+    let plans = Plans::new(Store::new(Settings::from_env(None)?), Options::from_env()?);
     let first = tokio::spawn({
         let plans = Arc::clone(&plans);
         async move { preload(&plans).await }

@@ -1,6 +1,6 @@
 //! One pair's cloud part, verified and ready to run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fogline::frame::Tensor;
 use fogline::manifest::{CLOUD_ONNX, Manifest, verify};
@@ -9,12 +9,23 @@ use fogline::refusal::{DEADLINE, INTERNAL, MODEL_CORRUPT, Refusal, WRONG_SHAPE};
 
 use crate::runner::{BATCHES, RunError, Runner};
 
+/// What the cloud says of some maps.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Logits {
+    /// One score a class, for each map.
+    pub scores: Vec<Vec<f32>>,
+    /// How long tract took, without unpacking.
+    pub took: Duration,
+}
+
 /// A `cloud.onnx` whose digest was right and that has answered once.
 #[derive(Debug)]
 pub struct Plan {
     manifest: Manifest,
     digest: [u8; 32],
     bytes: u64,
+    optimised_in: Duration,
     runner: Runner,
 }
 
@@ -36,10 +47,17 @@ impl Plan {
             ));
         }
         let shape = manifest.split.shape.map(|n| n as usize);
+        let start = Instant::now();
         let runner = Runner::new(onnx, shape, manifest.classes.len()).map_err(|error| {
             Refusal::new(INTERNAL, format!("{CLOUD_ONNX} of {pair} cannot be run: {error:#}"))
         })?;
-        Ok(Self { digest: manifest.pair_digest(), manifest, bytes: onnx.len() as u64, runner })
+        Ok(Self {
+            digest: manifest.pair_digest(),
+            manifest,
+            bytes: onnx.len() as u64,
+            optimised_in: start.elapsed(),
+            runner,
+        })
     }
 
     /// The pair's manifest.
@@ -50,6 +68,11 @@ impl Plan {
     /// The pair's digest.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// How long tract took to read and optimise the model, and to run it once.
+    pub fn optimised_in(&self) -> Duration {
+        self.optimised_in
     }
 
     /// What it takes of memory at most, about: its weights as they are, and laid out for each batch size.
@@ -86,11 +109,7 @@ impl Plan {
     /// # Errors
     /// With `internal` when the model fails on them, with `deadline` when `until` comes before
     /// the last of them runs.
-    pub fn logits(
-        &self,
-        tensors: &[Tensor],
-        until: Option<Instant>,
-    ) -> Result<Vec<Vec<f32>>, Refusal> {
+    pub fn logits(&self, tensors: &[Tensor], until: Option<Instant>) -> Result<Logits, Refusal> {
         let failed = |error: String| Refusal::new(INTERNAL, format!("the model failed: {error}"));
         let mut maps =
             Vec::with_capacity(tensors.len() * tensors[0].shape.iter().product::<u32>() as usize);
@@ -101,7 +120,8 @@ impl Plan {
         for level in &mut maps {
             *level *= self.manifest.split.scale;
         }
-        self.runner.run(&maps, until).map_err(|error| match error {
+        let start = Instant::now();
+        let scores = self.runner.run(&maps, until).map_err(|error| match error {
             RunError::Model(error) => failed(format!("{error:#}")),
             RunError::Deadline { done } => Refusal::new(
                 DEADLINE,
@@ -110,6 +130,7 @@ impl Plan {
                     tensors.len()
                 ),
             ),
-        })
+        })?;
+        Ok(Logits { scores, took: start.elapsed() })
     }
 }

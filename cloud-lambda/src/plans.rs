@@ -186,7 +186,8 @@ impl Plans {
         };
         info!(
             pair = %format_args!("{}/{}", manifest.name, manifest.version),
-            load_ms = start.elapsed().as_millis() as u64,
+            load_ms = start.elapsed().as_secs_f64() * 1e3,
+            tract_ms = plan.optimised_in().as_secs_f64() * 1e3,
             "pair loaded"
         );
         Ok(Arc::new(plan))

@@ -33,7 +33,7 @@ pub struct Record {
     /// Waiting for the plan: loading it, unless it was there.
     #[serde(rename = "LoadMs")]
     pub load_ms: f64,
-    /// Running it.
+    /// In tract.
     #[serde(rename = "InferMs")]
     pub infer_ms: f64,
     /// From the request to its answer.

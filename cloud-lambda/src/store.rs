@@ -99,11 +99,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 impl Settings {
-    /// Reads the variables that the AWS SDKs share, and `FOGLINE_BUCKET`.
+    /// Reads the variables that the AWS SDKs share, and `FOGLINE_BUCKET` unless the bucket is given.
     ///
     /// # Errors
     /// When the region, a key or the bucket is not set.
-    pub fn from_env() -> Result<Self, StoreError> {
+    pub fn from_env(bucket: Option<&str>) -> Result<Self, StoreError> {
         let need = |name| variable(name).ok_or(StoreError::Setting(name));
         Ok(Self {
             endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
@@ -111,7 +111,8 @@ impl Settings {
             access_key: need("AWS_ACCESS_KEY_ID")?,
             secret_key: need("AWS_SECRET_ACCESS_KEY")?,
             session_token: variable("AWS_SESSION_TOKEN"),
-            bucket: need("FOGLINE_BUCKET")?,
+            bucket: bucket
+                .map_or_else(|| need("FOGLINE_BUCKET"), |bucket| Ok(bucket.to_owned()))?,
         })
     }
 }

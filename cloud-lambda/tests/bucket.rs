@@ -11,17 +11,15 @@ use bytes::Bytes;
 use fogline::manifest::{Manifest, sha256_hex};
 use fogline_cloud::plans::{Options, Plans};
 use fogline_cloud::store::{Settings, Store};
+use fogline_stack::server;
 use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 pub const BUCKET: &str = "fogline-test";
@@ -97,27 +95,17 @@ impl Bucket {
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single("key", "secret"));
         let service = builder.build();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let fetched = Arc::new(AtomicUsize::new(0));
         let fault = Arc::new(Mutex::new(Fault::None));
         let (counter, faults) = (Arc::clone(&fetched), Arc::clone(&fault));
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let (service, counter, faults) = (service.clone(), counter.clone(), faults.clone());
-                let answer = service_fn(move |request: hyper::Request<Incoming>| {
-                    let model = request.uri().path().ends_with("cloud.onnx");
-                    counter.fetch_add(usize::from(model), Ordering::SeqCst);
-                    let fault = if model { *faults.lock().unwrap() } else { Fault::None };
-                    let answer = Service::call(&service, request);
-                    async move { Ok::<_, s3s::HttpError>(fault.befall(answer.await?).await) }
-                });
-                tokio::spawn(async move {
-                    let server = auto::Builder::new(TokioExecutor::new());
-                    let _ = server.serve_connection(TokioIo::new(socket), answer).await;
-                });
-            }
-        });
+        let url = server::spawn(service_fn(move |request: hyper::Request<Incoming>| {
+            let model = request.uri().path().ends_with("cloud.onnx");
+            counter.fetch_add(usize::from(model), Ordering::SeqCst);
+            let fault = if model { *faults.lock().unwrap() } else { Fault::None };
+            let answer = Service::call(&service, request);
+            async move { Ok::<_, s3s::HttpError>(fault.befall(answer.await?).await) }
+        }));
+        let address = url.await.unwrap().strip_prefix("http://").unwrap().parse().unwrap();
         Self { root, address, fetched, fault }
     }
 

@@ -9,3 +9,4 @@ mod faults;
 mod function;
 mod memory;
 mod process;
+mod publish;

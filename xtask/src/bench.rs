@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::demo::{RELAXED, SIMD};
-use crate::{root, step, target, tools};
+use crate::{Passed, root, step, target, tools};
 
 /// What is timed.
 #[derive(clap::Subcommand)]
@@ -24,6 +24,12 @@ pub enum What {
     /// Installs the peers, pinned, into xtask/bench/node_modules, and compiles tract (minutes). Keep the machine quiet
     /// meanwhile; about two minutes once built.
     Edge(Options),
+    /// The function as Lambda runs it: cold start, warm requests by batch size, memory, beside onnxruntime.
+    ///
+    /// Builds it for release (tract and the AWS SDK, minutes). With --load SECONDS it is kept busy afterwards;
+    /// `cargo xtask bench cloud --help` says the rest.
+    #[command(disable_help_flag = true)]
+    Cloud(Passed),
 }
 
 /// Options of `cargo xtask bench edge`.
@@ -78,7 +84,23 @@ impl Case {
 
 /// Builds, installs, times, prints.
 pub fn run(what: &What) -> Result<()> {
-    let What::Edge(options) = what;
+    match what {
+        What::Edge(options) => edge(options),
+        What::Cloud(passed) => cloud(passed),
+    }
+}
+
+fn cloud(passed: &Passed) -> Result<()> {
+    let mut build = step::cargo(&["build", "--release", "--package", "fogline-cloud"]);
+    step::run("building the function for release", &mut build)?;
+    let python = tools::recipe()?;
+    let paths =
+        ["--function", &text(&target().join("release/fogline-cloud")), "--python", &text(&python)]
+            .map(str::to_owned);
+    crate::heavy("bench-cloud", &Passed { options: [&paths[..], &passed.options].concat() })
+}
+
+fn edge(options: &Options) -> Result<()> {
     let pair = pair(options.pair.as_deref())?;
     let results = time(options, &pair)?;
     let tables = table(&results)? + &by_exit(&results, &pair)?;

@@ -47,9 +47,12 @@ enum Chore {
     /// Write the tables of all report.json files into README.md and the model cards; --check only compares.
     #[command(disable_help_flag = true)]
     Figures(Passed),
+    /// Put a pair into a bucket, its manifest last; `cargo xtask publish --help` says how.
+    #[command(disable_help_flag = true)]
+    Publish(Passed),
 }
 
-/// Options that go to fogline-eval as they are.
+/// Options that go to fogline-chores as they are.
 #[derive(clap::Args)]
 struct Passed {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -73,8 +76,9 @@ fn main() -> ExitCode {
         Chore::Pack(options) => pack::run(&options),
         Chore::Bench(what) => bench::run(&what),
         Chore::Size(options) => size::run(&options),
-        Chore::Eval(passed) => fogline_eval("eval", &passed),
-        Chore::Figures(passed) => fogline_eval("figures", &passed),
+        Chore::Eval(passed) => heavy("eval", &passed),
+        Chore::Figures(passed) => heavy("figures", &passed),
+        Chore::Publish(passed) => heavy("publish", &passed),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,9 +89,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn fogline_eval(chore: &str, passed: &Passed) -> anyhow::Result<()> {
+/// A chore that needs the function's crate, and so tract and the AWS SDK.
+fn heavy(chore: &str, passed: &Passed) -> anyhow::Result<()> {
     step::build()?;
-    let mut program = std::process::Command::new(target().join("debug/fogline-eval"));
+    let mut program = std::process::Command::new(target().join("debug/fogline-chores"));
     let status = program.arg(chore).args(&passed.options).status()?;
     anyhow::ensure!(status.success(), "cargo xtask {chore} ended with {status}");
     Ok(())

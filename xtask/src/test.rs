@@ -166,8 +166,8 @@ fn figures(tally: &mut Tally) {
     let name = "figures of README and model cards";
     match step::build() {
         Ok(()) => {
-            let eval = target().join("debug/fogline-eval");
-            tally.step(name, &mut step::command(eval, &["figures", "--check"]));
+            let chores = target().join("debug/fogline-chores");
+            tally.step(name, &mut step::command(chores, &["figures", "--check"]));
         }
         Err(error) => tally.fail(name, &error),
     }

@@ -6,14 +6,6 @@
 
 #![forbid(unsafe_code)]
 
-mod function;
-mod models;
-mod page;
-mod proxy;
-mod server;
-mod store;
-mod tree;
-
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,9 +17,10 @@ use hyper::Uri;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::function::{Function, Start};
-use crate::models::Model;
-use crate::page::Site;
+use fogline_stack::function::{Function, Start};
+use fogline_stack::models::{self, Model};
+use fogline_stack::page::Site;
+use fogline_stack::{server, store};
 
 /// Brings up store, function and page; run it in the workspace's root.
 #[derive(Debug, Parser)]

@@ -1,6 +1,7 @@
-"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|peers|plot-bench|tiny --help``."""
+"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|peers|plot-bench|time-cloud|tiny --help``."""
 
 import argparse
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -171,6 +172,12 @@ def plot_bench(arguments: argparse.Namespace) -> None:
     models.plot(arguments.json, arguments.out)
 
 
+def time_cloud(arguments: argparse.Namespace) -> None:
+    from . import peers as models
+
+    print(json.dumps(models.time_cloud(arguments.onnx, arguments.batches)))
+
+
 def add_target(command: argparse.ArgumentParser) -> None:
     target = command.add_mutually_exclusive_group(required=True)
     target.add_argument("--edge-share", type=float, help="share of the held-out pictures that end at the edge, such as 0.65")
@@ -255,6 +262,11 @@ def main() -> None:
     command.add_argument("--json", type=Path, required=True, help="its samples")
     command.add_argument("--out", type=Path, required=True, help="the SVG file")
     command.set_defaults(run=plot_bench)
+
+    command = commands.add_parser("time-cloud", help="time onnxruntime on a cloud.onnx for cargo xtask bench cloud")
+    command.add_argument("--onnx", type=Path, required=True, help="cloud.onnx of a pair")
+    command.add_argument("--batches", type=int, nargs="+", default=[1], metavar="SAMPLES", help="samples a run (%(default)s)")
+    command.set_defaults(run=time_cloud)
 
     command = commands.add_parser("tiny", help="write the small untrained pair that the engine's tests use")
     command.add_argument("--out", type=Path, required=True, help="folder for the files")

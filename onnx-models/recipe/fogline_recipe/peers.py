@@ -72,6 +72,35 @@ def edge(qonnx: Path, folder: Path, seed: int = 1) -> None:
     quantize_static(f32, folder / "edge-int8.onnx", Pictures(), quant_format=QuantFormat.QDQ, per_channel=True)
 
 
+def time_cloud(onnx_file: Path, batches: list[int], samples: int = 10) -> dict[int, list[float]]:
+    """Milliseconds that onnxruntime takes on one thread for a ``cloud.onnx``, by batch size.
+
+    A model whose batch is frozen at one runs its samples one after the other, as the function does then.
+    """
+    import time
+
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(onnx_file, options, providers=["CPUExecutionProvider"])
+    taken = session.get_inputs()[0]
+    frozen = taken.shape[0] == 1
+    random = np.random.default_rng(1)
+    times = {}
+    for batch in batches:
+        maps = np.sign(random.normal(size=(batch, *taken.shape[1:]))).astype(np.float32)
+        parts = np.split(maps, batch) if frozen else [maps]
+        times[batch] = []
+        for sample in range(samples + 2):
+            start = time.perf_counter()
+            for part in parts:
+                session.run(None, {taken.name: part})
+            if sample >= 2:  # the first allocate
+                times[batch].append((time.perf_counter() - start) * 1e3)
+    return times
+
+
 def plot(results: Path, out: Path) -> None:
     """Bars of what ``cargo xtask bench edge`` measured: medians with quartiles, a panel a convolution and one for the edge."""
     import matplotlib

@@ -4,18 +4,11 @@
 //! exit, the final head and the system are measured on the same run; the full-precision twin, where
 //! `twin.onnx` lies beside the pair, sees the same pictures.
 
-mod dataset;
-mod figures;
-mod report;
-mod twin;
-
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::thread;
+use std::{slice, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use clap::Parser;
 use fogline::energy::Constants;
 use fogline::frame::Tensor;
 use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, compare_versions};
@@ -25,28 +18,16 @@ use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use dataset::Sample;
-use report::{Outcome, Report, Setting};
-use twin::Twin;
+use crate::dataset::{self, Sample};
+use crate::report::{Outcome, Report, Setting};
+use crate::twin::Twin;
 
 /// The full-precision twin's file, from picture to scores. No part of the pair.
 const TWIN_ONNX: &str = "twin.onnx";
 
-/// Chores that measure.
-#[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
-enum Chore {
-    /// Measure a pair on a dataset's test pictures, with the real engine and the real cloud plan.
-    ///
-    /// Prints the table that README and model card show, and writes report.json beside the pair. With --limit
-    /// nothing is written unless --json names a file.
-    Eval(Options),
-    /// Write the tables of all report.json files into README.md and the model cards.
-    Figures(figures::Options),
-}
-
+/// Options of `cargo xtask eval`.
 #[derive(clap::Args)]
-struct Options {
+pub struct Options {
     /// The pair: NAME or NAME/VERSION in the models folder.
     #[arg(long)]
     model: String,
@@ -74,21 +55,8 @@ struct Options {
     json: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
-    let done = match Chore::parse() {
-        Chore::Eval(options) => eval(&options),
-        Chore::Figures(options) => figures::run(&options),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn eval(options: &Options) -> Result<()> {
+/// Measures, prints, writes.
+pub fn run(options: &Options) -> Result<()> {
     let mut constants = Constants::default();
     for assignment in &options.constant {
         constants.set(assignment).map_err(|why| anyhow!(why))?;
@@ -165,7 +133,8 @@ fn measure(
         let rgb = sample.rgb(size)?;
         let (exits, bytes) = session.run_through(&rgb);
         let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
-        let cloud = plan.logits(&tensor).map_err(|refusal| anyhow!(refusal.message))?;
+        let cloud = plan.logits(slice::from_ref(&tensor), None);
+        let cloud = cloud.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0);
         let verdicts: Vec<Verdict> =
             exits.iter().enumerate().map(|(i, logits)| session.judge(i, logits)).collect();
         let right = |logits: &[f32]| Verdict::of(logits, 1.0, policy, 0.0).label == sample.label;

@@ -1,0 +1,132 @@
+//! Puts a pair into the bucket: its files first, its manifest last, and nothing over what is there.
+//!
+//! A function lists manifests, so a pair is there when its manifest is, and whole by then. A publication
+//! that broke off may be repeated: files that it left behind are compared, not written again. A version,
+//! once there, never changes: edges in the field name it by the digest of its files.
+
+use core::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fogline::manifest::{Manifest, ManifestError, verify};
+
+use crate::store::{PREFIX, Store, StoreError};
+
+/// The manifest's file name.
+const MANIFEST: &str = "manifest.json";
+
+/// Why a pair was not published.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// A file of the pair cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// The manifest is none.
+    Manifest(PathBuf, ManifestError),
+    /// The manifest is of a pair of another name or version than its folder.
+    Elsewhere(String),
+    /// A file is not what the manifest says it is.
+    Altered(PathBuf),
+    /// The bucket has this version already.
+    Published(String),
+    /// The bucket has another file under this key, and no manifest beside it.
+    Differs(String),
+    /// The store.
+    Store(StoreError),
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Manifest(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Elsewhere(pair) => {
+                write!(f, "the manifest is that of {pair}, which is not where its folder lies")
+            }
+            Self::Altered(path) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path} has not the size and SHA-256 of its manifest; export and pack anew"
+                )
+            }
+            Self::Published(pair) => {
+                write!(
+                    f,
+                    "the bucket has {pair} already, and versions do not change: raise the version"
+                )
+            }
+            Self::Differs(key) => write!(
+                f,
+                "the bucket has another '{key}' and no manifest beside it, left by somebody else's publication: \
+                 remove it or raise the version"
+            ),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}
+
+impl From<StoreError> for PublishError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Publishes the pair in `folder`, `…/NAME/VERSION`, telling `said` of each key and its bytes. Gives its manifest.
+///
+/// # Errors
+/// When the pair is not whole, the bucket has it already, or the store fails; the bucket shows no pair then
+/// that it did not show before.
+pub async fn publish(
+    store: &Store,
+    folder: &Path,
+    mut said: impl FnMut(&str, u64),
+) -> Result<Manifest, PublishError> {
+    let read = |path: &Path| {
+        fs::read(path).map_err(|error| PublishError::Unreadable(path.to_owned(), error))
+    };
+    let path = folder.join(MANIFEST);
+    let json = read(&path)?;
+    let manifest =
+        Manifest::parse(&json).map_err(|error| PublishError::Manifest(path.clone(), error))?;
+    let pair = format!("{}/{}", manifest.name, manifest.version);
+    if !folder.ends_with(&pair) {
+        return Err(PublishError::Elsewhere(pair));
+    }
+    let mut files = vec![];
+    for (name, file) in &manifest.files {
+        let path = folder.join(name);
+        let bytes = read(&path)?;
+        if !verify(&bytes, file) {
+            return Err(PublishError::Altered(path));
+        }
+        files.push((format!("{PREFIX}{pair}/{name}"), bytes));
+    }
+    let key = format!("{PREFIX}{pair}/{MANIFEST}");
+    match store.get(&key, 1 << 20).await {
+        Err(StoreError::Missing(_)) => {}
+        Err(error @ StoreError::Unreachable(_)) => return Err(error.into()),
+        Ok(_) | Err(_) => return Err(PublishError::Published(pair)),
+    }
+    for (key, bytes) in files {
+        let len = bytes.len() as u64;
+        match store.put_new(&key, bytes.clone()).await {
+            Err(StoreError::Exists(key)) => match store.get(&key, len).await {
+                Ok(there) if there == bytes => {}
+                Ok(_) | Err(StoreError::TooLarge { .. }) => return Err(PublishError::Differs(key)),
+                Err(error) => return Err(error.into()),
+            },
+            done => done?,
+        }
+        said(&key, len);
+    }
+    match store.put_new(&key, json.clone()).await {
+        Err(StoreError::Exists(_)) => return Err(PublishError::Published(pair)),
+        done => done?,
+    }
+    said(&key, json.len() as u64);
+    Ok(manifest)
+}

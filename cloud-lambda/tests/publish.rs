@@ -1,0 +1,89 @@
+//! A pair on its way into the bucket.
+
+use std::fs;
+use std::path::PathBuf;
+
+use fogline_cloud::handler::handle;
+use fogline_cloud::publish::{PublishError, publish};
+use fogline_cloud::store::Store;
+use tempfile::TempDir;
+
+use crate::bucket::{Bucket, pair_file};
+use crate::events::event;
+
+/// The tests' pair in a folder of its own.
+fn pair() -> (TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("tiny/1.0.0");
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["manifest.json", "cloud.onnx"] {
+        fs::copy(pair_file(name), folder.join(name)).unwrap();
+    }
+    (root, folder)
+}
+
+#[tokio::test]
+async fn a_published_pair_is_served_and_never_overwritten() {
+    let bucket = Bucket::empty().await;
+    let store = Store::new(bucket.settings());
+    let (_root, folder) = pair();
+    let mut keys = vec![];
+    publish(&store, &folder, |key, _| keys.push(key.to_owned())).await.unwrap();
+    // The manifest comes last: who sees it sees all.
+    assert_eq!(keys, ["models/tiny/1.0.0/cloud.onnx", "models/tiny/1.0.0/manifest.json"]);
+    assert_eq!(handle(&bucket.plans(), event!("infer")).await.status(), 200);
+    let again = publish(&store, &folder, |_, _| panic!("nothing is written")).await.unwrap_err();
+    assert!(matches!(again, PublishError::Published(_)), "{again}");
+}
+
+#[tokio::test]
+async fn a_publication_that_broke_off_is_taken_up_but_not_over_other_files() {
+    let bucket = Bucket::with_pair().await;
+    let store = Store::new(bucket.settings());
+    let (_root, folder) = pair();
+    let there = bucket.folder();
+    fs::remove_file(there.join("manifest.json")).unwrap();
+    publish(&store, &folder, |_, _| {}).await.unwrap();
+
+    fs::remove_file(there.join("manifest.json")).unwrap();
+    fs::write(there.join("cloud.onnx"), "somebody else's").unwrap();
+    let differs = publish(&store, &folder, |_, _| {}).await.unwrap_err();
+    assert!(matches!(differs, PublishError::Differs(_)), "{differs}");
+    assert!(!there.join("manifest.json").exists());
+    assert_eq!(fs::read(there.join("cloud.onnx")).unwrap(), b"somebody else's");
+}
+
+#[tokio::test]
+async fn two_at_once_publish_one_pair() {
+    let bucket = Bucket::empty().await;
+    let store = Store::new(bucket.settings());
+    let (_root, folder) = pair();
+    let (a, b) =
+        tokio::join!(publish(&store, &folder, |_, _| {}), publish(&store, &folder, |_, _| {}));
+    for end in [&a, &b] {
+        assert!(matches!(end, Ok(_) | Err(PublishError::Published(_))), "{end:?}");
+    }
+    assert!(a.is_ok() || b.is_ok());
+    assert_eq!(handle(&bucket.plans(), event!("infer")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_pair_that_is_not_whole_stays_at_home() {
+    let bucket = Bucket::empty().await;
+    let store = Store::new(bucket.settings());
+    let (root, folder) = pair();
+    let refused = async |folder: &PathBuf| {
+        publish(&store, folder, |key, _| panic!("{key} is written")).await.unwrap_err()
+    };
+    let mut onnx = fs::read(folder.join("cloud.onnx")).unwrap();
+    onnx[9] ^= 1;
+    fs::write(folder.join("cloud.onnx"), onnx).unwrap();
+    assert!(matches!(refused(&folder).await, PublishError::Altered(_)));
+    fs::remove_file(folder.join("cloud.onnx")).unwrap();
+    assert!(matches!(refused(&folder).await, PublishError::Unreadable(..)));
+    let elsewhere = root.path().join("tiny/2.0.0");
+    fs::rename(&folder, &elsewhere).unwrap();
+    assert!(matches!(refused(&elsewhere).await, PublishError::Elsewhere(_)));
+    fs::write(elsewhere.join("manifest.json"), "{").unwrap();
+    assert!(matches!(refused(&elsewhere).await, PublishError::Manifest(..)));
+}

@@ -1,0 +1,50 @@
+//! The chores that need tract and the AWS SDK, which compile for minutes; `cargo xtask` starts them.
+
+mod cloud;
+mod dataset;
+mod eval;
+mod figures;
+mod publish;
+mod report;
+mod twin;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Chores that measure and publish.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Chore {
+    /// Measure a pair on a dataset's test pictures, with the real engine and the real cloud plan.
+    ///
+    /// Prints the table that README and model card show, and writes report.json beside the pair. With --limit
+    /// nothing is written unless --json names a file.
+    Eval(eval::Options),
+    /// Time the function as Lambda runs it: cold start, warm requests by batch size, memory, beside onnxruntime.
+    BenchCloud(cloud::Options),
+    /// Write the tables of all report.json files into README.md and the model cards.
+    Figures(figures::Options),
+    /// Put a pair into a bucket: its files first, its manifest last, and nothing over what is there.
+    ///
+    /// A version that is in the bucket is never changed; what a publication that broke off left behind is taken up.
+    /// Keys come from the environment, as for the AWS SDKs: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// AWS_SESSION_TOKEN.
+    Publish(publish::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Chore::parse() {
+        Chore::Eval(options) => eval::run(&options),
+        Chore::BenchCloud(options) => cloud::run(&options),
+        Chore::Figures(options) => figures::run(&options),
+        Chore::Publish(options) => publish::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

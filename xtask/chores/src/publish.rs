@@ -1,0 +1,50 @@
+//! `cargo xtask publish`: a pair into a bucket.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use fogline_cloud::publish::publish;
+use fogline_cloud::store::{Settings, Store};
+use serde_json::json;
+
+/// Options of `cargo xtask publish`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The pair's folder, NAME/VERSION at its end.
+    pair: PathBuf,
+    /// The bucket [default: FOGLINE_BUCKET].
+    #[arg(long, value_name = "NAME")]
+    bucket: Option<String>,
+    /// Another endpoint than AWS's own, addressed by path [default: AWS_ENDPOINT_URL_S3].
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// What was published as one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Publishes, and says each key.
+pub fn run(options: &Options) -> Result<()> {
+    let mut settings = Settings::from_env(options.bucket.as_deref())?;
+    settings.endpoint = options.endpoint.clone().or(settings.endpoint);
+    let bucket = settings.bucket.clone();
+    let pair = options.pair.canonicalize().with_context(|| options.pair.display().to_string())?;
+    let mut keys = vec![];
+    let said = |key: &str, bytes| {
+        eprintln!("  {key}  {bytes} bytes");
+        keys.push(key.to_owned());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let manifest = runtime.block_on(publish(&Store::new(settings), &pair, said))?;
+    let (name, version) = (&manifest.name, &manifest.version);
+    let digest: String = manifest.pair_digest().iter().map(|byte| format!("{byte:02x}")).collect();
+    if options.json {
+        println!(
+            "{}",
+            json!({"bucket": bucket, "name": name, "version": version, "digest": digest, "keys": keys})
+        );
+    } else {
+        println!("{name}/{version} is in {bucket}; its digest is {digest}");
+    }
+    Ok(())
+}
