@@ -5,6 +5,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod pack;
 mod size;
 mod stack;
@@ -42,6 +43,8 @@ enum Chore {
     /// Time the edge beside other runtimes, in one run.
     #[command(subcommand)]
     Bench(bench::What),
+    /// Feed hostile bytes to everything that parses them: frames, manifests, packed models.
+    Fuzz(fuzz::Options),
     /// Print what a visitor downloads, engine and model, raw and compressed, beside onnxruntime-web and tfjs.
     Size(size::Options),
     /// Write the tables of all report.json files into README.md and the model cards; --check only compares.
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
         Chore::Bench(what) => bench::run(&what),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Size(options) => size::run(&options),
         Chore::Eval(passed) => heavy("eval", &passed),
         Chore::Figures(passed) => heavy("figures", &passed),

@@ -17,6 +17,7 @@ const WASMTIME: (&str, &str) = ("wasmtime-cli", "48.0.8");
 const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
 const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
 const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.18.9");
+const CARGO_FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
 const CARGO_LAMBDA: &str = "1.9.2";
 
 /// Where the tools are.
@@ -69,6 +70,11 @@ pub fn wasm_pack() -> Result<PathBuf> {
 /// cargo-deny.
 pub fn cargo_deny() -> Result<PathBuf> {
     cargo_tool("cargo-deny", CARGO_DENY, &["--locked"])
+}
+
+/// cargo-fuzz.
+pub fn cargo_fuzz() -> Result<PathBuf> {
+    cargo_tool("cargo-fuzz", CARGO_FUZZ, &["--locked"])
 }
 
 fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) -> Result<PathBuf> {

@@ -1,0 +1,45 @@
+//! Any bytes as a packed model: refused, or run on the fastest kernels as the reference runs it.
+#![no_main]
+
+use fogline_edge::engine::Engine;
+use fogline_edge::fog::Model;
+use fogline_edge::kernel::Backend;
+use fogline_edge::op::Op;
+use libfuzzer_sys::fuzz_target;
+
+/// Products of one run; beyond, a model is read but not run.
+const AFFORDABLE: usize = 3_000_000;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(model) = Model::parse(bytes) else { return };
+    if products(&model) > AFFORDABLE {
+        return;
+    }
+    let picture: Vec<u8> = (0..model.size().pow(2) * 3).map(|i| (i * 37) as u8).collect();
+    let stops = model.program.exits.len() + 1;
+    let mut reference = Engine::new(Model::parse(bytes).expect("it was read"), Backend::Reference);
+    let mut fastest = Engine::new(model, Backend::fastest());
+    reference.start(&picture);
+    fastest.start(&picture);
+    for _ in 0..stops {
+        // A hostile model's numbers may be none, which equal nothing.
+        let (expected, got) = (reference.go_on(), fastest.go_on());
+        assert_eq!(format!("{expected:?}"), format!("{got:?}"));
+    }
+});
+
+fn products(model: &Model) -> usize {
+    let ops = model.program.ops.iter().zip(&model.shapes);
+    let sizes = ops.map(|(op, shape)| match op {
+        Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
+            let taps = (conv.k * conv.k) as usize * model.shapes[*x].c;
+            shape.len().saturating_mul(taps)
+        }
+        Op::Dense { x, .. } => shape.len().saturating_mul(model.shapes[*x].len()),
+        Op::AveragePool { k, .. } | Op::MaxPool { k, .. } => {
+            shape.len().saturating_mul((k * k) as usize)
+        }
+        _ => shape.len(),
+    });
+    sizes.fold(0, usize::saturating_add)
+}

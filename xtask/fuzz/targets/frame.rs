@@ -1,0 +1,18 @@
+//! Any bytes as a frame: refused, or read as what is written again.
+#![no_main]
+
+use fogline::frame::{MAX_FRAME, Request, Response};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(request) = Request::decode(bytes) {
+        let again = request.encode().expect("what was read can be written");
+        // Never longer: bincode reads a number in more bytes than it needs.
+        assert!(again.len() <= bytes.len() && bytes.len() <= MAX_FRAME);
+        assert_eq!(Request::decode(&again), Ok(request));
+    }
+    if let Ok(response) = Response::decode(bytes) {
+        let again = response.encode().expect("what was read can be written");
+        assert_eq!(Response::decode(&again), Ok(response));
+    }
+});
