@@ -1,11 +1,12 @@
 //! Every plan by its pair's digest: loaded once however many ask, kept while there is room.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fogline::manifest::{CLOUD_ONNX, File, Manifest};
+use fogline::manifest::{CLOUD_ONNX, File, Manifest, compare_versions};
 use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal};
 use moka::future::Cache as Memory;
 use moka::policy::EvictionPolicy;
@@ -118,18 +119,25 @@ impl Plans {
         self.load(pair).await
     }
 
-    /// Loads every pair of the index, or only `NAME/VERSION`; says how many are loaded then.
+    /// Loads the newest version of every pair, or only `NAME/VERSION`; says how many plans are loaded then.
     /// A pair that cannot be loaded is logged and does not keep the others from it.
     ///
     /// # Errors
     /// When the bucket cannot be listed.
     pub async fn preload(self: &Arc<Self>, only: Option<&str>) -> Result<usize, Refusal> {
         self.index.refresh(Duration::ZERO).await?;
+        let mut wanted: BTreeMap<String, Arc<Pair>> = BTreeMap::new();
         for pair in self.index.pairs() {
-            let name = format!("{}/{}", pair.manifest.name, pair.manifest.version);
-            if only.is_none_or(|only| only == name)
-                && let Err(refusal) = self.load(pair).await
-            {
+            let Manifest { name, version, .. } = &pair.manifest;
+            let newer = wanted
+                .get(name)
+                .is_none_or(|other| compare_versions(&other.manifest.version, version).is_lt());
+            if only.map_or(newer, |only| only == format!("{name}/{version}")) {
+                wanted.insert(name.clone(), pair);
+            }
+        }
+        for (name, pair) in wanted {
+            if let Err(refusal) = self.load(pair).await {
                 warn!(pair = name, error = refusal.error, "{}", refusal.message);
             }
         }

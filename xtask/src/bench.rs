@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use fogline::manifest::compare_versions;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -130,8 +131,15 @@ pub fn pair(given: Option<&Path>) -> Result<PathBuf> {
         None => {
             let name = root().join("onnx-models/cifar10-w1");
             let versions = fs::read_dir(&name).with_context(|| name.display().to_string())?;
-            let folders = versions.filter_map(|entry| Some(entry.ok()?.path()));
-            folders.filter(|path| path.is_dir()).max().context("no version there")?
+            let version =
+                |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let mut folders: Vec<_> =
+                versions.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            folders.retain(|path| path.is_dir());
+            folders.sort_by(|a, b| {
+                compare_versions(&version(a).unwrap_or_default(), &version(b).unwrap_or_default())
+            });
+            folders.pop().context("no version there")?
         }
     };
     ensure!(pair.join("edge.fog").is_file(), "{}: no edge.fog there", pair.display());
