@@ -210,8 +210,8 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         "seed": std::process::id(), "size": size, "rounds": options.rounds, "every": 10,
         "convolutions": CONVOLUTIONS,
         "commands": {
-            "wasmtime": command(true, "wasm/fogline-bench", pair, &edge),
-            "native": command(false, "wasm/fogline-bench", pair, &edge),
+            "fogline, wasmtime": command(true, "wasm/fogline-bench", pair, &edge),
+            "fogline, native": command(false, "wasm/fogline-bench", pair, &edge),
             "tract, wasmtime": command(true, "release/fogline-bench-tract", &models, &layers),
             "tract, native": command(false, "release/fogline-bench-tract", &models, &layers),
         },
@@ -272,9 +272,9 @@ fn table(results: &Results) -> Result<String> {
         for peer in ["onnxruntime-web f32", "tfjs-wasm f32", "onnxruntime-web int8"] {
             ratio(&one, results.of(peer, &shape)?, results.of(simd, &one)?)?;
         }
-        let float = results.of("plain f32 kernel", &shape)?;
+        let float = results.of("plain f32, Chromium", &shape)?;
         for slow in [float, results.of("tract, wasmtime", &shape)?] {
-            ratio(&one, slow, results.of("wasmtime", &one)?)?;
+            ratio(&one, slow, results.of("fogline, wasmtime", &one)?)?;
         }
         ratio(&four, results.of("onnxruntime-web int8", &shape)?, results.of(relaxed, &four)?)?;
     }
@@ -283,10 +283,12 @@ fn table(results: &Results) -> Result<String> {
     }
     for ours in ["wasmtime", "native"] {
         let peer = results.of(&format!("tract, {ours}"), "edge")?;
-        ratio("edge, all exits", peer, results.of(ours, "edge")?)?;
+        ratio("edge, all exits", peer, results.of(&format!("fogline, {ours}"), "edge")?)?;
     }
     text.push_str("\nshares of what the engine can do at most\n\n");
-    for (runtime, ceiling) in [(simd, "this engine at most"), ("wasmtime", "wasmtime")] {
+    for (runtime, ceiling) in
+        [(simd, "at most, Chromium"), ("fogline, wasmtime", "at most, wasmtime")]
+    {
         let peak = results.of(ceiling, "popcount")?;
         for (side, channels) in CONVOLUTIONS {
             let layer =
