@@ -160,7 +160,7 @@ impl Plans {
     async fn load(self: &Arc<Self>, pair: Arc<Pair>) -> Result<Arc<Plan>, Refusal> {
         let plans = Arc::clone(self);
         let load = async move {
-            let build = plans.build_unless_failed(&pair);
+            let build = Box::pin(plans.build_unless_failed(&pair));
             plans.loaded.try_get_with(pair.manifest.pair_digest(), build).await
         };
         match tokio::spawn(load).await {
@@ -188,9 +188,9 @@ impl Plans {
             let pair = format!("{}/{}", manifest.name, manifest.version);
             return Err(Refusal::new(INTERNAL, format!("{pair} lists no {CLOUD_ONNX}")));
         };
-        let plan = match self.from_cache(manifest, file).await {
+        let plan = match self.read_cached(manifest, file).await {
             Some(plan) => plan?,
-            None => self.from_store(pair, file).await?,
+            None => self.fetch(pair, file).await?,
         };
         info!(
             pair = %format_args!("{}/{}", manifest.name, manifest.version),
@@ -202,7 +202,7 @@ impl Plans {
     }
 
     /// The plan of what lies on disk; `None` if nothing does, or something else.
-    async fn from_cache(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
+    async fn read_cached(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
         let (cache, manifest, file) = (self.cache.clone()?, manifest.clone(), file.clone());
         let plan = apart("a model on disk", move || {
             let Some(onnx) = cache.read(&file) else { return Ok(None) };
@@ -218,7 +218,7 @@ impl Plans {
         plan.await.transpose()
     }
 
-    async fn from_store(&self, pair: &Pair, file: &File) -> Result<Plan, Refusal> {
+    async fn fetch(&self, pair: &Pair, file: &File) -> Result<Plan, Refusal> {
         let key = format!("{}{CLOUD_ONNX}", pair.prefix);
         let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
         let onnx = onnx.map_err(|error| Refusal::from(&error))?;

@@ -27,6 +27,7 @@ impl Case {
     }
 
     /// The case, as somebody else's.
+    #[must_use]
     pub fn of(self, runtime: &'static str) -> Self {
         Self { runtime: Some(runtime), ..self }
     }
