@@ -15,6 +15,9 @@ pub const SIMD: &str = "-C target-feature=+simd128";
 /// Those of the engine for browsers that have relaxed SIMD too: a module is refused whole for one instruction.
 pub const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
 
+/// Those of the engine for browsers without SIMD.
+const SCALAR: &str = "-C target-feature=-simd128";
+
 /// Linker options of the page's engine: no names of functions, a tenth of what a visitor would download. Cargo's
 /// `strip` leaves them in, and wasm-bindgen needs the two sections kept.
 const STRIP: &str = " -C link-arg=--strip-all -C link-arg=--keep-section=__wasm_bindgen_unstable \
@@ -59,8 +62,7 @@ pub fn run(options: &Options) -> Result<()> {
         "Building Fogline and what it needs (a first time takes about 20 minutes on two cores)"
     );
     build()?;
-    tools::playwright()
-        .or_else(|error| if tools::browser().is_some() { Err(error) } else { Ok(()) })?;
+    tools::page()?;
     let models = root().join(&options.models);
     let stack = Stack::start(options.model.as_deref(), &models)?;
     let mut rows = by_component(&stack.at)?;
@@ -106,9 +108,13 @@ fn build_component() -> Result<()> {
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 
-/// Builds the page's engines, for browsers with relaxed SIMD and for those without.
+/// Builds the page's engines: for browsers with SIMD, with relaxed SIMD, and with neither.
 pub fn build_page_engine() -> Result<()> {
-    let engines = [("the page", "pkg", SIMD), ("pages with relaxed SIMD", "pkg/relaxed", RELAXED)];
+    let engines = [
+        ("the page", "pkg", SIMD),
+        ("pages with relaxed SIMD", "pkg/relaxed", RELAXED),
+        ("pages without SIMD", "pkg/scalar", SCALAR),
+    ];
     for (name, folder, features) in engines {
         let mut build =
             step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
