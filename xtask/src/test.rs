@@ -206,7 +206,7 @@ fn recipe(tally: &mut Tally) -> Result<()> {
 /// Page, component, function and store together, on this machine.
 fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
-    tools::playwright()?;
+    tools::page()?;
     let browser = tools::browser_or_install()?;
     let mut plain = step::cargo(&["test", "--package", "xtask", "--features", "stack"]);
     plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);
