@@ -27,6 +27,7 @@ export function showLoading() {
   delete part('page').dataset.error;
   part('model-problem').replaceChildren();
   part('model-facts').textContent = '';
+  part('answer').replaceChildren();
   part('progress').removeAttribute('value');
   part('progress-text').textContent = 'Loading the engine…';
   part('loading').hidden = false;

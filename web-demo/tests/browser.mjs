@@ -67,6 +67,7 @@ export async function launch({ args = [], ...options } = {}) {
   });
   return {
     context,
+    profile,
     async close() {
       await context.close();
       rmSync(profile, { recursive: true, force: true });
