@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the main job, from an empty target/ to a table of answers.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -108,7 +109,7 @@ fn build_component() -> Result<()> {
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 
-/// Builds the page's engines: for browsers with SIMD, with relaxed SIMD, and with neither.
+/// Builds the page's engines, the npm package: for browsers with SIMD, with relaxed SIMD, and with neither.
 pub fn build_page_engine() -> Result<()> {
     let engines = [
         ("the page", "pkg", SIMD),
@@ -122,7 +123,28 @@ pub fn build_page_engine() -> Result<()> {
         build.env("PATH", tools::path()).env("RUSTFLAGS", features.to_owned() + STRIP);
         step::run(&format!("building the engine for {name}"), &mut build)?;
     }
-    Ok(())
+    join_packages(&root().join("edge-wasm/pkg"))
+}
+
+/// One package of the three that wasm-pack made: the other two engines become entry points of the first.
+fn join_packages(pkg: &Path) -> Result<()> {
+    let description = pkg.join("package.json");
+    let mut package: serde_json::Value = serde_json::from_slice(&fs::read(&description)?)?;
+    package["exports"] = serde_json::json!({
+        ".": "./fogline_edge.js",
+        "./relaxed": "./relaxed/fogline_edge.js",
+        "./scalar": "./scalar/fogline_edge.js",
+        "./*.wasm": "./*.wasm",
+    });
+    let files = package["files"].as_array_mut().context("wasm-pack names no files")?;
+    for folder in ["relaxed", "scalar"] {
+        // npm would take a package inside for a package of its own, and leave out what git ignores.
+        for file in ["package.json", ".gitignore", "README.md"] {
+            fs::remove_file(pkg.join(folder).join(file))?;
+        }
+        files.push(format!("{folder}/*").into());
+    }
+    Ok(fs::write(description, serde_json::to_string_pretty(&package)? + "\n")?)
 }
 
 /// The sample drawings of the page.
