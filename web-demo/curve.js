@@ -54,16 +54,17 @@ export class Curve {
 
   #draw() {
     const { calibrated = [], now, run, tested, paper } = this.#marks;
-    const series = [calibrated, calibrated, [now], [now], [run], [tested], [paper]].map((marks) => marks.filter(Boolean));
-    const all = series.flat();
+    const marks = [calibrated, calibrated, [now], [now], [run], [tested], [paper]];
+    const shown = LINES.map((line, at) => [line, marks[at].filter(Boolean)]).filter(([, some]) => some.length > 0);
+    const all = shown.flatMap(([, some]) => some);
     this.place.closest('figure').hidden = all.length === 0;
     if (all.length === 0) return;
     this.line.textContent = this.#sentence();
     this.place.setAttribute('aria-label', `Chart of accuracy and energy by share in the cloud. ${this.line.textContent}`);
     const xs = [...new Set(all.map(({ x }) => x))].sort((a, b) => a - b);
-    const data = [xs, ...series.map((marks, at) => xs.map((x) => marks.find((mark) => mark.x === x)?.[LINES[at][1]] ?? null))];
+    const data = [xs, ...shown.map(([[, scale], some]) => xs.map((x) => some.find((mark) => mark.x === x)?.[scale] ?? null))];
     this.#chart?.destroy();
-    this.#chart = new uPlot(options(this.place), data, this.place);
+    this.#chart = new uPlot(options(this.place, shown.map(([line]) => line)), data, this.place);
   }
 
   #sentence() {
@@ -83,7 +84,12 @@ export class Curve {
   }
 }
 
-function options(place) {
+/** A little more than what is shown, so that no mark lies on the edge. */
+function around(margin, most) {
+  return { range: (_, low, high) => (low === null ? [0, 1] : [Math.max(0, low - margin), Math.min(most, high + margin)]) };
+}
+
+function options(place, lines) {
   const style = getComputedStyle(place);
   const colour = (name) => style.getPropertyValue(name);
   const axis = { stroke: colour('--faint'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') } };
@@ -93,13 +99,13 @@ function options(place) {
     height: HEIGHT,
     cursor: { show: false },
     legend: { live: false },
-    scales: { x: { time: false, range: [0, 1] }, right: {}, less: {} },
+    scales: { x: { time: false, range: [0, 1] }, right: around(0.03, 1), less: around(1, Infinity) },
     axes: [
       { ...axis, label: 'to the cloud', values: share },
       { ...axis, scale: 'right', label: 'right', values: share, size: 56 },
       { ...axis, scale: 'less', side: 1, label: 'times less energy', grid: { show: false } },
     ],
-    series: [{}, ...LINES.map(([label, scale, name, dash, size]) => ({
+    series: [{}, ...lines.map(([label, scale, name, dash, size]) => ({
       label,
       scale,
       stroke: colour(name),

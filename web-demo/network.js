@@ -32,7 +32,7 @@ export class Network {
       ` pack this map: ${shape.join(' × ')} at ${bits} bit${bits === 1 ? '' : 's'}.`,
     ));
     const cloudPart = manifest.parts.find(({ role }) => role === 'cloud');
-    const cloud = stage('cloud', 'Cloud', layersOf(cloudPart, false, 3), classBars(manifest));
+    const cloud = stage('cloud', 'Cloud', layersOf(cloudPart, false, 1), classBars(manifest));
     this.#stages = [...exits, split, cloud];
     this.#place.replaceChildren(
       element('li', { class: 'device' }, element('span', { class: 'place' }, 'on this device'), element('ol', {}, ...exits, split)),
@@ -119,7 +119,7 @@ function layersOf(part, withStem, blocks) {
 }
 
 function slab(bits, kind) {
-  const name = bits === 32 ? 'float' : `${bits}-bit`;
+  const name = bits === 32 ? 'full precision' : `${bits}-bit`;
   return element('span', { class: 'slab', 'data-bits': bits }, kind === 'stem' ? `${name} stem` : name);
 }
 

@@ -23,9 +23,12 @@ export class Score {
     this.done += 1;
     this.fileBytes += bytes;
     this.bytesSent += result.bytesSent;
-    if (outcomeOf(result) === 'degraded') this.degraded += 1;
-    else this.origins.set(result.origin, this.origins.get(result.origin) + 1);
-    this.picojoules += this.#computation(result);
+    if (outcomeOf(result) === 'degraded') {
+      this.degraded += 1;
+    } else {
+      this.origins.set(result.origin, this.origins.get(result.origin) + 1);
+      this.picojoules += this.#computation(result);
+    }
     if (label < 0) return;
     this.labelled += 1;
     this.confusion[label][result.index] += 1;
@@ -36,7 +39,6 @@ export class Score {
     this.failed += 1;
   }
 
-  /** Of a degraded answer, all of the edge was computed, and nothing of the cloud. */
   #computation({ origin, exits }) {
     return origin === 'cloud' ? this.energy.cloud.computation : this.energy.exits[exits.length - 1].computation;
   }
@@ -50,9 +52,9 @@ export class Score {
     return this.labelled > 0 ? this.right / this.labelled : null;
   }
 
-  /** What the full-precision twin would have spent on the same pictures. */
+  /** What the full-precision twin would have spent on the same pictures, less those that were degraded. */
   get twin() {
-    return this.done * this.energy.twin.computation;
+    return (this.done - this.degraded) * this.energy.twin.computation;
   }
 
   /** How many times less than the twin; null for a pair that does not say what it computes. */
