@@ -56,7 +56,13 @@ async function longestTask() {
     const page = await openPage(context, address);
     await page.evaluate(() => {
       window.long = [];
-      new PerformanceObserver((list) => window.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+      // From when the page has the files: the task before is the driver's, which makes them.
+      new MutationObserver((_, observer) => {
+        observer.disconnect();
+        const since = performance.now();
+        const later = (list) => list.getEntries().filter(({ startTime }) => startTime > since);
+        new PerformanceObserver((list) => window.long.push(...later(list).map(({ duration }) => duration))).observe({ type: 'longtask' });
+      }).observe(document.querySelector('#batch'), { attributes: true, attributeFilter: ['data-state'] });
     });
     const samples = ['airplane', 'frog', 'ship'].map((name) => fileURLToPath(new URL(`../samples/${name}.png`, import.meta.url)));
     await page.setInputFiles('#file', Array.from({ length: BATCH }, (_, at) => samples[at % samples.length]));
