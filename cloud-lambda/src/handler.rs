@@ -130,13 +130,11 @@ async fn model(
     version: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
     let found = || Metadata::of(&plans.index().pairs(), name, version);
-    let metadata = match found() {
-        Some(metadata) => Some(metadata),
-        None => {
-            plans.index().refresh(REFRESH_AT_MOST_EVERY).await?;
-            found()
-        }
-    };
+    let mut metadata = found();
+    if metadata.is_none() {
+        plans.index().refresh(REFRESH_AT_MOST_EVERY).await?;
+        metadata = found();
+    }
     let metadata = metadata.ok_or_else(|| {
         let version = version.map(|version| format!("/{version}")).unwrap_or_default();
         Refusal::new(UNKNOWN_PAIR, format!("the cloud has no pair '{name}{version}'"))
@@ -175,11 +173,11 @@ async fn observed(plans: &Arc<Plans>, request: Request) -> Result<Response<Body>
     answer
 }
 
-/// When an answer must be on its way; `None` where nobody set a deadline, as outside Lambda.
+/// When an answer must be on its way; `None` where nobody set a deadline, as outside Lambda. Lambda gives out no event whose
+/// time is over, but emulators of it state times that were over long ago.
 fn until(deadline: SystemTime) -> Option<Instant> {
-    let set = deadline > SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-    set.then(|| Instant::now() + left.saturating_sub(LAST_WORD))
+    let left = deadline.duration_since(SystemTime::now()).ok()?;
+    Some(Instant::now() + left.saturating_sub(LAST_WORD))
 }
 
 fn ms(since: Instant) -> f64 {

@@ -1,6 +1,6 @@
 //! The function. Settings come from the environment: see `store::Settings::from_env` and
 //! `plans::Options::from_env`; `FOGLINE_PRELOAD=NAME/VERSION` loads that pair alone at the start,
-//! without it all are.
+//! without it the newest version of each is.
 
 use std::convert::Infallible;
 use std::env;
@@ -45,7 +45,7 @@ fn log() {
     subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(level).init();
 }
 
-/// Loads the pair of `FOGLINE_PRELOAD`, or all; says whether any is there then.
+/// Loads the pair of `FOGLINE_PRELOAD`, or the newest of each; says whether any is there then.
 async fn preload(plans: &Arc<Plans>) -> bool {
     let only = env::var("FOGLINE_PRELOAD").ok().filter(|name| !name.is_empty());
     match plans.preload(only.as_deref()).await {

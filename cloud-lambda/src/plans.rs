@@ -1,11 +1,12 @@
 //! Every plan by its pair's digest: loaded once however many ask, kept while there is room.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fogline::manifest::{CLOUD_ONNX, File, Manifest};
+use fogline::manifest::{CLOUD_ONNX, File, Manifest, compare_versions};
 use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal};
 use moka::future::Cache as Memory;
 use moka::policy::EvictionPolicy;
@@ -118,18 +119,25 @@ impl Plans {
         self.load(pair).await
     }
 
-    /// Loads every pair of the index, or only `NAME/VERSION`; says how many are loaded then.
+    /// Loads the newest version of every pair, or only `NAME/VERSION`; says how many plans are loaded then.
     /// A pair that cannot be loaded is logged and does not keep the others from it.
     ///
     /// # Errors
     /// When the bucket cannot be listed.
     pub async fn preload(self: &Arc<Self>, only: Option<&str>) -> Result<usize, Refusal> {
         self.index.refresh(Duration::ZERO).await?;
+        let mut wanted: BTreeMap<String, Arc<Pair>> = BTreeMap::new();
         for pair in self.index.pairs() {
-            let name = format!("{}/{}", pair.manifest.name, pair.manifest.version);
-            if only.is_none_or(|only| only == name)
-                && let Err(refusal) = self.load(pair).await
-            {
+            let Manifest { name, version, .. } = &pair.manifest;
+            let newer = wanted
+                .get(name)
+                .is_none_or(|other| compare_versions(&other.manifest.version, version).is_lt());
+            if only.map_or(newer, |only| only == format!("{name}/{version}")) {
+                wanted.insert(name.clone(), pair);
+            }
+        }
+        for (name, pair) in wanted {
+            if let Err(refusal) = self.load(pair).await {
                 warn!(pair = name, error = refusal.error, "{}", refusal.message);
             }
         }
@@ -152,7 +160,7 @@ impl Plans {
     async fn load(self: &Arc<Self>, pair: Arc<Pair>) -> Result<Arc<Plan>, Refusal> {
         let plans = Arc::clone(self);
         let load = async move {
-            let build = plans.build_unless_failed(&pair);
+            let build = Box::pin(plans.build_unless_failed(&pair));
             plans.loaded.try_get_with(pair.manifest.pair_digest(), build).await
         };
         match tokio::spawn(load).await {
@@ -180,9 +188,9 @@ impl Plans {
             let pair = format!("{}/{}", manifest.name, manifest.version);
             return Err(Refusal::new(INTERNAL, format!("{pair} lists no {CLOUD_ONNX}")));
         };
-        let plan = match self.from_cache(manifest, file).await {
+        let plan = match self.read_cached(manifest, file).await {
             Some(plan) => plan?,
-            None => self.from_store(pair, file).await?,
+            None => self.fetch(pair, file).await?,
         };
         info!(
             pair = %format_args!("{}/{}", manifest.name, manifest.version),
@@ -194,7 +202,7 @@ impl Plans {
     }
 
     /// The plan of what lies on disk; `None` if nothing does, or something else.
-    async fn from_cache(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
+    async fn read_cached(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
         let (cache, manifest, file) = (self.cache.clone()?, manifest.clone(), file.clone());
         let plan = apart("a model on disk", move || {
             let Some(onnx) = cache.read(&file) else { return Ok(None) };
@@ -210,7 +218,7 @@ impl Plans {
         plan.await.transpose()
     }
 
-    async fn from_store(&self, pair: &Pair, file: &File) -> Result<Plan, Refusal> {
+    async fn fetch(&self, pair: &Pair, file: &File) -> Result<Plan, Refusal> {
         let key = format!("{}{CLOUD_ONNX}", pair.prefix);
         let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
         let onnx = onnx.map_err(|error| Refusal::from(&error))?;

@@ -86,10 +86,9 @@ impl Runner {
                 return Err(RunError::Deadline { done: all.len() });
             }
             let samples = left.len() / self.map_len();
-            let fitting = (0..BATCHES.len()).rev().filter(|&at| BATCHES[at] <= samples);
+            let mut fitting = (0..BATCHES.len()).rev().filter(|&at| BATCHES[at] <= samples);
             let (batch, plan) = fitting
-                .filter_map(|at| Some((BATCHES[at], self.plan(at)?)))
-                .next()
+                .find_map(|at| Some((BATCHES[at], self.plan(at)?)))
                 .ok_or_else(|| TractError::msg("a map is cut off"))?;
             let (now, later) = left.split_at(batch * self.map_len());
             all.extend(self.scores(plan, batch, now)?);

@@ -159,7 +159,7 @@ fn filled(bytes: usize) -> Vec<u8> {
     let mut frame = Frame::decode(&golden()).unwrap();
     let tensor =
         |bytes: usize| Tensor { shape: [bytes as u32, 8, 1], bits: 1, bytes: vec![1; bytes] };
-    let len = |frame: &Frame| frame.encode().map(|bytes| bytes.len()).unwrap_or(usize::MAX);
+    let len = |frame: &Frame| frame.encode().map_or(usize::MAX, |bytes| bytes.len());
     frame.tensors = vec![tensor(bytes - 200)];
     let missing = bytes - len(&frame);
     frame.tensors = vec![tensor(bytes - 200 + missing)];

@@ -66,7 +66,7 @@ fn a_small_net_of_four_bits_says_what_its_qonnx_graph_says() {
 #[test]
 fn cifar10_w1_says_what_its_qonnx_graph_says() {
     check(
-        include_bytes!("../../onnx-models/cifar10-w1/1.0.0/edge.fog"),
-        include_str!("../../onnx-models/cifar10-w1/1.0.0/golden.json"),
+        include_bytes!("../../onnx-models/cifar10-w1/2.0.0/edge.fog"),
+        include_str!("../../onnx-models/cifar10-w1/2.0.0/golden.json"),
     );
 }

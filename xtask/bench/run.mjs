@@ -53,9 +53,11 @@ try {
     samples.forEach((ms, at) => cases[at].ms.push(ms));
     // A command starts anew each time: a few rounds of several samples, not many of one.
     if (round % options.every !== 0) continue;
-    for (const [runtime, [program, ...given]] of Object.entries(options.commands)) {
+    for (const [called, [program, ...given]] of Object.entries(options.commands)) {
       const { cases: timed } = JSON.parse(execFileSync(program, given, { encoding: 'utf8' }));
-      for (const { name, macs, ms } of timed) {
+      for (const { runtime: own, name, macs, ms } of timed) {
+        // What the engine does at most is not ours.
+        const runtime = own ? `${own}, ${called.split(', ')[1]}` : called;
         const one = (commands[`${runtime} ${name}`] ??= { runtime, name, macs, ms: [] });
         one.ms.push(...ms);
       }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use fogline::manifest::compare_versions;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -130,8 +131,15 @@ pub fn pair(given: Option<&Path>) -> Result<PathBuf> {
         None => {
             let name = root().join("onnx-models/cifar10-w1");
             let versions = fs::read_dir(&name).with_context(|| name.display().to_string())?;
-            let folders = versions.filter_map(|entry| Some(entry.ok()?.path()));
-            folders.filter(|path| path.is_dir()).max().context("no version there")?
+            let version =
+                |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let mut folders: Vec<_> =
+                versions.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            folders.retain(|path| path.is_dir());
+            folders.sort_by(|a, b| {
+                compare_versions(&version(a).unwrap_or_default(), &version(b).unwrap_or_default())
+            });
+            folders.pop().context("no version there")?
         }
     };
     ensure!(pair.join("edge.fog").is_file(), "{}: no edge.fog there", pair.display());
@@ -202,8 +210,8 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         "seed": std::process::id(), "size": size, "rounds": options.rounds, "every": 10,
         "convolutions": CONVOLUTIONS,
         "commands": {
-            "wasmtime": command(true, "wasm/fogline-bench", pair, &edge),
-            "native": command(false, "wasm/fogline-bench", pair, &edge),
+            "fogline, wasmtime": command(true, "wasm/fogline-bench", pair, &edge),
+            "fogline, native": command(false, "wasm/fogline-bench", pair, &edge),
             "tract, wasmtime": command(true, "release/fogline-bench-tract", &models, &layers),
             "tract, native": command(false, "release/fogline-bench-tract", &models, &layers),
         },
@@ -264,9 +272,9 @@ fn table(results: &Results) -> Result<String> {
         for peer in ["onnxruntime-web f32", "tfjs-wasm f32", "onnxruntime-web int8"] {
             ratio(&one, results.of(peer, &shape)?, results.of(simd, &one)?)?;
         }
-        let float = results.of("plain f32 kernel", &shape)?;
+        let float = results.of("plain f32, Chromium", &shape)?;
         for slow in [float, results.of("tract, wasmtime", &shape)?] {
-            ratio(&one, slow, results.of("wasmtime", &one)?)?;
+            ratio(&one, slow, results.of("fogline, wasmtime", &one)?)?;
         }
         ratio(&four, results.of("onnxruntime-web int8", &shape)?, results.of(relaxed, &four)?)?;
     }
@@ -275,10 +283,12 @@ fn table(results: &Results) -> Result<String> {
     }
     for ours in ["wasmtime", "native"] {
         let peer = results.of(&format!("tract, {ours}"), "edge")?;
-        ratio("edge, all exits", peer, results.of(ours, "edge")?)?;
+        ratio("edge, all exits", peer, results.of(&format!("fogline, {ours}"), "edge")?)?;
     }
     text.push_str("\nshares of what the engine can do at most\n\n");
-    for (runtime, ceiling) in [(simd, "this engine at most"), ("wasmtime", "wasmtime")] {
+    for (runtime, ceiling) in
+        [(simd, "at most, Chromium"), ("fogline, wasmtime", "at most, wasmtime")]
+    {
         let peak = results.of(ceiling, "popcount")?;
         for (side, channels) in CONVOLUTIONS {
             let layer =

@@ -55,6 +55,9 @@ pub struct Function {
 
 impl Function {
     /// Starts the emulator on a free port, and the function in it.
+    ///
+    /// # Errors
+    /// When either cannot be started.
     pub async fn start(start: &Start<'_>) -> Result<Self> {
         // The emulator takes no listening socket; between this and its own, the port is anyone's.
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
@@ -105,6 +108,9 @@ impl Function {
     }
 
     /// Waits until the function answers that it is ready.
+    ///
+    /// # Errors
+    /// When it ends before, or takes longer than `patience`.
     pub async fn ready(&mut self, patience: Duration) -> Result<()> {
         let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
         let uri: Uri = format!("{}/ready", self.url).parse()?;

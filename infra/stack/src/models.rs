@@ -27,6 +27,9 @@ impl Model {
 }
 
 /// Every NAME/VERSION of `root` that holds a manifest, in that order.
+///
+/// # Errors
+/// When there is none, or a manifest is not one or lies under another name.
 pub fn find(root: &Path) -> Result<Vec<Model>> {
     let mut models = Vec::new();
     for name in folders(root)? {
@@ -72,6 +75,9 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The pair that is meant by NAME (its last version) or NAME/VERSION; without either, the first.
+///
+/// # Errors
+/// When there is none of that name; says which there are.
 pub fn choose<'a>(models: &'a [Model], chosen: Option<&str>) -> Result<&'a Model> {
     let is_chosen = |model: &&Model| {
         let Manifest { name, version, .. } = &model.manifest;

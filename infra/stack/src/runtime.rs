@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -100,7 +100,7 @@ impl Shared {
             (&Method::GET, "/2018-06-01/runtime/invocation/next") => self.next().await,
             (&Method::POST, path) => {
                 let parts: Vec<String> = path.split('/').map(str::to_owned).collect();
-                let body = request.into_body().collect().await.map(|body| body.to_bytes());
+                let body = request.into_body().collect().await.map(Collected::to_bytes);
                 match (&parts[..], body) {
                     ([.., id, end], Ok(body)) => self.end(id, end, body),
                     _ => bad("what came is no answer"),

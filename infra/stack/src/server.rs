@@ -15,6 +15,9 @@ use crate::page::Site;
 use crate::proxy::Proxy;
 
 /// Serves the page, and the function under its `/cloud/`; says where.
+///
+/// # Errors
+/// When there is no free port.
 pub async fn listen(site: Site, function: Uri) -> Result<String> {
     let (site, proxy) = (Arc::new(site), Arc::new(Proxy::new(function)));
     let answer = move |request: Request<Incoming>| {
@@ -35,6 +38,9 @@ pub async fn listen(site: Site, function: Uri) -> Result<String> {
 }
 
 /// Serves `service` for as long as the process lives; says where.
+///
+/// # Errors
+/// When there is no free port.
 pub async fn spawn<S, B>(service: S) -> Result<String>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,

@@ -32,6 +32,9 @@ impl LocalStore {
 }
 
 /// Copies what the manifests list into a bucket and serves it.
+///
+/// # Errors
+/// When a file cannot be copied, or there is no free port.
 pub async fn start(models: &[Model]) -> Result<LocalStore> {
     let root = tempfile::Builder::new().prefix("fogline-store-").tempdir()?;
     for model in models {

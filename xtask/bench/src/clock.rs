@@ -7,6 +7,8 @@ const SAMPLE_MS: f64 = 3.0;
 
 /// Something to time.
 pub struct Case {
+    /// Whose it is, where it is not the command's own.
+    runtime: Option<&'static str>,
     name: String,
     macs: f64,
     run: Box<dyn FnMut(u32)>,
@@ -21,7 +23,13 @@ impl Case {
         while elapsed(&mut run, times) < SAMPLE_MS {
             times *= 2;
         }
-        Self { name, macs, run: Box::new(run), times, ms: vec![] }
+        Self { runtime: None, name, macs, run: Box::new(run), times, ms: vec![] }
+    }
+
+    /// The case, as somebody else's.
+    #[must_use]
+    pub fn of(self, runtime: &'static str) -> Self {
+        Self { runtime: Some(runtime), ..self }
     }
 }
 
@@ -31,7 +39,7 @@ fn elapsed(run: &mut dyn FnMut(u32), times: u32) -> f64 {
     began.elapsed().as_secs_f64() * 1e3
 }
 
-/// Takes samples of all cases in turn and prints one line of JSON: `{"cases": [{"name", "macs", "ms": […]}]}`.
+/// Takes samples of all cases in turn and prints one line of JSON: `{"cases": [{"runtime", "name", "macs", "ms": […]}]}`.
 pub fn print_samples(samples: u32, mut cases: Vec<Case>) {
     for _ in 0..samples {
         for case in &mut cases {
@@ -40,7 +48,9 @@ pub fn print_samples(samples: u32, mut cases: Vec<Case>) {
     }
     let cases: Vec<_> = cases
         .iter()
-        .map(|case| serde_json::json!({"name": case.name, "macs": case.macs, "ms": case.ms}))
+        .map(|case| {
+            serde_json::json!({"runtime": case.runtime, "name": case.name, "macs": case.macs, "ms": case.ms})
+        })
         .collect();
     println!("{}", serde_json::json!({ "cases": cases }));
 }

@@ -20,11 +20,13 @@ fn main() {
     {
         use fogline_bench::peak::{Float, Popcount};
         let mut peak = Popcount::new(seed);
-        cases.push(Case::new("popcount".into(), peak.macs(), move |times| peak.run(times)));
+        let popcount = Case::new("popcount".into(), peak.macs(), move |times| peak.run(times));
+        cases.push(popcount.of("at most"));
         for (side, channels) in [(28, 128), (14, 256)] {
             let mut float = Float::new(side, channels, seed);
-            let name = format!("plain f32 3x3 {channels}-{channels} {side}x{side}");
-            cases.push(Case::new(name, float.macs(), move |times| float.run(times)));
+            let name = format!("3x3 {channels}-{channels} {side}x{side}");
+            let plain = Case::new(name, float.macs(), move |times| float.run(times));
+            cases.push(plain.of("plain f32"));
         }
     }
     let fog = std::fs::read(fog).expect("the model can be read");

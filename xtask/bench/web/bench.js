@@ -42,10 +42,10 @@ async function ours(options, add) {
     }
     if (folder === 'relaxed') continue;
     const peak = new bench.Popcount(options.seed);
-    add('this engine at most', 'popcount', peak.macs(), (times) => peak.run(times));
+    add('at most, Chromium', 'popcount', peak.macs(), (times) => peak.run(times));
     for (const [side, channels] of options.convolutions) {
       const float = new bench.Float(side, channels, options.seed);
-      add('plain f32 kernel', `3x3 ${channels}-${channels} ${side}x${side}`, float.macs(), (times) => float.run(times));
+      add('plain f32, Chromium', `3x3 ${channels}-${channels} ${side}x${side}`, float.macs(), (times) => float.run(times));
     }
   }
 }

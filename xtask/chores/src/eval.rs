@@ -5,17 +5,18 @@
 //! `twin.onnx` lies beside the pair, sees the same pictures.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{slice, thread};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use fogline::energy::Constants;
 use fogline::frame::Tensor;
-use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, compare_versions};
+use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest};
 use fogline::policy::{Policy, Verdict};
 use fogline_cloud::plan::Plan;
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
+use fogline_stack::models;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::dataset::{self, Sample};
@@ -61,7 +62,8 @@ pub fn run(options: &Options) -> Result<()> {
     for assignment in &options.constant {
         constants.set(assignment).map_err(|why| anyhow!(why))?;
     }
-    let folder = pair_folder(&options.models, &options.model)?;
+    let models = models::find(&options.models)?;
+    let folder = &models::choose(&models, Some(&options.model))?.folder;
     let read = |name: &str| {
         let path = folder.join(name);
         fs::read(&path).with_context(|| path.display().to_string())
@@ -153,22 +155,4 @@ fn measure(
         bar.inc(1);
     }
     Ok(outcomes)
-}
-
-/// The newest version of a pair, or the one that is named.
-fn pair_folder(models: &Path, name: &str) -> Result<PathBuf> {
-    let folder = models.join(name);
-    if folder.join("manifest.json").is_file() {
-        return Ok(folder);
-    }
-    let entries = fs::read_dir(&folder)
-        .with_context(|| format!("no pair '{name}' in {}", models.display()))?;
-    let mut versions: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    versions.retain(|version| version.join("manifest.json").is_file());
-    let name = |path: &Path| {
-        path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-    };
-    versions.sort_by(|a, b| compare_versions(&name(a), &name(b)));
-    ensure!(!versions.is_empty(), "{}: no version with a manifest.json", folder.display());
-    Ok(versions.pop().expect("just checked"))
 }

@@ -12,6 +12,8 @@ use crate::report::Report;
 /// What stands between a page's two lines: the tables of report.json, or those of bench.txt.
 const ACCURACY: &str = "figures";
 const SPEED: &str = "figures, speed";
+/// Where a bench.txt comes to what counts.
+const RATIOS: &str = "ratios of medians";
 
 /// Options of `cargo xtask figures`.
 #[derive(clap::Args)]
@@ -59,9 +61,13 @@ pub fn run(options: &Options) -> Result<()> {
 fn speeds(reports: &[(PathBuf, String)]) -> String {
     let folders = reports.iter().map(|(folder, _)| folder);
     let tables = folders.filter_map(|folder| {
-        let table = fs::read_to_string(folder.join("bench.txt")).ok()?;
-        let plot = folder.join("bench.svg");
-        Some(format!("```text\n{table}```\n\n![The same as bars]({})\n", plot.display()))
+        let text = fs::read_to_string(folder.join("bench.txt")).ok()?;
+        // The medians of all cases stay in the file.
+        let (head, ratios) = (text.lines().next()?, &text[text.find(RATIOS)?..]);
+        let [all, plot] = ["bench.txt", "bench.svg"].map(|file| folder.join(file).display().to_string());
+        Some(format!(
+            "```text\n{head}\n\n{ratios}```\n\nAll medians and quartiles: [bench.txt]({all}).\n\n![The same as bars]({plot})\n"
+        ))
     });
     tables.collect()
 }

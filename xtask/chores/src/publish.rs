@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let manifest = runtime.block_on(publish(&Store::new(settings), &pair, said))?;
     let (name, version) = (&manifest.name, &manifest.version);
-    let digest: String = manifest.pair_digest().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(manifest.pair_digest());
     if options.json {
         println!(
             "{}",
