@@ -1,9 +1,7 @@
-// The edge engine: fetches what the page is configured with, starts the WebAssembly package, and
-// loads a model into it.
+// The edge engine, which runs in a worker: each call is a message there and one back.
 
+import { relaxedSimd, simd } from './lib/features.js';
 import { codedError, errorText } from './words.js';
-
-let started; // the engine's class, once; a second model must not start the package again
 
 /** `config.json`: the manifests on offer, the one to begin with, and where the cloud is. */
 export async function loadConfig() {
@@ -19,41 +17,78 @@ export async function loadConfig() {
     throw codedError('config_invalid', 'config.json must name a model and a cloud.');
   }
   const offered = Array.isArray(config.models) ? config.models : [];
-  return { ...config, models: offered.includes(config.model) ? offered : [config.model, ...offered] };
+  const models = offered.includes(config.model) ? offered : [config.model, ...offered];
+  return { model: absolute(config.model), models: models.map(absolute), cloud: absolute(config.cloud) };
 }
 
-/** The engine with the model of `manifest` in it. */
-export async function loadEngine(manifest, cloud, onProgress) {
-  started ??= start();
-  const Fogline = await started;
-  return Fogline.load(absolute(manifest), { onProgress, cloud: absolute(cloud) });
-}
-
-async function start() {
-  if (typeof WebAssembly === 'undefined') {
-    throw codedError('engine_missing', 'This browser has no WebAssembly, which the engine needs.');
-  }
-  try {
-    // Imported here and not at the top, so that a missing or unsupported package is a sentence
-    // on the page and not a blank one.
-    const folder = hasRelaxedSimd() ? './pkg/relaxed' : './pkg';
-    const { default: init, Fogline } = await import(`${folder}/fogline_edge.js`);
-    await init();
-    return Fogline;
-  } catch (cause) {
-    throw codedError('engine_missing', `The engine did not start: ${errorText(cause)}`, cause);
-  }
-}
-
-// The smallest module with a relaxed instruction, i8x16.relaxed_swizzle of two constants: a browser
-// that does not know it refuses the module, and would refuse the engine that is built with such.
-function hasRelaxedSimd() {
-  const code = [65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11];
-  const header = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0];
-  return WebAssembly.validate(new Uint8Array([...header, 10, code.length + 3, 1, code.length + 1, 0, ...code]));
-}
-
-// The engine joins paths to both addresses; it should not have to know what page it is on.
+// Neither engine nor worker should have to know what page it is on.
 function absolute(address) {
   return new URL(address, document.baseURI).href.replace(/\/+$/, '');
+}
+
+/** The build that this browser can run: one instruction it does not know, and it refuses all. */
+async function chooseBuild() {
+  if (await relaxedSimd()) return 'relaxed';
+  return (await simd()) ? 'simd' : 'scalar';
+}
+
+/** The engine, to be asked by any number of callers at once. */
+export class Engine {
+  #worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  #calls = new Map();
+  #last = 0;
+
+  constructor() {
+    this.#worker.addEventListener('message', ({ data }) => this.#receive(data));
+    this.#worker.addEventListener('error', ({ message }) => {
+      const error = codedError('engine_missing', `The engine's worker failed: ${message || 'a file of it is missing'}`);
+      for (const { reject } of this.#calls.values()) reject(error);
+      this.#calls.clear();
+    });
+  }
+
+  /** Loads a pair; `{manifest, energy, backend, build, kept, files}`. */
+  async load(manifest, cloud, onProgress) {
+    const build = await chooseBuild();
+    return { build, ...await this.#call('load', { build, manifest, cloud }, { onProgress }) };
+  }
+
+  /** Classifies `{file}`, `{zipped}` or `{frame}`; rejects with `cancelled` once `signal` is aborted. */
+  classify(picture, signal = null) {
+    return this.#call('classify', picture, { signal, transfer: picture.frame ? [picture.frame] : [] });
+  }
+
+  decideBy(policy, thresholds) {
+    return this.#call('decideBy', { policy, thresholds });
+  }
+
+  setCloud(cloud, slow) {
+    return this.#call('setCloud', { cloud, slow });
+  }
+
+  listZip(file) {
+    return this.#call('listZip', { file });
+  }
+
+  #call(task, given, { transfer = [], signal = null, onProgress = null } = {}) {
+    this.#last += 1;
+    const call = this.#last;
+    signal?.addEventListener('abort', () => this.#worker.postMessage({ task: 'cancel', given: { call } }), { once: true });
+    return new Promise((resolve, reject) => {
+      this.#calls.set(call, { resolve, reject, onProgress });
+      this.#worker.postMessage({ call, task, given }, transfer);
+    });
+  }
+
+  #receive({ call, progress, answer, error }) {
+    const waiting = this.#calls.get(call);
+    if (!waiting) return; // nobody waits for a cancellation
+    if (progress) {
+      waiting.onProgress?.(progress);
+      return;
+    }
+    this.#calls.delete(call);
+    if (error) waiting.reject(codedError(error.code, error.message));
+    else waiting.resolve(answer);
+  }
 }

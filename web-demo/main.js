@@ -1,21 +1,44 @@
 // The page: what a visitor does, in the order in which it is done.
 
+import { runBatch } from './batch.js';
+import { Cloud } from './cloud.js';
+import { Controls } from './controls.js';
+import { Curve } from './curve.js';
 import { element } from './element.js';
-import { loadConfig, loadEngine } from './engine.js';
+import { Engine, loadConfig } from './engine.js';
 import { listenForFiles } from './intake.js';
 import { showChoice, showLoading, showModel, showModelProblem, showProgress } from './model.js';
-import { openPicture } from './picture.js';
-import { resultCard, spokenResult } from './result.js';
+import { Network } from './network.js';
+import { keepPage } from './offline.js';
+import { batchReport, progressText } from './report.js';
+import { resultCard, spokenResult, thumbnailOf, verdictOf } from './result.js';
 import { markSample, sampleFile, showSamples } from './samples.js';
 import { Tally } from './tally.js';
+import { Webcam } from './webcam.js';
 import { codedError, errorCode, errorText } from './words.js';
 
-const part = (id) => document.getElementById(id);
-const tally = new Tally(part('tally'));
+const MOST_SINGLE = 24;
+const MOST_CARDS = 60;
+const MOST_PROBLEMS = 20;
 
-let fogline = null;
+const part = (id) => document.getElementById(id);
+const engine = new Engine();
+const tally = new Tally(part('tally'));
+const network = new Network(part('network'));
+const curve = new Curve(part('chart'), part('curve-text'));
+const cloud = new Cloud(part('page'), part('cloud-switch'), part('cloud-state'), engine);
+const webcam = new Webcam(part('video'));
+const controls = new Controls(() => {
+  engine.decideBy(controls.policy, controls.thresholds);
+  curve.show(pair, controls);
+}, () => {
+  if (again && !webcam.running) inTurn(again);
+});
+
+let pair = null;
 let samples = [];
 let runningAll = false;
+let again = null; // classifies the picture on show once more
 
 // One thing at a time: two pictures at once would spoil each other's times, and a model must not
 // be exchanged under a picture.
@@ -26,16 +49,17 @@ function inTurn(job) {
 }
 
 function enableControls() {
-  const ready = fogline !== null;
+  const ready = pair !== null;
   for (const { button } of samples) button.disabled = !ready;
   part('run-all').disabled = !ready || samples.length === 0;
   // Not `disabled` while it runs: that would throw the keyboard's focus off the page.
   part('run-all').setAttribute('aria-disabled', String(runningAll));
-  part('file').disabled = !ready;
-  part('clear').disabled = part('results').childElementCount === 0;
+  for (const id of ['file', 'folder', 'webcam']) part(id).disabled = !ready;
+  part('clear').disabled = part('results').childElementCount === 0 && part('batch').hidden;
 }
 
 function showProblem(error, name = '') {
+  if (part('problems').childElementCount >= MOST_PROBLEMS) return;
   part('problems').append(element(
     'p',
     { class: 'problem', 'data-error': errorCode(error), 'data-picture': name },
@@ -45,16 +69,30 @@ function showProblem(error, name = '') {
   ));
 }
 
+/** Lights a result's way in the network, with the answer above it. */
+function show(picture, result, policy = controls.policy) {
+  network.light(result, policy);
+  part('answer').replaceChildren(...verdictOf(result));
+  part('subject').querySelector('canvas')?.remove();
+  if (picture) part('subject').append(thumbnailOf(picture));
+}
+
 async function classify(name, sample, fetchFile) {
   part('results').setAttribute('aria-busy', 'true');
   try {
-    if (!fogline) throw codedError('model_missing', 'There is no model to ask.');
-    const picture = await openPicture(await fetchFile());
-    const result = await fogline.classify(picture.imageData);
-    const { manifest } = fogline;
-    part('results').prepend(resultCard(picture, sample, result, manifest));
+    if (!pair) throw codedError('model_missing', 'There is no model to ask.');
+    const { result, ...picture } = await engine.classify({ file: await fetchFile(), thumbnail: true });
+    const { policy } = controls;
+    again = () => classify(name, sample, fetchFile);
+    show(picture, result, policy);
+    cloud.learn(result);
+    part('results').prepend(resultCard(picture, sample, result, () => {
+      show(picture, result, policy);
+      part('model-title').scrollIntoView({ block: 'start' });
+    }));
+    while (part('results').childElementCount > MOST_CARDS) part('results').lastElementChild.remove();
     part('announcer').textContent = spokenResult(picture, result);
-    tally.add(picture, result, manifest);
+    tally.add(picture, result, pair.manifest);
     if (sample) markSample(sample, result);
   } catch (error) {
     showProblem(error, name);
@@ -68,31 +106,114 @@ function classifySample(sample) {
   return inTurn(() => classify(sample.title, sample, () => sampleFile(sample)));
 }
 
-function takeFiles(files) {
+function takePictures(pictures) {
   part('problems').replaceChildren();
-  for (const file of files) inTurn(() => classify(file.name, null, async () => file));
+  const zips = pictures.filter(({ file }) => /\.zip$/i.test(file.name));
+  const rest = pictures.filter((picture) => !zips.includes(picture));
+  for (const { file } of zips) {
+    inTurn(async () => batch((await engine.listZip(file)).map((path) => ({ path, zipped: path }))));
+  }
+  // A folder holds more than pictures; of files that were chosen one by one, each gets its answer.
+  const inFolders = rest.some(({ path }) => path.includes('/'));
+  const wanted = inFolders ? rest.filter(({ file }) => /\.(jpe?g|png|webp)$/i.test(file.name)) : rest;
+  if (inFolders || wanted.length > MOST_SINGLE) inTurn(() => batch(wanted));
+  else for (const { file } of wanted) inTurn(() => classify(file.name, null, async () => file));
 }
 
-function loadModel(manifest, cloud) {
+async function batch(pictures) {
+  if (!pair) throw codedError('model_missing', 'There is no model to ask.');
+  if (pictures.length === 0) throw codedError('batch_empty', 'There is no JPEG, PNG or WebP picture in it.');
+  const abort = new AbortController();
+  const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1000;
+  let waiting = 0;
+  const cancel = () => abort.abort();
+  part('batch-cancel').addEventListener('click', cancel);
+  part('batch-cancel').hidden = false;
+  part('report').replaceChildren();
+  part('batch').hidden = false;
+  part('batch').dataset.state = 'running';
+  part('batch').scrollIntoView({ block: 'nearest' });
+  const draw = (score) => {
+    waiting = 0;
+    part('batch-text').textContent = progressText(score, pictures.length, seconds());
+    part('batch-progress').value = (score.done + score.failed) / pictures.length;
+  };
+  const score = await runBatch(pictures, {
+    engine,
+    pair,
+    signal: abort.signal,
+    refuse: showProblem,
+    // Once a frame, however fast they come.
+    step: (current) => {
+      waiting ||= requestAnimationFrame(() => draw(current));
+    },
+  });
+  cancelAnimationFrame(waiting);
+  draw(score);
+  part('batch-cancel').removeEventListener('click', cancel);
+  part('batch-cancel').hidden = true;
+  part('batch').dataset.state = abort.signal.aborted ? 'cancelled' : 'done';
+  part('report').replaceChildren(batchReport(score, pictures.length, seconds()));
+  curve.measure(score);
+  part('announcer').textContent = `${abort.signal.aborted ? 'Cancelled' : 'Done'}: ${part('batch-text').textContent}.`;
+  enableControls();
+}
+
+function loadModel(manifest, address) {
   return inTurn(async () => {
-    fogline?.free?.();
-    fogline = null;
+    if (webcam.running) await toggleWebcam();
+    pair = null;
+    again = null;
     samples.forEach((sample) => markSample(sample)); // another model decides anew
     enableControls();
     showLoading();
     try {
-      fogline = await loadEngine(manifest, cloud, showProgress);
-      showModel(fogline.manifest);
+      const [loaded, report] = await Promise.all([engine.load(manifest, address, showProgress), reportBeside(manifest)]);
+      pair = { ...loaded, report };
+      await cloud.use(address);
+      network.show(pair.manifest);
+      controls.show(pair.manifest);
+      showModel(pair);
       part('announcer').textContent = 'The model is ready.';
     } catch (error) {
-      fogline = null;
+      pair = null;
       showModelProblem(error);
     }
     enableControls();
   });
 }
 
-listenForFiles(part('file'), takeFiles);
+/** What `cargo xtask eval` measured of a pair, where that lies beside its manifest. */
+async function reportBeside(manifest) {
+  const answer = await fetch(new URL('report.json', manifest), { cache: 'no-cache' }).catch(() => null);
+  return answer?.ok ? answer.json().catch(() => null) : null;
+}
+
+async function toggleWebcam() {
+  part('webcam').setAttribute('aria-pressed', String(!webcam.running));
+  if (webcam.running) {
+    await webcam.stop();
+    return;
+  }
+  part('problems').replaceChildren();
+  try {
+    await webcam.start(
+      (frame, signal) => engine.classify({ frame }, signal),
+      ({ result }) => {
+        show(null, result);
+        cloud.learn(result);
+      },
+      showProblem,
+    );
+  } catch (error) {
+    part('webcam').setAttribute('aria-pressed', 'false');
+    showProblem(error);
+  }
+}
+
+listenForFiles([part('file'), part('folder')], takePictures);
+part('webcam').addEventListener('click', toggleWebcam);
 
 part('run-all').addEventListener('click', async () => {
   if (runningAll) return;
@@ -108,6 +229,9 @@ part('run-all').addEventListener('click', async () => {
 part('clear').addEventListener('click', () => {
   part('results').replaceChildren();
   part('problems').replaceChildren();
+  part('report').replaceChildren();
+  part('batch').hidden = true;
+  curve.measure(null);
   samples.forEach((sample) => markSample(sample));
   tally.clear();
   enableControls();
@@ -116,18 +240,19 @@ part('clear').addEventListener('click', () => {
 });
 
 try {
-  samples = await showSamples(part('samples'), (sample) => {
+  const [config, found] = await Promise.all([loadConfig(), showSamples(part('samples'), (sample) => {
     part('problems').replaceChildren();
     classifySample(sample);
-  });
-} catch (error) {
-  showProblem(error); // without samples the page is still of use
-}
-
-try {
-  const config = await loadConfig();
+  }).catch((error) => {
+    showProblem(error); // without samples the page is still of use
+    return [];
+  })]);
+  samples = found;
   showChoice(config.models, config.model, (manifest) => loadModel(manifest, config.cloud));
   await loadModel(config.model, config.cloud);
+  // A visitor sees at once what this is about.
+  if (pair && samples.length > 0) await classifySample(samples[0]);
+  if (pair) await keepPage(part('page'), pair.files);
 } catch (error) {
   showModelProblem(error);
 }

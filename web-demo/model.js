@@ -1,7 +1,7 @@
 // The model panel: loading with its progress, what is loaded, or why nothing is.
 
 import { element } from './element.js';
-import { errorCode, errorText, exitTitle, roughBytes } from './words.js';
+import { errorCode, errorText, roughBytes } from './words.js';
 
 const part = (id) => document.getElementById(id);
 
@@ -26,7 +26,8 @@ export function showLoading() {
   part('page').dataset.model = 'loading';
   delete part('page').dataset.error;
   part('model-problem').replaceChildren();
-  part('model-facts').hidden = true;
+  part('model-facts').textContent = '';
+  part('answer').replaceChildren();
   part('progress').removeAttribute('value');
   part('progress-text').textContent = 'Loading the engine…';
   part('loading').hidden = false;
@@ -46,22 +47,15 @@ export function showProgress({ loaded, total, file }) {
 }
 
 /** The model is ready. */
-export function showModel(manifest) {
-  const [channels, height, width] = manifest.split.shape;
-  const mapBytes = Math.ceil((channels * height * width * manifest.split.bits) / 8);
+export function showModel({ manifest, build, backend, kept }) {
   const facts = [
     `${manifest.name} ${manifest.version}`,
-    `${roughBytes(manifest.files['edge.fog'].bytes)} on this device`,
-    manifest.exits.map(({ name }) => exitTitle(name).toLowerCase()).join(', '),
-    `feature map for the cloud ${roughBytes(mapBytes)}`,
+    `${roughBytes(manifest.files['edge.fog'].bytes)} on this device${kept ? ', kept from an earlier visit' : ''}`,
+    `engine ${build}, ${backend}, in one worker`,
   ];
-  part('model-facts').replaceChildren(
-    element('p', {}, `${facts.join(' · ')}.`),
-    element('p', { class: 'hint' }, `It knows ${manifest.classes.length} classes: ${manifest.classes.join(', ')}.`),
-  );
-  part('model-facts').hidden = false;
+  part('model-facts').textContent = `${facts.join(' · ')}.`;
+  Object.assign(part('page').dataset, { model: 'ready', build, kept });
   part('loading').hidden = true;
-  part('page').dataset.model = 'ready';
 }
 
 /** There is no model, and why. */

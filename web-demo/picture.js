@@ -11,8 +11,8 @@ const THUMBNAIL_SIDE = 192;
 // word; pixels are therefore read in tiles well below that.
 const TILE_SIDE = 2048;
 
-/** Opens a picture file: its name, its size in bytes, its pixels, and a small canvas of it. */
-export async function openPicture(file) {
+/** Opens a picture file: its name, its size in bytes, its pixels, and where wanted a small bitmap of it. */
+export async function openPicture(file, wantsThumbnail = false) {
   const name = file.name || 'pasted picture';
   if (file.size > MOST_BYTES) {
     throw codedError('picture_bytes', `The file has ${megabytes(file.size)} MB. The most this page takes is ${MOST_BYTES / 1e6} MB.`);
@@ -29,7 +29,8 @@ export async function openPicture(file) {
   const bitmap = await decode(bytes, header.kind);
   try {
     refuseLarge(bitmap.width, bitmap.height);
-    return { name, bytes: file.size, imageData: readPixels(bitmap), thumbnail: drawThumbnail(bitmap, name) };
+    const thumbnail = wantsThumbnail ? drawThumbnail(bitmap) : null;
+    return { name, bytes: file.size, imageData: readPixels(bitmap), thumbnail };
   } finally {
     bitmap.close();
   }
@@ -68,12 +69,11 @@ async function decode(bytes, kind) {
   }
 }
 
-function readPixels(bitmap) {
+/** The pixels of a bitmap. */
+export function readPixels(bitmap) {
   const { width, height } = bitmap;
   const pixels = new Uint8ClampedArray(width * height * 4);
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.min(width, TILE_SIDE);
-  canvas.height = Math.min(height, TILE_SIDE);
+  const canvas = new OffscreenCanvas(Math.min(width, TILE_SIDE), Math.min(height, TILE_SIDE));
   const context = canvas.getContext('2d', { willReadFrequently: true });
   for (let top = 0; top < height; top += TILE_SIDE) {
     for (let left = 0; left < width; left += TILE_SIDE) {
@@ -91,15 +91,12 @@ function readPixels(bitmap) {
   return new ImageData(pixels, width, height);
 }
 
-function drawThumbnail(bitmap, name) {
+function drawThumbnail(bitmap) {
   const scale = Math.min(1, THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height));
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  canvas.setAttribute('role', 'img');
-  canvas.setAttribute('aria-label', `The picture ${name}`);
+  const side = (length) => Math.max(1, Math.round(length * scale));
+  const canvas = new OffscreenCanvas(side(bitmap.width), side(bitmap.height));
   const context = canvas.getContext('2d');
   context.imageSmoothingQuality = 'high';
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return canvas;
+  return canvas.transferToImageBitmap();
 }

@@ -1,11 +1,7 @@
-// One classified picture as a card: the picture, the answer and where it came from, the way it
-// took, and what that cost.
+// One classified picture: the answer, where it came from, and what that cost.
 
 import { element } from './element.js';
-import { bar, pathDiagram } from './path.js';
 import { exactBytes, exitTitle, milliseconds, percent } from './words.js';
-
-const MOST_SCORES = 10;
 
 /** "device", "cloud" or "degraded": the three ways in which a picture can end. */
 export function outcomeOf(result) {
@@ -32,9 +28,11 @@ export function spokenResult(picture, result) {
 
 /**
  * The card. Its data attributes say the same as its text, for tests and other programs;
- * `data-degraded` is there only on a degraded answer.
+ * `data-degraded` is there only on a degraded answer. `look` shows its way in the network.
  */
-export function resultCard(picture, sample, result, manifest) {
+export function resultCard(picture, sample, result, look) {
+  const button = element('button', { type: 'button', class: 'look' }, 'Show its way');
+  button.addEventListener('click', look);
   return element(
     'article',
     {
@@ -50,23 +48,37 @@ export function resultCard(picture, sample, result, manifest) {
       'data-total-ms': result.timings.totalMs,
       'data-degraded': result.degraded?.reason,
     },
-    element('figure', {}, picture.thumbnail, element('figcaption', {}, sample?.title ?? picture.name)),
+    thumbnailOf(picture),
     element(
       'div',
       { class: 'findings' },
-      element(
-        'p',
-        { class: 'answer' },
-        element('strong', {}, result.label),
-        ` ${percent(result.confidence)} `,
-        element('span', { class: 'outcome' }, outcomeText(result)),
-      ),
-      degradedNote(result),
-      pathDiagram(result, manifest),
-      costLine(result),
-      scoreTable(result, manifest),
+      element('p', { class: 'name' }, sample?.title ?? picture.name),
+      ...verdictOf(result),
     ),
+    button,
   );
+}
+
+/** The answer in three lines: what it is and who says so, why it is degraded, what it cost. */
+export function verdictOf(result) {
+  return [
+    element(
+      'p',
+      { class: 'answer' },
+      element('strong', {}, result.label),
+      ` ${percent(result.confidence)} `,
+      element('span', { class: 'outcome', 'data-outcome': outcomeOf(result) }, outcomeText(result)),
+    ),
+    degradedNote(result),
+    costLine(result),
+  ].filter(Boolean);
+}
+
+/** A picture's thumbnail, drawn once for each place that shows it. */
+export function thumbnailOf({ name, thumbnail }) {
+  const canvas = element('canvas', { role: 'img', 'aria-label': `The picture ${name}`, width: thumbnail.width, height: thumbnail.height });
+  canvas.getContext('2d').drawImage(thumbnail, 0, 0);
+  return canvas;
 }
 
 function degradedNote(result) {
@@ -90,34 +102,15 @@ function sentText(result) {
 
 function costLine(result) {
   const { edgeMs, cloudMs, totalMs } = result.timings;
-  const times = [
+  const parts = [
     `${milliseconds(edgeMs)} on this device`,
-    ...(cloudMs > 0 ? [`${milliseconds(cloudMs)} for the cloud`] : []),
+    ...(cloudMs > 0 ? [`${milliseconds(cloudMs)} on the wire and in the cloud`] : []),
     `${milliseconds(totalMs)} in all`,
   ];
   return element(
     'p',
     { class: 'cost' },
     element('strong', { class: 'bytes' }, sentText(result)),
-    ` · ${times.join(', ')}`,
-  );
-}
-
-function scoreTable(result, manifest) {
-  const ranked = Array.from(result.scores, (score, index) => ({ score, name: manifest.classes[index] }))
-    .sort((a, b) => b.score - a.score)
-    .slice(0, MOST_SCORES);
-  const rows = ranked.map(({ name, score }) => element(
-    'li',
-    {},
-    element('span', {}, name),
-    bar(score),
-    element('span', {}, percent(score)),
-  ));
-  return element(
-    'details',
-    { class: 'scores' },
-    element('summary', {}, 'Scores'),
-    element('ol', {}, ...rows),
+    ` · ${parts.join(', ')}`,
   );
 }

@@ -23,6 +23,30 @@ export function percent(share) {
   return `${rounded}%`;
 }
 
+/** "56.6 M". */
+export function millions(count) {
+  return `${tenths.format(count / 1e6)} M`;
+}
+
+/** "87 µJ", "1.5 mJ" of picojoules. */
+export function energyText(picojoules) {
+  const steps = [['µJ', 1e6], ['mJ', 1e9], ['J', 1e12]];
+  const [unit, size] = steps.findLast(([, least]) => Math.abs(picojoules) >= least) ?? steps[0];
+  const value = picojoules / size;
+  return `${Math.abs(value) < 10 ? tenths.format(value) : whole.format(Math.round(value))} ${unit}`;
+}
+
+/** "4.9 times". */
+export function times(factor) {
+  return `${tenths.format(factor)} times`;
+}
+
+/** "41 s", "3 min 20 s". */
+export function duration(seconds) {
+  const rounded = Math.ceil(seconds);
+  return rounded < 60 ? `${rounded} s` : `${Math.floor(rounded / 60)} min ${rounded % 60} s`;
+}
+
 /** "1.2 ms". */
 export function milliseconds(time) {
   return `${time < 100 ? tenths.format(time) : whole.format(Math.round(time))} ms`;
@@ -40,11 +64,11 @@ export function certainty(policy, exit) {
   const threshold = exit.threshold.toFixed(2);
   switch (policy) {
     case 'entropy':
-      return `entropy ${measured}, sure at ${threshold} or less`;
+      return `entropy ${measured}, sure up to ${threshold}`;
     case 'max_probability':
-      return `probability ${measured}, sure at ${threshold} or more`;
+      return `probability ${measured}, sure from ${threshold}`;
     case 'margin':
-      return `margin ${measured}, sure at ${threshold} or more`;
+      return `margin ${measured}, sure from ${threshold}`;
     default:
       return `certainty ${measured}, threshold ${threshold}`;
   }

@@ -1,8 +1,10 @@
-//! The JavaScript API: `Fogline.load(manifestUrl, options)` and `fogline.classify(picture)`.
+//! The JavaScript API: `Fogline.load(manifestUrl, options)` and `fogline.classify(picture)`. What its objects
+//! hold is declared in `browser/types.d.ts`.
 
 use core::cell::RefCell;
 use core::time::Duration;
 
+use fogline::energy::{self, Constants, Ending};
 use fogline::frame::MEDIA_TYPE;
 use fogline::manifest::{EDGE_FOG, Manifest};
 use fogline::policy::Policy;
@@ -10,7 +12,8 @@ use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, ImageData, ReadableStreamDefaultReader, RequestInit, Response,
+    AbortController, AbortSignal, Headers, ImageData, ReadableStreamDefaultReader, RequestInit,
+    Response,
 };
 
 use crate::cloud::{MAX_REPLY, Reply, Transport, TransportError};
@@ -33,6 +36,27 @@ extern "C" {
     fn performance_now() -> f64;
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &mut [u8]);
+}
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = include_str!("browser/types.d.ts");
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = Object, typescript_type = "LoadOptions")]
+    pub type LoadOptions;
+    #[wasm_bindgen(extends = Object, typescript_type = "OpenOptions")]
+    pub type OpenOptions;
+    #[wasm_bindgen(extends = Object, typescript_type = "ClassifyOptions")]
+    pub type ClassifyOptions;
+    #[wasm_bindgen(typescript_type = "ImageData | Uint8Array | Uint8ClampedArray")]
+    pub type Picture;
+    #[wasm_bindgen(typescript_type = "Answer")]
+    pub type Answer;
+    #[wasm_bindgen(typescript_type = "Manifest")]
+    pub type JsManifest;
+    #[wasm_bindgen(typescript_type = "Energy")]
+    pub type Energy;
 }
 
 /// An `Error` whose `code` is the machine word.
@@ -59,27 +83,20 @@ impl From<PictureError> for JsValue {
 #[wasm_bindgen]
 pub struct Fogline {
     session: RefCell<Session>,
-    cloud: Option<Fetch>,
+    cloud: RefCell<Option<String>>,
 }
 
 #[wasm_bindgen]
 impl Fogline {
     /// Fetches a manifest and the packed model beside it, and verifies the one by the other.
     ///
-    /// `options`: `cloud`, the base URL of the function (frames are posted to `cloud + "/infer"`);
-    /// `onProgress`, called with `{file, loaded, total}`; `policy`, one of `entropy`,
-    /// `max_probability` and `margin`.
-    ///
     /// # Errors
     /// An `Error` whose `code` is a machine word: `model_unreachable`, `model_corrupt`, …
-    pub async fn load(manifest_url: String, options: Option<Object>) -> Result<Fogline, JsValue> {
-        let option = |name: &str| {
-            options
-                .as_ref()
-                .and_then(|o| Reflect::get(o, &name.into()).ok())
-                .filter(JsValue::is_truthy)
-        };
-        let progress = option("onProgress").and_then(|f| f.dyn_into::<Function>().ok());
+    pub async fn load(
+        manifest_url: String,
+        options: Option<LoadOptions>,
+    ) -> Result<Fogline, JsValue> {
+        let progress = option(options.as_deref(), "onProgress").and_then(|f| f.dyn_into().ok());
         let manifest = download(&manifest_url, "manifest.json", None, progress.as_ref()).await?;
         let parsed = Manifest::parse(&manifest).map_err(LoadError::Manifest)?;
         let total = parsed.files.get(EDGE_FOG).map(|file| file.bytes as usize);
@@ -87,15 +104,25 @@ impl Fogline {
         let fog_url =
             if base.is_empty() { EDGE_FOG.to_owned() } else { format!("{base}/{EDGE_FOG}") };
         let fog = download(&fog_url, EDGE_FOG, total, progress.as_ref()).await?;
-        let mut session = Session::load(&manifest, &fog, Backend::fastest())?;
-        if let Some(policy) = option("policy") {
-            let name = policy.as_string().unwrap_or_default();
-            let policy: Policy =
-                name.parse().map_err(|why: String| error("policy_unknown", &why))?;
-            session.set_policy(policy)?;
+        Self::open(&manifest, &fog, options.map(JsCast::unchecked_into))
+    }
+
+    /// The pair of a manifest and a packed model that the caller fetched, or kept, himself.
+    ///
+    /// # Errors
+    /// An `Error` whose `code` is a machine word: `model_corrupt`, `manifest_invalid`, …
+    pub fn open(
+        manifest: &[u8],
+        fog: &[u8],
+        options: Option<OpenOptions>,
+    ) -> Result<Fogline, JsValue> {
+        let session = Session::load(manifest, fog, Backend::fastest())?;
+        let text = |name| option(options.as_deref(), name).and_then(|value| value.as_string());
+        let fogline = Self { session: RefCell::new(session), cloud: RefCell::new(text("cloud")) };
+        if let Some(policy) = text("policy") {
+            fogline.decide_by(&policy, None)?;
         }
-        let cloud = option("cloud").and_then(|url| url.as_string()).map(|base| Fetch::new(&base));
-        Ok(Self { session: RefCell::new(session), cloud })
+        Ok(fogline)
     }
 
     /// The manifest, as an object.
@@ -103,42 +130,92 @@ impl Fogline {
     /// # Errors
     /// Never in practice: a manifest always has a JSON form.
     #[wasm_bindgen(getter)]
-    pub fn manifest(&self) -> Result<JsValue, JsValue> {
-        to_js(self.session.borrow().manifest())
+    pub fn manifest(&self) -> Result<JsManifest, JsValue> {
+        to_js(self.session.borrow().manifest()).map(JsCast::unchecked_into)
     }
 
-    /// The instructions that the convolutions run on: `simd128` or `relaxed-simd`.
+    /// The instructions that the convolutions run on: `words` (none), `simd128` or `relaxed-simd`.
     #[wasm_bindgen(getter)]
     pub fn backend(&self) -> String {
         self.session.borrow().backend().to_string()
     }
 
-    /// Classifies an `ImageData` of any size, or RGBA bytes with their width and height (by
-    /// default the model's input size).
+    /// Decides by a policy, with the manifest's thresholds or with others, one an exit.
     ///
     /// # Errors
-    /// An `Error` with `code` `picture_size` when bytes and size do not match. A cloud that does
-    /// not answer is no error: the answer says `degraded`.
+    /// An `Error` with `code` `policy_unknown`, or `model_mismatch` where the exits lack thresholds.
+    #[wasm_bindgen(js_name = decideBy)]
+    pub fn decide_by(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Policy")] policy: &str,
+        thresholds: Option<Vec<f32>>,
+    ) -> Result<(), JsValue> {
+        let policy: Policy = policy.parse().map_err(|why: String| error("policy_unknown", &why))?;
+        let mut session = self.session.borrow_mut();
+        session.set_policy(policy)?;
+        if let Some(thresholds) = thresholds {
+            session.set_thresholds(&thresholds)?;
+        }
+        Ok(())
+    }
+
+    /// Asks this function from now on; without an address, none.
+    #[wasm_bindgen(js_name = setCloud)]
+    pub fn set_cloud(&self, url: Option<String>) {
+        *self.cloud.borrow_mut() = url;
+    }
+
+    /// What samples cost, by the energy model and its default constants.
+    ///
+    /// # Errors
+    /// Never in practice.
+    #[wasm_bindgen(getter)]
+    pub fn energy(&self) -> Result<Energy, JsValue> {
+        let session = self.session.borrow();
+        let (manifest, constants) = (session.manifest(), Constants::default());
+        let of = |ending| energy::of_sample(manifest, ending, &constants);
+        let exits: Vec<_> = (0..manifest.exits.len()).map(|i| of(Ending::Exit(i))).collect();
+        let costs = serde_json::json!({
+            "exits": exits,
+            "cloud": of(Ending::Cloud),
+            "twin": energy::of_twin(manifest, &constants),
+            "radio": constants.sending(1.0),
+        });
+        to_js(&costs).map(JsCast::unchecked_into)
+    }
+
+    /// Classifies an `ImageData` of any size, or RGBA bytes with their width and height.
+    ///
+    /// # Errors
+    /// An `Error` with `code` `picture_size` when bytes and size do not match, `cancelled` after an
+    /// abort. A cloud that does not answer is no error: the answer says `degraded`.
     pub async fn classify(
         &self,
-        picture: JsValue,
-        width: Option<u32>,
-        height: Option<u32>,
-    ) -> Result<JsValue, JsValue> {
+        picture: Picture,
+        options: Option<ClassifyOptions>,
+    ) -> Result<Answer, JsValue> {
+        let given = |name| option(options.as_deref(), name);
+        let signal = given("signal").map(JsCast::unchecked_into::<AbortSignal>);
+        let cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
+        if cancelled() {
+            return Err(error("cancelled", "the picture was given up"));
+        }
         let size = self.session.borrow().manifest().input.size;
         let rgb = if let Some(data) = picture.dyn_ref::<ImageData>() {
             picture::from_rgba(&data.data().0, data.width(), data.height(), size)?
         } else {
+            let side = |name| given(name).and_then(|n| n.as_f64()).map_or(size, |n| n as u32);
             let bytes = Uint8Array::new(&picture).to_vec();
-            picture::from_rgba(&bytes, width.unwrap_or(size), height.unwrap_or(size), size)?
+            picture::from_rgba(&bytes, side("width"), side("height"), size)?
         };
         let began = performance_now();
         let pass = self.session.borrow_mut().run_edge(&rgb);
         let edge_ms = performance_now() - began;
-        let outcome = match (&pass.map, &self.cloud) {
+        let url = self.cloud.borrow().clone();
+        let outcome = match (&pass.map, url) {
             (None, _) => None,
             (Some(_), None) => Some(session::no_cloud()),
-            (Some(map), Some(cloud)) => {
+            (Some(map), Some(url)) => {
                 let mut id = [0; 16];
                 get_random_values(&mut id);
                 // Not borrowed while waiting: several pictures may be under way.
@@ -146,11 +223,23 @@ impl Fogline {
                     let session = self.session.borrow();
                     (session.request(map.clone(), id), session.manifest().classes.len())
                 };
-                Some(session::ask(cloud, &request, classes).await)
+                let cloud = Fetch::new(&url, signal.clone());
+                let outcome = session::ask(&cloud, &request, classes).await;
+                if cancelled() {
+                    return Err(error("cancelled", "the picture was given up"));
+                }
+                Some(outcome)
             }
         };
-        to_js(&self.session.borrow().answer(&pass, outcome, edge_ms))
+        let answer = self.session.borrow().answer(&pass, outcome, edge_ms);
+        to_js(&answer).map(JsCast::unchecked_into)
     }
+}
+
+/// A property that is there and says something.
+fn option(options: Option<&Object>, name: &str) -> Option<JsValue> {
+    let value = Reflect::get(options?, &name.into()).ok()?;
+    value.is_truthy().then_some(value)
 }
 
 fn to_js(value: &impl serde::Serialize) -> Result<JsValue, JsValue> {
@@ -219,11 +308,13 @@ async fn read_body(
 /// The cloud over `fetch`.
 struct Fetch {
     url: String,
+    /// The caller's, who may give up.
+    signal: Option<AbortSignal>,
 }
 
 impl Fetch {
-    fn new(base: &str) -> Self {
-        Self { url: format!("{}/infer", base.trim_end_matches('/')) }
+    fn new(base: &str, signal: Option<AbortSignal>) -> Self {
+        Self { url: format!("{}/infer", base.trim_end_matches('/')), signal }
     }
 
     async fn exchange(&self, body: &[u8], abort: &AbortController) -> Result<Reply, JsValue> {
@@ -254,13 +345,23 @@ impl Transport for Fetch {
             TransportError::Unreachable(String::from(why.message()))
         };
         let abort = AbortController::new().map_err(broken)?;
-        let late = Closure::once({
+        let stop = Closure::<dyn FnMut()>::new({
             let abort = abort.clone();
             move || abort.abort()
         });
-        let timer = set_timeout(late.as_ref().unchecked_ref(), limit.as_secs_f64() * 1e3);
+        let stop: &Function = stop.as_ref().unchecked_ref();
+        if let Some(signal) = &self.signal {
+            signal.add_event_listener_with_callback("abort", stop).map_err(broken)?;
+            if signal.aborted() {
+                abort.abort();
+            }
+        }
+        let timer = set_timeout(stop, limit.as_secs_f64() * 1e3);
         let reply = self.exchange(body, &abort).await;
         clear_timeout(&timer);
+        if let Some(signal) = &self.signal {
+            signal.remove_event_listener_with_callback("abort", stop).map_err(broken)?;
+        }
         reply.map_err(|why| {
             let code = Reflect::get(&why, &"code".into()).ok().and_then(|code| code.as_string());
             if code.as_deref() == Some("too_large") {

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use fogline::frame::{Request, Tensor};
-use fogline::manifest::{EDGE_FOG, Manifest, ManifestError, verify};
+use fogline::manifest::{EDGE_FOG, Exit, Manifest, ManifestError, verify};
 use fogline::policy::{Policy, Verdict};
 use serde::Serialize;
 
@@ -21,6 +21,7 @@ pub struct Session {
     manifest: Manifest,
     engine: Engine,
     policy: Policy,
+    thresholds: Vec<f32>,
 }
 
 /// The answer on one picture. Serialised with the field names that page and command line show.
@@ -185,7 +186,9 @@ impl Session {
             )));
         }
         let policy = manifest.policy;
-        Ok(Self { manifest, engine, policy })
+        let mut session = Self { manifest, engine, policy, thresholds: vec![] };
+        session.set_policy(policy)?;
+        Ok(session)
     }
 
     /// The pair's manifest.
@@ -198,19 +201,36 @@ impl Session {
         self.engine.backend()
     }
 
-    /// Decides by another policy than the manifest's.
+    /// Decides by this policy, with the manifest's thresholds.
     ///
     /// # Errors
     /// When an exit has no threshold for it.
     pub fn set_policy(&mut self, policy: Policy) -> Result<(), LoadError> {
-        if let Some(exit) = self.manifest.exits.iter().find(|e| !e.thresholds.contains_key(&policy))
-        {
-            return Err(LoadError::Mismatch(format!(
-                "{} has no threshold for '{policy}'",
-                exit.name
-            )));
-        }
+        let threshold = |exit: &Exit| {
+            exit.thresholds.get(&policy).copied().ok_or_else(|| {
+                LoadError::Mismatch(format!("{} has no threshold for '{policy}'", exit.name))
+            })
+        };
+        self.thresholds = self.manifest.exits.iter().map(threshold).collect::<Result<_, _>>()?;
         self.policy = policy;
+        Ok(())
+    }
+
+    /// The threshold of every exit.
+    pub fn thresholds(&self) -> &[f32] {
+        &self.thresholds
+    }
+
+    /// Decides by other thresholds than the manifest's, until the policy is set anew.
+    ///
+    /// # Errors
+    /// When there is not one number for every exit.
+    pub fn set_thresholds(&mut self, thresholds: &[f32]) -> Result<(), LoadError> {
+        let exits = self.manifest.exits.len();
+        if thresholds.len() != exits || thresholds.iter().any(|threshold| threshold.is_nan()) {
+            return Err(LoadError::Mismatch(format!("{exits} exits need as many thresholds")));
+        }
+        self.thresholds = thresholds.to_vec();
         Ok(())
     }
 
@@ -238,8 +258,8 @@ impl Session {
 
     /// What exit `index` (from 0) makes of its logits.
     pub fn judge(&self, index: usize, logits: &[f32]) -> Verdict {
-        let exit = &self.manifest.exits[index];
-        Verdict::of(logits, exit.temperature, self.policy, exit.thresholds[&self.policy])
+        let temperature = self.manifest.exits[index].temperature;
+        Verdict::of(logits, temperature, self.policy, self.thresholds[index])
     }
 
     /// Runs past every exit to the split: all logits, and the packed map. For evaluation.
@@ -277,11 +297,11 @@ impl Session {
         let exits: Vec<ExitReport> = pass
             .verdicts
             .iter()
-            .zip(&self.manifest.exits)
-            .map(|(verdict, exit)| ExitReport {
+            .zip(self.manifest.exits.iter().zip(&self.thresholds))
+            .map(|(verdict, (exit, &threshold))| ExitReport {
                 name: exit.name.clone(),
                 label: self.manifest.classes[verdict.label].clone(),
-                threshold: exit.thresholds[&self.policy],
+                threshold,
                 verdict: Judgement {
                     index: verdict.label,
                     confidence: verdict.confidence,

@@ -107,7 +107,7 @@ impl Constants {
 }
 
 /// Picojoules of an inference, by term; radio depends on what is sent, not on the network.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Terms {
     /// Multiply-accumulates.
     pub computation: f64,

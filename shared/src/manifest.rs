@@ -52,6 +52,9 @@ pub struct Manifest {
     /// Accuracies that the recipe measured, in PyTorch, on the test pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+    /// For each policy, what thresholds lead to on held-out pictures, from all in the cloud to all at the edge.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub curves: BTreeMap<Policy, Vec<Point>>,
 }
 
 /// The picture that the edge takes: RGB, `size` x `size`, `(value / 255 - mean) / std`.
@@ -155,6 +158,17 @@ pub struct Measured {
     pub final_head: f64,
 }
 
+/// A point of a calibration's curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// The threshold of each exit.
+    pub thresholds: Vec<f32>,
+    /// The share of all samples that each exit answers.
+    pub shares: Vec<f64>,
+    /// The system's accuracy.
+    pub accuracy: f64,
+}
+
 /// Why a manifest is not one. The text names the field.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -248,6 +262,12 @@ impl Manifest {
                     "exits.thresholds",
                     format!("{} has none for the policy '{}'", exit.name, self.policy),
                 );
+            }
+        }
+        for point in self.curves.values().flatten() {
+            let counts = [point.thresholds.len(), point.shares.len()];
+            if counts != [self.exits.len(); 2] {
+                return refuse("curves", "a point has not one threshold and share an exit".into());
             }
         }
         if !positive(self.split.scale) {
@@ -349,11 +369,15 @@ mod tests {
             ("/exits", serde_json::json!([]), "exits"),
             ("/policy", serde_json::json!("margin"), "exits.thresholds"),
             ("/split/scale", serde_json::json!(0), "split.scale"),
+            ("/curves/entropy/0/shares", serde_json::json!([0.5]), "curves"),
             ("/files/edge.fog/sha256", serde_json::json!("zz"), "files"),
             ("/split/shape", serde_json::json!([8192, 4096, 16]), "split.shape"),
         ] {
             let mut value = manifest();
             value["split"]["scale"] = 1.0.into();
+            value["curves"] = serde_json::json!({
+                "entropy": [{"thresholds": [0.1, 0.2], "shares": [0.3, 0.4], "accuracy": 0.9}]
+            });
             *value.pointer_mut(path).unwrap() = bad;
             let error = parse(&value).unwrap_err();
             assert!(error.to_string().contains(&format!("'{field}'")), "{path}: {error}");

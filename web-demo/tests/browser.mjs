@@ -51,18 +51,23 @@ export function pageAddress() {
   return address;
 }
 
-/** A browser with an empty profile, which `close` removes. */
-export async function launch(options = {}) {
+/**
+ * A browser with an empty profile, which `close` removes. Without service workers, through which
+ * no test's route would see a request, unless `options` allow them.
+ */
+export async function launch({ args = [], ...options } = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'fogline-browser-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: browserPath(),
-    args: FLAGS,
+    args: [...FLAGS, ...args],
+    serviceWorkers: 'block',
     chromiumSandbox: false,
     headless: true,
     ...options,
   });
   return {
     context,
+    profile,
     async close() {
       await context.close();
       rmSync(profile, { recursive: true, force: true });

@@ -10,6 +10,7 @@ describe('failures', () => {
   let address;
   let browser;
   let hard;
+  const visitors = [];
 
   before(async () => {
     address = pageAddress();
@@ -19,7 +20,7 @@ describe('failures', () => {
     assert.ok(hard, 'no sample goes to the cloud, so nothing can be tested on its loss');
     await page.close();
   });
-  after(() => browser?.close());
+  after(() => Promise.all([browser, ...visitors].map((one) => one?.close())));
 
   /** The hard sample's card when the cloud answers by `answer`. */
   const withoutCloud = async (answer) => {
@@ -61,7 +62,10 @@ describe('failures', () => {
 
   /** The machine word on a page that cannot load its model because of `pattern`'s `answer`. */
   const brokenPage = async (pattern, answer) => {
-    const page = await browser.context.newPage();
+    // A first visit: a model that was kept would not be fetched.
+    const visitor = await launch();
+    visitors.push(visitor);
+    const page = await visitor.context.newPage();
     await page.route(pattern, answer);
     await page.goto(address);
     await page.waitForSelector('#page[data-model="failed"]');

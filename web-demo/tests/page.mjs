@@ -5,7 +5,10 @@ import assert from 'node:assert/strict';
 // Over a slow machine's cold start of model and cloud; a page that hangs still fails.
 const PATIENCE = 60_000;
 
-/** Opens the page and waits for its model; `prepare` may set routes on the page before. */
+/**
+ * Opens the page, waits for its model and its first answer, which it gives unasked, and clears that
+ * away; `prepare` may set routes on the page before.
+ */
 export async function openPage(context, address, prepare = async () => {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
@@ -14,6 +17,8 @@ export async function openPage(context, address, prepare = async () => {}) {
   await page.waitForSelector('#page:not([data-model="loading"])');
   const code = await page.getAttribute('#page', 'data-error');
   assert.equal(code, null, `the model did not load: ${await page.textContent('#model-problem')}`);
+  await page.locator('#results article').waitFor();
+  await page.click('#clear');
   return page;
 }
 

@@ -26,6 +26,7 @@ describe('samples', () => {
         if (request.method() !== 'GET') posts.push(request);
       });
     });
+    posts.length = 0;
     results = await runAll(page);
   });
   after(() => browser?.close());
@@ -89,7 +90,7 @@ describe('samples', () => {
     const focused = await page.evaluate(() => document.activeElement.dataset.sample);
     const [result] = await cardsOf(page, () => page.keyboard.press('Enter'));
     assert.equal(result.sample, focused);
-    const spoken = await page.textContent('[role="status"]');
+    const spoken = await page.textContent('#announcer');
     assert.ok(spoken.includes(result.label), `the live region says "${spoken}"`);
   });
 

@@ -169,7 +169,7 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
     tools::targets()?;
     tools::wasm_pack()?;
     let (wasmtime, browser) = (tools::wasmtime()?, tools::browser_or_install()?);
-    tools::playwright()?;
+    tools::page()?;
     let models = peers(pair)?;
     let folder = target().join("bench");
     for (name, features) in [("pkg", SIMD), ("relaxed", RELAXED)] {

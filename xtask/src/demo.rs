@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the main job, from an empty target/ to a table of answers.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +15,9 @@ pub const SIMD: &str = "-C target-feature=+simd128";
 
 /// Those of the engine for browsers that have relaxed SIMD too: a module is refused whole for one instruction.
 pub const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
+
+/// Those of the engine for browsers without SIMD.
+const SCALAR: &str = "-C target-feature=-simd128";
 
 /// Linker options of the page's engine: no names of functions, a tenth of what a visitor would download. Cargo's
 /// `strip` leaves them in, and wasm-bindgen needs the two sections kept.
@@ -59,8 +63,7 @@ pub fn run(options: &Options) -> Result<()> {
         "Building Fogline and what it needs (a first time takes about 20 minutes on two cores)"
     );
     build()?;
-    tools::playwright()
-        .or_else(|error| if tools::browser().is_some() { Err(error) } else { Ok(()) })?;
+    tools::page()?;
     let models = root().join(&options.models);
     let stack = Stack::start(options.model.as_deref(), &models)?;
     let mut rows = by_component(&stack.at)?;
@@ -106,9 +109,13 @@ fn build_component() -> Result<()> {
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 
-/// Builds the page's engines, for browsers with relaxed SIMD and for those without.
+/// Builds the page's engines, the npm package: for browsers with SIMD, with relaxed SIMD, and with neither.
 pub fn build_page_engine() -> Result<()> {
-    let engines = [("the page", "pkg", SIMD), ("pages with relaxed SIMD", "pkg/relaxed", RELAXED)];
+    let engines = [
+        ("the page", "pkg", SIMD),
+        ("pages with relaxed SIMD", "pkg/relaxed", RELAXED),
+        ("pages without SIMD", "pkg/scalar", SCALAR),
+    ];
     for (name, folder, features) in engines {
         let mut build =
             step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
@@ -116,7 +123,28 @@ pub fn build_page_engine() -> Result<()> {
         build.env("PATH", tools::path()).env("RUSTFLAGS", features.to_owned() + STRIP);
         step::run(&format!("building the engine for {name}"), &mut build)?;
     }
-    Ok(())
+    join_packages(&root().join("edge-wasm/pkg"))
+}
+
+/// One package of the three that wasm-pack made: the other two engines become entry points of the first.
+fn join_packages(pkg: &Path) -> Result<()> {
+    let description = pkg.join("package.json");
+    let mut package: serde_json::Value = serde_json::from_slice(&fs::read(&description)?)?;
+    package["exports"] = serde_json::json!({
+        ".": "./fogline_edge.js",
+        "./relaxed": "./relaxed/fogline_edge.js",
+        "./scalar": "./scalar/fogline_edge.js",
+        "./*.wasm": "./*.wasm",
+    });
+    let files = package["files"].as_array_mut().context("wasm-pack names no files")?;
+    for folder in ["relaxed", "scalar"] {
+        // npm would take a package inside for a package of its own, and leave out what git ignores.
+        for file in ["package.json", ".gitignore", "README.md"] {
+            fs::remove_file(pkg.join(folder).join(file))?;
+        }
+        files.push(format!("{folder}/*").into());
+    }
+    Ok(fs::write(description, serde_json::to_string_pretty(&package)? + "\n")?)
 }
 
 /// The sample drawings of the page.

@@ -33,6 +33,8 @@ enum Chore {
     /// Installs what is missing into target/tools first. Then it stays up and prints the page's address; Ctrl-C
     /// ends it. Needs Rust, Node and Python; no account, no AWS, no dataset.
     Demo(demo::Options),
+    /// Build edge-wasm/pkg, the npm package: the browser's engines with their types.
+    Engine,
     /// Run every check and test, as CI does.
     Test(test::Options),
     /// Pack an edge model: QONNX to edge.fog beside it, noted in the manifest.json there.
@@ -75,6 +77,7 @@ fn target() -> PathBuf {
 fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Demo(options) => demo::run(&options),
+        Chore::Engine => tools::targets().and_then(|()| demo::build_page_engine()),
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
         Chore::Bench(what) => bench::run(&what),

@@ -75,6 +75,7 @@ fn ours(pair: &Path) -> Vec<(String, Vec<PathBuf>)> {
     vec![
         ("engine".into(), engine("pkg")),
         ("engine, relaxed SIMD".into(), engine("pkg/relaxed")),
+        ("engine, no SIMD".into(), engine("pkg/scalar")),
         ("model".into(), vec![pair.join("edge.fog")]),
     ]
 }

@@ -206,7 +206,7 @@ fn recipe(tally: &mut Tally) -> Result<()> {
 /// Page, component, function and store together, on this machine.
 fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
-    tools::playwright()?;
+    tools::page()?;
     let browser = tools::browser_or_install()?;
     let mut plain = step::cargo(&["test", "--package", "xtask", "--features", "stack"]);
     plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);
@@ -234,8 +234,10 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
     let mut page = step::command("npm", &["test"]);
     page.current_dir(root().join("web-demo"))
         .env("FOGLINE_PAGE", &stack.at.page)
-        .env("FOGLINE_BROWSER", browser);
+        .env("FOGLINE_BROWSER", &browser);
     tally.step("the page in Chromium, with the function and the store", &mut page);
+    let mut budget = step::command("node", &["web-demo/tests/budget.mjs", &stack.at.page]);
+    tally.step("the page's budget", budget.env("FOGLINE_BROWSER", browser));
     page_engine_size(tally, &stack.at.model);
     Ok(())
 }

@@ -147,17 +147,18 @@ fn python(venv: &Path) -> Result<()> {
         .context("python3 with its venv module is needed")
 }
 
-/// The page's test driver.
-pub fn playwright() -> Result<()> {
-    let lock = root().join("web-demo/package-lock.json");
-    let mark = root().join("web-demo/node_modules/.package-lock.json");
-    let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
-    if time(&mark).is_some_and(|mark| time(&lock).is_some_and(|lock| mark >= lock)) {
+/// The page's libraries, bundled into web-demo/lib, and its test driver.
+pub fn page() -> Result<()> {
+    let folder = root().join("web-demo");
+    let time = |file: &str| folder.join(file).metadata().and_then(|m| m.modified()).ok();
+    let wanted = time("package-lock.json");
+    // npm writes its mark before the bundles, which are the last step.
+    if ["node_modules/.package-lock.json", "lib/chart.js"].iter().all(|made| time(made) >= wanted) {
         return Ok(());
     }
     let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
-    install.current_dir(root().join("web-demo"));
-    step::run("installing the page's test driver", &mut install)
+    install.current_dir(folder);
+    step::run("installing the page's libraries and test driver", &mut install)
         .map(drop)
         .context("Node's npm is needed")
 }

@@ -105,9 +105,10 @@ def calibrate(arguments: argparse.Namespace) -> None:
     path = arguments.pair / "manifest.json"
     manifest = json.loads(path.read_text())
     held = held_out(run, arguments.data)
-    exits, report = chosen.calibrate(logits(run.net, held.images), held.labels, target_of(arguments), manifest["parts"])
+    exits, curves, report = chosen.calibrate(logits(run.net, held.images), held.labels, target_of(arguments), manifest["parts"])
     for exit_, found in zip(manifest["exits"], exits, strict=True):
         exit_ |= found
+    manifest["curves"] = curves
     beside = path.with_suffix(".partial")
     beside.write_text(json.dumps(manifest, indent=2) + "\n")
     beside.replace(path)
@@ -123,13 +124,13 @@ def export(arguments: argparse.Namespace) -> None:
 
     run, out = load(arguments.run_folder), arguments.out
     held = held_out(run, arguments.data)
-    exits, report = calibrate.calibrate(logits(run.net, held.images), held.labels, target_of(arguments),
-                                        energy.parts(run.net))
+    exits, curves, report = calibrate.calibrate(logits(run.net, held.images), held.labels, target_of(arguments),
+                                                energy.parts(run.net))
     test = data.load(arguments.data, "test", run.net.layout.size)
     figures = calibrate.evaluate(logits(run.net, test.images), test.labels, exits, "entropy")
     measured = {"data": arguments.data_name, "samples": figures["samples"],
                 "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
-    files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out)
+    files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves)
     if arguments.twin:
         files.write_twin(load(arguments.twin).net, out / "twin.onnx")
     golden.write(out, run.net.layout.size)

@@ -14,6 +14,7 @@ from . import energy
 
 POLICIES = ("entropy", "max_probability", "margin")
 BINS = 15
+CURVE = range(0, 101, 5)
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,22 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
     raise SystemExit(f"no thresholds of '{policy}' meet {target} on the held-out pictures")
 
 
+def curve(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, chosen: Choice) -> list[dict]:
+    """What thresholds lead to, from all pictures in the cloud to all at the edge, the chosen ones among them."""
+    sure = [certainty(exit_, policy) for exit_ in logits[:-1]]
+    right = [head.argmax(1) == labels for head in logits]
+    points = [chosen, *(at_share(sure, right, percent / 100) for percent in CURVE)]
+    return [{"thresholds": [threshold(policy, cut) for cut in point.cuts], "shares": point.shares,
+             "accuracy": point.accuracy} for point in sorted(points, key=lambda point: sum(point.shares))]
+
+
 def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
-              parts: list[dict] | None = None) -> tuple[list[dict], dict]:
-    """Temperature and thresholds of every exit, as the manifest has them; and how good they are."""
+              parts: list[dict] | None = None) -> tuple[list[dict], dict, dict]:
+    """Temperature and thresholds of every exit, and every policy's curve, as the manifest has them; how good they are."""
     temperatures = [temperature(exit_, labels) for exit_ in logits[:-1]]
     scaled = [exit_ / t for exit_, t in zip(logits[:-1], temperatures, strict=True)]
-    found = {policy: choose([*scaled, logits[-1]], labels, policy, target, parts) for policy in POLICIES}
+    scaled.append(logits[-1])
+    found = {policy: choose(scaled, labels, policy, target, parts) for policy in POLICIES}
     exits = [{"temperature": t, "thresholds": {policy: threshold(policy, choice.cuts[i])
                                                for policy, choice in found.items()}}
              for i, t in enumerate(temperatures)]
@@ -124,7 +135,8 @@ def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
                   for exit_, t in zip(logits[:-1], temperatures, strict=True)],
         "policies": {policy: {"share": choice.shares, "accuracy": choice.accuracy} for policy, choice in found.items()},
     }
-    return exits, report
+    curves = {policy: curve(scaled, labels, policy, choice) for policy, choice in found.items()}
+    return exits, curves, report
 
 
 def threshold(policy: str, cut: float) -> float:

@@ -51,7 +51,7 @@ def write_twin(net: Hybrid, path: Path) -> None:
 
 
 def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrated: list[dict], measured: dict | None,
-               folder: Path) -> None:
+               folder: Path, curves: dict | None = None) -> None:
     """Writes edge.qonnx, cloud.onnx and manifest.json; ``cargo xtask pack`` then adds edge.fog to them."""
     folder.mkdir(parents=True, exist_ok=True)
     write_edge(net, folder / "edge.qonnx")
@@ -71,5 +71,7 @@ def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrate
     }
     if measured:
         manifest["measured"] = measured
+    if curves:
+        manifest["curves"] = curves
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 

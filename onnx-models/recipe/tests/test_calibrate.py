@@ -63,6 +63,21 @@ class Thresholds(unittest.TestCase):
         fewer = calibrate.choose(heads, labels, "entropy", Target(edge_share=sum(found.shares) - 0.02))
         self.assertLess(energy.reduction(PARTS, fewer.shares), 3.0)
 
+    def test_a_curve_runs_from_cloud_to_edge_through_what_was_chosen(self):
+        heads, labels = three_heads()
+        for policy in calibrate.POLICIES:
+            chosen = calibrate.choose(heads, labels, policy, Target(edge_share=0.63))
+            points = calibrate.curve(heads, labels, policy, chosen)
+            edge = [sum(point["shares"]) for point in points]
+            self.assertEqual(edge, sorted(edge))
+            self.assertEqual((edge[0], edge[-1]), (0, 1))
+            self.assertIn(chosen.accuracy, [point["accuracy"] for point in points])
+            for point in points:  # in the engine's precision, a picture at the very threshold may fall to the other side
+                exits = [{"temperature": 1.0, "thresholds": {policy: cut}} for cut in point["thresholds"]]
+                figures = calibrate.evaluate(heads, labels, exits, policy)
+                self.assertAlmostEqual(figures["accuracy"]["system"], point["accuracy"], delta=0.002)
+                self.assertAlmostEqual(1 - figures["share"]["cloud"], sum(point["shares"]), delta=0.002)
+
     def test_what_cannot_be_met_is_said(self):
         heads, labels = three_heads(200)
         with self.assertRaisesRegex(SystemExit, "no thresholds of 'entropy' meet"):

@@ -1,0 +1,86 @@
+/** How sure an exit must be: by entropy in nats, by the largest probability, or by its lead. */
+export type Policy = "entropy" | "max_probability" | "margin";
+
+export interface OpenOptions {
+    /** The function's base URL; frames are posted to `cloud + "/infer"`. Without one the best exit answers. */
+    cloud?: string;
+    /** Instead of the manifest's. */
+    policy?: Policy;
+}
+
+export interface LoadOptions extends OpenOptions {
+    /** Called while a file arrives; `total` is known of the model, not of its manifest. */
+    onProgress?: (progress: { file: string; loaded: number; total: number | null }) => void;
+}
+
+export interface ClassifyOptions {
+    /** Of RGBA bytes; by default the model's input size. */
+    width?: number;
+    height?: number;
+    /** Aborts the question to the cloud; `classify` then rejects with the code `cancelled`. */
+    signal?: AbortSignal;
+}
+
+/** What one exit said. */
+export interface ExitReport {
+    name: string;
+    label: string;
+    index: number;
+    confidence: number;
+    /** Probabilities, one a class. */
+    scores: number[];
+    /** The policy's measure, and what it was compared with. */
+    certainty: number;
+    threshold: number;
+    sure: boolean;
+}
+
+export interface Answer {
+    label: string;
+    index: number;
+    confidence: number;
+    scores: number[];
+    /** `exit-1`, `exit-2`, … or `cloud`. */
+    origin: string;
+    /** Set where the cloud should have answered and did not. */
+    degraded: { reason: string; message: string } | null;
+    /** The exits that were met, in their order. */
+    exits: ExitReport[];
+    timings: { edgeMs: number; cloudMs: number; totalMs: number };
+    /** Bytes of the request's body, on every try. */
+    bytesSent: number;
+}
+
+export interface Terms {
+    computation: number;
+    memory: number;
+}
+
+/** Picojoules a sample, by where it ends; `radio` is picojoules a byte sent. */
+export interface Energy {
+    exits: Terms[];
+    cloud: Terms;
+    twin: Terms;
+    radio: number;
+}
+
+/** The fields of `manifest.json` that a page is likely to show. */
+export interface Manifest {
+    name: string;
+    version: string;
+    classes: string[];
+    input: { size: number; mean: number[]; std: number[] };
+    exits: { name: string; after_block: number; temperature: number; thresholds: Partial<Record<Policy, number>> }[];
+    policy: Policy;
+    split: { shape: [number, number, number]; bits: number; scale: number };
+    parts: { name: string; role: "trunk" | "head" | "cloud"; macs: Record<string, number> }[];
+    files: Record<string, { sha256: string; bytes: number }>;
+    /** What thresholds would lead to, on held-out pictures. */
+    curves?: Partial<Record<Policy, { thresholds: number[]; shares: number[]; accuracy: number }[]>>;
+    measured?: { data: string; samples: number; exits: number[]; final: number };
+}
+
+/** Every error that Fogline throws has a machine word. */
+export interface FoglineError extends Error {
+    code: string;
+}

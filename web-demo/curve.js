@@ -1,0 +1,119 @@
+// Accuracy and energy against the share of pictures that go to the cloud: the calibration's curve,
+// where the page stands on it now, and what was measured beside it.
+
+import uPlot from './lib/chart.js';
+import { stays } from './controls.js';
+import { percent, times } from './words.js';
+
+const HEIGHT = 260;
+const LINES = [
+  ['right, as calibrated', 'right', '--goes', [], 0],
+  ['times less energy, as calibrated', 'less', '--stays', [5, 4], 0],
+  ['now', 'right', '--text', null, 11],
+  ['now, energy', 'less', '--text', null, 11],
+  ['this run', 'right', '--warns', null, 13],
+  ['test pictures', 'right', '--goes', null, 9],
+  ['the paper, energy', 'less', '--fails', null, 11],
+];
+
+/** How many times less energy than the twin, where `shares` of all pictures end at the exits. */
+function reduction({ exits, cloud, twin }, shares) {
+  const edge = shares.reduce((sum, share, exit) => sum + share * exits[exit].computation, 0);
+  const system = edge + (1 - shares.reduce((sum, share) => sum + share, 0)) * cloud.computation;
+  return system > 0 ? twin.computation / system : null;
+}
+
+/** The chart in `place` with its sentence in `line`. */
+export class Curve {
+  #chart = null;
+  #marks = {};
+
+  constructor(place, line) {
+    this.place = place;
+    this.line = line;
+    new ResizeObserver(() => this.#chart?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
+  }
+
+  /** Shows a pair: its curve under a policy, and of its report, where it has one, test pictures and paper. */
+  show({ energy, report }, controls) {
+    const { points, at } = controls;
+    const place = (point) => ({ x: 1 - stays(point), right: point.accuracy, less: reduction(energy, point.shares) });
+    this.#marks.calibrated = points.map(place);
+    this.#marks.now = at >= 0 ? place(points[at]) : null;
+    this.#marks.tested = report && controls.isOwn ? { x: report.share.cloud, right: report.accuracy.system } : null;
+    this.#marks.paper = report?.paper ? { x: 1 - report.paper.edge_share, less: report.paper.reduction } : null;
+    this.#draw();
+  }
+
+  /** Marks what a run measured; null takes the mark away. */
+  measure(score) {
+    this.#marks.run = score?.accuracy == null ? null : { x: score.offload, right: score.accuracy };
+    this.#draw();
+  }
+
+  #draw() {
+    const { calibrated = [], now, run, tested, paper } = this.#marks;
+    const marks = [calibrated, calibrated, [now], [now], [run], [tested], [paper]];
+    const shown = LINES.map((line, at) => [line, marks[at].filter(Boolean)]).filter(([, some]) => some.length > 0);
+    const all = shown.flatMap(([, some]) => some);
+    this.place.closest('figure').hidden = all.length === 0;
+    if (all.length === 0) return;
+    this.line.textContent = this.#sentence();
+    this.place.setAttribute('aria-label', `Chart of accuracy and energy by share in the cloud. ${this.line.textContent}`);
+    const xs = [...new Set(all.map(({ x }) => x))].sort((a, b) => a - b);
+    const data = [xs, ...shown.map(([[, scale], some]) => xs.map((x) => some.find((mark) => mark.x === x)?.[scale] ?? null))];
+    this.#chart?.destroy();
+    this.#chart = new uPlot(options(this.place, shown.map(([line]) => line)), data, this.place);
+  }
+
+  #sentence() {
+    const { calibrated = [], now, run, tested, paper } = this.#marks;
+    const said = (name, { x, right, less }) => [
+      `${name}: ${percent(x)} to the cloud`,
+      right === undefined ? null : `${percent(right)} right`,
+      less == null ? null : `${times(less)} less energy than the twin`,
+    ].filter(Boolean).join(', ');
+    return [
+      now ? said('Now, on the held-out pictures of the calibration', now) : null,
+      calibrated.length > 0 && !now ? 'The calibration never tried these thresholds; a batch with known classes measures them' : null,
+      run ? said('This run', run) : null,
+      tested ? said('All test pictures', tested) : null,
+      paper ? said('The paper', paper) : null,
+    ].filter(Boolean).map((sentence) => `${sentence}.`).join(' ');
+  }
+}
+
+/** A little more than what is shown, so that no mark lies on the edge. */
+function around(margin, most) {
+  return { range: (_, low, high) => (low === null ? [0, 1] : [Math.max(0, low - margin), Math.min(most, high + margin)]) };
+}
+
+function options(place, lines) {
+  const style = getComputedStyle(place);
+  const colour = (name) => style.getPropertyValue(name);
+  const axis = { stroke: colour('--faint'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') } };
+  const share = (_, values) => values.map((value) => percent(value));
+  return {
+    width: place.clientWidth,
+    height: HEIGHT,
+    cursor: { show: false },
+    legend: { live: false },
+    scales: { x: { time: false, range: [0, 1] }, right: around(0.03, 1), less: around(1, Infinity) },
+    axes: [
+      { ...axis, label: 'to the cloud', values: share },
+      { ...axis, scale: 'right', label: 'right', values: share, size: 56 },
+      { ...axis, scale: 'less', side: 1, label: 'times less energy', grid: { show: false } },
+    ],
+    series: [{}, ...lines.map(([label, scale, name, dash, size]) => ({
+      label,
+      scale,
+      stroke: colour(name),
+      fill: size > 0 ? colour(name) : undefined,
+      width: dash ? 2 : 0,
+      dash: dash ?? undefined,
+      spanGaps: true,
+      points: { show: size > 0, size, fill: colour(name) },
+    }))],
+  };
+}

@@ -1,0 +1,78 @@
+// A batch's score as a visitor reads it: totals, where the pictures ended, who was taken for whom.
+
+import { element } from './element.js';
+import { duration, energyText, exitTitle, percent, roughBytes, times } from './words.js';
+
+/** "120 of 500, 41 s to go". */
+export function progressText(score, total, seconds) {
+  const done = score.done + score.failed;
+  const left = done > 0 && done < total ? `, ${duration((seconds / done) * (total - done))} to go` : '';
+  return `${done} of ${total}${left}`;
+}
+
+/** The report. Its data attributes say the same as its text. */
+export function batchReport(score, total, seconds) {
+  return element(
+    'div',
+    {
+      class: 'report',
+      'data-total': total,
+      'data-done': score.done,
+      'data-failed': score.failed,
+      'data-degraded': score.degraded,
+      'data-labelled': score.labelled,
+      'data-right': score.right,
+      'data-bytes': score.bytesSent,
+    },
+    totals(score, seconds),
+    endings(score),
+    score.labelled > 0 ? confusion(score) : element('p', { class: 'hint' }, 'Folders named after the classes would tell how many of these answers are right.'),
+  );
+}
+
+function totals(score, seconds) {
+  const { done, degraded, accuracy, reduction } = score;
+  const figures = [
+    [percent(1 - score.offload), 'stayed on this device'],
+    accuracy === null ? null : [percent(accuracy), `right, of ${score.labelled} with a known class`],
+    reduction === null ? null : [times(reduction), `less energy than the full-precision twin: ${energyText(score.twin - score.picojoules)} saved, computation by the model`],
+    [roughBytes(score.bytesSent), `sent, instead of ${roughBytes(score.fileBytes)} of picture files`],
+    [`${(done / Math.max(seconds, 0.001)).toFixed(1)} a second`, `${done} pictures in ${duration(seconds)}`],
+    degraded > 0 ? [String(degraded), 'degraded: the cloud gave no answer, the best exit guessed'] : null,
+    score.failed > 0 ? [String(score.failed), 'could not be read'] : null,
+  ];
+  return element('ul', { class: 'figures' }, ...figures.filter(Boolean).map(([number, text]) => element('li', {}, element('strong', {}, number), ' ', element('span', {}, text))));
+}
+
+function endings(score) {
+  const rows = [...score.origins].map(([name, count]) => [name === 'cloud' ? 'Cloud' : exitTitle(name), count, name === 'cloud' ? 'cloud' : 'device']);
+  if (score.degraded > 0) rows.push(['Degraded', score.degraded, 'degraded']);
+  const list = rows.map(([title, count, outcome]) => {
+    const bar = element('span', { class: 'bar', 'aria-hidden': 'true' });
+    bar.style.setProperty('--share', count / Math.max(1, score.done));
+    return element('li', { 'data-outcome': outcome }, element('span', {}, title), bar, element('span', {}, `${count}`));
+  });
+  return element('section', {}, element('h3', {}, 'Where they ended'), element('ol', { class: 'histogram' }, ...list));
+}
+
+function confusion({ classes, confusion: rows }) {
+  const most = Math.max(1, ...rows.flat());
+  const head = element('tr', {}, element('th', { scope: 'col' }, 'is'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
+  const body = rows.map((row, is) => element(
+    'tr',
+    {},
+    element('th', { scope: 'row' }, classes[is]),
+    ...row.map((count, said) => {
+      const cell = element('td', { 'data-right': is === said }, count > 0 ? `${count}` : '');
+      cell.style.setProperty('--share', count / most);
+      return cell;
+    }),
+  ));
+  return element(
+    'section',
+    {},
+    element('h3', {}, 'Taken for'),
+    // Wide where there are many classes; whoever has no mouse scrolls it by keyboard.
+    element('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' }, element('table', { class: 'confusion' }, element('thead', {}, head), element('tbody', {}, ...body))),
+  );
+}

@@ -1,0 +1,145 @@
+// Many pictures in one go: none is lost, all are counted, whatever the cloud does meanwhile.
+
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { zipSync } from 'fflate';
+
+import { launch, pageAddress } from './browser.mjs';
+import { openPage, runAll } from './page.mjs';
+
+const SAMPLES = new URL('../samples/', import.meta.url);
+const drawings = readdirSync(SAMPLES).filter((file) => file.endsWith('.png'));
+
+/** A dataset of `copies` of each drawing, in folders named after the classes. */
+function dataset(root, copies) {
+  for (const file of drawings) {
+    const folder = join(root, file.replace('.png', ''));
+    mkdirSync(folder, { recursive: true });
+    for (let copy = 0; copy < copies; copy += 1) cpSync(new URL(file, SAMPLES), join(folder, `${copy}.png`));
+  }
+}
+
+/** What the page says once the batch is in this state. */
+async function report(page, state = 'done') {
+  await page.waitForSelector(`#batch[data-state="${state}"]`);
+  const data = await page.locator('.report').evaluate((element) => ({ ...element.dataset }));
+  const numbers = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, Number(value)]));
+  const ended = await page.locator('.histogram li').evaluateAll((rows) => rows.map((row) => Number(row.lastElementChild.textContent)));
+  return { ...numbers, ended: ended.reduce((sum, count) => sum + count, 0), text: await page.textContent('.report') };
+}
+
+/** Megabytes that the browser's renderers hold. */
+function rendererMegabytes(profile) {
+  let pages = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (command.includes('--type=renderer') && command.includes(profile)) pages += Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
+    } catch {
+      // It has just ended.
+    }
+  }
+  return (pages * 4096) / 1e6;
+}
+
+describe('batches', () => {
+  const root = mkdtempSync(join(tmpdir(), 'fogline-batch-'));
+  let browser;
+  let page;
+  let singles;
+
+  before(async () => {
+    browser = await launch();
+    page = await openPage(browser.context, pageAddress());
+    singles = await runAll(page);
+  });
+  after(async () => {
+    await browser?.close();
+    rmSync(root, { recursive: true });
+  });
+
+  const rightOf = (copies) => copies * singles.filter(({ sample, label }) => sample === `${label}.png`).length;
+  const sentOf = (copies) => copies * singles.reduce((sum, { bytes }) => sum + bytes, 0);
+
+  test('a folder of 500 pictures is answered as the single ones are, and takes no more memory the second time', async () => {
+    const copies = Math.ceil(500 / drawings.length);
+    const folder = join(root, 'five-hundred');
+    dataset(folder, copies);
+    const run = async () => {
+      await page.setInputFiles('#folder', folder);
+      await page.waitForSelector('#batch[data-state="running"]');
+      const { text, ...numbers } = await report(page);
+      return numbers;
+    };
+    const total = copies * drawings.length;
+    const expected = {
+      total, done: total, failed: 0, degraded: 0, labelled: total, right: rightOf(copies), bytes: sentOf(copies), ended: total,
+    };
+    assert.deepEqual(await run(), expected);
+    const before = rendererMegabytes(browser.profile);
+    assert.ok(before > 10, 'the renderers were found');
+    assert.deepEqual(await run(), expected);
+    const grown = rendererMegabytes(browser.profile) - before;
+    assert.ok(grown < 25, `${grown.toFixed(1)} MB more after another ${total} pictures`);
+  });
+
+  test('the report shows the confusion matrix and the measured point', async () => {
+    const cells = await page.locator('.confusion td').allTextContents();
+    const said = cells.reduce((sum, text) => sum + Number(text), 0);
+    assert.equal(said, Number(await page.getAttribute('.report', 'data-labelled')));
+    assert.match(await page.textContent('.report'), /times less energy/);
+    assert.match(await page.textContent('#curve-text'), /This run: \d+% to the cloud/);
+  });
+
+  test('a zip is read as a folder is, and what is no picture in it is left alone', async () => {
+    const files = { 'set/notes.txt': Buffer.from('no picture'), 'set/ship/broken.png': Buffer.from('not one either') };
+    for (const file of drawings) files[`set/${file.replace('.png', '')}/1.png`] = readFileSync(new URL(file, SAMPLES));
+    await page.setInputFiles('#file', { name: 'set.zip', mimeType: 'application/zip', buffer: Buffer.from(zipSync(files)) });
+    await page.waitForSelector('#batch[data-state="running"]');
+    const { done, failed, right, bytes } = await report(page);
+    assert.deepEqual({ done, failed, right, bytes }, { done: drawings.length, failed: 1, right: rightOf(1), bytes: sentOf(1) });
+    const problem = page.locator('#problems [data-error]');
+    assert.equal(await problem.getAttribute('data-error'), 'picture_kind');
+    assert.equal(await problem.getAttribute('data-picture'), 'set/ship/broken.png');
+  });
+
+  test('a file that only says it is a zip is refused', async () => {
+    await page.setInputFiles('#file', { name: 'no.zip', mimeType: 'application/zip', buffer: Buffer.from('PK, or so they say') });
+    await page.locator('#problems [data-error="zip_damaged"]').waitFor();
+  });
+
+  test('with the cloud gone in the middle no picture is lost, and the degraded ones are counted', async () => {
+    const folder = join(root, 'cut');
+    dataset(folder, 10);
+    const hard = singles.filter(({ origin }) => origin === 'cloud').length * 10;
+    let asked = 0;
+    const answered = new Set();
+    await page.route('**/cloud/infer', async (route) => {
+      asked += 1;
+      if (asked > 3) return route.abort();
+      answered.add(asked);
+      return route.continue();
+    });
+    await page.setInputFiles('#folder', folder);
+    await page.waitForSelector('#batch[data-state="running"]');
+    const { done, degraded, ended } = await report(page);
+    await page.unroute('**/cloud/infer');
+    assert.deepEqual({ done, ended, degraded }, { done: drawings.length * 10, ended: drawings.length * 10, degraded: hard - answered.size });
+    assert.match(await page.textContent('.report'), /degraded: the cloud gave no answer/);
+  });
+
+  test('a batch that is cancelled says how far it came, and the page goes on', async () => {
+    await page.setInputFiles('#folder', join(root, 'five-hundred'));
+    await page.waitForSelector('#batch[data-state="running"]');
+    await page.waitForFunction(() => document.querySelector('#batch-progress').value > 0);
+    await page.click('#batch-cancel');
+    const { done, total, ended } = await report(page, 'cancelled');
+    assert.ok(done > 0 && done < total, `${done} of ${total}`);
+    assert.equal(ended, done);
+    await runAll(page);
+  });
+});

@@ -1,0 +1,96 @@
+// What a visitor waits for and downloads, against the page's budget: node tests/budget.mjs URL
+//
+// Every figure is measured in a browser that has never seen the page. Ends with 1 over budget.
+
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+import { launch } from './browser.mjs';
+import { openPage } from './page.mjs';
+
+const [address] = process.argv.slice(2);
+if (!address) {
+  console.error('usage: node tests/budget.mjs URL');
+  process.exit(2);
+}
+
+const VISITS = 3;
+const BATCH = 300;
+const KIB = 1024;
+
+/** Milliseconds from navigation to the first answer, and every file that it took. */
+async function visit() {
+  const { context, close } = await launch({ serviceWorkers: 'allow' });
+  try {
+    const page = await context.newPage();
+    const files = new Map();
+    const read = [];
+    page.on('response', (answer) => {
+      // Redirects and failures have no body; the page's own first visit has neither.
+      read.push(answer.body().then((body) => files.set(new URL(answer.url()).pathname, gzipSync(body, { level: 9 }).length), () => {}));
+    });
+    await page.addInitScript(() => {
+      new MutationObserver((_, observer) => {
+        if (!document.querySelector('#results article')) return;
+        observer.disconnect();
+        // When it is painted, not when it is made.
+        requestAnimationFrame(() => setTimeout(() => {
+          window.firstAnswer = performance.now();
+        }));
+      }).observe(document, { childList: true, subtree: true });
+    });
+    await page.goto(address);
+    const time = await (await page.waitForFunction(() => window.firstAnswer)).jsonValue();
+    await Promise.all(read);
+    return { time, files };
+  } finally {
+    await close();
+  }
+}
+
+/** The longest task on the page's own thread while a batch runs, in milliseconds; 0 if none was long. */
+async function longestTask() {
+  const { context, close } = await launch();
+  try {
+    const page = await openPage(context, address);
+    await page.evaluate(() => {
+      window.long = [];
+      // From when the page has the files: the task before is the driver's, which makes them.
+      new MutationObserver((_, observer) => {
+        observer.disconnect();
+        const since = performance.now();
+        const later = (list) => list.getEntries().filter(({ startTime }) => startTime > since);
+        new PerformanceObserver((list) => window.long.push(...later(list).map(({ duration }) => duration))).observe({ type: 'longtask' });
+      }).observe(document.querySelector('#batch'), { attributes: true, attributeFilter: ['data-state'] });
+    });
+    const samples = ['airplane', 'frog', 'ship'].map((name) => fileURLToPath(new URL(`../samples/${name}.png`, import.meta.url)));
+    await page.setInputFiles('#file', Array.from({ length: BATCH }, (_, at) => samples[at % samples.length]));
+    await page.waitForSelector('#batch[data-state="done"]');
+    return Math.max(0, ...await page.evaluate(() => window.long));
+  } finally {
+    await close();
+  }
+}
+
+try {
+  const visits = [];
+  for (let at = 0; at < VISITS; at += 1) visits.push(await visit());
+  const median = visits.map(({ time }) => time).sort((a, b) => a - b)[VISITS >> 1];
+  const [{ files }] = visits;
+  const sum = (wanted) => [...files].filter(([path]) => wanted(path)).reduce((total, [, size]) => total + size, 0);
+  const isEngine = (path) => path.startsWith('/pkg/') || path.endsWith('/edge.fog');
+  const figures = [
+    ['first answer, cold, median of three', median, 1500, 'ms'],
+    ['page JavaScript, gzipped', sum((path) => path.endsWith('.js') && !isEngine(path)) / KIB, 120, 'KiB'],
+    ['engine and model, gzipped', sum(isEngine) / KIB, 300, 'KiB'],
+    [`longest task in a batch of ${BATCH}`, await longestTask(), 50, 'ms'],
+  ];
+  for (const [name, value, most, unit] of figures) {
+    console.log(`${value <= most ? '✓' : '✗'} ${name.padEnd(40)} ${value.toFixed(0).padStart(6)} ${unit}, at most ${most}`);
+    if (value > most) process.exitCode = 1;
+  }
+} catch (error) {
+  console.error(`budget: ${error.message}`);
+  process.exitCode = 1;
+}

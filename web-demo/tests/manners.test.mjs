@@ -1,0 +1,89 @@
+// How the page behaves: to those who do not see it or use no mouse, on any screen, towards third parties.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, describe, test } from 'node:test';
+
+import { launch, pageAddress } from './browser.mjs';
+import { openPage, runAll } from './page.mjs';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const PHONE = { width: 360, height: 740 };
+
+describe('manners', () => {
+  let browser;
+  let page;
+  const asked = new Set();
+
+  before(async () => {
+    browser = await launch();
+    page = await openPage(browser.context, pageAddress(), async (fresh) => {
+      fresh.on('request', (request) => asked.add(new URL(request.url()).origin));
+    });
+    await runAll(page);
+    await page.setInputFiles('#file', ['ship', 'frog'].flatMap((name) => Array.from({ length: 13 }, () => new URL(`../samples/${name}.png`, import.meta.url).pathname)));
+    await page.waitForSelector('#batch[data-state="done"]');
+  });
+  after(() => browser?.close());
+
+  test('nobody but the page\'s own server is asked for anything', () => {
+    assert.deepEqual([...asked].filter((origin) => origin !== 'null'), [new URL(pageAddress()).origin]);
+  });
+
+  test('the content policy allows no inline code, no inline style and no eval', async () => {
+    const policy = await page.getAttribute('meta[http-equiv="Content-Security-Policy"]', 'content');
+    assert.match(policy, /script-src 'self' 'wasm-unsafe-eval';/);
+    assert.doesNotMatch(policy, /unsafe-inline|'unsafe-eval'|\*[ ;]/);
+  });
+
+  test('nothing jumps while the page loads and answers', async () => {
+    const fresh = await browser.context.newPage();
+    await fresh.addInitScript(() => {
+      window.shifts = [];
+      new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map(({ value, sources }) => ({
+        value,
+        nodes: sources.map(({ node }) => node?.id || node?.className || node?.nodeName),
+      })))).observe({ type: 'layout-shift', buffered: true });
+    });
+    await fresh.goto(pageAddress());
+    await fresh.locator('#results article').waitFor();
+    const shifts = await fresh.evaluate(() => window.shifts);
+    const sum = shifts.reduce((total, { value }) => total + value, 0);
+    // Web Vitals calls up to 0.1 good.
+    assert.ok(sum < 0.02, JSON.stringify(shifts));
+    await fresh.close();
+  });
+
+  for (const [colorScheme, size] of [['light', null], ['dark', null], ['light', PHONE]]) {
+    test(`axe finds nothing serious: ${colorScheme}${size ? ', on a phone' : ''}`, async () => {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      if (size) await page.setViewportSize(size);
+      // The content policy keeps scripts off the page; the debugger is not bound by it.
+      await page.evaluate(AXE);
+      const { violations } = await page.evaluate(() => window.axe.run());
+      const found = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
+      assert.deepEqual(found.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html.slice(0, 120))]), []);
+    });
+  }
+
+  test('on a phone nothing is cut off, and the network stands upright', async () => {
+    await page.setViewportSize(PHONE);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), PHONE.width);
+    const [first, second] = await page.locator('.stage').evaluateAll((stages) => stages.map((stage) => stage.getBoundingClientRect().top));
+    assert.ok(second > first);
+  });
+
+  test('every control is reached by keyboard, in the order of the page', async () => {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    const reached = [];
+    // Twice around: from wherever the browser begins, the second round has all of it.
+    for (let step = 0; step < 100; step += 1) {
+      await page.keyboard.press('Tab');
+      reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.sample));
+    }
+    reached.splice(0, reached.indexOf('airplane.png'));
+    const wanted = ['airplane.png', 'run-all', 'file', 'folder', 'webcam', 'policy', 'threshold-exit-1', 'threshold-exit-2', 'reset', 'clear'];
+    assert.deepEqual(reached.filter((id) => wanted.includes(id)).slice(0, wanted.length), wanted);
+  });
+});

@@ -1,0 +1,97 @@
+// A second visit: what was kept is not fetched again, nor asked for when there is no network at all.
+
+import assert from 'node:assert/strict';
+import { createServer, request } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+
+import { launch, pageAddress } from './browser.mjs';
+import { cardsOf, openPage, runAll } from './page.mjs';
+
+/** A way to the stack that notes what passes, and that can be cut. */
+async function wayTo(address) {
+  const asked = [];
+  const server = createServer((from, to) => {
+    asked.push(from.url);
+    const onward = request(new URL(from.url, address), { method: from.method, headers: from.headers }, (answer) => {
+      to.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(to);
+    });
+    onward.on('error', () => to.destroy());
+    from.pipe(onward);
+  });
+  await new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return {
+    asked,
+    address: `http://127.0.0.1:${server.address().port}/`,
+    cut() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+describe('a second visit', () => {
+  let way;
+  let browser;
+  let first;
+
+  before(async () => {
+    way = await wayTo(pageAddress());
+    browser = await launch({ serviceWorkers: 'allow' });
+    const page = await openPage(browser.context, way.address);
+    first = await runAll(page);
+    await page.waitForSelector('#page[data-offline]');
+    await page.close();
+  });
+  after(async () => {
+    await browser?.close();
+    way?.cut();
+  });
+
+  const models = () => way.asked.filter((path) => path.endsWith('/edge.fog')).length;
+
+  test('the model is not fetched again', async () => {
+    assert.equal(models(), 1);
+    const page = await openPage(browser.context, way.address);
+    assert.equal(await page.getAttribute('#page', 'data-kept'), 'true');
+    assert.equal(models(), 1);
+    await page.close();
+  });
+
+  test('a kept model that has gone bad is fetched again', async () => {
+    const page = await openPage(browser.context, way.address);
+    await page.evaluate(async () => {
+      const store = await caches.open('fogline-models');
+      const [key] = await store.keys();
+      const bytes = new Uint8Array(await (await store.match(key)).arrayBuffer());
+      bytes[bytes.length >> 1] ^= 0x10;
+      await store.put(key, new Response(bytes));
+    });
+    await page.close();
+    const again = await openPage(browser.context, way.address);
+    assert.equal(models(), 2);
+    assert.equal(await again.getAttribute('#page', 'data-kept'), 'false');
+    await again.close();
+  });
+
+  test('without a network the page works, and says that the cloud is away', async () => {
+    way.cut();
+    const page = await openPage(browser.context, way.address);
+    await page.waitForSelector('#page[data-cloud="away"]');
+    assert.match(await page.textContent('#cloud-state'), /away/);
+    const answers = await runAll(page);
+    for (const [at, { sample, origin, label, degraded }] of answers.entries()) {
+      if (first[at].origin === 'cloud') assert.equal(degraded, 'cloud_unreachable', sample);
+      else assert.deepEqual({ origin, label, degraded }, { origin: first[at].origin, label: first[at].label, degraded: null }, sample);
+    }
+    // What a visit brings along later has to be there too.
+    const [own] = await cardsOf(page, async () => {
+      const bytes = await page.evaluate(async () => [...new Uint8Array(await (await fetch('samples/ship.png')).arrayBuffer())]);
+      await page.setInputFiles('#file', { name: 'own.png', mimeType: 'image/png', buffer: Buffer.from(bytes) });
+    });
+    assert.equal(own.picture, 'own.png');
+    await page.close();
+  });
+});

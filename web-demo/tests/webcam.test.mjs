@@ -1,0 +1,76 @@
+// The webcam: asked for first, then frame by frame, the newest frame first.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { launch, pageAddress } from './browser.mjs';
+import { openPage, problemOf } from './page.mjs';
+
+describe('the webcam', () => {
+  let browser;
+  let page;
+
+  before(async () => {
+    // Chromium's own test picture in place of a camera, and a visitor who agrees.
+    browser = await launch({ args: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] });
+    page = await openPage(browser.context, pageAddress());
+  });
+  after(() => browser?.close());
+
+  test('frames light their ways until the visitor has enough', async () => {
+    await page.click('#webcam');
+    await page.waitForFunction(() => document.querySelector('#video').videoWidth > 0);
+    await page.waitForFunction(() => document.querySelector('#network').hasAttribute('data-lit'));
+    assert.ok(await page.locator('#video').isVisible());
+    const frames = await page.evaluate(() => new Promise((resolve) => {
+      let seen = 0;
+      const observer = new MutationObserver(() => {
+        seen += 1;
+        if (seen === 3) {
+          observer.disconnect();
+          resolve(seen);
+        }
+      });
+      observer.observe(document.querySelector('#answer'), { childList: true });
+    }));
+    assert.equal(frames, 3);
+    await page.click('#webcam');
+    await page.locator('#video').waitFor({ state: 'hidden' });
+    assert.equal(await page.locator('#results article').count(), 0, 'frames are shown, not collected');
+    assert.equal(await page.textContent('#problems'), '');
+  });
+
+  test('a newer frame takes the place of one that waits for the cloud', async () => {
+    for (const slider of await page.locator('#thresholds input').all()) {
+      await slider.evaluate((one) => {
+        one.value = 0;
+        one.dispatchEvent(new Event('input'));
+      });
+    }
+    const given = [];
+    page.on('requestfailed', (request) => {
+      if (request.url().endsWith('/infer')) given.push(request.failure().errorText);
+    });
+    // Held, as on a bad line: no answer ever comes, so each next frame must give its elder up.
+    await page.route('**/cloud/infer', () => {});
+    await page.click('#webcam');
+    for (const until = Date.now() + 20_000; given.length < 2 && Date.now() < until;) await page.waitForTimeout(100);
+    await page.click('#webcam');
+    await page.locator('#video').waitFor({ state: 'hidden' });
+    await page.unroute('**/cloud/infer');
+    assert.ok(given.length >= 2 && given.every((why) => why.includes('ABORTED')), given.join(', '));
+    assert.equal(await page.textContent('#problems'), '', 'a frame that was given up is no problem');
+  });
+
+  test('a visitor who refuses is told what that means', async () => {
+    const shy = await launch({ args: ['--use-fake-device-for-media-stream', '--deny-permission-prompts'] });
+    try {
+      const other = await openPage(shy.context, pageAddress());
+      const { code } = await problemOf(other, () => other.click('#webcam'));
+      assert.equal(code, 'webcam_refused');
+      assert.equal(await other.getAttribute('#webcam', 'aria-pressed'), 'false');
+    } finally {
+      await shy.close();
+    }
+  });
+});
