@@ -43,18 +43,25 @@ const TYPES: &str = include_str!("browser/types.d.ts");
 
 #[wasm_bindgen]
 extern "C" {
+    /// What `Fogline.load` takes beside the manifest's address.
     #[wasm_bindgen(extends = Object, typescript_type = "LoadOptions")]
     pub type LoadOptions;
+    /// What `Fogline.open` takes beside the bytes.
     #[wasm_bindgen(extends = Object, typescript_type = "OpenOptions")]
     pub type OpenOptions;
+    /// What `classify` takes beside the picture.
     #[wasm_bindgen(extends = Object, typescript_type = "ClassifyOptions")]
     pub type ClassifyOptions;
+    /// Pixels, RGBA.
     #[wasm_bindgen(typescript_type = "ImageData | Uint8Array | Uint8ClampedArray")]
     pub type Picture;
+    /// [`crate::session::Answer`], as an object.
     #[wasm_bindgen(typescript_type = "Answer")]
     pub type Answer;
+    /// [`Manifest`], as an object.
     #[wasm_bindgen(typescript_type = "Manifest")]
     pub type JsManifest;
+    /// What samples cost, in pJ.
     #[wasm_bindgen(typescript_type = "Energy")]
     pub type Energy;
 }
@@ -111,6 +118,7 @@ impl Fogline {
     ///
     /// # Errors
     /// An `Error` whose `code` is a machine word: `model_corrupt`, `manifest_invalid`, …
+    #[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands optional objects over")]
     pub fn open(
         manifest: &[u8],
         fog: &[u8],

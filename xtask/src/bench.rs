@@ -126,24 +126,22 @@ fn edge(options: &Options) -> Result<()> {
 
 /// The pair's folder: the given one, or the latest of the pair that the page shows first.
 pub fn pair(given: Option<&Path>) -> Result<PathBuf> {
-    let pair = match given {
-        Some(pair) => pair.to_path_buf(),
-        None => {
-            let name = root().join("onnx-models/cifar10-w1");
-            let versions = fs::read_dir(&name).with_context(|| name.display().to_string())?;
-            let version =
-                |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-            let mut folders: Vec<_> =
-                versions.filter_map(|entry| Some(entry.ok()?.path())).collect();
-            folders.retain(|path| path.is_dir());
-            folders.sort_by(|a, b| {
-                compare_versions(&version(a).unwrap_or_default(), &version(b).unwrap_or_default())
-            });
-            folders.pop().context("no version there")?
-        }
-    };
+    let pair = given.map_or_else(latest, |pair| Ok(pair.to_path_buf()))?;
     ensure!(pair.join("edge.fog").is_file(), "{}: no edge.fog there", pair.display());
     Ok(pair.canonicalize()?)
+}
+
+/// The newest version of cifar10-w1.
+fn latest() -> Result<PathBuf> {
+    let name = root().join("onnx-models/cifar10-w1");
+    let versions = fs::read_dir(&name).with_context(|| name.display().to_string())?;
+    let mut folders: Vec<_> = versions.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.retain(|path| path.is_dir());
+    let version = |path: &PathBuf| {
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    folders.sort_by(|a, b| compare_versions(&version(a), &version(b)));
+    folders.pop().context("no version there")
 }
 
 /// Installs the peers, and writes for them what the pair's edge is without its quantisers; gives the models' folder.
