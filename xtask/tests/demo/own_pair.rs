@@ -130,5 +130,6 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     let (lines, host) = demo.until_up();
     assert!(answers(&host), "{host}");
     let own = |line: &&String| ["columns", "disc", "rows"].iter().any(|class| line.contains(class));
-    assert_eq!(lines.iter().filter(own).count(), 12, "{lines:#?}");
+    // Every sample by the component and by the page.
+    assert_eq!(lines.iter().filter(own).count(), 14, "{lines:#?}");
 }
