@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pair: Option<PathBuf>,
     /// Samples of each case in the browser.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Also write all samples to this file.
     #[arg(long, value_name = "FILE")]
@@ -103,11 +103,15 @@ fn cloud(passed: &Passed) -> Result<()> {
 
 fn edge(options: &Options) -> Result<()> {
     let pair = pair(options.pair.as_deref())?;
+    let json = options.json.clone().unwrap_or_else(|| target().join("bench/edge.json"));
+    // A file that cannot be written is better known before minutes of timing.
+    fs::create_dir_all(target().join("bench"))?;
+    let writable = fs::OpenOptions::new().append(true).create(true).open(&json);
+    writable.with_context(|| format!("writing {}", json.display()))?;
     let results = time(options, &pair)?;
     let tables = table(&results)? + &by_exit(&results, &pair)?;
     println!("\n{tables}");
     let folder = if options.keep { pair } else { target().join("bench") };
-    let json = options.json.clone().unwrap_or_else(|| target().join("bench/edge.json"));
     fs::write(&json, serde_json::to_string_pretty(&results)?)
         .with_context(|| format!("writing {}", json.display()))?;
     let (text, svg) = (folder.join("bench.txt"), folder.join("bench.svg"));
