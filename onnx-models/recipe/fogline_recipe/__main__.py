@@ -48,6 +48,7 @@ def take(arguments: argparse.Namespace, kind: type, **known):
 def train(arguments: argparse.Namespace) -> None:
     from . import data
     from .runs import load
+    from .start import start_from
     from .train import new
     from .train import train as run
 
@@ -57,7 +58,11 @@ def train(arguments: argparse.Namespace) -> None:
     for folder, teacher in teachers.items():
         if teacher.names != pictures.names:
             raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
-    run(pictures, new(layout, schedule), schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()])
+    net = new(layout, schedule)
+    if arguments.start and not arguments.resume:
+        start_from(net, arguments.start, data.hold_out(pictures, schedule.hold_out_every)[0])
+    start = " ".join(arguments.start.resolve().parts[-2:]) if arguments.start else ""
+    run(pictures, net, schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()], start)
 
 
 def teacher(arguments: argparse.Namespace) -> None:
@@ -134,7 +139,7 @@ def export(arguments: argparse.Namespace) -> None:
     if arguments.twin:
         files.write_twin(load(arguments.twin).net, out / "twin.onnx")
     golden.write(out, run.net.layout.size)
-    card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, out)
+    card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), report["exits"], out)
     print(json.dumps(report, indent=2))
     print(f"wrote {out}; next: cargo xtask pack {out / 'edge.qonnx'}")
 
@@ -197,9 +202,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="fogline_recipe", description=__doc__)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("train", help="train exits and final head together")
-    command.add_argument("--data", type=Path, required=True, help="CIFAR's Python or binary folder, or DIR/train/CLASS/*.jpg")
+    command.add_argument("--data", type=Path, required=True, help="CIFAR's Python or binary folder, or DIR/train/CLASS/*.jpg; DIR/classes.txt, a line CLASS<TAB>NAME each, may name the classes")
     command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    command.add_argument("--start", type=Path, metavar="PAIR",
+                         help="a pair's folder, NAME/VERSION: its weights are the first ones (of the twin, with --bits 32, its twin.onnx); same layout")
     command.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="RUN",
                          help="folders of trained runs, whose scores, averaged, teach every head; of the twin's, the weights are the first ones")
     add_fields(command, Layout)

@@ -87,7 +87,7 @@ def _cifar_binary(root: Path, split: str) -> Pictures | None:
     rows = np.concatenate(rows)
     images = rows[:, label_bytes:].reshape(-1, 3, 32, 32).copy()
     labels = rows[:, label_bytes - 1].astype(np.int64)
-    return Pictures(torch.from_numpy(images), torch.from_numpy(labels), names.read_text().split())
+    return Pictures(torch.from_numpy(images), torch.from_numpy(labels), names.read_text().splitlines())
 
 
 def _as_the_edge_sees_it(picture: Image.Image, size: int) -> np.ndarray:
@@ -104,13 +104,31 @@ def _as_the_edge_sees_it(picture: Image.Image, size: int) -> np.ndarray:
     return np.asarray(picture).transpose(2, 0, 1)
 
 
+def _names(root: Path, folders: list[str]) -> list[str]:
+    """What the classes of ``folders`` are called: themselves, or what ``classes.txt``, a line FOLDER<TAB>NAME each, says."""
+    path = root / "classes.txt"
+    if not path.is_file():
+        return folders
+    lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+    if bad := next((line for line in lines if len(line) != 2), None):
+        raise DataError(f"{path}: '{' '.join(bad)}' is not a folder, a tab and a name")
+    called = dict(lines)
+    if missing := [folder for folder in folders if folder not in called]:
+        raise DataError(f"{path}: no name for the folder {missing[0]}")
+    names = [called[folder] for folder in folders]
+    if len(set(names)) < len(names):
+        raise DataError(f"{path}: two folders have the same name")
+    return names
+
+
 def _folder(root: Path, split: str, size: int) -> Pictures | None:
     base = root / split
     if not base.is_dir():
         return None
-    names = sorted(p.name for p in base.iterdir() if p.is_dir())
-    files = [(path, label) for label, name in enumerate(names)
-             for path in sorted((base / name).iterdir()) if path.suffix.lower() in PICTURES]
+    folders = sorted(p.name for p in base.iterdir() if p.is_dir())
+    names = _names(root, folders)
+    files = [(path, label) for label, folder in enumerate(folders)
+             for path in sorted((base / folder).iterdir()) if path.suffix.lower() in PICTURES]
     if not files:
         raise DataError(f"{base}: no .jpg or .png in folders named after classes")
     images = np.empty((len(files), 3, size, size), dtype=np.uint8)

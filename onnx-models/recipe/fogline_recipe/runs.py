@@ -45,6 +45,7 @@ class Run:
     names: list[str]
     schedule: Schedule
     teachers: list[dict]
+    start: str  # the pair whose weights were the first ones
 
 
 def load(folder: Path) -> Run:
@@ -56,7 +57,7 @@ def load(folder: Path) -> Run:
     layout = state["layout"]
     found = Teacher(TeacherLayout(**layout)) if "backbone" in layout else Hybrid(Layout(**layout))
     found.load_state_dict(state["net"])
-    return Run(found.eval(), state["names"], Schedule(**state["schedule"]), state["teachers"])
+    return Run(found.eval(), state["names"], Schedule(**state["schedule"]), state["teachers"], state["start"])
 
 
 def save(path: Path, state: dict) -> None:

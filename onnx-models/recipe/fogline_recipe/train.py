@@ -118,8 +118,11 @@ def scores_of(teachers: list[nn.Module], pictures: data.Pictures) -> torch.Tenso
 
 
 def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path, resume: bool,
-          teachers: Sequence[nn.Module] = ()) -> None:
-    """Trains ``net``, new or pretrained, on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``."""
+          teachers: Sequence[nn.Module] = (), start: str = "") -> None:
+    """Trains ``net``, new or pretrained, on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``.
+
+    ``start``, for the checkpoint, says whose weights ``net`` has; without it, those of the twin among the teachers become the first.
+    """
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"
     where, layout = device(), net.layout.to_dict()
@@ -140,7 +143,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         net.load_state_dict(state["net"])
         first = state["epoch"]
         print(f"resuming after epoch {first} of {schedule.epochs}")
-    for teacher in () if resume else teachers:
+    for teacher in () if resume or start else teachers:
         taken = start_from(net, teacher)
         print(f"{taken} of {len(net.state_dict())} tensors start as a teacher's")
     # Brevitas makes some parameters anew when weights are loaded, so the optimiser comes after.
@@ -179,4 +182,5 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
         save(checkpoint, {"layout": layout, "schedule": asdict(schedule), "names": pictures.names,
-                          "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "teachers": taught_by})
+                          "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "teachers": taught_by,
+                          "start": start})

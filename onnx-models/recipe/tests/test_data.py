@@ -61,6 +61,22 @@ class Layouts(unittest.TestCase):
         self.assertEqual((read.names, read.labels.tolist()), (["a", "b"], [0, 1]))
         self.assertEqual(read.images[1].unique().tolist(), [ord("b")])
 
+    def test_a_dataset_may_say_what_its_folders_hold(self):
+        for name in ("n2", "n1"):
+            (self.root / "train" / name).mkdir(parents=True)
+            Image.new("RGB", (32, 32)).save(self.root / "train" / name / "1.png")
+        said = self.root / "classes.txt"
+        said.write_text("n1\tAmerican alligator\nn2\tgoldfish\nn3\tin no folder\n")
+        read = data.load(self.root, "train")
+        self.assertEqual(read.names, ["American alligator", "goldfish"])
+        data.write_binary(data.Pictures(read.images, read.labels, read.names), self.root / "binary")
+        self.assertEqual(data.load(self.root / "binary", "test").names, read.names)
+        for text, why in (("n1\ta\n", "no name for the folder n2"), ("n1 a\n", "not a folder, a tab and a name"),
+                          ("n1\ta\nn2\ta\n", "two folders have the same name")):
+            said.write_text(text)
+            with self.assertRaisesRegex(data.DataError, why):
+                data.load(self.root, "train")
+
     def test_what_is_no_dataset_says_what_was_looked_for(self):
         with self.assertRaisesRegex(data.DataError, "batches.meta.*train/CLASS"):
             data.load(self.root, "train")

@@ -8,7 +8,7 @@ from unittest import mock
 
 import torch
 
-from fogline_recipe import data, golden, quant, teacher
+from fogline_recipe import data, export, golden, quant, start, teacher
 from fogline_recipe.net import Hybrid, Layout, LayoutError
 from fogline_recipe.runs import Schedule, load, logits, save
 from fogline_recipe.train import Optimiser, losses, new, scores_of, start_from, train
@@ -54,6 +54,39 @@ class Layouts(unittest.TestCase):
                              ({"bits": 3}, "3 bits")]:
             with self.assertRaisesRegex(LayoutError, word):
                 Hybrid(replace(SMALL, **change))
+
+
+class Pairs(unittest.TestCase):
+    def test_training_goes_on_from_the_files_of_a_pair(self):
+        for bits in (1, 4, quant.FULL):
+            layout = replace(SMALL, bits=bits, edge="16 pool 32 exit2 32 exit2")
+            net = new(layout, SHORT)
+            for _ in range(3):  # statistics and scales that are nobody's first
+                net.train()(data.normalise(pictures().images))
+            with torch.no_grad():
+                for parameter in net.parameters():
+                    parameter.mul_(1.1)
+            with tempfile.TemporaryDirectory() as name:
+                pair = Path(name)
+                expected = logits(net, pictures().images)
+                if bits == quant.FULL:
+                    export.write_twin(net, pair / "twin.onnx")
+                else:
+                    exits = [{"temperature": 1.0, "thresholds": {"entropy": 0.5}}] * 2
+                    export.write_pair(net, ["a", "b", "c"], "w", "1.0.0", exits, None, pair)
+                again = new(replace(layout), replace(SHORT, seed=2))
+                start.start_from(again, pair, pictures())
+                for head, wanted in zip(logits(again, pictures().images), expected, strict=True):
+                    self.assertTrue(torch.allclose(head, wanted, atol=2e-3), f"{bits} bits: {(head - wanted).abs().max()}")
+                if bits == quant.FULL:  # all batch-norms were folded: unfolded, they have the statistics of these very pictures
+                    with torch.no_grad():
+                        (head,) = again.train()(data.normalise(pictures().images))
+                    self.assertTrue(torch.allclose(head, expected[0], atol=2e-3))
+                for other in (replace(layout, edge="16 pool 32 exit2 32 32 exit2"), replace(layout, split=8)):
+                    with self.assertRaisesRegex(data.DataError, "not those of this layout"):
+                        start.start_from(new(other, SHORT), pair, pictures())
+                with self.assertRaisesRegex(data.DataError, "not there"):
+                    start.start_from(again, pair / "nowhere", pictures())
 
 
 class Teachers(unittest.TestCase):

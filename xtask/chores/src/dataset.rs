@@ -1,5 +1,6 @@
 //! Test pictures: a folder of classes, or CIFAR's binary version.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +68,7 @@ pub fn test_pictures(
     } else if root.join("test.bin").is_file() {
         cifar(&root.join("test.bin"), 2)?
     } else {
-        folders(&root.join("test"), manifest)?
+        folders(root, manifest)?
     };
     let classes = manifest.classes.len();
     if let Some(sample) = samples.iter().find(|sample| sample.label >= classes) {
@@ -89,8 +90,9 @@ pub fn test_pictures(
 
 fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
     let mut samples = vec![];
+    let folder_of = folder_names(&root.join("classes.txt"))?;
     for (label, class) in manifest.classes.iter().enumerate() {
-        let folder = root.join(class);
+        let folder = root.join("test").join(folder_of.get(class).unwrap_or(class));
         let entries = fs::read_dir(&folder).with_context(|| {
             format!(
                 "{}: the dataset is neither DIR/test/CLASS/*.jpg with this pair's classes nor CIFAR's binary version",
@@ -104,6 +106,21 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
         samples.extend(files.into_iter().map(|file| Sample { label, pixels: Pixels::File(file) }));
     }
     Ok(samples)
+}
+
+/// The folder of each class, where the dataset's `classes.txt`, a line FOLDER<TAB>NAME each, names them.
+fn folder_names(path: &Path) -> Result<BTreeMap<String, String>> {
+    if !path.is_file() {
+        return Ok(BTreeMap::new());
+    }
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
+        let (folder, name) = line.split_once('\t').with_context(|| {
+            format!("{}: '{line}' is not a folder, a tab and a name", path.display())
+        })?;
+        Ok((name.to_owned(), folder.to_owned()))
+    });
+    lines.collect()
 }
 
 fn extension(file: &Path) -> String {
@@ -147,5 +164,16 @@ mod tests {
         assert_eq!(samples[1].rgb(32).unwrap()[..6], [0, 1, 2, 1, 2, 3]);
         fs::write(&path, &record[1..]).unwrap();
         assert!(cifar(&path, 1).err().unwrap().to_string().contains("whole records"));
+    }
+
+    #[test]
+    fn a_dataset_may_say_what_its_folders_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("classes.txt");
+        assert!(folder_names(&path).unwrap().is_empty());
+        fs::write(&path, "n01443537\tgoldfish\nn01698640\tAmerican alligator\n").unwrap();
+        assert_eq!(folder_names(&path).unwrap()["American alligator"], "n01698640");
+        fs::write(&path, "n01443537 goldfish\n").unwrap();
+        assert!(folder_names(&path).unwrap_err().to_string().contains("a tab and a name"));
     }
 }

@@ -1,0 +1,122 @@
+"""First weights from the files of a pair: so that training goes on from a published version, on a machine that never saw its run.
+
+ONNX keeps the layers in the order in which they run, but not all of their names, and it folds the cloud's batch-norms into the
+convolutions before them. So layers and nodes are matched in order, and a folded batch-norm gets the statistics of some pictures.
+"""
+
+from pathlib import Path
+
+import onnx
+import torch
+from brevitas.nn import QuantConv2d
+from onnx import numpy_helper
+from torch import nn
+
+from . import data, quant
+from .data import DataError
+from .net import Hybrid, Shift
+from .quant import Levels
+
+KINDS = {"Conv": nn.Conv2d, "BatchNormalization": nn.BatchNorm2d, "PRelu": nn.PReLU, "Add": Shift, "Gemm": nn.Linear, "Quant": Levels}
+
+
+def files_of(net: Hybrid, pair: Path) -> list[Path]:
+    """What holds the weights: the twin's file, or those of edge and cloud."""
+    names = ["twin.onnx"] if net.layout.bits == quant.FULL else ["edge.qonnx", "cloud.onnx"]
+    for path in (paths := [pair / name for name in names]):
+        if not path.is_file():
+            raise DataError(f"{path}: not there; to start from a pair takes its {' and '.join(names)}")
+    return paths
+
+
+def nodes_of(paths: list[Path]) -> list[tuple[str, list[torch.Tensor]]]:
+    """The nodes that have weights, in order: operation and weights, those of a quantiser from before it, with its scale behind."""
+    nodes = []
+    for path in paths:
+        graph = onnx.load(path).graph
+        picture = {value.name for value in graph.input}  # its quantiser has nothing to learn
+        given = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
+        given |= {node.output[0]: torch.from_numpy(numpy_helper.to_array(node.attribute[0].t).copy())
+                  for node in graph.node if node.op_type == "Constant"}
+        scales = {}
+        for node in graph.node:
+            if node.op_type == "Identity" and node.input[0] in given:  # equal tensors are stored once
+                given[node.output[0]] = given[node.input[0]]
+            elif node.op_type in ("Quant", "BipolarQuant") and node.input[0] in given:
+                given[node.output[0]], scales[node.output[0]] = given[node.input[0]], given[node.input[1]]
+            elif node.op_type in KINDS and not (node.op_type == "Quant" and node.input[0] in picture):
+                weights = [given[name] for name in node.input[1:] if name in given]
+                if weights:
+                    nodes.append((node.op_type, weights + [scales[name] for name in node.input[1:] if name in scales]))
+    return nodes
+
+
+@torch.no_grad()
+def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
+    """Gives ``net`` the weights of the pair's files, and its folded batch-norms the statistics of some of ``pictures``.
+
+    Raises DataError when the files do not hold a network of its layout.
+    """
+    names, order = {module: name for name, module in net.named_modules()}, []
+    hooks = [module.register_forward_hook(lambda module, *_: order.append(module))
+             for module in names if isinstance(module, tuple(KINDS.values()))]
+    net.eval()(torch.zeros(1, 3, net.layout.size, net.layout.size))
+    for hook in hooks:
+        hook.remove()
+    # Only full-precision convolutions have their batch-norm, the next layer that runs, folded into them.
+    folding = {module: norm for module, norm in zip(order, order[1:], strict=False)
+               if isinstance(norm, nn.BatchNorm2d) and not isinstance(module, QuantConv2d)}
+    left = {operation: [module for module in order if isinstance(module, kind) and module not in folding.values()]
+            for operation, kind in KINDS.items()}
+    there, state, biases = net.state_dict(), {}, {}
+    other = DataError(f"{pair}: its layers are not those of this layout; its MODEL.md says which it was trained with")
+
+    def put(module: nn.Module, name: str, value: torch.Tensor) -> None:
+        key = f"{names[module]}.{name}"
+        if there[key].numel() != value.numel():
+            raise other
+        state[key] = value.reshape(there[key].shape)
+
+    for operation, weights in nodes_of(files_of(net, pair)):
+        if not left[operation]:
+            raise other
+        module = left[operation].pop(0)
+        if operation == "Quant":
+            put(module, "log_scale", weights[0].log())
+            put(module, "started", torch.tensor(True))
+        elif operation == "Add":
+            put(module, "bias", weights[0])
+        elif operation == "BatchNormalization":
+            for name, value in zip(("weight", "bias", "running_mean", "running_var"), weights, strict=True):
+                put(module, name, value)
+        else:
+            put(module, "weight", weights[0])
+        if operation == "Gemm":
+            put(module, "bias", weights[1])
+        if module in folding:
+            biases[folding[module]] = weights[1]
+        if f"{names.get(module)}.{LEARNED_SCALE}" in there:
+            highest = 2 ** (int(module.weight_quant.bit_width()) - 1) - 1
+            put(module, LEARNED_SCALE, (weights[-1] * highest).log2())  # Brevitas learns the logarithm of the largest weight
+    if any(left.values()):
+        raise other
+    net.load_state_dict(state, strict=False)
+    unfold(net, biases, pictures)
+
+
+LEARNED_SCALE = "weight_quant.tensor_quant.scaling_impl.value"
+
+
+def unfold(net: Hybrid, biases: dict[nn.BatchNorm2d, torch.Tensor], pictures: data.Pictures, count: int = 500) -> None:
+    """Batch-norms that add ``biases`` and change nothing else, while the statistics of their maps are those of ``count`` pictures."""
+    def set_statistics(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
+        variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(biases[norm] + mean)
+
+    hooks = [norm.register_forward_pre_hook(set_statistics) for norm in biases]
+    net.eval()(data.normalise(pictures.images[::max(1, len(pictures) // count)]))
+    for hook in hooks:
+        hook.remove()
