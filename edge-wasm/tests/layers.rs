@@ -134,6 +134,63 @@ fn convolutions_with_weights_of_four_bits_agree_everywhere() {
     assert_eq!(digest(Kind::Level, |g, random| levels(g, random, true)), NARROW);
 }
 
+/// (height, width, channels, kernel, stride, padding, outputs) of a kernel that lies in the map at eight
+/// places beside each other, enough for every backend's widest tile.
+fn eight_places(channels: usize, k: u32) -> Case {
+    (k as usize, k as usize + 7, channels, k, 1, 0, 3)
+}
+
+/// Every sign differs: nothing that counts may be larger.
+#[test]
+fn signs_that_all_differ_overflow_no_lane_and_no_sum() {
+    // A byte lane holds 31 steps of eight, the first case has 48; sums of 16 bits hold 65,535, and the
+    // others differ in 65,520 and 65,536.
+    for (channels, k) in [(128, 3), (4095, 4), (4096, 4)] {
+        let g = geometry(Kind::Sign, eight_places(channels, k));
+        let zeros = &vec![0; g.x.h * g.x.w * g.x.words()];
+        let mut ones = vec![u64::MAX; g.outputs * g.k * g.k * g.x.words()];
+        for last in ones.iter_mut().skip(g.x.words() - 1).step_by(g.x.words()) {
+            *last >>= g.x.words() * 64 - channels;
+        }
+        let sums = agreed(&g, |backend| {
+            let mut conv = SignConv::new(backend, g, &ones);
+            move |y, sums: &mut [i32]| conv.row(y, zeros, sums)
+        });
+        assert!(sums.iter().all(|&sum| sum == -((k * k) as i32 * channels as i32)), "{g:?}");
+    }
+}
+
+/// Sums of `channels * k * k` products of two numbers, wherever they are taken.
+fn products(channels: usize, k: u32, level: i8, weight: i8) {
+    let g = geometry(Kind::Level, eight_places(channels, k));
+    let x = &vec![level; g.x.len()];
+    let weights = vec![weight; g.outputs * g.k * g.k * channels];
+    let sums = agreed(&g, |backend| {
+        let mut conv = LevelConv::new(backend, g, &weights);
+        move |y, sums: &mut [i32]| conv.row(y, x, sums)
+    });
+    let product = i32::from(level) * i32::from(weight);
+    assert!(sums.iter().all(|&sum| sum == (k * k) as i32 * channels as i32 * product), "{g:?}");
+}
+
+#[test]
+fn the_largest_levels_and_weights_overflow_no_lane_and_no_sum() {
+    // 131,026 products of 2^14: the next larger kernel would pass 2^31.
+    for (level, weight) in [(-128, -128), (-128, 127), (127, -128), (127, 127)] {
+        products(3, 3, level, weight);
+        products(2674, 7, level, weight);
+    }
+}
+
+#[test]
+fn the_largest_levels_and_weights_of_four_bits_overflow_no_sum() {
+    // Multiplied as 15 and less 8 taken off, 1,183,744 of them pass 2^31 on the way.
+    for (level, weight) in [(-128, -8), (-128, 7), (127, -8), (127, 7)] {
+        products(3, 3, level, weight);
+        products(4096, 17, level, weight);
+    }
+}
+
 /// Shapes that nobody thought of.
 #[cfg(not(target_family = "wasm"))]
 mod any_shape {
