@@ -4,7 +4,7 @@
 //! must be the one that is written down here.
 
 use fogline::manifest::sha256_hex;
-use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv};
+use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
 use fogline_edge::op::{Blob, Conv, Kind, Shape};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -157,6 +157,54 @@ fn signs_that_all_differ_overflow_no_lane_and_no_sum() {
             move |y, sums: &mut [i32]| conv.row(y, zeros, sums)
         });
         assert!(sums.iter().all(|&sum| sum == -((k * k) as i32 * channels as i32)), "{g:?}");
+    }
+}
+
+/// Thresholds where sums lie, at them exactly, and where none does; half of them turned round.
+fn thresholds(g: &Geometry, sums: &[i32], random: &mut Random) -> (Vec<i32>, Vec<u8>) {
+    let mut threshold = |output: usize| match random.next() % 8 {
+        0 => i32::MIN,
+        1 => i32::MAX,
+        2 => random.next() as i32,
+        tie => {
+            let pixel = random.next() as usize % (sums.len() / g.outputs);
+            sums[pixel * g.outputs + output] + (tie as i32 - 4).clamp(-1, 1)
+        }
+    };
+    let thresholds = (0..g.outputs).map(&mut threshold).collect();
+    (thresholds, (0..g.outputs).map(|_| (random.next() >> 40 & 1) as u8).collect())
+}
+
+/// Sums at thresholds, on every backend, against one comparison a sum.
+#[test]
+fn fused_rows_are_the_sums_at_their_thresholds() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for case in CASES.into_iter().chain([eight_places(4095, 4), eight_places(4096, 4)]) {
+        let g = geometry(Kind::Sign, case);
+        let x = random.signs(g.x.h * g.x.w, g.x.c);
+        let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
+        let mut conv = SignConv::new(Backend::Reference, g, &weights);
+        let mut sums = vec![0; g.out.0 * g.row_len()];
+        sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, row)| conv.row(y, &x, row));
+        let (threshold, flip) = thresholds(&g, &sums, &mut random);
+        let words = g.outputs.div_ceil(64);
+        let mut expected = vec![0_u64; g.out.0 * g.out.1 * words];
+        for (i, &sum) in sums.iter().enumerate() {
+            let (pixel, output) = (i / g.outputs, i % g.outputs);
+            let up = (sum >= threshold[output]) != (flip[output] == 1);
+            expected[pixel * words + output / 64] |= u64::from(up) << (output % 64);
+        }
+        for backend in Backend::all() {
+            let mut conv = SignConv::new(backend, g, &weights);
+            let mut thresholds = Thresholds::new(&g, &threshold, &flip);
+            // Filled, so that a bit that is not written shows.
+            let mut got = vec![u64::MAX; expected.len()];
+            let mut room = vec![0; g.row_len()];
+            for (y, signs) in got.chunks_exact_mut(g.out.1 * words).enumerate() {
+                conv.fused_row(y, &x, &mut thresholds, &mut room, signs);
+            }
+            assert_eq!(got, expected, "{backend:?} differs in {g:?}");
+        }
     }
 }
 

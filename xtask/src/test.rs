@@ -140,7 +140,8 @@ fn native(tally: &mut Tally) {
 }
 
 /// The tests that every machine and engine runs.
-const ENGINE_SUITE: [&str; 6] = ["--test", "layers", "--test", "golden", "--test", "memory"];
+const ENGINE_SUITE: [&str; 8] =
+    ["--test", "layers", "--test", "fused", "--test", "golden", "--test", "memory"];
 
 /// The engine's suite on 64-bit Arm, where there is something to run it.
 fn arm(tally: &mut Tally) {
