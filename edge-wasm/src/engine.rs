@@ -107,8 +107,9 @@ impl Engine {
     /// Runs to the next exit, or from the last exit to the split.
     ///
     /// # Panics
-    /// After the split: start again first.
+    /// Before the first start, and after the split: start again first.
     pub fn go_on(&mut self) -> Stop {
+        assert!(self.ran > 0, "there is no run to go on with: start one first");
         let stop = self.stopped;
         assert!(stop < self.plan.stops.len(), "the run has reached the split");
         self.stopped += 1;
@@ -210,10 +211,8 @@ impl Layer {
             1 => Way::Signs(SignConv::new(backend, g, model.tensor(conv.weights))),
             8 => Way::Levels(LevelConv::new(backend, g, model.tensor(conv.weights))),
             bits => {
-                let count = (g.k * g.k * g.x.c * g.outputs) as u32;
-                let levels = packed::unpack(model.tensor(conv.weights), [1, 1, count], bits)
-                    .expect("a checked model's weights have their length");
-                let levels: Vec<i8> = levels.iter().map(|&level| level as i8).collect();
+                let count = g.k * g.k * g.x.c * g.outputs;
+                let levels = widen(model.tensor(conv.weights), usize::from(bits), count);
                 Way::Levels(LevelConv::new(backend, g, &levels))
             }
         };
@@ -350,6 +349,17 @@ fn quantise(model: &Model, op: usize, y: usize, row: &[f32], map: &mut [u64]) {
         }
         _ => unreachable!("only quantisers give other than real maps behind a step's head"),
     }
+}
+
+/// Levels of two or four bits to bytes.
+fn widen(packed: &[u8], bits: usize, count: usize) -> Vec<i8> {
+    let in_byte = 8 / bits;
+    let level = |i: usize| {
+        // To the top of a byte and back again extends the sign.
+        let above = packed[i / in_byte] << (8 - bits - i % in_byte * bits);
+        above as i8 >> (8 - bits)
+    };
+    (0..count).map(level).collect()
 }
 
 fn cast_mut<T: bytemuck::Pod>(words: &mut [u64]) -> &mut [T] {
