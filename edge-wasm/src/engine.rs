@@ -5,8 +5,8 @@ use core::mem::take;
 use fogline::packed;
 
 use crate::fog::Model;
-use crate::kernel::{Backend, Geometry, LevelConv, SignConv};
-use crate::op::{Conv, Kind, Op};
+use crate::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
+use crate::op::{Blob, Conv, Kind, Op};
 use crate::plan::{Plan, Step};
 use crate::row;
 
@@ -32,6 +32,8 @@ pub struct Engine {
 struct Layer {
     x: usize,
     way: Way,
+    /// Where its sums become signs at once.
+    thresholds: Option<Thresholds>,
 }
 
 enum Way {
@@ -58,8 +60,9 @@ impl Engine {
     pub fn new(model: Model, backend: Backend) -> Self {
         let plan = Plan::new(&model.program, &model.shapes);
         let convs = model.program.ops.iter().map(|op| match op {
-            Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
-                Some(Layer::new(&model, backend, *x, conv))
+            Op::Conv { x, conv, .. } => Some(Layer::new(&model, backend, *x, conv, None)),
+            Op::ConvSign { x, conv, threshold, flip } => {
+                Some(Layer::new(&model, backend, *x, conv, Some((*threshold, *flip))))
             }
             _ => None,
         });
@@ -104,8 +107,9 @@ impl Engine {
     /// Runs to the next exit, or from the last exit to the split.
     ///
     /// # Panics
-    /// After the split: start again first.
+    /// Before the first start, and after the split: start again first.
     pub fn go_on(&mut self) -> Stop {
+        assert!(self.ran > 0, "there is no run to go on with: start one first");
         let stop = self.stopped;
         assert!(stop < self.plan.stops.len(), "the run has reached the split");
         self.stopped += 1;
@@ -131,13 +135,15 @@ impl Engine {
         // A buffer is taken out while it is written: what a step reads lies in others.
         let mut stored = plan.places[*result].map(|place| (place, take(&mut buffers[place])));
         for y in 0..shape.h {
-            if let Some(conv) = &mut convs[*head] {
-                conv.row(y, &Maps { model, plan, buffers }, &mut sums[..row_len]);
-            }
-            if let (Op::ConvSign { .. }, Some((_, map))) = (&model.program.ops[*head], &mut stored)
-            {
-                sign_sums(model, *head, y, &sums[..row_len], map);
-                continue;
+            if let Some(layer) = &mut convs[*head] {
+                let (maps, sums) = (Maps { model, plan, buffers }, &mut sums[..row_len]);
+                if let (Some(thresholds), Some((_, map))) = (&mut layer.thresholds, &mut stored) {
+                    let words = shape.w * shape.words();
+                    let signs = &mut map[y * words..][..words];
+                    layer.way.fused_row(y, layer.x, &maps, thresholds, sums, signs);
+                    continue;
+                }
+                layer.way.row(y, layer.x, &maps, sums);
             }
             let row = match &mut stored {
                 Some((_, map)) => &mut cast_mut(map)[y * row_len..][..row_len],
@@ -193,27 +199,55 @@ impl Engine {
 }
 
 impl Layer {
-    fn new(model: &Model, backend: Backend, x: usize, conv: &Conv) -> Self {
+    fn new(
+        model: &Model,
+        backend: Backend,
+        x: usize,
+        conv: &Conv,
+        thresholds: Option<(Blob, Blob)>,
+    ) -> Self {
         let g = Geometry::new(model.shapes[x], conv);
         let way = match conv.bits {
             1 => Way::Signs(SignConv::new(backend, g, model.tensor(conv.weights))),
             8 => Way::Levels(LevelConv::new(backend, g, model.tensor(conv.weights))),
             bits => {
-                let count = (g.k * g.k * g.x.c * g.outputs) as u32;
-                let levels = packed::unpack(model.tensor(conv.weights), [1, 1, count], bits)
-                    .expect("a checked model's weights have their length");
-                let levels: Vec<i8> = levels.iter().map(|&level| level as i8).collect();
+                let count = g.k * g.k * g.x.c * g.outputs;
+                let levels = widen(model.tensor(conv.weights), usize::from(bits), count);
                 Way::Levels(LevelConv::new(backend, g, &levels))
             }
         };
-        Self { x, way }
+        let thresholds = thresholds.map(|(threshold, flip)| {
+            Thresholds::new(&g, model.tensor(threshold), model.tensor(flip))
+        });
+        Self { x, way, thresholds }
+    }
+}
+
+impl Way {
+    /// Row `y` of the sums over the result of operation `x`.
+    fn row(&mut self, y: usize, x: usize, maps: &Maps, sums: &mut [i32]) {
+        match self {
+            Self::Signs(conv) => conv.row(y, maps.signs(x), sums),
+            Self::Levels(conv) => conv.row(y, maps.numbers(x), sums),
+        }
     }
 
-    /// Row `y` of the sums.
-    fn row(&mut self, y: usize, maps: &Maps, sums: &mut [i32]) {
-        match &mut self.way {
-            Way::Signs(conv) => conv.row(y, maps.signs(self.x), sums),
-            Way::Levels(conv) => conv.row(y, maps.numbers(self.x), sums),
+    /// The same row as signs.
+    fn fused_row(
+        &mut self,
+        y: usize,
+        x: usize,
+        maps: &Maps,
+        thresholds: &mut Thresholds,
+        sums: &mut [i32],
+        signs: &mut [u64],
+    ) {
+        match self {
+            Self::Signs(conv) => conv.fused_row(y, maps.signs(x), thresholds, sums, signs),
+            Self::Levels(conv) => {
+                conv.row(y, maps.numbers(x), sums);
+                thresholds.of_sums(sums, signs);
+            }
         }
     }
 }
@@ -301,15 +335,6 @@ impl<'a> Maps<'a> {
     }
 }
 
-/// Row `y` of a convolution's sums to signs.
-fn sign_sums(model: &Model, op: usize, y: usize, sums: &[i32], map: &mut [u64]) {
-    let Op::ConvSign { threshold, flip, .. } = &model.program.ops[op] else { return };
-    let (threshold, flip) = (model.tensor(*threshold), model.tensor(*flip));
-    let shape = model.shapes[op];
-    let words = shape.w * shape.words();
-    row::signs_of_sums(&mut map[y * words..][..words], sums, threshold, flip);
-}
-
 /// Row `y` of real numbers to signs or levels.
 fn quantise(model: &Model, op: usize, y: usize, row: &[f32], map: &mut [u64]) {
     match &model.program.ops[op] {
@@ -324,6 +349,17 @@ fn quantise(model: &Model, op: usize, y: usize, row: &[f32], map: &mut [u64]) {
         }
         _ => unreachable!("only quantisers give other than real maps behind a step's head"),
     }
+}
+
+/// Levels of two or four bits to bytes.
+fn widen(packed: &[u8], bits: usize, count: usize) -> Vec<i8> {
+    let in_byte = 8 / bits;
+    let level = |i: usize| {
+        // To the top of a byte and back again extends the sign.
+        let above = packed[i / in_byte] << (8 - bits - i % in_byte * bits);
+        above as i8 >> (8 - bits)
+    };
+    (0..count).map(level).collect()
 }
 
 fn cast_mut<T: bytemuck::Pod>(words: &mut [u64]) -> &mut [T] {

@@ -16,7 +16,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::{Blob, Kind, Op, Shape};
+use crate::check;
+use crate::op::{Blob, Op, Shape};
 
 #[cfg(target_endian = "big")]
 compile_error!("tensors in edge.fog are used in place and are little-endian");
@@ -28,9 +29,6 @@ const HEADER: usize = 48;
 const LINE: usize = 64;
 /// The largest packed model; the largest useful one is a hundredth of this.
 const MAX_BYTES: usize = 64 << 20;
-const MAX_OPS: usize = 4096;
-/// All results together: 256 MiB of real numbers.
-const MAX_ELEMENTS: u64 = 1 << 26;
 
 /// What the model does, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,23 +133,28 @@ impl Model {
         if data_at + u64::from(word(44)) != bytes.len() as u64 {
             return Err(FogError::Length);
         }
-        let (program_len, data_len, data_at) =
-            (word(40) as usize, word(44) as usize, data_at as usize);
+        let (program_len, data_at) = (word(40) as usize, data_at as usize);
         let program: Program = serde_json::from_slice(&bytes[HEADER..HEADER + program_len])
             .map_err(|error| FogError::Program(error.to_string()))?;
-        let mut data = vec![0_u64; data_len.div_ceil(8)];
-        bytemuck::cast_slice_mut(&mut data)[..data_len].copy_from_slice(&bytes[data_at..]);
         let source = bytes[8..40].try_into().expect("32 bytes");
-        let shapes = check(&program, data_len)?;
-        Ok(Self { source, program, shapes, data })
+        Self::checked(program, &bytes[data_at..], source)
+    }
+
+    fn checked(program: Program, bytes: &[u8], source: [u8; 32]) -> Result<Self, FogError> {
+        let shapes = check::program(&program, bytes.len())?;
+        let mut data = vec![0_u64; bytes.len().div_ceil(8)];
+        bytemuck::cast_slice_mut(&mut data)[..bytes.len()].copy_from_slice(bytes);
+        let model = Self { source, program, shapes, data };
+        check::numbers(&model)?;
+        Ok(model)
     }
 
     /// The bytes of a packed model.
     ///
     /// # Errors
-    /// When the program does not hold together.
+    /// When the program does not hold together, or the data holds what no model may.
     pub fn write(program: &Program, data: &[u8], source: [u8; 32]) -> Result<Vec<u8>, FogError> {
-        check(program, data.len())?;
+        Self::checked(program.clone(), data, source)?;
         let text =
             serde_json::to_vec(program).map_err(|error| FogError::Program(error.to_string()))?;
         let mut bytes = Vec::with_capacity(lines(HEADER + text.len()) + data.len());
@@ -177,41 +180,13 @@ impl Model {
         self.shapes[0].w
     }
 
+    /// Bytes that an engine takes for it at most, beside the file's; a model of more than 256 MiB is refused.
+    pub fn memory(&self) -> u64 {
+        check::memory(&self.program, &self.shapes)
+    }
+
     /// The shape of the map that travels.
     pub fn split(&self) -> Shape {
         self.shapes[self.program.split]
     }
-}
-
-/// Checks a program against the length of its data; returns the shape of every result.
-fn check(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
-    let refuse = |why: &str| Err(FogError::Program(why.to_owned()));
-    if program.ops.is_empty() || program.ops.len() > MAX_OPS {
-        return refuse("it has no or too many operations");
-    }
-    if !matches!(program.ops[0], Op::Input { .. }) {
-        return refuse("its first operation is not the input");
-    }
-    let mut shapes = Vec::with_capacity(program.ops.len());
-    for (index, op) in program.ops.iter().enumerate() {
-        shapes.push(op.shape(&shapes, data).map_err(|why| FogError::Op { index, why })?);
-    }
-    if shapes.iter().map(|shape| shape.len() as u64).sum::<u64>() > MAX_ELEMENTS {
-        return refuse("its results together are too large");
-    }
-    if program.exits.is_empty() || !program.exits.is_sorted_by(|a, b| a < b) {
-        return refuse("its exits are missing or out of order");
-    }
-    if program.split != program.ops.len() - 1 || shapes[program.split].kind == Kind::Real {
-        return refuse("its last operation is not the split");
-    }
-    let classes = |&exit: &usize| match shapes.get(exit) {
-        Some(Shape { kind: Kind::Real, h: 1, w: 1, c }) if *c >= 2 => Some(*c),
-        _ => None,
-    };
-    let first = program.exits.first().and_then(classes);
-    if first.is_none() || program.exits.iter().any(|exit| classes(exit) != first) {
-        return refuse("its exits do not all give the same number of scores");
-    }
-    Ok(shapes)
 }

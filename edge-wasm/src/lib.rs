@@ -34,6 +34,7 @@
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod browser;
+mod check;
 pub mod cloud;
 pub mod engine;
 pub mod fog;

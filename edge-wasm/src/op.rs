@@ -356,6 +356,11 @@ impl Conv {
             );
         }
         let shape = self.output(x)?;
+        let products = u64::from(self.k) * u64::from(self.k) * x.c as u64;
+        let largest = if self.bits == 1 { 1 } else { 128 << (self.bits - 1) };
+        if products * largest > i32::MAX as u64 {
+            return Err(format!("sums of {products} products may overflow 32 bits"));
+        }
         let taps = u64::from(self.outputs) * u64::from(self.k) * u64::from(self.k);
         let bytes = if self.bits == 1 {
             taps * x.words() as u64 * 8

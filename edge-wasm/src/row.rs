@@ -113,24 +113,8 @@ pub fn signs(words: &mut [u64], row: &[f32], thresholds: &[f32]) {
     }
 }
 
-/// Signs of sums: +1 where `(sum >= threshold) != flip`.
-pub fn signs_of_sums(words: &mut [u64], sums: &[i32], thresholds: &[i32], flips: &[u8]) {
-    let c = thresholds.len();
-    for (words, sums) in words.chunks_exact_mut(c.div_ceil(64)).zip(sums.chunks_exact(c)) {
-        let parts = sums.chunks(64).zip(thresholds.chunks(64)).zip(flips.chunks(64));
-        for (word, ((sums, thresholds), flips)) in words.iter_mut().zip(parts) {
-            let mut up = [0; 64];
-            let each = up.iter_mut().zip(sums).zip(thresholds).zip(flips);
-            for (((up, sum), threshold), flip) in each {
-                *up = u8::from(sum >= threshold) ^ u8::from(*flip == 1);
-            }
-            *word = join(&up);
-        }
-    }
-}
-
 /// 64 bytes of 0 or 1 to as many bits: each product moves the eight lowest bits into one byte.
-fn join(bytes: &[u8; 64]) -> u64 {
+pub fn join(bytes: &[u8; 64]) -> u64 {
     let eights = bytes.as_chunks::<8>().0.iter().rev();
     eights.fold(0, |word, eight| {
         let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;

@@ -4,7 +4,7 @@
 //! must be the one that is written down here.
 
 use fogline::manifest::sha256_hex;
-use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv};
+use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
 use fogline_edge::op::{Blob, Conv, Kind, Shape};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -132,6 +132,111 @@ fn level_convolutions_agree_everywhere() {
 #[test]
 fn convolutions_with_weights_of_four_bits_agree_everywhere() {
     assert_eq!(digest(Kind::Level, |g, random| levels(g, random, true)), NARROW);
+}
+
+/// (height, width, channels, kernel, stride, padding, outputs) of a kernel that lies in the map at eight
+/// places beside each other, enough for every backend's widest tile.
+fn eight_places(channels: usize, k: u32) -> Case {
+    (k as usize, k as usize + 7, channels, k, 1, 0, 3)
+}
+
+/// Every sign differs: nothing that counts may be larger.
+#[test]
+fn signs_that_all_differ_overflow_no_lane_and_no_sum() {
+    // A byte lane holds 31 steps of eight, the first case has 48; sums of 16 bits hold 65,535, and the
+    // others differ in 65,520 and 65,536.
+    for (channels, k) in [(128, 3), (4095, 4), (4096, 4)] {
+        let g = geometry(Kind::Sign, eight_places(channels, k));
+        let zeros = &vec![0; g.x.h * g.x.w * g.x.words()];
+        let mut ones = vec![u64::MAX; g.outputs * g.k * g.k * g.x.words()];
+        for last in ones.iter_mut().skip(g.x.words() - 1).step_by(g.x.words()) {
+            *last >>= g.x.words() * 64 - channels;
+        }
+        let sums = agreed(&g, |backend| {
+            let mut conv = SignConv::new(backend, g, &ones);
+            move |y, sums: &mut [i32]| conv.row(y, zeros, sums)
+        });
+        assert!(sums.iter().all(|&sum| sum == -((k * k) as i32 * channels as i32)), "{g:?}");
+    }
+}
+
+/// Thresholds where sums lie, at them exactly, and where none does; half of them turned round.
+fn thresholds(g: &Geometry, sums: &[i32], random: &mut Random) -> (Vec<i32>, Vec<u8>) {
+    let mut threshold = |output: usize| match random.next() % 8 {
+        0 => i32::MIN,
+        1 => i32::MAX,
+        2 => random.next() as i32,
+        tie => {
+            let pixel = random.next() as usize % (sums.len() / g.outputs);
+            sums[pixel * g.outputs + output] + (tie as i32 - 4).clamp(-1, 1)
+        }
+    };
+    let thresholds = (0..g.outputs).map(&mut threshold).collect();
+    (thresholds, (0..g.outputs).map(|_| (random.next() >> 40 & 1) as u8).collect())
+}
+
+/// Sums at thresholds, on every backend, against one comparison a sum.
+#[test]
+fn fused_rows_are_the_sums_at_their_thresholds() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for case in CASES.into_iter().chain([eight_places(4095, 4), eight_places(4096, 4)]) {
+        let g = geometry(Kind::Sign, case);
+        let x = random.signs(g.x.h * g.x.w, g.x.c);
+        let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
+        let mut conv = SignConv::new(Backend::Reference, g, &weights);
+        let mut sums = vec![0; g.out.0 * g.row_len()];
+        sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, row)| conv.row(y, &x, row));
+        let (threshold, flip) = thresholds(&g, &sums, &mut random);
+        let words = g.outputs.div_ceil(64);
+        let mut expected = vec![0_u64; g.out.0 * g.out.1 * words];
+        for (i, &sum) in sums.iter().enumerate() {
+            let (pixel, output) = (i / g.outputs, i % g.outputs);
+            let up = (sum >= threshold[output]) != (flip[output] == 1);
+            expected[pixel * words + output / 64] |= u64::from(up) << (output % 64);
+        }
+        for backend in Backend::all() {
+            let mut conv = SignConv::new(backend, g, &weights);
+            let mut thresholds = Thresholds::new(&g, &threshold, &flip);
+            // Filled, so that a bit that is not written shows.
+            let mut got = vec![u64::MAX; expected.len()];
+            let mut room = vec![0; g.row_len()];
+            for (y, signs) in got.chunks_exact_mut(g.out.1 * words).enumerate() {
+                conv.fused_row(y, &x, &mut thresholds, &mut room, signs);
+            }
+            assert_eq!(got, expected, "{backend:?} differs in {g:?}");
+        }
+    }
+}
+
+/// Sums of `channels * k * k` products of two numbers, wherever they are taken.
+fn products(channels: usize, k: u32, level: i8, weight: i8) {
+    let g = geometry(Kind::Level, eight_places(channels, k));
+    let x = &vec![level; g.x.len()];
+    let weights = vec![weight; g.outputs * g.k * g.k * channels];
+    let sums = agreed(&g, |backend| {
+        let mut conv = LevelConv::new(backend, g, &weights);
+        move |y, sums: &mut [i32]| conv.row(y, x, sums)
+    });
+    let product = i32::from(level) * i32::from(weight);
+    assert!(sums.iter().all(|&sum| sum == (k * k) as i32 * channels as i32 * product), "{g:?}");
+}
+
+#[test]
+fn the_largest_levels_and_weights_overflow_no_lane_and_no_sum() {
+    // 131,026 products of 2^14: the next larger kernel would pass 2^31.
+    for (level, weight) in [(-128, -128), (-128, 127), (127, -128), (127, 127)] {
+        products(3, 3, level, weight);
+        products(2674, 7, level, weight);
+    }
+}
+
+#[test]
+fn the_largest_levels_and_weights_of_four_bits_overflow_no_sum() {
+    // Multiplied as 15 and less 8 taken off, 1,183,744 of them pass 2^31 on the way.
+    for (level, weight) in [(-128, -8), (-128, 7), (127, -8), (127, 7)] {
+        products(3, 3, level, weight);
+        products(4096, 17, level, weight);
+    }
 }
 
 /// Shapes that nobody thought of.

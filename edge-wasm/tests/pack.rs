@@ -56,6 +56,32 @@ fn an_unknown_node_is_refused_by_name() {
     assert!(!node.is_empty() && error.to_string().contains(node.as_str()), "{error}");
 }
 
+/// Sets the first number of the tensor `name`.
+fn set_first(bytes: &[u8], name: &str, value: f32) -> Vec<u8> {
+    // Fields 8 and 9 of a tensor, its name and its numbers, whose length takes one byte here.
+    let field = [&[0x42, name.len() as u8], name.as_bytes(), &[0x4a]].concat();
+    let at = bytes.windows(field.len()).position(|w| w == field).expect("there is such a tensor");
+    let mut bytes = bytes.to_vec();
+    bytes[at + field.len() + 1..][..4].copy_from_slice(&value.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_by_name() {
+    let refused = |bytes: &[u8]| pack(bytes, &input()).err().unwrap();
+    for bad in [f32::NAN, f32::INFINITY] {
+        let error = refused(&set_first(QONNX, "norm.bias", bad));
+        assert_eq!(error.word(), "unsupported_tensor");
+        assert!(error.to_string().starts_with("tensor 'norm.bias': "), "{error}");
+    }
+    // Finite each, but not together.
+    let large = set_first(QONNX, "norm.weight", f32::MAX);
+    let error = refused(&set_first(&large, "norm.running_mean", f32::MAX));
+    assert_eq!(error.word(), "unsupported_node");
+    let node = "node '/norm/BatchNormalization' (BatchNormalization): channel 0 becomes x *";
+    assert!(error.to_string().starts_with(node), "{error}");
+}
+
 #[test]
 fn what_is_no_edge_model_is_refused() {
     assert_eq!(pack(b"not protobuf", &input()).err().unwrap().word(), "not_onnx");

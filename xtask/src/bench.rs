@@ -181,7 +181,8 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         bind.arg("--out-dir").arg(folder.join(name)).arg(module);
         step::run(&format!("binding {name}"), &mut bind)?;
     }
-    let ours = ["--profile", "wasm", "--bin", "fogline-bench"];
+    // As the component is built; the page's engine above as the page's.
+    let ours = ["--profile", "component", "--bin", "fogline-bench"];
     // Not for size, as ours are.
     let tract = ["--release", "--features", "tract", "--bin", "fogline-bench-tract"];
     for bin in [&ours[..], &tract] {
@@ -212,8 +213,8 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         "seed": std::process::id(), "size": size, "rounds": options.rounds, "every": 10,
         "convolutions": CONVOLUTIONS,
         "commands": {
-            "fogline, wasmtime": command(true, "wasm/fogline-bench", pair, &edge),
-            "fogline, native": command(false, "wasm/fogline-bench", pair, &edge),
+            "fogline, wasmtime": command(true, "component/fogline-bench", pair, &edge),
+            "fogline, native": command(false, "component/fogline-bench", pair, &edge),
             "tract, wasmtime": command(true, "release/fogline-bench-tract", &models, &layers),
             "tract, native": command(false, "release/fogline-bench-tract", &models, &layers),
         },

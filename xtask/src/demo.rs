@@ -100,14 +100,12 @@ pub fn build() -> Result<()> {
 
 /// The component's file.
 pub fn component() -> PathBuf {
-    target().join("wasm32-wasip2/wasm/fogline.wasm")
+    target().join("wasm32-wasip2/component/fogline.wasm")
 }
 
 fn build_component() -> Result<()> {
     let mut build = step::cargo(&["build", "--package", "fogline-edge", "--bin", "fogline"]);
-    build.args(["--features", "gateway", "--profile", "wasm", "--target", "wasm32-wasip2"]);
-    // Nobody downloads it with a page: its kernels may be as large as they are fast, as those that are timed.
-    build.args(["--config", "profile.wasm.package.fogline-edge.opt-level=3"]);
+    build.args(["--features", "gateway", "--profile", "component", "--target", "wasm32-wasip2"]);
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 

@@ -10,21 +10,28 @@
 
 use core::arch::x86_64::{
     __m256i, _mm256_add_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_castsi256_si128, _mm256_cvtepu8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
+    _mm256_castsi256_si128, _mm256_cmpeq_epi16, _mm256_cvtepu8_epi16, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_min_epu16,
+    _mm256_movemask_epi8, _mm256_packs_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use super::dot::{self, Dot, Pair, Quad, Sums};
 use super::lanes::{self, Lanes};
 use super::levels::{Pairs, Quads};
+use super::thresholds::Thresholds;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
-pub static KERNELS: Kernels =
-    Kernels { name: "AVX2", signs: sign_row, pairs: pair_row, quads: Some(quad_row) };
+pub static KERNELS: Kernels = Kernels {
+    name: "AVX2",
+    signs: sign_row,
+    fused: fused_row,
+    pairs: pair_row,
+    quads: Some(quad_row),
+};
 
 #[derive(Clone, Copy)]
 struct Avx2(__m256i);
@@ -87,6 +94,31 @@ impl Lanes for Avx2 {
             unsafe { _mm256_storeu_si256(at, _mm256_add_epi16(_mm256_loadu_si256(at), half)) };
         }
     }
+
+    #[inline(always)]
+    fn at_most(sums: &[u16; lanes::OUTPUTS], limits: &[u16; lanes::OUTPUTS]) -> u64 {
+        let halves = sums.as_chunks::<32>().0.iter().zip(limits.as_chunks::<32>().0);
+        halves.enumerate().fold(0, |bits, (at, (sums, limits))| {
+            let [low, high] = [0, 16].map(|from| {
+                let (sums, limits) = (sums[from..].as_ptr().cast(), limits[from..].as_ptr().cast());
+                // SAFETY: sixteen u16, as large as a vector, lie from 0 and from 16 of 32, and
+                // loads need no alignment; AVX2: see above.
+                unsafe {
+                    let sums = _mm256_loadu_si256(sums);
+                    // AVX2 compares no unsigned numbers: the smaller of both is the sum.
+                    _mm256_cmpeq_epi16(_mm256_min_epu16(sums, _mm256_loadu_si256(limits)), sums)
+                }
+            });
+            // SAFETY: see above.
+            let half = unsafe {
+                // Narrowing works within halves of vectors: their quarters are put in order behind it.
+                let bytes =
+                    _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(low, high));
+                _mm256_movemask_epi8(bytes) as u32
+            };
+            bits | u64::from(half) << (32 * at)
+        })
+    }
 }
 
 impl Sums for Avx2 {
@@ -144,6 +176,19 @@ impl Dot<Quad> for Avx2 {
 #[target_feature(enable = "avx2")]
 fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
     lanes::row::<Avx2, 4, 2>(g, y, x, w, runs, acc);
+}
+
+#[target_feature(enable = "avx2")]
+fn fused_row(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    w: &[Group],
+    runs: &mut Vec<Run>,
+    thresholds: &mut Thresholds,
+    signs: &mut [u64],
+) {
+    lanes::fused_row::<Avx2, 4, 2>(g, y, x, w, runs, thresholds, signs);
 }
 
 #[target_feature(enable = "avx2")]

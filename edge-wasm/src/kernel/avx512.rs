@@ -8,21 +8,27 @@
 )]
 
 use core::arch::x86_64::{
-    __m512i, _mm512_add_epi8, _mm512_add_epi16, _mm512_castsi512_si256, _mm512_cvtepu8_epi16,
-    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
-    _mm512_popcnt_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_si512,
-    _mm512_storeu_si512, _mm512_xor_si512,
+    __m512i, _mm512_add_epi8, _mm512_add_epi16, _mm512_castsi512_si256, _mm512_cmple_epu16_mask,
+    _mm512_cvtepu8_epi16, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_extracti64x4_epi64,
+    _mm512_loadu_si512, _mm512_popcnt_epi8, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use super::dot::{self, Dot, Pair, Quad, Sums};
 use super::lanes::{self, Lanes};
 use super::levels::{Pairs, Quads};
+use super::thresholds::Thresholds;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
-pub static KERNELS: Kernels =
-    Kernels { name: "AVX-512", signs: sign_row, pairs: pair_row, quads: Some(quad_row) };
+pub static KERNELS: Kernels = Kernels {
+    name: "AVX-512",
+    signs: sign_row,
+    fused: fused_row,
+    pairs: pair_row,
+    quads: Some(quad_row),
+};
 
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);
@@ -77,6 +83,21 @@ impl Lanes for Avx512 {
             unsafe { _mm512_storeu_si512(at, _mm512_add_epi16(_mm512_loadu_si512(at), half)) };
         }
     }
+
+    #[inline(always)]
+    fn at_most(sums: &[u16; lanes::OUTPUTS], limits: &[u16; lanes::OUTPUTS]) -> u64 {
+        let halves = sums.as_chunks::<32>().0.iter().zip(limits.as_chunks::<32>().0);
+        halves.enumerate().fold(0, |bits, (at, (sums, limits))| {
+            // SAFETY: both are 32 u16, as large as a vector, and loads need no alignment; AVX-512: see above.
+            let half = unsafe {
+                _mm512_cmple_epu16_mask(
+                    _mm512_loadu_si512(sums.as_ptr().cast()),
+                    _mm512_loadu_si512(limits.as_ptr().cast()),
+                )
+            };
+            bits | u64::from(half) << (32 * at)
+        })
+    }
 }
 
 impl Sums for Avx512 {
@@ -130,6 +151,19 @@ impl Dot<Quad> for Avx512 {
 #[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
 fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
     lanes::row::<Avx512, 8, 1>(g, y, x, w, runs, acc);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
+fn fused_row(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    w: &[Group],
+    runs: &mut Vec<Run>,
+    thresholds: &mut Thresholds,
+    signs: &mut [u64],
+) {
+    lanes::fused_row::<Avx512, 8, 1>(g, y, x, w, runs, thresholds, signs);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]

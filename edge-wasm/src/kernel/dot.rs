@@ -60,7 +60,8 @@ pub fn row<Unit: Copy, V: Dot<Unit>, const P: usize, const J: usize>(
             let mut store = |pixel: usize, sums: &[i32; OUTPUTS]| {
                 let out = &mut acc[(ox + pixel) * g.outputs + first..][..left];
                 for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = sum - less[pixel];
+                    // What was added too much may have taken a lane round once: this takes it back.
+                    *out = sum.wrapping_sub(less[pixel]);
                 }
             };
             if whole {

@@ -3,6 +3,7 @@
 use core::array::from_fn;
 
 use super::Geometry;
+use super::thresholds::Thresholds;
 use super::tile::{self, Group, Run, Units};
 
 /// Outputs in a group.
@@ -24,6 +25,8 @@ pub trait Lanes: Copy {
     fn add_differing(self, x: Self, w: Self) -> Self;
     /// Adds each lane to the sum of its output; `index` as in [`Self::load`].
     fn widen_into(self, sums: &mut [u16; OUTPUTS], index: usize);
+    /// A bit an output, the first the lowest: 1 where its sum is at most its limit.
+    fn at_most(sums: &[u16; OUTPUTS], limits: &[u16; OUTPUTS]) -> u64;
 }
 
 /// Whether a sum of this convolution fits its 16 bits.
@@ -58,25 +61,59 @@ pub fn row<V: Lanes, const P: usize, const J: usize>(
     runs: &mut Vec<Run>,
     acc: &mut [i32],
 ) {
+    for_each::<V, P, J>(g, y, x, weights, runs, |pixel, group, taps, differ| {
+        let signs = (taps * g.x.c) as i32;
+        let (first, left) = (group * OUTPUTS, (g.outputs - group * OUTPUTS).min(OUTPUTS));
+        let out = &mut acc[pixel * g.outputs + first..][..left];
+        for (out, &differ) in out.iter_mut().zip(differ) {
+            *out = signs - 2 * i32::from(differ);
+        }
+    });
+}
+
+/// The same row, its sums turned into signs: a group of outputs is a word of them.
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+pub fn fused_row<V: Lanes, const P: usize, const J: usize>(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    weights: &[Group],
+    runs: &mut Vec<Run>,
+    thresholds: &mut Thresholds,
+    signs: &mut [u64],
+) {
+    let words = g.outputs.div_ceil(OUTPUTS);
+    for_each::<V, P, J>(g, y, x, weights, runs, |pixel, group, taps, differ| {
+        let limit = thresholds.at(taps, group);
+        signs[pixel * words + group] = V::at_most(differ, &limit.most) ^ limit.flip;
+    });
+}
+
+/// Calls `store(pixel, group, taps inside, how many signs differ)` for every pixel of row `y` and group of outputs.
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn for_each<V: Lanes, const P: usize, const J: usize>(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    weights: &[Group],
+    runs: &mut Vec<Run>,
+    mut store: impl FnMut(usize, usize, usize, &[u16; OUTPUTS]),
+) {
     let x: &[u8] = bytemuck::cast_slice(x);
     let units = Units { used: g.x.c.div_ceil(8), apart: g.x.words() * 8 };
     let step = g.stride * units.apart;
     let per_group = g.k * g.k * units.used;
     tile::for_each::<P>(g, y, units, runs, |ox, whole, runs, taps| {
-        let signs = (taps * g.x.c) as i32;
         for (group, weights) in weights.chunks_exact(per_group).enumerate() {
-            let (first, left) = (group * OUTPUTS, (g.outputs - group * OUTPUTS).min(OUTPUTS));
-            let mut store = |pixel: usize, sums: &[u16; OUTPUTS]| {
-                let out = &mut acc[(ox + pixel) * g.outputs + first..][..left];
-                for (out, &differ) in out.iter_mut().zip(sums) {
-                    *out = signs - 2 * i32::from(differ);
-                }
-            };
             if whole {
-                let sums = count::<V, P, J>(x, step, runs, weights);
-                sums.iter().enumerate().for_each(|(pixel, sums)| store(pixel, sums));
+                let counts = count::<V, P, J>(x, step, runs, weights);
+                for (pixel, differ) in counts.iter().enumerate() {
+                    store(ox + pixel, group, taps, differ);
+                }
             } else {
-                store(0, &count::<V, 1, J>(x, step, runs, weights)[0]);
+                store(ox, group, taps, &count::<V, 1, J>(x, step, runs, weights)[0]);
             }
         }
     });

@@ -26,10 +26,12 @@ mod reference;
 mod relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
+mod thresholds;
 mod tile;
 mod words;
 
 use levels::{Pairs, Quads};
+pub use thresholds::Thresholds;
 use tile::{Group, Run};
 
 /// Which implementation runs.
@@ -80,10 +82,15 @@ impl core::fmt::Debug for Vectors {
 /// only where its instructions are.
 type Row<X> = unsafe fn(&Geometry, usize, &X, &[Group], &mut Vec<Run>, &mut [i32]);
 
+/// The same to signs instead of sums, `(geometry, row, map, weights, room for runs, thresholds, signs)`.
+type Fused =
+    unsafe fn(&Geometry, usize, &[u64], &[Group], &mut Vec<Run>, &mut Thresholds, &mut [u64]);
+
 /// The kernels of an instruction set.
 struct Kernels {
     name: &'static str,
     signs: Row<[u64]>,
+    fused: Fused,
     pairs: Row<Pairs>,
     /// Where it multiplies bytes.
     quads: Option<Row<Quads>>,
@@ -169,7 +176,7 @@ pub struct SignConv {
 enum SignWay {
     Reference(Vec<u64>),
     Words(Vec<u64>),
-    Vectors(Row<[u64]>, Vec<Group>),
+    Vectors(&'static Kernels, Vec<Group>),
 }
 
 impl SignConv {
@@ -179,7 +186,7 @@ impl SignConv {
         let way = match backend {
             Backend::Reference => SignWay::Reference(weights.to_vec()),
             Backend::Vectors(Vectors(kernels)) if lanes::fits(&g) => {
-                SignWay::Vectors(kernels.signs, lanes::lay_out(&g, weights))
+                SignWay::Vectors(kernels, lanes::lay_out(&g, weights))
             }
             Backend::Words | Backend::Vectors(_) => SignWay::Words(weights.to_vec()),
         };
@@ -194,8 +201,30 @@ impl SignConv {
             SignWay::Reference(w) => reference::sign_row(g, y, x, w, acc),
             SignWay::Words(w) => words::sign_row(g, y, x, w, acc),
             // SAFETY: a backend of vectors is one that `Vectors::all` found on this machine.
-            SignWay::Vectors(row, w) => unsafe { row(g, y, x, w, &mut self.runs, acc) },
+            SignWay::Vectors(kernels, w) => unsafe {
+                (kernels.signs)(g, y, x, w, &mut self.runs, acc);
+            },
         }
+    }
+
+    /// The same row as signs (out W, words), bits beyond the outputs 0; `acc` is room for its sums.
+    pub fn fused_row(
+        &mut self,
+        y: usize,
+        x: &[u64],
+        thresholds: &mut Thresholds,
+        acc: &mut [i32],
+        signs: &mut [u64],
+    ) {
+        let SignWay::Vectors(kernels, w) = &self.way else {
+            self.row(y, x, acc);
+            return thresholds.of_sums(acc, signs);
+        };
+        let g = &self.g;
+        assert_eq!(x.len(), g.x.h * g.x.w * g.x.words());
+        assert_eq!(signs.len(), g.out.1 * g.outputs.div_ceil(64));
+        // SAFETY: as above.
+        unsafe { (kernels.fused)(g, y, x, w, &mut self.runs, thresholds, signs) }
     }
 }
 

@@ -1,20 +1,22 @@
 //! Vectors of 128 bits, for gateways on 64-bit Arm: NEON belongs to every such machine.
 
 use core::arch::aarch64::{
-    int32x4_t, uint8x16_t, vaddq_s32, vaddq_u8, vaddw_high_u8, vaddw_u8, vcntq_u8, vdupq_n_s32,
-    vdupq_n_u8, veorq_u8, vget_low_s16, vget_low_u8, vld1q_s32, vld1q_u8, vld1q_u16,
-    vmull_high_s16, vmull_s16, vpaddq_s32, vreinterpretq_s16_s32, vst1q_s32, vst1q_u16,
+    int32x4_t, uint8x16_t, vaddq_s32, vaddq_u8, vaddv_u8, vaddw_high_u8, vaddw_u8, vand_u8,
+    vcleq_u16, vcntq_u8, vdupq_n_s32, vdupq_n_u8, veorq_u8, vget_low_s16, vget_low_u8, vld1_u8,
+    vld1q_s32, vld1q_u8, vld1q_u16, vmovn_u16, vmull_high_s16, vmull_s16, vpaddq_s32,
+    vreinterpretq_s16_s32, vst1q_s32, vst1q_u16,
 };
 
 use super::dot::{self, Dot, Pair, Sums};
 use super::lanes::{self, Lanes};
 use super::levels::Pairs;
+use super::thresholds::Thresholds;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
 pub static KERNELS: Kernels =
-    Kernels { name: "NEON", signs: sign_row, pairs: pair_row, quads: None };
+    Kernels { name: "NEON", signs: sign_row, fused: fused_row, pairs: pair_row, quads: None };
 
 #[derive(Clone, Copy)]
 struct Bytes(uint8x16_t);
@@ -54,6 +56,21 @@ impl Lanes for Bytes {
             let high = vaddw_high_u8(vld1q_u16(sums[1].as_ptr()), self.0);
             vst1q_u16(sums[1].as_mut_ptr(), high);
         }
+    }
+
+    #[inline]
+    fn at_most(sums: &[u16; lanes::OUTPUTS], limits: &[u16; lanes::OUTPUTS]) -> u64 {
+        const BITS: [u8; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+        let eights = sums.as_chunks::<8>().0.iter().zip(limits.as_chunks::<8>().0);
+        eights.enumerate().fold(0, |bits, (at, (sums, limits))| {
+            // SAFETY: each is eight numbers, as large as a vector or half of one; NEON is there.
+            let eight = unsafe {
+                let below = vcleq_u16(vld1q_u16(sums.as_ptr()), vld1q_u16(limits.as_ptr()));
+                // A bit of its own from each lane: their sum is the byte.
+                vaddv_u8(vand_u8(vmovn_u16(below), vld1_u8(BITS.as_ptr())))
+            };
+            bits | u64::from(eight) << (8 * at)
+        })
     }
 }
 
@@ -101,6 +118,18 @@ impl Dot<Pair> for Words {
 
 fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
     lanes::row::<Bytes, 4, 4>(g, y, x, w, runs, acc);
+}
+
+fn fused_row(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    w: &[Group],
+    runs: &mut Vec<Run>,
+    thresholds: &mut Thresholds,
+    signs: &mut [u64],
+) {
+    lanes::fused_row::<Bytes, 4, 4>(g, y, x, w, runs, thresholds, signs);
 }
 
 fn pair_row(g: &Geometry, y: usize, x: &Pairs, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {

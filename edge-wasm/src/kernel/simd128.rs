@@ -1,24 +1,32 @@
 //! Vectors of 128 bits, for WebAssembly with simd128.
 
 use core::arch::wasm32::{
-    i8x16_popcnt, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u8x16_add, u8x16_splat, u16x8_add,
-    u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, v128, v128_load, v128_store, v128_xor,
+    i8x16_bitmask, i8x16_narrow_i16x8, i8x16_popcnt, i32x4_add, i32x4_dot_i16x8, i32x4_splat,
+    u8x16_add, u8x16_splat, u16x8_add, u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, u16x8_le,
+    v128, v128_load, v128_store, v128_xor,
 };
 
 use super::dot::{self, Dot, Pair, Sums};
 use super::lanes::{self, Lanes};
 use super::levels::Pairs;
+use super::thresholds::Thresholds;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
 pub static KERNELS: Kernels =
-    Kernels { name: "simd128", signs: sign_row, pairs: pair_row, quads: None };
+    Kernels { name: "simd128", signs: sign_row, fused: fused_row, pairs: pair_row, quads: None };
 
 fn load(group: &Group, index: usize) -> v128 {
     let bytes: &[u8; 16] = group[index * 16..][..16].try_into().expect("sixteen of them");
     // SAFETY: the reference is to sixteen bytes, and loads need no alignment.
     unsafe { v128_load(bytes.as_ptr().cast()) }
+}
+
+fn load_eight(numbers: &[u16]) -> v128 {
+    let eight: &[u16; 8] = numbers[..8].try_into().expect("eight of them");
+    // SAFETY: the reference is to sixteen bytes, and loads need no alignment.
+    unsafe { v128_load(eight.as_ptr().cast()) }
 }
 
 impl Lanes for v128 {
@@ -47,6 +55,17 @@ impl Lanes for v128 {
             // SAFETY: `at` is eight u16, as large as a vector; loads and stores need no alignment.
             unsafe { v128_store(at, u16x8_add(v128_load(at), half)) };
         }
+    }
+
+    fn at_most(sums: &[u16; lanes::OUTPUTS], limits: &[u16; lanes::OUTPUTS]) -> u64 {
+        let sixteens = sums.as_chunks::<16>().0.iter().zip(limits.as_chunks::<16>().0);
+        sixteens.enumerate().fold(0, |bits, (at, (sums, limits))| {
+            let [low, high] =
+                [0, 8].map(|from| u16x8_le(load_eight(&sums[from..]), load_eight(&limits[from..])));
+            // All ones stay all ones where lanes are narrowed as signed numbers.
+            let sixteen = i8x16_bitmask(i8x16_narrow_i16x8(low, high));
+            bits | u64::from(sixteen) << (16 * at)
+        })
     }
 }
 
@@ -85,6 +104,18 @@ pub fn sign_row(
     acc: &mut [i32],
 ) {
     lanes::row::<v128, 2, 4>(g, y, x, w, runs, acc);
+}
+
+pub fn fused_row(
+    g: &Geometry,
+    y: usize,
+    x: &[u64],
+    w: &[Group],
+    runs: &mut Vec<Run>,
+    thresholds: &mut Thresholds,
+    signs: &mut [u64],
+) {
+    lanes::fused_row::<v128, 2, 4>(g, y, x, w, runs, thresholds, signs);
 }
 
 pub fn pair_row(

@@ -92,14 +92,16 @@ pub fn lower(graph: &Graph, input: &Input) -> Result<Lowered, PackError> {
         )));
     }
     for node in &graph.nodes {
-        let value = lowering.node(node).map_err(|why| PackError::node(node, why))?;
+        let named = |why| PackError::node(node, why);
+        let value = lowering.node(node).map_err(named)?;
+        value.is_finite().map_err(named)?;
         if let Some(output) = node.output.first() {
             // What several nodes read is computed once, here, not by each of them.
             let readers =
                 graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output).count();
             let value = match value {
                 Value::Real(affine) if readers > 1 => {
-                    let op = lowering.settle(affine).map_err(|why| PackError::node(node, why))?;
+                    let op = lowering.settle(affine).map_err(named)?;
                     Value::Real(lowering.identity(op))
                 }
                 value => value,
@@ -109,6 +111,20 @@ pub fn lower(graph: &Graph, input: &Input) -> Result<Lowered, PackError> {
     }
     lowering.outputs().map_err(PackError::Graph)?;
     Ok(lowering.out)
+}
+
+impl Value {
+    /// Refuses factors and terms that f32 has no number for. Constants are finite each, what is made of them need
+    /// not be, and a threshold would hide it: that of NaN is 0.
+    fn is_finite(&self) -> Result<(), String> {
+        let Self::Real(Affine { scale, bias, .. }) = self else { return Ok(()) };
+        for (channel, (&scale, &bias)) in scale.iter().zip(bias).enumerate() {
+            if !(scale as f32).is_finite() || !(bias as f32).is_finite() {
+                return Err(format!("channel {channel} becomes x * {scale} + {bias} here"));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Lowering<'_> {

@@ -1,0 +1,132 @@
+//! What must hold of a packed model before it runs: its shapes, its numbers, and the memory that it takes.
+
+use crate::fog::{FogError, Model, Program};
+use crate::op::{Blob, Conv, Kind, Op, Shape};
+use crate::plan::Plan;
+
+const MAX_OPS: usize = 4096;
+/// The most that results and laid-out weights may take together. A file may name the same bytes as the weights of
+/// thousands of convolutions, and each has a copy of its own in the order of its kernel: 2 MB would become 600.
+/// The committed models take a few MiB; a phone's tab has this much to give.
+pub const MAX_MEMORY: u64 = 256 << 20;
+
+/// Checks a program against the length of its data; returns the shape of every result.
+pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
+    let refuse = |why: &str| Err(FogError::Program(why.to_owned()));
+    if program.ops.is_empty() || program.ops.len() > MAX_OPS {
+        return refuse("it has no or too many operations");
+    }
+    if !matches!(program.ops[0], Op::Input { .. }) {
+        return refuse("its first operation is not the input");
+    }
+    let mut shapes = Vec::with_capacity(program.ops.len());
+    for (index, op) in program.ops.iter().enumerate() {
+        shapes.push(op.shape(&shapes, data).map_err(|why| FogError::Op { index, why })?);
+    }
+    if program.exits.is_empty() || !program.exits.is_sorted_by(|a, b| a < b) {
+        return refuse("its exits are missing or out of order");
+    }
+    if program.split != program.ops.len() - 1 || shapes[program.split].kind == Kind::Real {
+        return refuse("its last operation is not the split");
+    }
+    let classes = |&exit: &usize| match shapes.get(exit) {
+        Some(Shape { kind: Kind::Real, h: 1, w: 1, c }) if *c >= 2 => Some(*c),
+        _ => None,
+    };
+    let first = program.exits.first().and_then(classes);
+    if first.is_none() || program.exits.iter().any(|exit| classes(exit) != first) {
+        return refuse("its exits do not all give the same number of scores");
+    }
+    if memory(program, &shapes) > MAX_MEMORY {
+        return refuse("its results and laid-out weights together are too large");
+    }
+    Ok(shapes)
+}
+
+/// Checks the numbers of a model whose program was checked.
+pub fn numbers(model: &Model) -> Result<(), FogError> {
+    for (index, op) in model.program.ops.iter().enumerate() {
+        numbers_of(model, op).map_err(|why| FogError::Op { index, why })?;
+    }
+    Ok(())
+}
+
+fn numbers_of(model: &Model, op: &Op) -> Result<(), String> {
+    // Nothing that follows from a number that is none is an answer, and engines may differ in it.
+    let finite = |blob: Blob, what: &str| {
+        let numbers: &[f32] = model.tensor(blob);
+        match numbers.iter().position(|number| !number.is_finite()) {
+            Some(at) => Err(format!("number {at} of its {what} is {}", numbers[at])),
+            None => Ok(()),
+        }
+    };
+    match op {
+        Op::Sign { threshold, .. } => finite(*threshold, "thresholds"),
+        Op::Conv { x, conv, scale, bias } => {
+            signs(model, model.shapes[*x], conv)?;
+            finite(*scale, "scales")?;
+            finite(*bias, "biases")
+        }
+        Op::ConvSign { x, conv, .. } => signs(model, model.shapes[*x], conv),
+        Op::Affine { scale, bias, .. } => {
+            finite(*scale, "scales")?;
+            finite(*bias, "biases")
+        }
+        Op::Prelu { slope, .. } => finite(*slope, "slopes"),
+        Op::Dense { bits, weights, scale, bias, .. } => {
+            if *bits == 32 {
+                finite(*weights, "weights")?;
+            }
+            finite(*scale, "scales")?;
+            finite(*bias, "biases")
+        }
+        // A quantiser's scale is checked with its shape.
+        Op::Input { .. }
+        | Op::Quantise { .. }
+        | Op::Add { .. }
+        | Op::AveragePool { .. }
+        | Op::MaxPool { .. }
+        | Op::Concat { .. } => Ok(()),
+    }
+}
+
+/// Signs beyond the channels must be 0: kernels that count whole words would count them, others not.
+fn signs(model: &Model, x: Shape, conv: &Conv) -> Result<(), String> {
+    let beyond = u64::MAX.checked_shl((x.c % 64) as u32).filter(|_| !x.c.is_multiple_of(64));
+    let (Some(beyond), 1) = (beyond, conv.bits) else { return Ok(()) };
+    let words: &[u64] = model.tensor(conv.weights);
+    let last = words.iter().skip(x.words() - 1).step_by(x.words());
+    if last.into_iter().any(|word| word & beyond != 0) {
+        return Err(format!("its weights have signs beyond the {} channels", x.c));
+    }
+    Ok(())
+}
+
+/// Bytes that an engine takes for a checked program at most, beside the file's: buffers of results, a row
+/// of each kind, and what each convolution keeps.
+pub fn memory(program: &Program, shapes: &[Shape]) -> u64 {
+    let buffers: u64 =
+        Plan::new(program, shapes).buffers.iter().map(|&words| 8 * words as u64).sum();
+    let row = shapes.iter().map(|shape| 8 * (shape.w * shape.c) as u64).max().unwrap_or(0);
+    let convs = program.ops.iter().map(|op| match op {
+        Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => laid_out(shapes[*x], conv),
+        _ => 0,
+    });
+    buffers + row + convs.sum::<u64>()
+}
+
+/// Bytes that a convolution takes on the backend that needs most.
+fn laid_out(x: Shape, conv: &Conv) -> u64 {
+    let (outputs, taps) = (u64::from(conv.outputs), u64::from(conv.k).pow(2));
+    let (channels, pixels) = (x.c as u64, (x.h * x.w) as u64);
+    let weights = if conv.bits == 1 {
+        let words = outputs * channels.div_ceil(64) * 8;
+        words.max(outputs.next_multiple_of(64) * channels.div_ceil(8)) * taps
+    } else {
+        // Pairs of 16 bits, and as many of the map; or quads of bytes and a sum beside each pixel's.
+        let (pairs, quads) = (4 * channels.div_ceil(2), 4 * channels.div_ceil(4));
+        outputs.next_multiple_of(16) * taps * pairs.max(quads) + pixels * pairs.max(quads + 4)
+    };
+    // Runs of taps, and thresholds with two sets of limits.
+    weights + 24 * taps + 10 * outputs.next_multiple_of(64)
+}

@@ -1,0 +1,50 @@
+//! Models that are built by hand, for tests.
+
+use fogline_edge::fog::{FogError, Model, Program};
+use fogline_edge::op::{Blob, Conv, Op};
+
+/// Operations and their data.
+pub struct Built {
+    pub ops: Vec<Op>,
+    pub data: Vec<u8>,
+}
+
+/// The exit of every model here.
+pub const EXIT: usize = 2;
+/// The signs that further operations may read.
+pub const SIGNS: usize = 3;
+
+impl Built {
+    /// Input, a convolution to `channels` real numbers, their mean as the exit, and their signs.
+    pub fn new(size: u32, channels: u32) -> Self {
+        let mut built = Self { ops: vec![], data: vec![] };
+        // Bytes to levels that differ in sign by byte and channel.
+        let table: Vec<i8> = (0..768_u32).map(|i| (i * 37 + i / 256 * 11) as i8).collect();
+        let table = built.blob(&table);
+        built.ops.push(Op::Input { size, table });
+        let weights: Vec<i8> = (0..3 * channels).map(|i| (i * 91 + 5) as i8).collect();
+        let weights = built.blob(&weights);
+        let conv = Conv { k: 1, stride: 1, pad: 0, outputs: channels, bits: 8, weights };
+        let scale = built.blob(&vec![1.0_f32; channels as usize]);
+        let zeros = built.blob(&vec![0.0_f32; channels as usize]);
+        built.ops.push(Op::Conv { x: 0, conv, scale, bias: zeros });
+        built.ops.push(Op::AveragePool { x: 1, k: size, stride: 1 });
+        built.ops.push(Op::Sign { x: 1, threshold: zeros });
+        built
+    }
+
+    /// Adds a tensor.
+    pub fn blob<T: bytemuck::Pod>(&mut self, values: &[T]) -> Blob {
+        let at = self.data.len().next_multiple_of(64);
+        self.data.resize(at, 0);
+        self.data.extend(bytemuck::cast_slice::<T, u8>(values));
+        Blob { at: at as u32, len: (self.data.len() - at) as u32 }
+    }
+
+    /// The packed model, whose last operation is the split.
+    pub fn write(&self) -> Result<Vec<u8>, FogError> {
+        let split = self.ops.len() - 1;
+        let program = Program { ops: self.ops.clone(), exits: vec![EXIT], split };
+        Model::write(&program, &self.data, [0; 32])
+    }
+}

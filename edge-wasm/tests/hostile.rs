@@ -1,0 +1,133 @@
+//! Packed models that no packer writes: refused when they are loaded, and each says why.
+
+use fogline_edge::engine::Engine;
+use fogline_edge::fog::{FogError, Model};
+use fogline_edge::kernel::Backend;
+use fogline_edge::op::{Conv, Op};
+
+mod built;
+use built::{Built, SIGNS};
+
+const CIFAR10: &[u8] = include_bytes!("../../onnx-models/cifar10-w1/2.0.0/edge.fog");
+
+fn conv(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Conv {
+    Conv { k, stride: 1, pad: k / 2, outputs: 1, bits, weights: built.blob(bytes) }
+}
+
+/// Adds a convolution of 1 output channel, its scale and bias 1.
+fn push_conv(built: &mut Built, x: usize, conv: Conv) {
+    let ones = built.blob(&[1.0_f32]);
+    built.ops.push(Op::Conv { x, conv, scale: ones, bias: ones });
+}
+
+/// A last operation that every model may end in.
+fn end(built: &mut Built) {
+    built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+}
+
+/// Why no model of `built` is written.
+fn refusal(built: &Built) -> String {
+    let error = built.write().expect_err("it is not refused");
+    assert_eq!(error.word(), "fog_invalid");
+    error.to_string()
+}
+
+#[test]
+fn signs_beyond_the_channels_are_refused() {
+    for (word, channels) in [(1_u64 << 5, 5), (1 << 63, 63)] {
+        let mut built = Built::new(4, channels);
+        let conv = conv(&mut built, 1, 1, &word.to_le_bytes());
+        push_conv(&mut built, SIGNS, conv);
+        end(&mut built);
+        assert!(refusal(&built).contains("signs beyond the"), "{channels} channels");
+        // And when it is read, not only as it is written.
+        let Op::Conv { conv, .. } = &built.ops[4] else { unreachable!("it was pushed there") };
+        let at = conv.weights.at as usize;
+        built.data[at..at + 8].fill(0);
+        let mut bytes = built.write().expect("all zeros are signs");
+        let at = bytes.len() - built.data.len() + at;
+        bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        let FogError::Op { index, .. } = Model::parse(&bytes).unwrap_err() else { panic!() };
+        assert_eq!(index, 4);
+    }
+}
+
+#[test]
+fn sums_that_may_overflow_are_refused() {
+    // 4-bit weights times levels of 8 bits: 2^21 products of 2^10 are one too many for 31 bits.
+    let with = |k: u32, channels: u32| {
+        let mut built = Built::new(32, channels);
+        built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -128, high: 127 });
+        let conv = conv(&mut built, k, 4, &vec![0; ((k * k * channels) as usize).div_ceil(2)]);
+        push_conv(&mut built, 4, conv);
+        end(&mut built);
+        built
+    };
+    assert!(refusal(&with(32, 2048)).contains("sums of 2097152 products may overflow"));
+    with(32, 2047).write().unwrap();
+}
+
+#[test]
+fn a_small_file_that_would_take_all_memory_is_refused() {
+    let mut built = Built::new(1, 4096);
+    built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+    let outputs = 512;
+    let weights = built.blob(&vec![0x11_u8; 4096 * outputs / 2]);
+    let ones = built.blob(&vec![1.0_f32; outputs]);
+    for _ in 0..120 {
+        let conv = Conv { k: 1, stride: 1, pad: 0, outputs: outputs as u32, bits: 4, weights };
+        built.ops.push(Op::Conv { x: 4, conv, scale: ones, bias: ones });
+    }
+    end(&mut built);
+    assert!(built.data.len() < 2 << 20);
+    assert!(refusal(&built).contains("together are too large"));
+    // A few of them are no attack.
+    built.ops.drain(15..125);
+    let model = Model::parse(&built.write().unwrap()).unwrap();
+    assert!(model.memory() > 32 << 20);
+    let committed = Model::parse(CIFAR10).unwrap().memory();
+    assert!(committed < 8 << 20, "the committed model takes {committed} bytes");
+}
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let with = |op: fn(fogline_edge::op::Blob, fogline_edge::op::Blob) -> Op| {
+            let mut built = Built::new(4, 2);
+            let (good, bad) = (built.blob(&[1.0_f32, 1.0]), built.blob(&[1.0, bad]));
+            built.ops.push(op(good, bad));
+            end(&mut built);
+            refusal(&built)
+        };
+        let cases = [
+            ("scales", with(|good, bad| Op::Affine { x: 1, scale: bad, bias: good })),
+            ("biases", with(|good, bad| Op::Affine { x: 1, scale: good, bias: bad })),
+            ("slopes", with(|_, bad| Op::Prelu { x: 1, slope: bad })),
+            ("thresholds", with(|_, bad| Op::Sign { x: 1, threshold: bad })),
+            (
+                "biases",
+                with(|good, bad| Op::Dense {
+                    x: 2,
+                    outputs: 2,
+                    bits: 8,
+                    weights: fogline_edge::op::Blob { len: 4, ..good },
+                    scale: good,
+                    bias: bad,
+                }),
+            ),
+        ];
+        for (what, says) in cases {
+            let expected = format!("operation 4 of the packed model: number 1 of its {what} is");
+            assert!(says.starts_with(&expected), "{says}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "there is no run to go on with: start one first")]
+fn going_on_before_the_start_says_so() {
+    let mut built = Built::new(4, 2);
+    end(&mut built);
+    let model = Model::parse(&built.write().unwrap()).unwrap();
+    let _ = Engine::new(model, Backend::fastest()).go_on();
+}
