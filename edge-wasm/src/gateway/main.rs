@@ -15,9 +15,10 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use fogline::manifest::EDGE_FOG;
 use fogline::policy::Policy;
+use fogline_edge::cloud::{Client, Outcome as Asked};
 use fogline_edge::kernel::Backend;
 use fogline_edge::picture::{self, PictureError};
-use fogline_edge::session::{self, Answer, LoadError, Session};
+use fogline_edge::session::{Answer, LoadError, Session};
 use serde::Serialize;
 
 use transport::WasiHttp;
@@ -149,7 +150,10 @@ async fn classify(args: &Classify) -> Result<bool, Fault> {
         session.set_policy(policy)?;
     }
     let cloud = match &args.cloud {
-        Some(url) => Some(WasiHttp::new(url).map_err(|why| Fault::new("cloud_url", why))?),
+        Some(url) => {
+            let http = WasiHttp::new(url).map_err(|why| Fault::new("cloud_url", why))?;
+            Some(Client::new(http))
+        }
         None => None,
     };
     let mut all = true;
@@ -181,7 +185,7 @@ async fn classify(args: &Classify) -> Result<bool, Fault> {
 async fn classify_one(
     session: &mut Session,
     path: &Path,
-    cloud: Option<&WasiHttp>,
+    cloud: Option<&Client<WasiHttp>>,
 ) -> Result<Answer, Fault> {
     let rgb = picture::decode(&read(path)?, session.manifest().input.size)?;
     let began = Instant::now();
@@ -189,10 +193,10 @@ async fn classify_one(
     let edge_ms = began.elapsed().as_secs_f64() * 1e3;
     let outcome = match (&pass.map, cloud) {
         (None, _) => None,
-        (Some(_), None) => Some(session::no_cloud()),
+        (Some(_), None) => Some(Asked::not_configured()),
         (Some(map), Some(cloud)) => {
             let request = session.request(map.clone(), transport::request_id());
-            Some(session::ask(cloud, &request, session.manifest().classes.len()).await)
+            cloud.ask(&request, session.manifest().classes.len()).await.pop()
         }
     };
     Ok(session.answer(&pass, outcome, edge_ms))
