@@ -220,7 +220,7 @@ impl Fogline {
                 get_random_values(&mut id);
                 let (request, classes) = {
                     let session = self.session.borrow();
-                    (session.request(map.clone(), id), session.manifest().classes.len())
+                    (session.request(vec![map.clone()], id), session.manifest().classes.len())
                 };
                 let asking = cloud.ask(&request, classes);
                 unless_aborted(signal.as_ref(), asking).await.ok_or_else(cancelled)?.pop()

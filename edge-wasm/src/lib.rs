@@ -8,6 +8,8 @@
 //! - [`fog`]: the packed model, checked before it runs; [`op`]: what it may do;
 //! - [`kernel`]: the convolutions, a reference beside each fast one; [`engine`]: runs a model from exit to exit;
 //! - [`session`]: a pair at work, from pixels to an answer that says where it came from;
+//! - [`batch`]: many pictures, hard ones in one frame; [`source`]: the files that they are in;
+//! - [`score`]: how well pictures of known classes were answered;
 //! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
 //! - `pack` (feature `pack`): QONNX to a packed model;
 //! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI command is `src/gateway`.
@@ -32,6 +34,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod batch;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod browser;
 pub mod cloud;
@@ -44,4 +47,6 @@ pub mod pack;
 pub mod picture;
 mod plan;
 mod row;
+pub mod score;
 pub mod session;
+pub mod source;

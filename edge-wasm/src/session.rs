@@ -278,13 +278,14 @@ impl Session {
         self.policy
     }
 
-    /// The request that carries `map` to the cloud.
-    pub fn request(&self, map: Vec<u8>, request_id: [u8; 16]) -> Request {
+    /// The request that carries `maps` to the cloud.
+    pub fn request(&self, maps: Vec<Vec<u8>>, request_id: [u8; 16]) -> Request {
         let split = &self.manifest.split;
+        let tensor = |bytes| Tensor { shape: split.shape, bits: split.bits, bytes };
         Request {
             pair: self.manifest.pair_digest(),
             request_id,
-            tensors: vec![Tensor { shape: split.shape, bits: split.bits, bytes: map }],
+            tensors: maps.into_iter().map(tensor).collect(),
         }
     }
 
