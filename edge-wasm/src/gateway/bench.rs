@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<bool, Fault> {
     let mut pictures = vec![];
     for path in pair::pictures(&options.pictures)? {
         let began = Instant::now();
-        pictures.push(pair::open(&session, &path).map_err(|fault| fault.of(&path))?.0);
+        pictures.push(options.pair.open(&session, &path).map_err(|fault| fault.of(&path))?.0);
         decoding.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let names: Vec<_> = session.manifest().exits.iter().map(|exit| exit.name.clone()).collect();

@@ -72,7 +72,7 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         ))?;
     }
     for (at, path) in pictures.iter().enumerate() {
-        let opened = pair::open(&session, path);
+        let opened = options.pair.open(&session, path);
         batch.push(path, opened.map(|(rgb, _)| pair::pass(&mut session, &rgb)));
         progress.step();
         if batch.is_due() || at + 1 == pictures.len() {

@@ -69,7 +69,7 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut progress = Progress::new(pictures.len());
     let (mut score, mut unanswered, began) = (Score::default(), 0, Instant::now());
     for (at, (path, class)) in pictures.iter().zip(classes).enumerate() {
-        let (passed, bytes) = match pair::open(&session, path) {
+        let (passed, bytes) = match options.pair.open(&session, path) {
             Ok((rgb, bytes)) => (Ok(pair::pass(&mut session, &rgb)), bytes),
             Err(fault) => (Err(fault), 0),
         };

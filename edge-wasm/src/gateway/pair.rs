@@ -9,7 +9,7 @@ use fogline::manifest::EDGE_FOG;
 use fogline::policy::Policy;
 use fogline_edge::batch::Passed;
 use fogline_edge::kernel::Backend;
-use fogline_edge::picture;
+use fogline_edge::picture::{self, MOST_PIXELS};
 use fogline_edge::session::Session;
 use fogline_edge::source::{self, STDIN};
 
@@ -31,6 +31,10 @@ pub struct Pair {
     /// entropy, a lower max_probability or a lower margin.
     #[arg(long, value_name = "N,…", value_delimiter = ',', allow_hyphen_values = true)]
     thresholds: Option<Vec<f32>>,
+    /// The most pixels that a picture may have; larger ones are refused before memory is taken for them, which is up to
+    /// 20 bytes a pixel.
+    #[arg(long, value_name = "N", default_value_t = MOST_PIXELS)]
+    max_pixels: u64,
 }
 
 impl Pair {
@@ -50,18 +54,19 @@ impl Pair {
         }
         Ok(session)
     }
+
+    /// A picture's pixels, and the bytes of its file.
+    pub fn open(&self, session: &Session, path: &Path) -> Result<(Vec<u8>, usize), Fault> {
+        let file = read(path)?;
+        let size = session.manifest().input.size;
+        Ok((picture::decode(&file, size, self.max_pixels)?, file.len()))
+    }
 }
 
 /// The pictures that `paths` mean.
 pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
     source::pictures(paths)
         .map_err(|(path, error)| Fault::new("folder_unreadable", error).of(&path))
-}
-
-/// A picture's pixels, and the bytes of its file.
-pub fn open(session: &Session, path: &Path) -> Result<(Vec<u8>, usize), Fault> {
-    let file = read(path)?;
-    Ok((picture::decode(&file, session.manifest().input.size)?, file.len()))
 }
 
 /// Runs the edge on pixels.

@@ -76,12 +76,12 @@ fn what_is_no_picture_is_refused_by_word() {
 }
 
 #[test]
-fn a_picture_of_20_000_by_20_000_is_refused_by_its_header() {
+fn a_picture_of_50_000_by_50_000_is_refused_by_its_header() {
     let bench = Bench::new();
     // Signature and IHDR of an 8-bit RGB picture, then an empty IDAT.
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
-    png.extend(20_000_u32.to_be_bytes());
-    png.extend(20_000_u32.to_be_bytes());
+    png.extend(50_000_u32.to_be_bytes());
+    png.extend(50_000_u32.to_be_bytes());
     png.extend([8, 2, 0, 0, 0]);
     png.extend(0x7f47_b0ff_u32.to_be_bytes());
     let crc = crc32(&png[12..29]);
@@ -224,4 +224,24 @@ fn a_folder_without_pictures_is_refused() {
     let bench = Bench::new();
     fs::create_dir(bench.path("empty")).unwrap();
     refused(&bench, "empty", "folder_unreadable");
+}
+
+#[test]
+fn the_bound_on_pixels_is_the_command_lines() {
+    let bench = Bench::new();
+    let (success, lines) = bench.lines(&["classify", "frog.png", "--max-pixels", "1000"]);
+    assert!(!success);
+    assert_eq!(lines[0]["error"], "picture_size");
+    assert!(lines[0]["message"].as_str().unwrap().contains("1 to 1000 pixels"), "{lines:?}");
+}
+
+#[test]
+fn what_a_file_is_called_does_not_matter_and_an_empty_one_is_no_picture() {
+    let bench = Bench::new();
+    fs::copy(bench.path("frog.png"), bench.path("frog.jpg")).unwrap();
+    fs::write(bench.path("empty.png"), "").unwrap();
+    let (_, lines) = bench.lines(&["classify", "frog.png", "frog.jpg", "empty.png"]);
+    assert_eq!(lines[0]["scores"], lines[1]["scores"]);
+    assert!(lines[0]["scores"].is_array());
+    assert_eq!(lines[2]["error"], "picture_unknown");
 }
