@@ -38,13 +38,16 @@ export class Cloud {
   /** What an answer says of the cloud: it came from there, or there was no way. */
   learn({ origin, degraded }) {
     if (origin === 'cloud') this.mark(false);
-    if (degraded?.reason === 'cloud_unreachable') this.mark(true);
+    if (degraded?.reason === 'cloud_unreachable' || degraded?.reason === 'circuit_open') this.mark(true);
   }
 
   /** Asks whether it is there; that also wakes a function that sleeps. */
   async look() {
     const there = await fetch(`${this.address}/health`, { cache: 'no-store' }).then(({ ok }) => ok, () => false);
+    const back = there && this.away;
     this.mark(!there);
+    // The engine would leave it alone for a while yet.
+    if (back) await this.apply();
   }
 
   mark(away) {

@@ -1,39 +1,29 @@
 //! The JavaScript API: `Fogline.load(manifestUrl, options)` and `fogline.classify(picture)`. What its objects
 //! hold is declared in `browser/types.d.ts`.
 
+mod fetch;
+
 use core::cell::RefCell;
-use core::time::Duration;
+use std::rc::Rc;
 
 use fogline::energy::{self, Constants, Ending};
-use fogline::frame::MEDIA_TYPE;
 use fogline::manifest::{EDGE_FOG, Manifest};
 use fogline::policy::Policy;
-use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, AbortSignal, Headers, ImageData, ReadableStreamDefaultReader, RequestInit,
-    Response,
-};
+use web_sys::{AbortSignal, ImageData, RequestInit, Response};
 
-use crate::cloud::{MAX_REPLY, Reply, Transport, TransportError};
+use crate::cloud::{Client, Outcome};
 use crate::kernel::Backend;
 use crate::picture::{self, PictureError};
-use crate::session::{self, LoadError, Session};
+use crate::session::{LoadError, Session};
+use fetch::{Fetch, fetch, performance_now, read_body, unless_aborted};
 
 const MAX_MANIFEST: usize = 1 << 20;
 
-// Declared here rather than taken from `Window`, so that the engine runs in a worker too.
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = fetch)]
-    fn fetch(url: &str, init: &RequestInit) -> Promise;
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, ms: f64) -> JsValue;
-    #[wasm_bindgen(js_name = clearTimeout)]
-    fn clear_timeout(id: &JsValue);
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn performance_now() -> f64;
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &mut [u8]);
 }
@@ -90,7 +80,7 @@ impl From<PictureError> for JsValue {
 #[wasm_bindgen]
 pub struct Fogline {
     session: RefCell<Session>,
-    cloud: RefCell<Option<String>>,
+    cloud: RefCell<Option<Rc<Client<Fetch>>>>,
 }
 
 #[wasm_bindgen]
@@ -126,7 +116,8 @@ impl Fogline {
     ) -> Result<Fogline, JsValue> {
         let session = Session::load(manifest, fog, Backend::fastest())?;
         let text = |name| option(options.as_deref(), name).and_then(|value| value.as_string());
-        let fogline = Self { session: RefCell::new(session), cloud: RefCell::new(text("cloud")) };
+        let fogline = Self { session: RefCell::new(session), cloud: RefCell::default() };
+        fogline.set_cloud(text("cloud"));
         if let Some(policy) = text("policy") {
             fogline.decide_by(&policy, None)?;
         }
@@ -167,10 +158,10 @@ impl Fogline {
         Ok(())
     }
 
-    /// Asks this function from now on; without an address, none.
+    /// Asks this function from now on, whatever came of asking it before; without an address, none.
     #[wasm_bindgen(js_name = setCloud)]
     pub fn set_cloud(&self, url: Option<String>) {
-        *self.cloud.borrow_mut() = url;
+        *self.cloud.borrow_mut() = url.map(|url| Rc::new(Client::new(Fetch::new(&url))));
     }
 
     /// What samples cost, by the energy model and its default constants.
@@ -204,9 +195,9 @@ impl Fogline {
     ) -> Result<Answer, JsValue> {
         let given = |name| option(options.as_deref(), name);
         let signal = given("signal").map(JsCast::unchecked_into::<AbortSignal>);
-        let cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
-        if cancelled() {
-            return Err(error("cancelled", "the picture was given up"));
+        let cancelled = || error("cancelled", "the picture was given up");
+        if signal.as_ref().is_some_and(AbortSignal::aborted) {
+            return Err(cancelled());
         }
         let size = self.session.borrow().manifest().input.size;
         let rgb = if let Some(data) = picture.dyn_ref::<ImageData>() {
@@ -219,24 +210,20 @@ impl Fogline {
         let began = performance_now();
         let pass = self.session.borrow_mut().run_edge(&rgb);
         let edge_ms = performance_now() - began;
-        let url = self.cloud.borrow().clone();
-        let outcome = match (&pass.map, url) {
+        // Not borrowed while waiting: several pictures may be under way.
+        let cloud = self.cloud.borrow().clone();
+        let outcome = match (&pass.map, cloud) {
             (None, _) => None,
-            (Some(_), None) => Some(session::no_cloud()),
-            (Some(map), Some(url)) => {
+            (Some(_), None) => Some(Outcome::not_configured()),
+            (Some(map), Some(cloud)) => {
                 let mut id = [0; 16];
                 get_random_values(&mut id);
-                // Not borrowed while waiting: several pictures may be under way.
                 let (request, classes) = {
                     let session = self.session.borrow();
-                    (session.request(map.clone(), id), session.manifest().classes.len())
+                    (session.request(vec![map.clone()], id), session.manifest().classes.len())
                 };
-                let cloud = Fetch::new(&url, signal.clone());
-                let outcome = session::ask(&cloud, &request, classes).await;
-                if cancelled() {
-                    return Err(error("cancelled", "the picture was given up"));
-                }
-                Some(outcome)
+                let asking = cloud.ask(&request, classes);
+                unless_aborted(signal.as_ref(), asking).await.ok_or_else(cancelled)?.pop()
             }
         };
         let answer = self.session.borrow().answer(&pass, outcome, edge_ms);
@@ -287,114 +274,5 @@ async fn download(
             &format!("{file} at {url} is longer than {limit} bytes"),
         )),
         Err(_) => Err(unreachable("the connection broke")),
-    }
-}
-
-/// Reads a body; `None` when it is longer than `limit`.
-async fn read_body(
-    response: &Response,
-    limit: usize,
-    report: impl Fn(usize),
-) -> Result<Option<Vec<u8>>, JsValue> {
-    let mut bytes = vec![];
-    let Some(body) = response.body() else { return Ok(Some(bytes)) };
-    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
-    loop {
-        let chunk = JsFuture::from(reader.read()).await?;
-        if Reflect::get(&chunk, &"done".into())?.is_truthy() {
-            return Ok(Some(bytes));
-        }
-        let chunk: Uint8Array = Reflect::get(&chunk, &"value".into())?.unchecked_into();
-        if bytes.len() + chunk.length() as usize > limit {
-            return Ok(None);
-        }
-        bytes.extend(chunk.to_vec());
-        report(bytes.len());
-    }
-}
-
-/// The cloud over `fetch`.
-struct Fetch {
-    url: String,
-    /// The caller's, who may give up.
-    signal: Option<AbortSignal>,
-}
-
-impl Fetch {
-    fn new(base: &str, signal: Option<AbortSignal>) -> Self {
-        Self { url: format!("{}/infer", base.trim_end_matches('/')), signal }
-    }
-
-    async fn exchange(&self, body: &[u8], abort: &AbortController) -> Result<Reply, JsValue> {
-        let headers = Headers::new()?;
-        headers.set("content-type", MEDIA_TYPE)?;
-        headers.set("accept", MEDIA_TYPE)?;
-        let init = RequestInit::new();
-        init.set_method("POST");
-        init.set_headers(&headers);
-        init.set_body(&Uint8Array::from(body));
-        init.set_signal(Some(&abort.signal()));
-        let response: Response = JsFuture::from(fetch(&self.url, &init)).await?.unchecked_into();
-        let retry_after = response.headers().get("retry-after")?.and_then(|s| s.parse().ok());
-        let body = read_body(&response, MAX_REPLY, |_| ()).await?;
-        let body = body.ok_or_else(|| error("too_large", "the answer is too large"))?;
-        Ok(Reply {
-            status: response.status(),
-            retry_after: retry_after.map(Duration::from_secs),
-            body,
-        })
-    }
-}
-
-impl Transport for Fetch {
-    async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
-        let broken = |why: JsValue| {
-            let why: js_sys::Error = why.unchecked_into();
-            TransportError::Unreachable(String::from(why.message()))
-        };
-        let abort = AbortController::new().map_err(broken)?;
-        let stop = Closure::<dyn FnMut()>::new({
-            let abort = abort.clone();
-            move || abort.abort()
-        });
-        let stop: &Function = stop.as_ref().unchecked_ref();
-        if let Some(signal) = &self.signal {
-            signal.add_event_listener_with_callback("abort", stop).map_err(broken)?;
-            if signal.aborted() {
-                abort.abort();
-            }
-        }
-        let timer = set_timeout(stop, limit.as_secs_f64() * 1e3);
-        let reply = self.exchange(body, &abort).await;
-        clear_timeout(&timer);
-        if let Some(signal) = &self.signal {
-            signal.remove_event_listener_with_callback("abort", stop).map_err(broken)?;
-        }
-        reply.map_err(|why| {
-            let code = Reflect::get(&why, &"code".into()).ok().and_then(|code| code.as_string());
-            if code.as_deref() == Some("too_large") {
-                TransportError::TooLarge
-            } else if abort.signal().aborted() {
-                TransportError::Late
-            } else {
-                broken(why)
-            }
-        })
-    }
-
-    async fn pause(&self, duration: Duration) {
-        let wait = Promise::new(&mut |resolve, _| {
-            set_timeout(&resolve, duration.as_secs_f64() * 1e3);
-        });
-        // A timer's promise is never rejected.
-        let _ = JsFuture::from(wait).await;
-    }
-
-    fn now(&self) -> Duration {
-        Duration::from_secs_f64(performance_now() / 1e3)
-    }
-
-    fn random(&self) -> f64 {
-        js_sys::Math::random()
     }
 }

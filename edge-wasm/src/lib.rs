@@ -8,7 +8,9 @@
 //! - [`fog`]: the packed model, checked before it runs; [`op`]: what it may do;
 //! - [`kernel`]: the convolutions, a reference beside each fast one; [`engine`]: runs a model from exit to exit;
 //! - [`session`]: a pair at work, from pixels to an answer that says where it came from;
-//! - [`cloud`]: one question to the function, with tries and a deadline, over any `Transport`;
+//! - [`batch`]: many pictures, hard ones in one frame; [`source`]: the files that they are in;
+//! - [`score`]: how well pictures of known classes were answered;
+//! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
 //! - `pack` (feature `pack`): QONNX to a packed model;
 //! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI command is `src/gateway`.
 //!
@@ -16,7 +18,7 @@
 //! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
 //!
 //! ```
-//! use fogline_edge::{kernel::Backend, session::{self, Session}};
+//! use fogline_edge::{cloud::Outcome, kernel::Backend, session::Session};
 //!
 //! let manifest = include_bytes!("../tests/tiny/manifest.json");
 //! let model = include_bytes!("../tests/tiny/edge.fog");
@@ -24,7 +26,7 @@
 //! let grey = [127; 16 * 16 * 3];
 //! let pass = session.run_edge(&grey);
 //! // Either the last exit was sure, or there is a map to send; without a cloud the best exit answers.
-//! let outcome = pass.map.is_some().then(session::no_cloud);
+//! let outcome = pass.map.is_some().then(Outcome::not_configured);
 //! let answer = session.answer(&pass, outcome, 0.0);
 //! assert!(answer.origin.starts_with("exit-"));
 //! assert_eq!(answer.degraded.is_some(), pass.map.is_some());
@@ -32,6 +34,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod batch;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod browser;
 mod check;
@@ -45,4 +48,6 @@ pub mod pack;
 pub mod picture;
 mod plan;
 mod row;
+pub mod score;
 pub mod session;
+pub mod source;

@@ -1,20 +1,16 @@
 //! One pair of models at work: a picture in, an answer out, with everything that led to it.
 
 use core::fmt;
-use core::time::Duration;
 
 use fogline::frame::{Request, Tensor};
 use fogline::manifest::{EDGE_FOG, Exit, Manifest, ManifestError, verify};
 use fogline::policy::{Policy, Verdict};
 use serde::Serialize;
 
-use crate::cloud::{self, CloudError, Transport};
+use crate::cloud::Outcome;
 use crate::engine::{Engine, Stop};
 use crate::fog::{FogError, Model};
 use crate::kernel::Backend;
-
-/// How long the cloud may take before the best exit answers in its place.
-pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A loaded pair.
 pub struct Session {
@@ -44,7 +40,7 @@ pub struct Answer {
     pub exits: Vec<ExitReport>,
     /// Times.
     pub timings: Timings,
-    /// Bytes of the request's body, on every try.
+    /// Bytes of the request's body, on every try; of a frame with more samples, this one's share.
     pub bytes_sent: usize,
 }
 
@@ -282,18 +278,19 @@ impl Session {
         self.policy
     }
 
-    /// The request that carries `map` to the cloud.
-    pub fn request(&self, map: Vec<u8>, request_id: [u8; 16]) -> Request {
+    /// The request that carries `maps` to the cloud.
+    pub fn request(&self, maps: Vec<Vec<u8>>, request_id: [u8; 16]) -> Request {
         let split = &self.manifest.split;
+        let tensor = |bytes| Tensor { shape: split.shape, bits: split.bits, bytes };
         Request {
             pair: self.manifest.pair_digest(),
             request_id,
-            tensors: vec![Tensor { shape: split.shape, bits: split.bits, bytes: map }],
+            tensors: maps.into_iter().map(tensor).collect(),
         }
     }
 
     /// The answer to what the edge found, with the cloud's part in it.
-    pub fn answer(&self, pass: &EdgePass, cloud: Option<CloudOutcome>, edge_ms: f64) -> Answer {
+    pub fn answer(&self, pass: &EdgePass, cloud: Option<Outcome>, edge_ms: f64) -> Answer {
         let exits: Vec<ExitReport> = pass
             .verdicts
             .iter()
@@ -350,32 +347,4 @@ fn best_exit(verdicts: &[Verdict]) -> usize {
             if verdicts[i].confidence > verdicts[best].confidence { i } else { best }
         })
     })
-}
-
-/// What came of asking the cloud.
-#[derive(Debug, Clone)]
-pub struct CloudOutcome {
-    /// Logits, or why there are none.
-    pub result: Result<Vec<f32>, CloudError>,
-    /// Milliseconds it took.
-    pub ms: f64,
-    /// Bytes of body sent.
-    pub bytes_sent: usize,
-}
-
-/// Asks the cloud about one map. `classes` is what its answer must hold.
-pub async fn ask(transport: &impl Transport, request: &Request, classes: usize) -> CloudOutcome {
-    let began = transport.now();
-    let mut bytes_sent = 0;
-    let result = cloud::ask(transport, request, classes, DEADLINE, &mut bytes_sent).await;
-    CloudOutcome {
-        result,
-        ms: transport.now().saturating_sub(began).as_secs_f64() * 1e3,
-        bytes_sent,
-    }
-}
-
-/// The outcome where no cloud is configured.
-pub fn no_cloud() -> CloudOutcome {
-    CloudOutcome { result: Err(CloudError::NotConfigured), ms: 0.0, bytes_sent: 0 }
 }

@@ -83,7 +83,8 @@ describe('a second visit', () => {
     assert.match(await page.textContent('#cloud-state'), /away/);
     const answers = await runAll(page);
     for (const [at, { sample, origin, label, degraded }] of answers.entries()) {
-      if (first[at].origin === 'cloud') assert.equal(degraded, 'cloud_unreachable', sample);
+      // After a few the engine leaves the cloud alone.
+      if (first[at].origin === 'cloud') assert.match(degraded, /^(cloud_unreachable|circuit_open)$/, sample);
       else assert.deepEqual({ origin, label, degraded }, { origin: first[at].origin, label: first[at].label, degraded: null }, sample);
     }
     // What a visit brings along later has to be there too.

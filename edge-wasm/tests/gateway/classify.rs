@@ -1,94 +1,12 @@
-//! The component under the real wasmtime CLI, against the real function on the local stack.
-//!
-//! `cargo xtask test` builds them, brings the stack up and says where they are:
-//! FOGLINE_WASMTIME, FOGLINE_COMPONENT, FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD.
+//! `fogline classify`: answers, refusals, exit status.
 
-use std::env;
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-fn variable(name: &str) -> String {
-    env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run these tests by `cargo xtask test`"))
-}
-
-/// A folder with a copy of the pair, to be tampered with, and of the samples.
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for file in ["manifest.json", "edge.fog"] {
-            fs::copy(Path::new(&variable("FOGLINE_MODEL")).join(file), folder.path().join(file))
-                .unwrap();
-        }
-        for sample in fs::read_dir("../web-demo/samples").unwrap() {
-            let sample = sample.unwrap().path();
-            fs::copy(&sample, folder.path().join(sample.file_name().unwrap())).unwrap();
-        }
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn change_manifest(&self, change: impl Fn(&mut Value)) {
-        let path = self.path("manifest.json");
-        let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        change(&mut manifest);
-        fs::write(&path, manifest.to_string()).unwrap();
-    }
-
-    /// Lets no exit be sure, so that every picture goes to the cloud.
-    fn never_sure(&self) {
-        self.change_manifest(|manifest| {
-            for exit in manifest["exits"].as_array_mut().unwrap() {
-                exit["thresholds"]["entropy"] = (-1).into();
-            }
-        });
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(variable("FOGLINE_WASMTIME"))
-            .args(["run", "-S", "http", "--dir", ".", &variable("FOGLINE_COMPONENT")])
-            .args(arguments)
-            .current_dir(&self.folder)
-            .output()
-            .unwrap()
-    }
-
-    /// Classifies one picture with `--json`; gives whether the status was 0, and the line.
-    fn classify(&self, picture: &str, cloud: Option<&str>) -> (bool, Value) {
-        let mut arguments = vec!["classify", picture, "--model", ".", "--json"];
-        if let Some(cloud) = cloud {
-            arguments.extend(["--cloud", cloud]);
-        }
-        let output = self.run(&arguments);
-        let text = String::from_utf8(output.stdout).unwrap();
-        let line = text.lines().last().unwrap_or_else(|| {
-            panic!(
-                "nothing on standard output; on error: {}",
-                String::from_utf8_lossy(&output.stderr)
-            )
-        });
-        (output.status.success(), serde_json::from_str(line).unwrap())
-    }
-}
-
-fn refused(bench: &Bench, picture: &str, word: &str) {
-    let (success, line) = bench.classify(picture, None);
-    assert!(!success, "{line}");
-    assert_eq!(line["error"], word, "{line}");
-    assert!(line["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
-}
+use crate::bench::{Bench, lines, refused, variable};
+use crate::cloud::{Say, scripted};
 
 #[test]
 fn a_hard_picture_is_answered_by_the_cloud() {
@@ -158,12 +76,12 @@ fn what_is_no_picture_is_refused_by_word() {
 }
 
 #[test]
-fn a_picture_of_20_000_by_20_000_is_refused_by_its_header() {
+fn a_picture_of_50_000_by_50_000_is_refused_by_its_header() {
     let bench = Bench::new();
     // Signature and IHDR of an 8-bit RGB picture, then an empty IDAT.
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
-    png.extend(20_000_u32.to_be_bytes());
-    png.extend(20_000_u32.to_be_bytes());
+    png.extend(50_000_u32.to_be_bytes());
+    png.extend(50_000_u32.to_be_bytes());
     png.extend([8, 2, 0, 0, 0]);
     png.extend(0x7f47_b0ff_u32.to_be_bytes());
     let crc = crc32(&png[12..29]);
@@ -196,10 +114,8 @@ fn an_altered_model_is_refused() {
 fn one_bad_picture_does_not_lose_the_others() {
     let bench = Bench::new();
     fs::write(bench.path("notes.txt"), "not a picture").unwrap();
-    let output = bench.run(&["classify", "notes.txt", "ship.png", "--model", ".", "--json"]);
-    assert!(!output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (success, lines) = bench.lines(&["classify", "notes.txt", "ship.png"]);
+    assert!(!success);
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["error"], "picture_unknown");
     assert!(lines[1]["label"].is_string());
@@ -209,13 +125,8 @@ fn one_bad_picture_does_not_lose_the_others() {
 fn an_output_that_closes_is_an_error_and_no_trap() {
     let bench = Bench::new();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = Command::new(variable("FOGLINE_WASMTIME"))
-        .args(["run", "-S", "http", "--dir", ".", &variable("FOGLINE_COMPONENT")])
-        .args(["classify", "ship.png", "--model", "."])
-        .current_dir(&bench.folder)
-        .stdout(full)
-        .output()
-        .unwrap();
+    let mut command = bench.command(&["classify", "ship.png", "--model", "."]);
+    let output = command.stdout(full).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.starts_with("fogline: error[output_closed]: "), "{said}");
@@ -240,4 +151,97 @@ fn help_teaches() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("wasmtime run -S http") && text.contains("degraded"), "{text}");
+}
+
+/// The samples in a folder of their own: no exit is sure of any.
+fn folder_of_hard(bench: &Bench) -> usize {
+    bench.never_sure();
+    fs::create_dir_all(bench.path("set/deep")).unwrap();
+    let samples = fs::read_dir(&bench.folder).unwrap().map(|entry| entry.unwrap().path());
+    let samples: Vec<_> =
+        samples.filter(|path| path.extension().is_some_and(|e| e == "png")).collect();
+    for (at, sample) in samples.iter().enumerate() {
+        let folder = if at % 2 == 0 { "set" } else { "set/deep" };
+        fs::rename(sample, bench.path(folder).join(sample.file_name().unwrap())).unwrap();
+    }
+    samples.len()
+}
+
+fn names(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(|line| line["picture"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_folder_is_answered_in_order_and_hard_ones_travel_together() {
+    let bench = Bench::new();
+    let pictures = folder_of_hard(&bench);
+    let cloud = scripted(|_| Say::Scores);
+    let (success, lines) = bench.lines(&["classify", "set", "--batch", "4", "--cloud", &cloud.url]);
+    assert!(success);
+    let mut sorted = names(&lines);
+    sorted.sort_unstable();
+    assert_eq!((names(&lines), lines.len()), (sorted, pictures));
+    assert!(lines.iter().all(|line| line["origin"] == "cloud"), "{lines:?}");
+    let batches = cloud.samples();
+    assert_eq!(batches.iter().sum::<usize>(), pictures);
+    assert!(batches[..batches.len() - 1].iter().all(|&samples| samples == 4), "{batches:?}");
+}
+
+#[test]
+fn one_picture_comes_on_standard_input() {
+    let bench = Bench::new();
+    let frog = fs::read(bench.path("frog.png")).unwrap();
+    let output = bench.run_on(&frog, &["classify", "-", "--model", ".", "--json"]);
+    let (success, piped) = lines(&output);
+    assert!(success);
+    let (_, filed) = bench.lines(&["classify", "frog.png"]);
+    assert_eq!((&piped[0]["scores"], &piped[0]["picture"]), (&filed[0]["scores"], &"-".into()));
+}
+
+#[test]
+fn a_degraded_answer_fails_where_strict() {
+    let bench = Bench::new();
+    bench.never_sure();
+    assert!(bench.lines(&["classify", "frog.png"]).0);
+    assert!(!bench.lines(&["classify", "frog.png", "--strict"]).0);
+}
+
+#[test]
+fn policy_and_thresholds_are_the_command_lines() {
+    let bench = Bench::new();
+    let one = |arguments: &[&str]| {
+        bench.lines(&[&["classify", "frog.png"], arguments].concat()).1.remove(0)
+    };
+    assert_eq!(one(&["--thresholds", "99,99"])["origin"], "exit-1");
+    assert_eq!(one(&["--thresholds", "-1,99"])["origin"], "exit-2");
+    let margin = one(&["--policy", "margin", "--thresholds", "2,2"]);
+    assert_eq!(margin["degraded"]["reason"], "no_cloud");
+    assert_eq!(one(&["--thresholds", "1"])["error"], "model_mismatch");
+}
+
+#[test]
+fn a_folder_without_pictures_is_refused() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("empty")).unwrap();
+    refused(&bench, "empty", "folder_unreadable");
+}
+
+#[test]
+fn the_bound_on_pixels_is_the_command_lines() {
+    let bench = Bench::new();
+    let (success, lines) = bench.lines(&["classify", "frog.png", "--max-pixels", "1000"]);
+    assert!(!success);
+    assert_eq!(lines[0]["error"], "picture_size");
+    assert!(lines[0]["message"].as_str().unwrap().contains("1 to 1000 pixels"), "{lines:?}");
+}
+
+#[test]
+fn what_a_file_is_called_does_not_matter_and_an_empty_one_is_no_picture() {
+    let bench = Bench::new();
+    fs::copy(bench.path("frog.png"), bench.path("frog.jpg")).unwrap();
+    fs::write(bench.path("empty.png"), "").unwrap();
+    let (_, lines) = bench.lines(&["classify", "frog.png", "frog.jpg", "empty.png"]);
+    assert_eq!(lines[0]["scores"], lines[1]["scores"]);
+    assert!(lines[0]["scores"].is_array());
+    assert_eq!(lines[2]["error"], "picture_unknown");
 }

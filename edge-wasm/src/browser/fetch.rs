@@ -1,0 +1,163 @@
+//! The cloud over `fetch`.
+
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
+
+use fogline::frame::MEDIA_TYPE;
+use js_sys::{Function, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response,
+};
+
+use super::error;
+use crate::cloud::{MAX_REPLY, Reply, Transport, TransportError};
+
+// Declared here rather than taken from `Window`, so that the engine runs in a worker too.
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = fetch)]
+    pub(super) fn fetch(url: &str, init: &RequestInit) -> Promise;
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, ms: f64) -> JsValue;
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(id: &JsValue);
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    pub(super) fn performance_now() -> f64;
+}
+
+/// Reads a body; `None` when it is longer than `limit`.
+pub(super) async fn read_body(
+    response: &Response,
+    limit: usize,
+    report: impl Fn(usize),
+) -> Result<Option<Vec<u8>>, JsValue> {
+    let mut bytes = vec![];
+    let Some(body) = response.body() else { return Ok(Some(bytes)) };
+    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
+    loop {
+        let chunk = JsFuture::from(reader.read()).await?;
+        if Reflect::get(&chunk, &"done".into())?.is_truthy() {
+            return Ok(Some(bytes));
+        }
+        let chunk: Uint8Array = Reflect::get(&chunk, &"value".into())?.unchecked_into();
+        if bytes.len() + chunk.length() as usize > limit {
+            return Ok(None);
+        }
+        bytes.extend(chunk.to_vec());
+        report(bytes.len());
+    }
+}
+
+/// What comes of `future`, or `None` where the signal aborts first: then `future` is dropped.
+pub(super) async fn unless_aborted<T>(
+    signal: Option<&AbortSignal>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let Some(signal) = signal else { return Some(future.await) };
+    let mut listener = Function::default();
+    let aborted = Promise::new(&mut |resolve, _| listener = resolve);
+    // Adding and removing a listener cannot fail on a signal.
+    let _ = signal.add_event_listener_with_callback("abort", &listener);
+    let output = {
+        let (mut future, mut aborted) = (pin!(future), pin!(JsFuture::from(aborted)));
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => aborted.as_mut().poll(context).map(|_| None),
+        })
+        .await
+    };
+    // A signal may outlive many pictures.
+    let _ = signal.remove_event_listener_with_callback("abort", &listener);
+    output
+}
+
+/// Posts to one function.
+pub(super) struct Fetch {
+    url: String,
+}
+
+impl Fetch {
+    pub(super) fn new(base: &str) -> Self {
+        Self { url: format!("{}/infer", base.trim_end_matches('/')) }
+    }
+
+    async fn exchange(&self, body: &[u8], abort: &AbortController) -> Result<Reply, JsValue> {
+        let headers = Headers::new()?;
+        headers.set("content-type", MEDIA_TYPE)?;
+        headers.set("accept", MEDIA_TYPE)?;
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_headers(&headers);
+        init.set_body(&Uint8Array::from(body));
+        init.set_signal(Some(&abort.signal()));
+        let response: Response = JsFuture::from(fetch(&self.url, &init)).await?.unchecked_into();
+        let retry_after = response.headers().get("retry-after")?.and_then(|s| s.parse().ok());
+        let body = read_body(&response, MAX_REPLY, |_| ()).await?;
+        let body = body.ok_or_else(|| error("too_large", "the answer is too large"))?;
+        Ok(Reply {
+            status: response.status(),
+            retry_after: retry_after.map(Duration::from_secs),
+            body,
+        })
+    }
+}
+
+/// Under way as long as this lives.
+struct Exchange<'a> {
+    abort: &'a AbortController,
+    timer: JsValue,
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        clear_timeout(&self.timer);
+        self.abort.abort();
+    }
+}
+
+impl Transport for Fetch {
+    async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
+        let broken = |why: JsValue| {
+            let why: js_sys::Error = why.unchecked_into();
+            TransportError::Unreachable(String::from(why.message()))
+        };
+        let abort = AbortController::new().map_err(broken)?;
+        let stop = Closure::<dyn FnMut()>::new({
+            let abort = abort.clone();
+            move || abort.abort()
+        });
+        let timer = set_timeout(stop.as_ref().unchecked_ref(), limit.as_secs_f64() * 1e3);
+        let _exchange = Exchange { abort: &abort, timer };
+        let reply = self.exchange(body, &abort).await;
+        reply.map_err(|why| {
+            let code = Reflect::get(&why, &"code".into()).ok().and_then(|code| code.as_string());
+            if code.as_deref() == Some("too_large") {
+                TransportError::TooLarge
+            } else if abort.signal().aborted() {
+                TransportError::Late
+            } else {
+                broken(why)
+            }
+        })
+    }
+
+    async fn pause(&self, duration: Duration) {
+        let wait = Promise::new(&mut |resolve, _| {
+            set_timeout(&resolve, duration.as_secs_f64() * 1e3);
+        });
+        // A timer's promise is never rejected.
+        let _ = JsFuture::from(wait).await;
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_secs_f64(performance_now() / 1e3)
+    }
+
+    fn random(&self) -> f64 {
+        js_sys::Math::random()
+    }
+}

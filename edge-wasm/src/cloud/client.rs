@@ -1,0 +1,147 @@
+//! One function's client.
+
+use core::time::Duration;
+
+use fogline::frame::{Request, Response};
+use fogline::refusal::Refusal;
+
+use super::circuit::Circuit;
+use super::{CloudError, DEADLINE, MAX_REPLY, Outcome, Reply, Transport, TransportError};
+
+/// Tries in all.
+const TRIES: u32 = 3;
+/// The longest first pause.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Asks one function, within a deadline, and leaves it alone while it is away.
+pub struct Client<T> {
+    transport: T,
+    deadline: Duration,
+    circuit: Circuit,
+}
+
+impl<T: Transport> Client<T> {
+    /// A client that waits for [`DEADLINE`] at most.
+    pub fn new(transport: T) -> Self {
+        Self { transport, deadline: DEADLINE, circuit: Circuit::default() }
+    }
+
+    /// The same with another deadline, which holds for a question with all its tries.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Sends `request`; gives an outcome for each of its samples, all alike where the cloud did not
+    /// answer. `classes` is how many scores a sample's answer must hold.
+    pub async fn ask(&self, request: &Request, classes: usize) -> Vec<Outcome> {
+        let began = self.transport.now();
+        let mut bytes_sent = 0;
+        let result = self.scores(request, classes, began + self.deadline, &mut bytes_sent).await;
+        let ms = self.transport.now().saturating_sub(began).as_secs_f64() * 1e3;
+        let samples = request.tensors.len();
+        let outcome = |sample: usize| Outcome {
+            result: match &result {
+                Ok(scores) => Ok(scores[sample].clone()),
+                Err(error) => Err(error.clone()),
+            },
+            ms,
+            // Whole numbers that add up to all that was sent.
+            bytes_sent: (bytes_sent + sample) / samples,
+        };
+        (0..samples).map(outcome).collect()
+    }
+
+    async fn scores(
+        &self,
+        request: &Request,
+        classes: usize,
+        end: Duration,
+        bytes_sent: &mut usize,
+    ) -> Result<Vec<Vec<f32>>, CloudError> {
+        let body = request.encode().map_err(CloudError::Frame)?;
+        let passage = self.circuit.enter(self.transport.now()).ok_or(CloudError::CircuitOpen)?;
+        // A probe is there to find out, not to succeed.
+        let tries = if passage.is_probe() { 1 } else { TRIES };
+        let answer = self.answer(&body, tries, end, bytes_sent).await;
+        let result = answer.and_then(|body| read(&body, request, classes));
+        match &result {
+            Err(error) if error.is_fault() => {
+                passage.failed(self.transport.now(), self.transport.random());
+            }
+            _ => passage.answered(),
+        }
+        result
+    }
+
+    /// The body of the answer. Adds the length of what every try sends to `bytes_sent`.
+    async fn answer(
+        &self,
+        body: &[u8],
+        tries: u32,
+        end: Duration,
+        bytes_sent: &mut usize,
+    ) -> Result<Vec<u8>, CloudError> {
+        let transport = &self.transport;
+        let mut last = CloudError::Late;
+        for attempt in 0..tries {
+            let left = end.saturating_sub(transport.now());
+            if left.is_zero() {
+                return Err(last);
+            }
+            *bytes_sent += body.len();
+            let mut wait = FIRST_PAUSE.mul_f64(f64::from(1 << attempt) * transport.random());
+            match transport.post(body, left).await {
+                Ok(Reply { status: 200, body, .. }) => return Ok(body),
+                Ok(Reply { status, retry_after, body }) => {
+                    last = CloudError::Refused { status, refusal: refusal(&body) };
+                    if !matches!(status, 429 | 500 | 502 | 503 | 504) {
+                        return Err(last);
+                    }
+                    wait = wait.max(retry_after.unwrap_or_default());
+                }
+                Err(TransportError::Unreachable(why)) => last = CloudError::Unreachable(why),
+                Err(TransportError::Late) => last = CloudError::Late,
+                Err(TransportError::TooLarge) => {
+                    return Err(CloudError::BadAnswer(format!("over {MAX_REPLY} bytes")));
+                }
+            }
+            if attempt + 1 == tries || wait >= end.saturating_sub(transport.now()) {
+                return Err(last);
+            }
+            transport.pause(wait).await;
+        }
+        Err(last)
+    }
+}
+
+fn read(body: &[u8], request: &Request, classes: usize) -> Result<Vec<Vec<f32>>, CloudError> {
+    let bad = |why: &str| Err(CloudError::BadAnswer(why.to_owned()));
+    let response =
+        Response::decode(body).map_err(|error| CloudError::BadAnswer(error.to_string()))?;
+    if response.request_id != request.request_id {
+        return bad("it answers another request");
+    }
+    let scores = response.scores;
+    if scores.len() != request.tensors.len() || scores.iter().any(|one| one.len() != classes) {
+        return bad("it does not hold one score a class for every sample");
+    }
+    Ok(scores)
+}
+
+/// The longest message of a refusal that is passed on.
+pub(super) const MOST_CHARACTERS: usize = 300;
+
+/// The refusal in `body`, fit for a terminal and a log: whoever answers may say anything.
+pub(super) fn refusal(body: &[u8]) -> Refusal {
+    let is_word = |word: &str| {
+        (1..=40).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(Refusal { error, message }) if is_word(&error) => {
+            let shown = message.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS);
+            Refusal { error, message: shown.collect() }
+        }
+        _ => Refusal::new("cloud_refused", "without saying why"),
+    }
+}

@@ -1,0 +1,114 @@
+//! `fogline classify`: an answer for every picture.
+
+use std::path::{Path, PathBuf};
+
+use fogline_edge::batch::Batch;
+use fogline_edge::session::Answer;
+use serde::Serialize;
+
+use crate::cloud::Cloud;
+use crate::fault::{Fault, complain, json, say, shown};
+use crate::pair::{self, Pair};
+use crate::progress::Progress;
+use crate::transport::request_id;
+
+/// Classify JPEG and PNG files.
+///
+/// A picture that an exit is sure of is answered here. Any other sends its packed feature map, about
+/// 1 KiB and not the picture, to the cloud. Without a cloud, or when it is out of reach, the best exit
+/// answers and the answer is marked degraded. The exit status is 0 when every picture was answered, else 1.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  wasmtime run -S http --dir . fogline.wasm classify cat.jpg \\\n      \
+        --model onnx-models/cifar10-w1/2.0.0 --cloud http://127.0.0.1:9000/lambda-url/fogline-cloud\n  \
+        camera | wasmtime run -S http --dir . fogline.wasm classify - --json --model DIR"
+)]
+pub struct Options {
+    /// The pictures: files, folders with all that is below them, or - for one on standard input.
+    #[arg(required = true)]
+    pictures: Vec<PathBuf>,
+    #[command(flatten)]
+    pair: Pair,
+    #[command(flatten)]
+    cloud: Cloud,
+    /// Exit with status 1 also when an answer is degraded.
+    #[arg(long)]
+    strict: bool,
+    /// One JSON object a line, for machines, instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is printed of one picture.
+#[derive(Serialize)]
+struct Line<'a> {
+    picture: String,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome<'a> {
+    Answer(&'a Answer),
+    Fault(&'a Fault),
+}
+
+/// Whether every picture was answered, and with `--strict` from where it should.
+pub async fn run(options: &Options) -> Result<bool, Fault> {
+    let mut session = options.pair.load()?;
+    let cloud = options.cloud.client()?;
+    let pictures = pair::pictures(&options.pictures)?;
+    let mut batch = Batch::new(&session, options.cloud.batch());
+    let mut progress = Progress::beside_lines(pictures.len());
+    let mut all = true;
+    // As wide as the longest name, within reason.
+    let width = pictures.iter().map(|path| shown(path).chars().count()).max().unwrap_or(0);
+    let width = width.clamp(7, 60);
+    if !options.json {
+        say(&format!(
+            "{:<width$} {:<12} {:>10}  {:<8} {:>7} {:>8} {:>9}",
+            "picture", "answer", "confidence", "origin", "sent", "edge ms", "cloud ms"
+        ))?;
+    }
+    for (at, path) in pictures.iter().enumerate() {
+        let opened = options.pair.open(&session, path);
+        batch.push(path, opened.map(|(rgb, _)| pair::pass(&mut session, &rgb)));
+        progress.step();
+        if batch.is_due() || at + 1 == pictures.len() {
+            for (path, outcome) in batch.answer(&session, cloud.as_ref(), request_id()).await {
+                all &= outcome.as_ref().is_ok_and(|a| !options.strict || a.degraded.is_none());
+                print(path, &outcome, (!options.json).then_some(width))?;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Prints a row with this width for the name, or without a width JSON.
+fn print(path: &Path, outcome: &Result<Answer, Fault>, width: Option<usize>) -> Result<(), Fault> {
+    let line = |outcome| json(&Line { picture: path.display().to_string(), outcome });
+    match (outcome, width) {
+        (Ok(answer), None) => say(&line(Outcome::Answer(answer)))?,
+        (Err(fault), None) => say(&line(Outcome::Fault(fault)))?,
+        (Ok(answer), Some(width)) => say(&row(&shown(path), width, answer))?,
+        (Err(_), Some(_)) => {}
+    }
+    if let Err(fault) = outcome {
+        complain(&fault.of(path));
+    }
+    Ok(())
+}
+
+fn row(picture: &str, width: usize, answer: &Answer) -> String {
+    format!(
+        "{picture:<width$} {:<12} {:>9.1}%  {:<8} {:>7} {:>8.2} {:>9.1}{}",
+        answer.label,
+        answer.confidence * 100.0,
+        answer.origin,
+        answer.bytes_sent,
+        answer.timings.edge_ms,
+        answer.timings.cloud_ms,
+        answer.degraded.as_ref().map(|d| format!("  degraded: {}", d.message)).unwrap_or_default(),
+    )
+}

@@ -1,0 +1,126 @@
+//! A function that does as it is told, on a port of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use fogline::frame::{Request, Response};
+
+/// How a request is treated.
+#[derive(Clone, Copy)]
+pub enum Say {
+    /// Sample `i` is of class `i`, of ten.
+    Scores,
+    /// This status, with these headers, each ended by its line's end.
+    Status(u16, &'static str),
+    /// Nothing, on a connection that stays.
+    Nothing,
+    /// A byte of the answer a second.
+    Dribble,
+    /// The connection breaks.
+    Break,
+}
+
+pub struct Scripted {
+    pub url: String,
+    samples: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Scripted {
+    /// How many samples each request held.
+    pub fn samples(&self) -> Vec<usize> {
+        self.samples.lock().unwrap().clone()
+    }
+}
+
+/// A function that treats request `n`, from 0, by `script(n)`.
+pub fn scripted(script: impl Fn(usize) -> Say + Send + 'static) -> Scripted {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let samples = Arc::new(Mutex::new(vec![]));
+    let seen = Arc::clone(&samples);
+    // Ends with the tests' process.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let Some(request) = read(&mut stream) else { continue };
+            let number = seen.lock().unwrap().len();
+            seen.lock().unwrap().push(request.tensors.len());
+            let say = script(number);
+            thread::spawn(move || answer(stream, &request, say));
+        }
+    });
+    Scripted { url, samples }
+}
+
+/// Reads a request's body, in whichever of HTTP's two ways its length is told.
+fn read(stream: &mut TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let (mut length, mut chunked) = (0, false);
+    loop {
+        let line = line(&mut reader)?.to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        chunked |= line == "transfer-encoding: chunked";
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![];
+    if chunked {
+        loop {
+            let length = usize::from_str_radix(&line(&mut reader)?, 16).ok()?;
+            body.extend(exactly(&mut reader, length)?);
+            line(&mut reader)?;
+            if length == 0 {
+                break;
+            }
+        }
+    } else {
+        body = exactly(&mut reader, length)?;
+    }
+    Request::decode(&body).ok()
+}
+
+fn line(reader: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    Some(line.trim_end().to_owned())
+}
+
+fn exactly(reader: &mut impl Read, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn answer(mut stream: TcpStream, request: &Request, say: Say) {
+    let scores =
+        |sample| (0..10).map(move |class: usize| f32::from(u8::from(class == sample % 10)) * 9.0);
+    let scores = (0..request.tensors.len()).map(|sample| scores(sample).collect()).collect();
+    let body = Response { request_id: request.request_id, scores }.encode().unwrap();
+    let head = |status, headers: &str, length| {
+        format!(
+            "HTTP/1.1 {status} Said\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    // Whoever asked may have given up.
+    let _ = match say {
+        Say::Scores => stream.write_all(&[head(200, "", body.len()).as_bytes(), &body].concat()),
+        Say::Status(status, headers) => stream.write_all(head(status, headers, 0).as_bytes()),
+        Say::Nothing => {
+            thread::sleep(Duration::from_mins(1));
+            Ok(())
+        }
+        Say::Dribble => stream.write_all(head(200, "", body.len()).as_bytes()).and_then(|()| {
+            body.iter().try_for_each(|&byte| {
+                thread::sleep(Duration::from_secs(1));
+                stream.write_all(&[byte])
+            })
+        }),
+        Say::Break => Ok(()),
+    };
+}

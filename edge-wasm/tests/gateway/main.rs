@@ -1,0 +1,11 @@
+//! The component under the real wasmtime CLI, against the real function on the local stack, and against
+//! scripted ones where a function has to fail.
+//!
+//! `cargo xtask test` builds them, brings the stack up and says where they are:
+//! FOGLINE_WASMTIME, FOGLINE_COMPONENT, FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD.
+
+mod away;
+mod bench;
+mod classify;
+mod cloud;
+mod measure;
