@@ -140,7 +140,7 @@ fn measure(
         let verdicts: Vec<Verdict> =
             exits.iter().enumerate().map(|(i, logits)| session.judge(i, logits)).collect();
         let right = |logits: &[f32]| Verdict::of(logits, 1.0, policy, 0.0).label == sample.label;
-        let request = session.request(tensor.bytes, [0; 16]);
+        let request = session.request(vec![tensor.bytes], [0; 16]);
         outcomes.push(Outcome {
             exits: verdicts.iter().map(|v| v.label == sample.label).collect(),
             cloud: right(&cloud),
