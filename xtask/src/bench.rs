@@ -252,12 +252,12 @@ fn table(results: &Results) -> Result<String> {
     let mut text = format!("{date}, {processor}, Chromium {browser}; milliseconds, one thread\n\n");
     writeln!(
         text,
-        "{:22} {:24} {:>8} {:>17} {:>8}",
+        "{:22} {:30} {:>8} {:>17} {:>8}",
         "runtime", "what", "median", "quartiles", "GMAC/s"
     )?;
     for case in &results.cases {
         let (low, median, high) = (case.quantile(0.25), case.median(), case.quantile(0.75));
-        write!(text, "{:22} {:24} {median:8.3} {low:8.3}–{high:<8.3}", case.runtime, case.name)?;
+        write!(text, "{:22} {:30} {median:8.3} {low:8.3}–{high:<8.3}", case.runtime, case.name)?;
         if case.macs > 0.0 {
             write!(text, " {:8.1}", case.macs / median / 1e6)?;
         }
@@ -272,6 +272,7 @@ fn table(results: &Results) -> Result<String> {
     for (side, channels) in CONVOLUTIONS {
         let shape = format!("3x3 {channels}-{channels} {side}x{side}");
         let (one, four) = (format!("1-bit {shape}"), format!("4-bit {shape}"));
+        // From map to map; peers end at sums.
         for peer in ["onnxruntime-web f32", "tfjs-wasm f32", "onnxruntime-web int8"] {
             ratio(&one, results.of(peer, &shape)?, results.of(simd, &one)?)?;
         }
@@ -288,16 +289,27 @@ fn table(results: &Results) -> Result<String> {
         let peer = results.of(&format!("tract, {ours}"), "edge")?;
         ratio("edge, all exits", peer, results.of(&format!("fogline, {ours}"), "edge")?)?;
     }
-    text.push_str("\nshares of what the engine can do at most\n\n");
-    for (runtime, ceiling) in
-        [(simd, "at most, Chromium"), ("fogline, wasmtime", "at most, wasmtime")]
-    {
-        let peak = results.of(ceiling, "popcount")?;
-        for (side, channels) in CONVOLUTIONS {
-            let layer =
-                results.of(runtime, &format!("1-bit 3x3 {channels}-{channels} {side}x{side}"))?;
-            let share = (layer.macs / layer.median()) / (peak.macs / peak.median());
-            writeln!(text, "{:4.0}%  {}: {runtime}", 100.0 * share, layer.name)?;
+    Ok(text + &shares(results)?)
+}
+
+/// Our layers beside the ceiling of the instructions that they are made of.
+fn shares(results: &Results) -> Result<String> {
+    let mut text = String::from("\nshares of what the engine or processor can do at most\n\n");
+    let sizes = CONVOLUTIONS.map(|(side, _)| format!(" {side}x{side}"));
+    for case in results.cases.iter().filter(|case| sizes.iter().any(|at| case.name.contains(at))) {
+        let Some(runtime) = case.runtime.strip_prefix("fogline, ") else { continue };
+        let ceiling = |kernel| results.of(&format!("at most, {runtime}"), kernel).ok();
+        let peak = match &case.name[..1] {
+            "1" => ceiling("popcount"),
+            // Weights of four bits are multiplied as bytes where that can be.
+            "4" => ceiling("dot of bytes").or_else(|| ceiling("dot of pairs")),
+            _ => ceiling("dot of pairs"),
+        };
+        // A processor without AVX-512 has no native ones.
+        if let Some(peak) = peak {
+            let share = (case.macs / case.median()) / (peak.macs / peak.median());
+            let (name, of) = (&case.name, &peak.name);
+            writeln!(text, "{:4.0}%  {name}: fogline, {runtime}, of {of}", 100.0 * share)?;
         }
     }
     Ok(text)

@@ -4,7 +4,7 @@
 //! pixels at a time, so that every backend agrees to the bit. Zeros around the input count nothing: a
 //! tap that falls outside the map is left out. [`reference`] says what a convolution is; [`words`] is
 //! plain Rust; the vector kernels, [`lanes`] and [`dot`], are written once for every width of vector,
-//! over the layout that [`tile`] draws.
+//! over the layout that [`tile`] draws. Where a batch-norm and a sign follow, they are [`thresholds`] on the sums.
 
 use crate::op::{Conv, Shape};
 

@@ -6,11 +6,13 @@
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub mod clock;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod float;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 pub mod peak;
 
 use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::fog::Model;
-use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv};
+use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
 use fogline_edge::op::{Blob, Conv, Kind, Shape};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -45,28 +47,42 @@ fn geometry(bits: u8, side: usize, inputs: usize, outputs: u32, k: u32) -> Geome
     Geometry::new(Shape { kind, h: side, w: side, c: inputs }, &conv)
 }
 
-/// The layers that are timed: bits, side, inputs, outputs, kernel. The first two are 115.6 M products each.
-pub const LAYERS: [(u8, usize, usize, u32, u32); 8] = [
-    (1, 28, 128, 128, 3),
-    (1, 14, 256, 256, 3),
-    (4, 28, 128, 128, 3),
-    (4, 14, 256, 256, 3),
-    (8, 28, 128, 128, 3),
-    (1, 16, 128, 128, 3),
-    (1, 8, 128, 128, 3),
-    (8, 16, 64, 128, 1),
+/// Where a layer ends.
+#[derive(Clone, Copy, PartialEq)]
+pub enum End {
+    /// At whole sums.
+    Sums,
+    /// At the next layer's map: its batch-norm and sign are thresholds, and bits are written.
+    Signs,
+}
+
+/// The layers that are timed: bits, side, inputs, outputs, kernel, end. Those of 28x28 and 14x14 are 115.6 M products each.
+pub const LAYERS: [(u8, usize, usize, u32, u32, End); 10] = [
+    (1, 28, 128, 128, 3, End::Signs),
+    (1, 14, 256, 256, 3, End::Signs),
+    (1, 28, 128, 128, 3, End::Sums),
+    (1, 14, 256, 256, 3, End::Sums),
+    (4, 28, 128, 128, 3, End::Sums),
+    (4, 14, 256, 256, 3, End::Sums),
+    (8, 28, 128, 128, 3, End::Sums),
+    (1, 16, 128, 128, 3, End::Sums),
+    (1, 8, 128, 128, 3, End::Sums),
+    (8, 16, 64, 128, 1, End::Sums),
 ];
 
 /// A convolution over a square map, as the engine runs it: of 1, 4 or 8 bits.
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 pub struct Layer {
     bits: u8,
+    end: End,
     g: Geometry,
     way: Way,
     sums: Vec<i32>,
 }
 
 enum Way {
+    /// The second map is the result.
+    Layer(SignConv, Vec<u64>, Thresholds, Vec<u64>),
     Signs(SignConv, Vec<u64>),
     Levels(LevelConv, Vec<i8>),
 }
@@ -75,7 +91,7 @@ enum Way {
 impl Layer {
     /// Layer `index` of [`LAYERS`] with random input and weights; `None` behind the last.
     pub fn of(index: usize, seed: u32) -> Option<Self> {
-        let (bits, side, inputs, outputs, k) = *LAYERS.get(index)?;
+        let (bits, side, inputs, outputs, k, end) = *LAYERS.get(index)?;
         let g = geometry(bits, side, inputs, outputs, k);
         let mut random = Random::new(seed);
         let (pixels, taps) = (side * side, g.outputs * g.k * g.k);
@@ -87,8 +103,18 @@ impl Layer {
                     (0..count).map(|i| if i % words == words - 1 { last } else { u64::MAX });
                 masks.map(|mask| random.bits() & mask).collect()
             };
-            let weights = signs(taps * words);
-            Way::Signs(SignConv::new(Backend::fastest(), g, &weights), signs(pixels * words))
+            let (weights, x) = (signs(taps * words), signs(pixels * words));
+            let conv = SignConv::new(Backend::fastest(), g, &weights);
+            if end == End::Sums {
+                Way::Signs(conv, x)
+            } else {
+                // Where sums of random signs lie: about as many of each sign come out.
+                let thresholds: Vec<i32> =
+                    (0..g.outputs).map(|_| (random.real() * 40.0) as i32).collect();
+                let flips: Vec<u8> = (0..g.outputs).map(|_| random.bits() as u8 & 1).collect();
+                let map = vec![0; pixels * g.outputs.div_ceil(64)];
+                Way::Layer(conv, x, Thresholds::new(&g, &thresholds, &flips), map)
+            }
         } else {
             let mut levels = |count: usize| -> Vec<i8> {
                 (0..count).map(|_| (random.bits() >> 32) as i8 >> (8 - bits)).collect()
@@ -96,26 +122,39 @@ impl Layer {
             let weights = levels(taps * inputs);
             Way::Levels(LevelConv::new(Backend::fastest(), g, &weights), levels(pixels * inputs))
         };
-        Some(Self { bits, g, way, sums: vec![0; g.row_len()] })
+        Some(Self { bits, end, g, way, sums: vec![0; g.row_len()] })
     }
 
     /// Convolves the whole map `times` times.
     pub fn run(&mut self, times: u32) {
+        let Self { g, way, sums, .. } = self;
+        let words = g.out.1 * g.outputs.div_ceil(64);
         for _ in 0..times {
-            for y in 0..self.g.out.0 {
-                match &mut self.way {
-                    Way::Signs(conv, x) => conv.row(y, x, &mut self.sums),
-                    Way::Levels(conv, x) => conv.row(y, x, &mut self.sums),
+            for y in 0..g.out.0 {
+                match way {
+                    Way::Layer(conv, x, thresholds, map) => {
+                        conv.fused_row(y, x, thresholds, sums, &mut map[y * words..][..words]);
+                    }
+                    Way::Signs(conv, x) => conv.row(y, x, sums),
+                    Way::Levels(conv, x) => conv.row(y, x, sums),
                 }
-                core::hint::black_box(&mut self.sums);
+                core::hint::black_box(&mut *sums);
             }
+            core::hint::black_box(&mut *way);
         }
     }
 
-    /// Such as `1-bit 3x3 128-128 28x28`.
+    /// Such as `1-bit 3x3 128-128 28x28`; 1-bit layers that end at sums say so.
     pub fn name(&self) -> String {
         let (g, bits) = (&self.g, self.bits);
-        format!("{bits}-bit {k}x{k} {}-{} {side}x{side}", g.x.c, g.outputs, k = g.k, side = g.x.w)
+        let end = if bits == 1 && self.end == End::Sums { ", sums" } else { "" };
+        format!(
+            "{bits}-bit {k}x{k} {}-{} {side}x{side}{end}",
+            g.x.c,
+            g.outputs,
+            k = g.k,
+            side = g.x.w
+        )
     }
 
     /// Multiplications and additions of one run.

@@ -16,18 +16,17 @@ fn main() {
     for mut layer in (0..).map_while(|index| Layer::of(index, seed)) {
         cases.push(Case::new(layer.name(), layer.macs(), move |times| layer.run(times)));
     }
+    #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
+    for mut peak in (0..).map_while(|index| fogline_bench::peak::Peak::of(index, seed)) {
+        let case = Case::new(peak.name(), peak.macs(), move |times| peak.run(times));
+        cases.push(case.of("at most"));
+    }
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    {
-        use fogline_bench::peak::{Float, Popcount};
-        let mut peak = Popcount::new(seed);
-        let popcount = Case::new("popcount".into(), peak.macs(), move |times| peak.run(times));
-        cases.push(popcount.of("at most"));
-        for (side, channels) in [(28, 128), (14, 256)] {
-            let mut float = Float::new(side, channels, seed);
-            let name = format!("3x3 {channels}-{channels} {side}x{side}");
-            let plain = Case::new(name, float.macs(), move |times| float.run(times));
-            cases.push(plain.of("plain f32"));
-        }
+    for (side, channels) in [(28, 128), (14, 256)] {
+        let mut float = fogline_bench::float::Float::new(side, channels, seed);
+        let name = format!("3x3 {channels}-{channels} {side}x{side}");
+        let plain = Case::new(name, float.macs(), move |times| float.run(times));
+        cases.push(plain.of("plain f32"));
     }
     let fog = std::fs::read(fog).expect("the model can be read");
     let exits = Edge::new(&fog, seed).exits();

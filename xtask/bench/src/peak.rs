@@ -1,127 +1,91 @@
-//! What a WebAssembly engine can do at most on this machine: kernels on registers and the first cache
-//! alone, and a plain f32 convolution in the same vectors.
+//! What an engine or processor can do at most on this machine: the kernels' instructions on registers and the
+//! first cache alone, in a tile of 4 x 2 vectors.
 
-use core::arch::wasm32::{
-    f32x4_add, f32x4_mul, f32x4_splat, i8x16_popcnt, u8x16_add, u8x16_splat, u64x2, v128, v128_xor,
-};
-
-#[cfg(target_os = "unknown")]
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Random;
 
-/// The tile of [`Float`].
-const PIXELS: usize = 2;
-const VECTORS: usize = 4;
-
-/// Products of signs in one round of [`Popcount`].
-const ROUND: usize = 8 * 4 * 2 * 128;
-
-/// The ceiling of 1-bit kernels: xor, count and add on a tile of 4 x 2 vectors.
-#[cfg_attr(target_os = "unknown", wasm_bindgen)]
-pub struct Popcount {
-    x: [v128; 32],
-    w: [v128; 2],
+/// Runs the rounds of a ceiling on `$ceiling.x` and `$ceiling.w`; `$step` adds a vector of products to a sum. A macro, since
+/// closures and generic functions would not take on the instructions of the function around them.
+macro_rules! rounds {
+    ($ceiling:ident, $times:ident, $zero:expr, |$sum:ident, $x:ident, $w:ident| $step:expr, $xor:ident) => {
+        // A copy, which no compiler takes for memory that the loads of x might meet.
+        let [mut first, mut second] = $ceiling.w;
+        for _ in 0..$times * $crate::peak::ROUNDS {
+            let mut sums = [[$zero; 2]; 4];
+            for four in $ceiling.x.as_chunks::<4>().0 {
+                for (sums, $x) in sums.iter_mut().zip(four) {
+                    let [one, two] = sums;
+                    let ($sum, $x, $w) = (*one, *$x, first);
+                    *one = $step;
+                    let ($sum, $w) = (*two, second);
+                    *two = $step;
+                }
+            }
+            // The next round depends on this one: nothing can be left out or moved.
+            for [one, two] in sums {
+                (first, second) = ($xor(first, one), $xor(second, two));
+            }
+        }
+        $ceiling.w = [first, second];
+        core::hint::black_box(&mut $ceiling.w);
+    };
 }
 
-#[cfg_attr(target_os = "unknown", wasm_bindgen)]
-impl Popcount {
-    /// With random bits.
-    #[cfg_attr(target_os = "unknown", wasm_bindgen(constructor))]
-    pub fn new(seed: u32) -> Self {
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+
+#[cfg(target_arch = "x86_64")]
+use avx512 as set;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use wasm as set;
+
+const ROUNDS: u32 = 1000;
+/// Vectors that a round reads, many enough for what lies between rounds not to count.
+const READ: usize = 128;
+
+/// What a round reads.
+struct Registers {
+    x: [set::Vector; READ],
+    w: [set::Vector; 2],
+}
+
+/// A kernel's name, the products in one of its steps, and its rounds.
+type Kernel = (&'static str, usize, fn(&mut Registers, u32));
+
+/// The ceiling of one kind of kernel.
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+pub struct Peak {
+    kernel: Kernel,
+    registers: Registers,
+}
+
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+impl Peak {
+    /// Ceiling `index` of this build and machine, on random bits; `None` behind the last.
+    pub fn of(index: usize, seed: u32) -> Option<Self> {
+        let kernel = *set::kernels().get(index)?;
         let mut random = Random::new(seed);
-        let mut vector = || u64x2(random.bits(), random.bits());
-        Self { x: core::array::from_fn(|_| vector()), w: core::array::from_fn(|_| vector()) }
+        let mut vector = || set::vector(&mut random);
+        let (x, w) = (core::array::from_fn(|_| vector()), core::array::from_fn(|_| vector()));
+        Some(Self { kernel, registers: Registers { x, w } })
+    }
+
+    /// `popcount` for 1-bit kernels, `dot of bytes` for those of 4, `dot of pairs` for 8.
+    pub fn name(&self) -> String {
+        self.kernel.0.into()
     }
 
     /// A thousand rounds, `times` times.
     pub fn run(&mut self, times: u32) {
-        for _ in 0..times * 1000 {
-            let mut counts = [[u8x16_splat(0); 2]; 4];
-            for x in self.x.as_chunks::<4>().0 {
-                for (counts, x) in counts.iter_mut().zip(x) {
-                    for (count, w) in counts.iter_mut().zip(self.w) {
-                        *count = u8x16_add(*count, i8x16_popcnt(v128_xor(*x, w)));
-                    }
-                }
-            }
-            // The next round depends on this one: nothing can be left out or moved.
-            let all = counts.iter().flatten().fold(u8x16_splat(0), |a, b| v128_xor(a, *b));
-            self.w = [u8x16_add(self.w[0], all), v128_xor(self.w[1], all)];
-        }
-        core::hint::black_box(&mut self.w);
+        (self.kernel.2)(&mut self.registers, times);
     }
 
     /// Products of one time.
     pub fn macs(&self) -> f64 {
-        1000.0 * ROUND as f64
-    }
-}
-
-/// A 3x3 convolution in f32 over a padded map, output channels in lanes: two pixels by sixteen outputs a tile.
-#[cfg_attr(target_os = "unknown", wasm_bindgen)]
-pub struct Float {
-    side: usize,
-    channels: usize,
-    x: Vec<f32>,
-    /// groups of sixteen outputs, taps, inputs.
-    weights: Vec<[v128; VECTORS]>,
-    out: Vec<v128>,
-}
-
-#[cfg_attr(target_os = "unknown", wasm_bindgen)]
-impl Float {
-    /// With random input and weights; `side` a multiple of 2, `channels` of 16.
-    #[cfg_attr(target_os = "unknown", wasm_bindgen(constructor))]
-    pub fn new(side: usize, channels: usize, seed: u32) -> Self {
-        let mut random = Random::new(seed);
-        let x = (0..(side + 2) * (side + 2) * channels).map(|_| random.real()).collect();
-        let mut vector = || f32x4_splat(random.real());
-        let weights =
-            (0..channels / 16 * 9 * channels).map(|_| core::array::from_fn(|_| vector())).collect();
-        Self { side, channels, x, weights, out: vec![f32x4_splat(0.0); side * side * channels / 4] }
-    }
-
-    /// Convolves the whole map `times` times.
-    pub fn run(&mut self, times: u32) {
-        for _ in 0..times {
-            for y in 0..self.side {
-                for x in (0..self.side).step_by(PIXELS) {
-                    for group in 0..self.channels / 16 {
-                        self.tile(y, x, group);
-                    }
-                }
-            }
-            core::hint::black_box(&mut self.out);
-        }
-    }
-
-    /// Multiplications and additions of one run.
-    pub fn macs(&self) -> f64 {
-        (self.side * self.side * self.channels * self.channels * 9) as f64
-    }
-
-    fn tile(&mut self, y: usize, x: usize, group: usize) {
-        let c = self.channels;
-        let mut sums = [[f32x4_splat(0.0); VECTORS]; PIXELS];
-        for ky in 0..3 {
-            // A row of three taps lies side by side in map and weights.
-            let w = &self.weights[(group * 9 + ky * 3) * c..][..3 * c];
-            let first = ((y + ky) * (self.side + 2) + x) * c;
-            let rows: [&[f32]; PIXELS] =
-                core::array::from_fn(|pixel| &self.x[first + pixel * c..][..3 * c]);
-            for ((w, &first), &second) in w.iter().zip(rows[0]).zip(rows[1]) {
-                for (sums, x) in sums.iter_mut().zip([first, second]) {
-                    let x = f32x4_splat(x);
-                    for (sum, w) in sums.iter_mut().zip(w) {
-                        *sum = f32x4_add(*sum, f32x4_mul(x, *w));
-                    }
-                }
-            }
-        }
-        for (pixel, sums) in sums.into_iter().enumerate() {
-            let at = ((y * self.side + x + pixel) * c + group * 16) / 4;
-            self.out[at..at + VECTORS].copy_from_slice(&sums);
-        }
+        f64::from(ROUNDS) * (READ * 2 * self.kernel.1) as f64
     }
 }
