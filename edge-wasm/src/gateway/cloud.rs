@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fogline_edge::cloud::Client;
 
+use crate::auth::Auth;
 use crate::fault::Fault;
 use crate::transport::WasiHttp;
 
@@ -19,6 +20,8 @@ pub struct Cloud {
     /// How many hard pictures ask the cloud in one request; fewer where a frame, 1 MiB, holds fewer.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: u16,
+    #[command(flatten)]
+    auth: Auth,
 }
 
 impl Cloud {
@@ -26,7 +29,8 @@ impl Cloud {
     pub fn client(&self) -> Result<Option<Client<WasiHttp>>, Fault> {
         let Some(url) = &self.url else { return Ok(None) };
         let http = WasiHttp::new(url).map_err(|why| Fault::new("cloud_url", why))?;
-        Ok(Some(Client::new(http).within(self.deadline)))
+        let proof = self.auth.proof(http.host())?;
+        Ok(Some(Client::new(http.proving(proof)).within(self.deadline)))
     }
 
     /// Pictures in a request.

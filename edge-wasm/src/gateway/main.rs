@@ -3,6 +3,7 @@
 #[cfg(not(target_os = "wasi"))]
 compile_error!("the gateway is a WASI component: build it with --target wasm32-wasip2");
 
+mod auth;
 mod bench;
 mod classify;
 mod cloud;

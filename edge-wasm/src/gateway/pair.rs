@@ -76,7 +76,8 @@ pub fn pass(session: &mut Session, rgb: &[u8]) -> Passed {
     Passed { pass, ms: began.elapsed().as_secs_f64() * 1e3 }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+/// All of a file, or of standard input.
+pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let too_large = || Fault::new("file_too_large", format!("over {MOST_BYTES} bytes"));
     let unreadable = |error: std::io::Error| {
         let hint = match error.kind() {

@@ -9,9 +9,12 @@ use wstd::future::FutureExt;
 use wstd::http::error::{Error, ErrorCode};
 use wstd::http::{Client, Request, Uri};
 
+use crate::auth::Proof;
+
 /// Posts to one function.
 pub struct WasiHttp {
     url: Uri,
+    proof: Proof,
     began: Instant,
 }
 
@@ -35,16 +38,29 @@ impl WasiHttp {
         if url.host().is_none_or(|host| host != authority && url.port_u16().is_none()) {
             return Err(format!("'{base}' has a port that is none"));
         }
-        Ok(Self { url, began: Instant::now() })
+        Ok(Self { url, proof: Proof::Nothing, began: Instant::now() })
+    }
+
+    /// The same, showing who asks.
+    pub fn proving(self, proof: Proof) -> Self {
+        Self { proof, ..self }
+    }
+
+    /// The function's host.
+    pub fn host(&self) -> &str {
+        self.url.host().unwrap_or_default()
     }
 
     async fn exchange(&self, body: &[u8]) -> Result<Reply, TransportError> {
         let broken = |why: String| TransportError::Unreachable(why);
-        let request = Request::post(&self.url)
+        let mut request = Request::post(&self.url)
             .header("content-type", MEDIA_TYPE)
-            .header("accept", MEDIA_TYPE)
-            .body(body.to_vec())
-            .map_err(|error| broken(error.to_string()))?;
+            .header("accept", MEDIA_TYPE);
+        // Anew on every try: a signature holds for minutes.
+        for (name, value) in self.proof.headers(&self.url, body) {
+            request = request.header(name, value);
+        }
+        let request = request.body(body.to_vec()).map_err(|error| broken(error.to_string()))?;
         let response = Client::new().send(request).await.map_err(|error| broken(why(&error)))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after");

@@ -55,9 +55,17 @@ impl Bench {
 
     /// The component, to be run on `arguments` in the folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_in(&[], arguments)
+    }
+
+    /// The same, in this environment.
+    pub fn command_in(&self, environment: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(variable("FOGLINE_WASMTIME"));
-        command.args(["run", "-S", "http", "--dir", ".", &variable("FOGLINE_COMPONENT")]);
-        command.args(arguments).current_dir(&self.folder);
+        command.args(["run", "-S", "http", "--dir", "."]);
+        for variable in environment {
+            command.args(["--env", variable]);
+        }
+        command.arg(variable("FOGLINE_COMPONENT")).args(arguments).current_dir(&self.folder);
         command
     }
 

@@ -26,12 +26,22 @@ pub enum Say {
 pub struct Scripted {
     pub url: String,
     samples: Arc<Mutex<Vec<usize>>>,
+    head: Arc<Mutex<Vec<String>>>,
 }
 
 impl Scripted {
     /// How many samples each request held.
     pub fn samples(&self) -> Vec<usize> {
         self.samples.lock().unwrap().clone()
+    }
+
+    /// A header of the latest request, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let head = self.head.lock().unwrap();
+        head.iter().find_map(|line| {
+            let (is, value) = line.split_once(':')?;
+            is.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
     }
 }
 
@@ -40,27 +50,30 @@ pub fn scripted(script: impl Fn(usize) -> Say + Send + 'static) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let samples = Arc::new(Mutex::new(vec![]));
-    let seen = Arc::clone(&samples);
+    let head = Arc::new(Mutex::new(vec![]));
+    let (seen, latest) = (Arc::clone(&samples), Arc::clone(&head));
     // Ends with the tests' process.
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let Some(request) = read(&mut stream) else { continue };
+            let Some((lines, request)) = read(&mut stream) else { continue };
+            *latest.lock().unwrap() = lines;
             let number = seen.lock().unwrap().len();
             seen.lock().unwrap().push(request.tensors.len());
             let say = script(number);
             thread::spawn(move || answer(stream, &request, say));
         }
     });
-    Scripted { url, samples }
+    Scripted { url, samples, head }
 }
 
-/// Reads a request's body, in whichever of HTTP's two ways its length is told.
-fn read(stream: &mut TcpStream) -> Option<Request> {
+/// Reads a request's head and body, in whichever of HTTP's two ways its length is told.
+fn read(stream: &mut TcpStream) -> Option<(Vec<String>, Request)> {
     let mut reader = BufReader::new(stream);
-    let (mut length, mut chunked) = (0, false);
+    let (mut head, mut length, mut chunked) = (vec![], 0, false);
     loop {
-        let line = line(&mut reader)?.to_ascii_lowercase();
+        head.push(line(&mut reader)?);
+        let line = head[head.len() - 1].to_ascii_lowercase();
         if line.is_empty() {
             break;
         }
@@ -82,7 +95,7 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
     } else {
         body = exactly(&mut reader, length)?;
     }
-    Request::decode(&body).ok()
+    Some((head, Request::decode(&body).ok()?))
 }
 
 fn line(reader: &mut impl BufRead) -> Option<String> {

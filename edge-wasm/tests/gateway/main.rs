@@ -4,6 +4,7 @@
 //! `cargo xtask test` builds them, brings the stack up and says where they are:
 //! FOGLINE_WASMTIME, FOGLINE_COMPONENT, FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD.
 
+mod auth;
 mod away;
 mod bench;
 mod classify;
