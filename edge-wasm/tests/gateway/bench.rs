@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,6 +13,18 @@ use tempfile::TempDir;
 pub fn variable(name: &str) -> String {
     env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run these tests by `cargo xtask test`"))
+}
+
+/// The component in machine code: compiled once, where every run would take seconds to do it again.
+fn compiled() -> &'static Path {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let machine_code = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fogline.cwasm");
+        let mut compile = Command::new(variable("FOGLINE_WASMTIME"));
+        compile.args(["compile", "--output"]).arg(&machine_code).arg(variable("FOGLINE_COMPONENT"));
+        assert!(compile.status().unwrap().success(), "{compile:?}");
+        machine_code
+    })
 }
 
 /// A folder with a copy of the pair, to be tampered with, and of the samples.
@@ -61,11 +74,11 @@ impl Bench {
     /// The same, in this environment.
     pub fn command_in(&self, environment: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(variable("FOGLINE_WASMTIME"));
-        command.args(["run", "-S", "http", "--dir", "."]);
+        command.args(["run", "--allow-precompiled", "-S", "http", "--dir", "."]);
         for variable in environment {
             command.args(["--env", variable]);
         }
-        command.arg(variable("FOGLINE_COMPONENT")).args(arguments).current_dir(&self.folder);
+        command.arg(compiled()).args(arguments).current_dir(&self.folder);
         command
     }
 
