@@ -1,13 +1,12 @@
 //! What must hold of a packed model before it runs: its shapes, its numbers, and the memory that it takes.
 
 use crate::fog::{FogError, Model, Program};
-use crate::op::{Blob, Conv, Kind, Op, Shape};
-use crate::plan::Plan;
+use crate::op::{Conv, Kind, Op, Shape};
 
 const MAX_OPS: usize = 4096;
 /// The most that results and laid-out weights may take together. A file may name the same bytes as the weights of
 /// thousands of convolutions, and each has a copy of its own in the order of its kernel: 2 MB would become 600.
-/// The committed models take a few MiB; a phone's tab has this much to give.
+/// The committed model takes a tenth; a phone's tab has this much to give.
 pub const MAX_MEMORY: u64 = 256 << 20;
 
 /// Checks a program against the length of its data; returns the shape of every result.
@@ -52,33 +51,18 @@ pub fn numbers(model: &Model) -> Result<(), FogError> {
 }
 
 fn numbers_of(model: &Model, op: &Op) -> Result<(), String> {
-    // Nothing that follows from a number that is none is an answer, and engines may differ in it.
-    let finite = |blob: Blob, what: &str| {
-        let numbers: &[f32] = model.tensor(blob);
-        match numbers.iter().position(|number| !number.is_finite()) {
-            Some(at) => Err(format!("number {at} of its {what} is {}", numbers[at])),
-            None => Ok(()),
-        }
-    };
-    match op {
-        Op::Sign { threshold, .. } => finite(*threshold, "thresholds"),
+    let [first, second, third] = match op {
         Op::Conv { x, conv, scale, bias } => {
             signs(model, model.shapes[*x], conv)?;
-            finite(*scale, "scales")?;
-            finite(*bias, "biases")
+            [Some((scale, "scales")), Some((bias, "biases")), None]
         }
-        Op::ConvSign { x, conv, .. } => signs(model, model.shapes[*x], conv),
-        Op::Affine { scale, bias, .. } => {
-            finite(*scale, "scales")?;
-            finite(*bias, "biases")
-        }
-        Op::Prelu { slope, .. } => finite(*slope, "slopes"),
+        Op::ConvSign { x, conv, .. } => return signs(model, model.shapes[*x], conv),
+        Op::Sign { threshold, .. } => [Some((threshold, "thresholds")), None, None],
+        Op::Affine { scale, bias, .. } => [Some((scale, "scales")), Some((bias, "biases")), None],
+        Op::Prelu { slope, .. } => [Some((slope, "slopes")), None, None],
         Op::Dense { bits, weights, scale, bias, .. } => {
-            if *bits == 32 {
-                finite(*weights, "weights")?;
-            }
-            finite(*scale, "scales")?;
-            finite(*bias, "biases")
+            let weights = (*bits == 32).then_some((weights, "weights"));
+            [weights, Some((scale, "scales")), Some((bias, "biases"))]
         }
         // A quantiser's scale is checked with its shape.
         Op::Input { .. }
@@ -86,8 +70,16 @@ fn numbers_of(model: &Model, op: &Op) -> Result<(), String> {
         | Op::Add { .. }
         | Op::AveragePool { .. }
         | Op::MaxPool { .. }
-        | Op::Concat { .. } => Ok(()),
+        | Op::Concat { .. } => return Ok(()),
+    };
+    // Nothing that follows from a number that is none is an answer, and engines may differ in it.
+    for (blob, what) in [first, second, third].into_iter().flatten() {
+        let numbers: &[f32] = model.tensor(*blob);
+        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+            return Err(format!("number {at} of its {what} is {}", numbers[at]));
+        }
     }
+    Ok(())
 }
 
 /// Signs beyond the channels must be 0: kernels that count whole words would count them, others not.
@@ -102,17 +94,15 @@ fn signs(model: &Model, x: Shape, conv: &Conv) -> Result<(), String> {
     Ok(())
 }
 
-/// Bytes that an engine takes for a checked program at most, beside the file's: buffers of results, a row
-/// of each kind, and what each convolution keeps.
+/// Bytes that an engine takes for a program at most, beside the file's: results, as if none lay where another
+/// has lain, and what each convolution keeps.
 pub fn memory(program: &Program, shapes: &[Shape]) -> u64 {
-    let buffers: u64 =
-        Plan::new(program, shapes).buffers.iter().map(|&words| 8 * words as u64).sum();
-    let row = shapes.iter().map(|shape| 8 * (shape.w * shape.c) as u64).max().unwrap_or(0);
+    let results = shapes.iter().map(|shape| 4 * shape.len() as u64);
     let convs = program.ops.iter().map(|op| match op {
         Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => laid_out(shapes[*x], conv),
         _ => 0,
     });
-    buffers + row + convs.sum::<u64>()
+    results.chain(convs).sum()
 }
 
 /// Bytes that a convolution takes on the backend that needs most.
@@ -128,5 +118,5 @@ fn laid_out(x: Shape, conv: &Conv) -> u64 {
         outputs.next_multiple_of(16) * taps * pairs.max(quads) + pixels * pairs.max(quads + 4)
     };
     // Runs of taps, and thresholds with two sets of limits.
-    weights + 24 * taps + 10 * outputs.next_multiple_of(64)
+    weights + 24 * taps + 13 * outputs.next_multiple_of(64)
 }

@@ -180,7 +180,7 @@ impl Model {
         self.shapes[0].w
     }
 
-    /// Bytes that an engine takes for it at most, beside the file's; a model of more than 256 MiB is refused.
+    /// Bytes that an engine takes for it at most, beside the file's; more than 256 MiB are refused.
     pub fn memory(&self) -> u64 {
         check::memory(&self.program, &self.shapes)
     }

@@ -114,7 +114,7 @@ pub fn signs(words: &mut [u64], row: &[f32], thresholds: &[f32]) {
 }
 
 /// 64 bytes of 0 or 1 to as many bits: each product moves the eight lowest bits into one byte.
-pub fn join(bytes: &[u8; 64]) -> u64 {
+fn join(bytes: &[u8; 64]) -> u64 {
     let eights = bytes.as_chunks::<8>().0.iter().rev();
     eights.fold(0, |word, eight| {
         let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;

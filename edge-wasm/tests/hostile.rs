@@ -86,7 +86,7 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
     let model = Model::parse(&built.write().unwrap()).unwrap();
     assert!(model.memory() > 32 << 20);
     let committed = Model::parse(CIFAR10).unwrap().memory();
-    assert!(committed < 8 << 20, "the committed model takes {committed} bytes");
+    assert!(committed < 32 << 20, "the committed model takes {committed} bytes");
 }
 
 #[test]

@@ -15,20 +15,14 @@ use core::arch::x86_64::{
 };
 
 use super::dot::{self, Dot, Pair, Quad, Sums};
-use super::lanes::{self, Lanes};
+use super::lanes::{self, Lanes, Out};
 use super::levels::{Pairs, Quads};
-use super::thresholds::Thresholds;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
-pub static KERNELS: Kernels = Kernels {
-    name: "AVX-512",
-    signs: sign_row,
-    fused: fused_row,
-    pairs: pair_row,
-    quads: Some(quad_row),
-};
+pub static KERNELS: Kernels =
+    Kernels { name: "AVX-512", signs: sign_row, pairs: pair_row, quads: Some(quad_row) };
 
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);
@@ -149,21 +143,8 @@ impl Dot<Quad> for Avx512 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
-fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
-    lanes::row::<Avx512, 8, 1>(g, y, x, w, runs, acc);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
-fn fused_row(
-    g: &Geometry,
-    y: usize,
-    x: &[u64],
-    w: &[Group],
-    runs: &mut Vec<Run>,
-    thresholds: &mut Thresholds,
-    signs: &mut [u64],
-) {
-    lanes::fused_row::<Avx512, 8, 1>(g, y, x, w, runs, thresholds, signs);
+fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, out: Out) {
+    lanes::row::<Avx512, 8, 1>(g, y, x, w, runs, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]

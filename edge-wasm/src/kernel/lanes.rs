@@ -50,6 +50,14 @@ pub fn lay_out(g: &Geometry, weights: &[u64]) -> Vec<Group> {
     groups
 }
 
+/// What a row of counts becomes: one kernel for both, since each that is inlined into it is as large again.
+pub enum Out<'a> {
+    /// Sums (pixels, outputs).
+    Sums(&'a mut [i32]),
+    /// Signs (pixels, words) of sums at their thresholds: a group of outputs is a word.
+    Signs(&'a mut Thresholds, &'a mut [u64]),
+}
+
 /// Row `y` of a convolution of signs with signs; J vectors hold a group, P pixels share its weights.
 #[expect(clippy::inline_always, reason = "the loops must take on the caller's target features")]
 #[inline(always)]
@@ -59,61 +67,35 @@ pub fn row<V: Lanes, const P: usize, const J: usize>(
     x: &[u64],
     weights: &[Group],
     runs: &mut Vec<Run>,
-    acc: &mut [i32],
-) {
-    for_each::<V, P, J>(g, y, x, weights, runs, |pixel, group, taps, differ| {
-        let signs = (taps * g.x.c) as i32;
-        let (first, left) = (group * OUTPUTS, (g.outputs - group * OUTPUTS).min(OUTPUTS));
-        let out = &mut acc[pixel * g.outputs + first..][..left];
-        for (out, &differ) in out.iter_mut().zip(differ) {
-            *out = signs - 2 * i32::from(differ);
-        }
-    });
-}
-
-/// The same row, its sums turned into signs: a group of outputs is a word of them.
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-pub fn fused_row<V: Lanes, const P: usize, const J: usize>(
-    g: &Geometry,
-    y: usize,
-    x: &[u64],
-    weights: &[Group],
-    runs: &mut Vec<Run>,
-    thresholds: &mut Thresholds,
-    signs: &mut [u64],
-) {
-    let words = g.outputs.div_ceil(OUTPUTS);
-    for_each::<V, P, J>(g, y, x, weights, runs, |pixel, group, taps, differ| {
-        let limit = thresholds.at(taps, group);
-        signs[pixel * words + group] = V::at_most(differ, &limit.most) ^ limit.flip;
-    });
-}
-
-/// Calls `store(pixel, group, taps inside, how many signs differ)` for every pixel of row `y` and group of outputs.
-#[expect(clippy::inline_always, reason = "as above")]
-#[inline(always)]
-fn for_each<V: Lanes, const P: usize, const J: usize>(
-    g: &Geometry,
-    y: usize,
-    x: &[u64],
-    weights: &[Group],
-    runs: &mut Vec<Run>,
-    mut store: impl FnMut(usize, usize, usize, &[u16; OUTPUTS]),
+    mut out: Out,
 ) {
     let x: &[u8] = bytemuck::cast_slice(x);
     let units = Units { used: g.x.c.div_ceil(8), apart: g.x.words() * 8 };
     let step = g.stride * units.apart;
     let per_group = g.k * g.k * units.used;
+    let words = g.outputs.div_ceil(OUTPUTS);
     tile::for_each::<P>(g, y, units, runs, |ox, whole, runs, taps| {
+        let signs = (taps * g.x.c) as i32;
         for (group, weights) in weights.chunks_exact(per_group).enumerate() {
+            let (first, left) = (group * OUTPUTS, (g.outputs - group * OUTPUTS).min(OUTPUTS));
+            let mut store = |pixel: usize, differ: &[u16; OUTPUTS]| match &mut out {
+                Out::Sums(acc) => {
+                    let sums = &mut acc[(ox + pixel) * g.outputs + first..][..left];
+                    for (sum, &differ) in sums.iter_mut().zip(differ) {
+                        *sum = signs - 2 * i32::from(differ);
+                    }
+                }
+                Out::Signs(thresholds, map) => {
+                    let limit = thresholds.at(taps, group);
+                    let word = V::at_most(differ, &limit.most) ^ limit.flip;
+                    map[(ox + pixel) * words + group] = word;
+                }
+            };
             if whole {
                 let counts = count::<V, P, J>(x, step, runs, weights);
-                for (pixel, differ) in counts.iter().enumerate() {
-                    store(ox + pixel, group, taps, differ);
-                }
+                counts.iter().enumerate().for_each(|(pixel, differ)| store(pixel, differ));
             } else {
-                store(ox, group, taps, &count::<V, 1, J>(x, step, runs, weights)[0]);
+                store(0, &count::<V, 1, J>(x, step, runs, weights)[0]);
             }
         }
     });

@@ -30,6 +30,7 @@ mod thresholds;
 mod tile;
 mod words;
 
+use lanes::Out;
 use levels::{Pairs, Quads};
 pub use thresholds::Thresholds;
 use tile::{Group, Run};
@@ -82,15 +83,13 @@ impl core::fmt::Debug for Vectors {
 /// only where its instructions are.
 type Row<X> = unsafe fn(&Geometry, usize, &X, &[Group], &mut Vec<Run>, &mut [i32]);
 
-/// The same to signs instead of sums, `(geometry, row, map, weights, room for runs, thresholds, signs)`.
-type Fused =
-    unsafe fn(&Geometry, usize, &[u64], &[Group], &mut Vec<Run>, &mut Thresholds, &mut [u64]);
+/// The same over signs, to sums or to signs.
+type SignRow = unsafe fn(&Geometry, usize, &[u64], &[Group], &mut Vec<Run>, Out);
 
 /// The kernels of an instruction set.
 struct Kernels {
     name: &'static str,
-    signs: Row<[u64]>,
-    fused: Fused,
+    signs: SignRow,
     pairs: Row<Pairs>,
     /// Where it multiplies bytes.
     quads: Option<Row<Quads>>,
@@ -176,7 +175,7 @@ pub struct SignConv {
 enum SignWay {
     Reference(Vec<u64>),
     Words(Vec<u64>),
-    Vectors(&'static Kernels, Vec<Group>),
+    Vectors(SignRow, Vec<Group>),
 }
 
 impl SignConv {
@@ -186,7 +185,7 @@ impl SignConv {
         let way = match backend {
             Backend::Reference => SignWay::Reference(weights.to_vec()),
             Backend::Vectors(Vectors(kernels)) if lanes::fits(&g) => {
-                SignWay::Vectors(kernels, lanes::lay_out(&g, weights))
+                SignWay::Vectors(kernels.signs, lanes::lay_out(&g, weights))
             }
             Backend::Words | Backend::Vectors(_) => SignWay::Words(weights.to_vec()),
         };
@@ -201,9 +200,7 @@ impl SignConv {
             SignWay::Reference(w) => reference::sign_row(g, y, x, w, acc),
             SignWay::Words(w) => words::sign_row(g, y, x, w, acc),
             // SAFETY: a backend of vectors is one that `Vectors::all` found on this machine.
-            SignWay::Vectors(kernels, w) => unsafe {
-                (kernels.signs)(g, y, x, w, &mut self.runs, acc);
-            },
+            SignWay::Vectors(row, w) => unsafe { row(g, y, x, w, &mut self.runs, Out::Sums(acc)) },
         }
     }
 
@@ -216,7 +213,7 @@ impl SignConv {
         acc: &mut [i32],
         signs: &mut [u64],
     ) {
-        let SignWay::Vectors(kernels, w) = &self.way else {
+        let SignWay::Vectors(row, w) = &self.way else {
             self.row(y, x, acc);
             return thresholds.of_sums(acc, signs);
         };
@@ -224,7 +221,7 @@ impl SignConv {
         assert_eq!(x.len(), g.x.h * g.x.w * g.x.words());
         assert_eq!(signs.len(), g.out.1 * g.outputs.div_ceil(64));
         // SAFETY: as above.
-        unsafe { (kernels.fused)(g, y, x, w, &mut self.runs, thresholds, signs) }
+        unsafe { row(g, y, x, w, &mut self.runs, Out::Signs(thresholds, signs)) }
     }
 }
 

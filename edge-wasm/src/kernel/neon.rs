@@ -8,15 +8,14 @@ use core::arch::aarch64::{
 };
 
 use super::dot::{self, Dot, Pair, Sums};
-use super::lanes::{self, Lanes};
+use super::lanes::{self, Lanes, Out};
 use super::levels::Pairs;
-use super::thresholds::Thresholds;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
 pub static KERNELS: Kernels =
-    Kernels { name: "NEON", signs: sign_row, fused: fused_row, pairs: pair_row, quads: None };
+    Kernels { name: "NEON", signs: sign_row, pairs: pair_row, quads: None };
 
 #[derive(Clone, Copy)]
 struct Bytes(uint8x16_t);
@@ -116,20 +115,8 @@ impl Dot<Pair> for Words {
     }
 }
 
-fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
-    lanes::row::<Bytes, 4, 4>(g, y, x, w, runs, acc);
-}
-
-fn fused_row(
-    g: &Geometry,
-    y: usize,
-    x: &[u64],
-    w: &[Group],
-    runs: &mut Vec<Run>,
-    thresholds: &mut Thresholds,
-    signs: &mut [u64],
-) {
-    lanes::fused_row::<Bytes, 4, 4>(g, y, x, w, runs, thresholds, signs);
+fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, out: Out) {
+    lanes::row::<Bytes, 4, 4>(g, y, x, w, runs, out);
 }
 
 fn pair_row(g: &Geometry, y: usize, x: &Pairs, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {

@@ -14,7 +14,6 @@ use super::{Geometry, Kernels, simd128};
 pub static KERNELS: Kernels = Kernels {
     name: "relaxed-simd",
     signs: simd128::sign_row,
-    fused: simd128::fused_row,
     pairs: simd128::pair_row,
     quads: Some(quad_row),
 };

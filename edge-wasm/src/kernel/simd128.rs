@@ -7,15 +7,14 @@ use core::arch::wasm32::{
 };
 
 use super::dot::{self, Dot, Pair, Sums};
-use super::lanes::{self, Lanes};
+use super::lanes::{self, Lanes, Out};
 use super::levels::Pairs;
-use super::thresholds::Thresholds;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
 pub static KERNELS: Kernels =
-    Kernels { name: "simd128", signs: sign_row, fused: fused_row, pairs: pair_row, quads: None };
+    Kernels { name: "simd128", signs: sign_row, pairs: pair_row, quads: None };
 
 fn load(group: &Group, index: usize) -> v128 {
     let bytes: &[u8; 16] = group[index * 16..][..16].try_into().expect("sixteen of them");
@@ -95,27 +94,8 @@ impl Dot<Pair> for v128 {
     }
 }
 
-pub fn sign_row(
-    g: &Geometry,
-    y: usize,
-    x: &[u64],
-    w: &[Group],
-    runs: &mut Vec<Run>,
-    acc: &mut [i32],
-) {
-    lanes::row::<v128, 2, 4>(g, y, x, w, runs, acc);
-}
-
-pub fn fused_row(
-    g: &Geometry,
-    y: usize,
-    x: &[u64],
-    w: &[Group],
-    runs: &mut Vec<Run>,
-    thresholds: &mut Thresholds,
-    signs: &mut [u64],
-) {
-    lanes::fused_row::<v128, 2, 4>(g, y, x, w, runs, thresholds, signs);
+pub fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>, out: Out) {
+    lanes::row::<v128, 2, 4>(g, y, x, w, runs, out);
 }
 
 pub fn pair_row(

@@ -7,23 +7,18 @@
 
 use super::Geometry;
 use super::lanes::OUTPUTS;
-use crate::row;
 
 /// Thresholds of a convolution's outputs: +1 where `(sum >= threshold) != flip`.
 pub struct Thresholds {
-    least: Vec<i32>,
-    flips: Vec<u8>,
+    /// A threshold and its flip, an output.
+    outputs: Vec<(i32, bool)>,
     inputs: usize,
-    /// Of pixels whose whole kernel lies in the map.
-    whole: Limits,
-    /// Of the last pixel at a border: its neighbours have as many taps.
-    border: Limits,
-}
-
-/// Limits for pixels with as many taps inside the map.
-struct Limits {
-    taps: usize,
-    groups: Vec<Limit>,
+    whole: usize,
+    /// For how many taps inside the map the two sets of limits are: of the last pixel at a border, since its
+    /// neighbours have as many, and of those whose whole kernel lies in the map.
+    taps: [usize; 2],
+    /// One set behind the other, a limit a group.
+    limits: Vec<Limit>,
 }
 
 /// A group of outputs: which bit is set follows from `(differ <= most) != flip`.
@@ -39,29 +34,22 @@ impl Thresholds {
     /// One threshold and flip (1, else none) an output channel of `g`.
     pub fn new(g: &Geometry, thresholds: &[i32], flips: &[u8]) -> Self {
         assert_eq!((thresholds.len(), flips.len()), (g.outputs, g.outputs));
+        let flips = flips.iter().map(|&flip| flip == 1);
+        let outputs = thresholds.iter().copied().zip(flips).collect();
         // What fills up the last group is always so, turned round: never set.
         let limit = Limit { most: [u16::MAX; OUTPUTS], flip: u64::MAX };
-        let limits = || Limits { taps: 0, groups: vec![limit.clone(); words(g.outputs)] };
-        let (least, flips) = (thresholds.to_vec(), flips.to_vec());
-        let mut new = Self { least, flips, inputs: g.x.c, whole: limits(), border: limits() };
-        new.fill(g.k * g.k);
-        core::mem::swap(&mut new.whole, &mut new.border);
-        new
+        let limits = vec![limit; 2 * g.outputs.div_ceil(OUTPUTS)];
+        Self { outputs, inputs: g.x.c, whole: g.k * g.k, taps: [usize::MAX; 2], limits }
     }
 
     /// Signs (pixels, words) of sums (pixels, outputs), bits beyond the outputs 0.
     pub fn of_sums(&self, sums: &[i32], signs: &mut [u64]) {
-        let outputs = self.least.len();
-        let pixels = signs.chunks_exact_mut(words(outputs)).zip(sums.chunks_exact(outputs));
+        let (outputs, words) = (self.outputs.len(), self.outputs.len().div_ceil(64));
+        let pixels = signs.chunks_exact_mut(words).zip(sums.chunks_exact(outputs));
         for (words, sums) in pixels {
-            let parts = sums.chunks(64).zip(self.least.chunks(64)).zip(self.flips.chunks(64));
-            for (word, ((sums, thresholds), flips)) in words.iter_mut().zip(parts) {
-                let mut up = [0; 64];
-                let each = up.iter_mut().zip(sums).zip(thresholds).zip(flips);
-                for (((up, sum), threshold), flip) in each {
-                    *up = u8::from(sum >= threshold) ^ u8::from(*flip == 1);
-                }
-                *word = row::join(&up);
+            words.fill(0);
+            for (output, (&sum, &(threshold, flip))) in sums.iter().zip(&self.outputs).enumerate() {
+                words[output / 64] |= u64::from((sum >= threshold) != flip) << (output % 64);
             }
         }
     }
@@ -69,34 +57,26 @@ impl Thresholds {
     /// The limits of group `group` at a pixel with `taps` taps inside the map.
     #[inline]
     pub fn at(&mut self, taps: usize, group: usize) -> &Limit {
-        if taps == self.whole.taps {
-            return &self.whole.groups[group];
+        let set = usize::from(taps == self.whole);
+        if taps != self.taps[set] {
+            self.fill(set, taps);
         }
-        if taps != self.border.taps {
-            self.fill(taps);
-        }
-        &self.border.groups[group]
+        &self.limits[set * (self.limits.len() / 2) + group]
     }
 
-    /// Makes `border` the limits for `taps` taps.
+    /// Makes set `set` the limits for `taps` taps.
     #[cold]
-    fn fill(&mut self, taps: usize) {
-        self.border.taps = taps;
+    fn fill(&mut self, set: usize, taps: usize) {
+        self.taps[set] = taps;
+        let first = set * (self.limits.len() / 2);
         let signs = (taps * self.inputs) as i32;
-        for (output, (&threshold, &flip)) in self.least.iter().zip(&self.flips).enumerate() {
+        for (output, &(threshold, flip)) in self.outputs.iter().enumerate() {
             let most = signs.saturating_sub(threshold) >> 1;
             // No count is below zero: what never holds is what always holds, turned round.
             let never = most < 0;
-            let limit = &mut self.border.groups[output / OUTPUTS];
-            let at = output % OUTPUTS;
-            limit.most[at] = if never { u16::MAX } else { u16::try_from(most).unwrap_or(u16::MAX) };
-            let turned = u64::from((flip == 1) != never);
-            limit.flip = limit.flip & !(1 << at) | turned << at;
+            let (limit, at) = (&mut self.limits[first + output / OUTPUTS], output % OUTPUTS);
+            limit.most[at] = if never { u16::MAX } else { most.min(u16::MAX.into()) as u16 };
+            limit.flip = limit.flip & !(1 << at) | u64::from(flip != never) << at;
         }
     }
-}
-
-/// Words that hold a pixel's signs.
-fn words(outputs: usize) -> usize {
-    outputs.div_ceil(64)
 }
