@@ -189,6 +189,12 @@ impl Shape {
     }
 }
 
+impl core::fmt::Display for Shape {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}x{}x{}", self.h, self.w, self.c)
+    }
+}
+
 /// The longest side, channel count and window that a model may have.
 const LARGEST: u32 = 4096;
 /// The most elements that one map may have.
@@ -292,7 +298,7 @@ impl Op {
             Self::Add { a, b } => {
                 let (a, b) = (real(*a)?, real(*b)?);
                 if a != b {
-                    return Err(format!("it adds maps of different shapes, {a:?} and {b:?}"));
+                    return Err(format!("it adds maps of different shapes, {a} and {b}"));
                 }
                 a
             }
@@ -309,7 +315,7 @@ impl Op {
             Self::Concat { a, b } => {
                 let (a, b) = (real(*a)?, real(*b)?);
                 if (a.h, a.w) != (b.h, b.w) {
-                    return Err(format!("it joins maps of different sizes, {a:?} and {b:?}"));
+                    return Err(format!("it joins maps of different sizes, {a} and {b}"));
                 }
                 Shape { c: a.c + b.c, ..a }
             }
@@ -327,10 +333,7 @@ impl Op {
         };
         let elements = shape.h as u64 * shape.w as u64 * shape.c as u64;
         if shape.c == 0 || shape.c > LARGEST as usize || elements > MOST_ELEMENTS {
-            return Err(format!(
-                "its result of {}x{}x{} is empty or too large",
-                shape.h, shape.w, shape.c
-            ));
+            return Err(format!("its result of {shape} is empty or too large"));
         }
         Ok(shape)
     }

@@ -176,10 +176,10 @@ impl Session {
             }
         }
         if (manifest.split.shape, manifest.split.bits) != split {
-            return Err(LoadError::Mismatch(format!(
-                "the split is {:?} and {split:?}",
-                manifest.split
-            )));
+            let text = |[c, h, w]: [u32; 3], bits| format!("{c}x{h}x{w} of {bits} bits");
+            let said = text(manifest.split.shape, manifest.split.bits);
+            let is = text(split.0, split.1);
+            return Err(LoadError::Mismatch(format!("the split is {said} and {is}")));
         }
         let policy = manifest.policy;
         let mut session = Self { manifest, engine, policy, thresholds: vec![] };

@@ -137,7 +137,7 @@ const CONFIG: Config = bincode::config::standard().with_limit::<DECODED>();
 
 fn encode(magic: [u8; 4], body: &impl Encode) -> Result<Vec<u8>, FrameError> {
     let body = bincode::encode_to_vec(body, CONFIG)
-        .map_err(|error| FrameError::Malformed(error.to_string()))?;
+        .map_err(|_| FrameError::Malformed("it cannot be written".into()))?;
     if HEADER + body.len() > MAX_FRAME {
         return Err(FrameError::TooLarge);
     }
@@ -163,7 +163,8 @@ fn decode<T: Decode<()>>(magic: [u8; 4], bytes: &[u8]) -> Result<T, FrameError> 
         bincode::decode_from_slice::<T, _>(body, CONFIG).map_err(|error| match error {
             DecodeError::UnexpectedEnd { .. } => FrameError::Truncated,
             DecodeError::LimitExceeded => FrameError::TooLarge,
-            other => FrameError::Malformed(format!("{other:?}")),
+            // Not `{other:?}`: its texts would be a kilobyte of the page's engine.
+            _ => FrameError::Malformed("its fields are not those of a frame".into()),
         })?;
     match body.len() - read {
         0 => Ok(value),
