@@ -116,7 +116,9 @@ impl Vectors {
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         sets.push(Self(&simd128::KERNELS));
         #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        sets.push(Self(&relaxed::KERNELS));
+        if relaxed::adds() {
+            sets.push(Self(&relaxed::KERNELS));
+        }
         sets
     }
 }
