@@ -91,17 +91,11 @@ fn multiply<Unit: Copy, V: Dot<Unit>, const P: usize, const J: usize>(
             let w: [V; J] = from_fn(|j| V::load(w, j));
             for (lanes, x) in lanes.iter_mut().zip(x) {
                 let x = V::splat(x[i]);
-                for (lane, w) in lanes.iter_mut().zip(w) {
-                    *lane = lane.add_products(x, w);
-                }
+                tile::unrolled::<J>(|j| lanes[j] = lanes[j].add_products(x, w[j]));
             }
         }
     }
     let mut sums = [[0; OUTPUTS]; P];
-    for (sums, lanes) in sums.iter_mut().zip(lanes) {
-        for (j, lane) in lanes.into_iter().enumerate() {
-            lane.store(sums, j);
-        }
-    }
+    tile::unrolled::<P>(|p| tile::unrolled::<J>(|j| lanes[p][j].store(&mut sums[p], j)));
     sums
 }

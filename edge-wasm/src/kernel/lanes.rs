@@ -120,16 +120,12 @@ fn count<V: Lanes, const P: usize, const J: usize>(
                 let w: [V; J] = from_fn(|j| V::load(w, j));
                 for (differ, x) in differ.iter_mut().zip(x) {
                     let x = V::splat(x[i]);
-                    for (differ, w) in differ.iter_mut().zip(w) {
-                        *differ = differ.add_differing(x, w);
-                    }
+                    tile::unrolled::<J>(|j| differ[j] = differ[j].add_differing(x, w[j]));
                 }
             }
-            for (sums, differ) in sums.iter_mut().zip(differ) {
-                for (j, differ) in differ.into_iter().enumerate() {
-                    differ.widen_into(sums, j);
-                }
-            }
+            tile::unrolled::<P>(|p| {
+                tile::unrolled::<J>(|j| differ[p][j].widen_into(&mut sums[p], j));
+            });
         }
     }
     sums

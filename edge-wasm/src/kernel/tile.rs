@@ -73,3 +73,21 @@ pub fn for_each<const P: usize>(
         ox += if whole { P } else { 1 };
     }
 }
+
+/// `step` for 0 to N: 1, 2, 4 or 8. Written out, since the compiler keeps such loops at opt-level 2, the page's, and with them a
+/// tile's vectors in memory: 1-bit layers took half as long again.
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+pub fn unrolled<const N: usize>(mut step: impl FnMut(usize)) {
+    const { assert!(matches!(N, 1 | 2 | 4 | 8)) };
+    step(0);
+    if N > 1 {
+        step(1);
+    }
+    if N > 2 {
+        (2..4).for_each(&mut step);
+    }
+    if N > 4 {
+        (4..8).for_each(&mut step);
+    }
+}
