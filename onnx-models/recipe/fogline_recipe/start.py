@@ -95,7 +95,7 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
             put(module, "bias", weights[1])
         if module in folding:
             biases[folding[module]] = weights[1]
-        if f"{names.get(module)}.{LEARNED_SCALE}" in there:
+        if f"{names[module]}.{LEARNED_SCALE}" in there:
             highest = 2 ** (int(module.weight_quant.bit_width()) - 1) - 1
             put(module, LEARNED_SCALE, (weights[-1] * highest).log2())  # Brevitas learns the logarithm of the largest weight
     if any(left.values()):
