@@ -20,7 +20,8 @@ const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/ja
 /** The file behind a path of the bench's own page; it is asked by nobody else. */
 function fileOf(path) {
   const folders = { '/pkg/': options.pkg, '/relaxed/': options.relaxed, '/models/': options.models, '/node_modules/': join(here, 'node_modules') };
-  if (path === '/edge.fog') return options.fog;
+  const files = { '/manifest.json': join(options.pair, 'manifest.json'), '/edge.fog': join(options.pair, 'edge.fog'), '/pictures.rgb': options.pictures };
+  if (files[path]) return files[path];
   const prefix = Object.keys(folders).find((start) => path.startsWith(start));
   return prefix ? join(folders[prefix], normalize(path.slice(prefix.length))) : join(here, 'web', path === '/' ? 'index.html' : normalize(path));
 }

@@ -39,6 +39,9 @@ pub struct Options {
     /// The pair whose edge is timed, a folder with edge.fog and edge.qonnx [default: the latest cifar10-w1].
     #[arg(long, value_name = "DIR")]
     pair: Option<PathBuf>,
+    /// A dataset, as `cargo xtask eval` takes it: also times test pictures that leave at the exits that are sure of them.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Samples of each case in the browser.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -49,6 +52,12 @@ pub struct Options {
     #[arg(long)]
     keep: bool,
 }
+
+/// Test pictures that are timed.
+const PICTURES: usize = 500;
+
+/// What their case is called, behind their number.
+const REAL: &str = " real pictures";
 
 /// The 3x3 convolutions that everybody runs, side and channels: 115.6 M MACs each.
 const CONVOLUTIONS: [(u32, u32); 2] = [(28, 128), (14, 256)];
@@ -109,7 +118,7 @@ fn edge(options: &Options) -> Result<()> {
     let writable = fs::OpenOptions::new().append(true).create(true).open(&json);
     writable.with_context(|| format!("writing {}", json.display()))?;
     let results = time(options, &pair)?;
-    let tables = table(&results)? + &by_exit(&results, &pair)?;
+    let tables = table(&results)? + &by_exit(&results)?;
     println!("\n{tables}");
     let folder = if options.keep { pair } else { target().join("bench") };
     fs::write(&json, serde_json::to_string_pretty(&results)?)
@@ -148,8 +157,9 @@ fn latest() -> Result<PathBuf> {
     folders.pop().context("no version there")
 }
 
-/// Installs the peers, and writes for them what the pair's edge is without its quantisers; gives the models' folder.
-pub fn peers(pair: &Path) -> Result<PathBuf> {
+/// Installs the peers, and writes for them what the pair's edge is without its quantisers, and for us pictures of `data`;
+/// gives the files' folder.
+pub fn peers(pair: &Path, data: Option<&Path>) -> Result<PathBuf> {
     let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
     install.current_dir(root().join("xtask/bench"));
     step::run("installing onnxruntime-web and tfjs", &mut install)?;
@@ -157,6 +167,10 @@ pub fn peers(pair: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let mut models = recipe("peers")?;
     models.arg("--edge").arg(pair.join("edge.qonnx")).arg("--out").arg(&folder);
+    if let Some(data) = data {
+        let data = data.canonicalize().with_context(|| data.display().to_string())?;
+        models.arg("--data").arg(data).args(["--pictures", &PICTURES.to_string()]);
+    }
     step::run("writing the models for them", &mut models)?;
     Ok(folder)
 }
@@ -172,7 +186,7 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
     tools::wasm_pack()?;
     let (wasmtime, browser) = (tools::wasmtime()?, tools::browser_or_install()?);
     tools::page()?;
-    let models = peers(pair)?;
+    let models = peers(pair, options.data.as_deref())?;
     let folder = target().join("bench");
     for (name, features) in [("pkg", SIMD), ("relaxed", RELAXED)] {
         build(&["--profile", "wasm", "--lib", "--target", "wasm32-unknown-unknown"], features)?;
@@ -191,15 +205,18 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
     }
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(pair.join("manifest.json"))?)?;
-    let (fog, size) = (pair.join("edge.fog"), &manifest["input"]["size"]);
+    let size = &manifest["input"]["size"];
+    let pictures = options.data.is_some().then(|| text(&models.join("pictures.rgb")));
     // A program and its options, after samples and seed.
-    let command = |wasm: bool, program: &str, folder: &Path, options: &[String]| {
+    let command = |wasm: bool, program: &str, options: &[String]| {
         let mut words = vec![];
         if wasm {
             let component = target().join("wasm32-wasip2").join(program).with_extension("wasm");
-            words = [&wasmtime, Path::new("run"), Path::new("--dir"), folder, &component]
-                .map(text)
-                .into();
+            words = vec![text(&wasmtime), "run".into()];
+            for folder in [pair, &models] {
+                words.extend(["--dir".into(), text(folder)]);
+            }
+            words.push(text(&component));
         } else {
             words.push(text(&target().join(program)));
         }
@@ -207,16 +224,17 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         words.extend_from_slice(options);
         words
     };
-    let (edge, layers) = ([text(&fog)], [text(&models), size.to_string()]);
+    let edge: Vec<_> = [text(pair)].into_iter().chain(pictures.clone()).collect();
+    let layers = [text(&models), size.to_string()];
     let settings = json!({
-        "pkg": folder.join("pkg"), "relaxed": folder.join("relaxed"), "models": models, "fog": fog,
-        "seed": std::process::id(), "size": size, "rounds": options.rounds, "every": 10,
+        "pkg": folder.join("pkg"), "relaxed": folder.join("relaxed"), "models": models, "pair": pair,
+        "pictures": pictures, "seed": std::process::id(), "size": size, "rounds": options.rounds, "every": 10,
         "convolutions": CONVOLUTIONS,
         "commands": {
-            "fogline, wasmtime": command(true, "component/fogline-bench", pair, &edge),
-            "fogline, native": command(false, "component/fogline-bench", pair, &edge),
-            "tract, wasmtime": command(true, "release/fogline-bench-tract", &models, &layers),
-            "tract, native": command(false, "release/fogline-bench-tract", &models, &layers),
+            "fogline, wasmtime": command(true, "component/fogline-bench", &edge),
+            "fogline, native": command(false, "component/fogline-bench", &edge),
+            "tract, wasmtime": command(true, "release/fogline-bench-tract", &layers),
+            "tract, native": command(false, "release/fogline-bench-tract", &layers),
         },
     });
     let mut bench = step::command("node", &["xtask/bench/run.mjs", &settings.to_string()]);
@@ -282,7 +300,7 @@ fn table(results: &Results) -> Result<String> {
         }
         ratio(&four, results.of("onnxruntime-web int8", &shape)?, results.of(relaxed, &four)?)?;
     }
-    for peer in ["onnxruntime-web f32", "onnxruntime-web int8"] {
+    for peer in ["onnxruntime-web f32", "tfjs-wasm f32", "onnxruntime-web int8"] {
         ratio("edge, all exits", results.of(peer, "edge")?, results.of(simd, "edge")?)?;
     }
     for ours in ["wasmtime", "native"] {
@@ -296,7 +314,7 @@ fn table(results: &Results) -> Result<String> {
 fn shares(results: &Results) -> Result<String> {
     let mut text = String::from("\nshares of what the engine or processor can do at most\n\n");
     let sizes = CONVOLUTIONS.map(|(side, _)| format!(" {side}x{side}"));
-    for case in results.cases.iter().filter(|case| sizes.iter().any(|at| case.name.contains(at))) {
+    for case in results.cases.iter().filter(|case| sizes.iter().any(|at| case.name.ends_with(at))) {
         let Some(runtime) = case.runtime.strip_prefix("fogline, ") else { continue };
         let ceiling = |kernel| results.of(&format!("at most, {runtime}"), kernel).ok();
         let peak = match &case.name[..1] {
@@ -315,33 +333,25 @@ fn shares(results: &Results) -> Result<String> {
     Ok(text)
 }
 
-/// Time to each exit, and the mean over the pictures of the pair's report.
-fn by_exit(results: &Results, pair: &Path) -> Result<String> {
+/// Time to each exit, and the mean over real pictures, most of which leave at one.
+fn by_exit(results: &Results) -> Result<String> {
     let mut runtimes: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for case in results.cases.iter().filter(|case| case.name.starts_with("edge to ")) {
         runtimes.entry(&case.runtime).or_default().push(case.median());
     }
-    let report = fs::read(pair.join("report.json")).ok();
-    let report: Option<serde_json::Value> =
-        report.and_then(|text| serde_json::from_slice(&text).ok());
-    let shares: Vec<f64> = report
-        .iter()
-        .filter_map(|report| report["share"]["exits"].as_array())
-        .flatten()
-        .filter_map(serde_json::Value::as_f64)
-        .collect();
     let mut text = String::from("\nmilliseconds by where a picture ends\n\n");
     for (runtime, exits) in runtimes {
-        let whole = results.of(runtime, "edge")?.median();
         write!(text, "{runtime:22}")?;
         for (index, ms) in exits.iter().enumerate() {
             write!(text, " exit {} {ms:6.3} ", index + 1)?;
         }
-        write!(text, " split {whole:6.3}")?;
-        if shares.len() == exits.len() {
-            let at_exits: f64 = shares.iter().zip(&exits).map(|(share, ms)| share * ms).sum();
-            let mean = at_exits + (1.0 - shares.iter().sum::<f64>()) * whole;
-            write!(text, "  mean {mean:6.3} with the shares of report.json")?;
+        write!(text, " split {:6.3}", results.of(runtime, "edge")?.median())?;
+        let mut own = results.cases.iter().filter(|case| case.runtime == runtime);
+        if let Some((count, case)) = own.find_map(|case| {
+            let count: f64 = case.name.strip_suffix(REAL)?.parse().ok()?;
+            Some((count, case))
+        }) {
+            write!(text, "  mean of {count}{REAL} {:6.3}", case.median() / count)?;
         }
         text.push('\n');
     }

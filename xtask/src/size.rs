@@ -32,7 +32,7 @@ pub struct Size {
 pub fn run(options: &Options) -> Result<()> {
     let pair = bench::pair(options.pair.as_deref())?;
     demo::build_page_engine()?;
-    let models = bench::peers(&pair)?;
+    let models = bench::peers(&pair, None)?;
     let installed = |file: &str| root().join("xtask/bench/node_modules").join(file);
     let ort = "onnxruntime-web/dist/";
     let runtime = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];

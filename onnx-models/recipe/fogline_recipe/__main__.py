@@ -170,6 +170,8 @@ def peers(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     models.convolutions(arguments.out)
     models.edge(arguments.edge, arguments.out)
+    if arguments.data:
+        models.pictures(arguments.data, arguments.pictures, arguments.out)
 
 
 def plot_bench(arguments: argparse.Namespace) -> None:
@@ -264,6 +266,8 @@ def main() -> None:
     command = commands.add_parser("peers", help="write the models that cargo xtask bench edge times in other runtimes")
     command.add_argument("--edge", type=Path, required=True, help="edge.qonnx of a pair")
     command.add_argument("--out", type=Path, required=True, help="folder for the files")
+    command.add_argument("--data", type=Path, help="a dataset: also writes test pictures, for our own edge")
+    command.add_argument("--pictures", type=int, default=500, help="how many (default %(default)s)")
     command.set_defaults(run=peers)
 
     command = commands.add_parser("plot-bench", help="draw what cargo xtask bench edge measured")

@@ -54,8 +54,40 @@ def _fold(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
+def _without_channels_first(op: str, place: int, shape: list[int]) -> list[int]:
+    """The shape of a constant where maps are NHWC: kernels are (k, k, inputs, outputs), offsets and slopes a channel are last."""
+    if op == "Conv" and place == 1:
+        outputs, inputs, h, w = shape
+        return [h, w, inputs, outputs]
+    return [n for n in shape if n != 1] if op in ("Add", "PRelu") else shape
+
+
+def _for_tfjs(graph: onnx.GraphProto) -> dict:
+    """The nodes of a folded graph, with the shapes of their constants and the attributes that tfjs is told."""
+    shapes, constants, nodes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}, {}, []
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name in shapes:
+                constants[name] = _without_channels_first(node.op_type, place, shapes[name])
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute if a.name in ("strides", "pads", "kernel_shape", "transB")}
+        nodes.append({"op": node.op_type, "inputs": list(node.input), "output": node.output[0], "attributes": attributes})
+    n, c, h, w = (d.dim_value for d in graph.input[0].type.tensor_type.shape.dim)
+    return {"nodes": nodes, "constants": constants, "input": {"name": graph.input[0].name, "shape": [n, h, w, c]},
+            "outputs": [output.name for output in graph.output]}
+
+
+def pictures(root: Path, count: int, folder: Path) -> None:
+    """``pictures.rgb``: ``count`` test pictures of a dataset, spread evenly over it, of the edge's size, as RGB bytes."""
+    from . import data
+
+    size = json.loads((folder / "edge-tfjs.json").read_text())["input"]["shape"][1]
+    images = data.load(root, "test", size).images
+    every = images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
+    (folder / "pictures.rgb").write_bytes(every.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
+
+
 def edge(qonnx: Path, folder: Path, seed: int = 1) -> None:
-    """``edge-f32.onnx``, the graph of an edge without its quantisers, and ``edge-int8.onnx``, the same quantised by onnxruntime."""
+    """An edge's graph without its quantisers, ``edge-f32.onnx``; quantised by onnxruntime, ``edge-int8.onnx``; and for tfjs, ``edge-tfjs.json``."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quant_pre_process, quantize_static
 
     model = onnx.load(qonnx)
@@ -87,6 +119,7 @@ def edge(qonnx: Path, folder: Path, seed: int = 1) -> None:
     # Batch-norms into convolutions, as onnxruntime advises: they do not meet any more once quantisers stand between them.
     int8 = folder / "edge-int8.onnx"
     quant_pre_process(f32, int8, skip_symbolic_shape=True)
+    (folder / "edge-tfjs.json").write_text(json.dumps(_for_tfjs(onnx.load(int8).graph)))
     quantize_static(int8, int8, Pictures(), quant_format=QuantFormat.QDQ, per_channel=True)
 
 

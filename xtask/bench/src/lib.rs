@@ -14,6 +14,7 @@ use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::fog::Model;
 use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
 use fogline_edge::op::{Blob, Conv, Kind, Shape};
+use fogline_edge::session::Session;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -196,6 +197,45 @@ impl Edge {
             for _ in 0..=stop {
                 let at: Stop = self.engine.go_on();
                 core::hint::black_box(at);
+            }
+        }
+    }
+}
+
+/// Pictures that go as far as their exits let them.
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+pub struct Pictures {
+    session: Session,
+    rgb: Vec<u8>,
+}
+
+#[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
+impl Pictures {
+    /// A pair's `manifest.json` and `edge.fog`, and the RGB bytes of pictures of its size.
+    ///
+    /// # Panics
+    /// When they are no pair.
+    #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen(constructor))]
+    pub fn new(manifest: &[u8], fog: &[u8], rgb: Vec<u8>) -> Self {
+        let session = Session::load(manifest, fog, Backend::fastest()).expect("a packed pair");
+        Self { session, rgb }
+    }
+
+    fn bytes(&self) -> usize {
+        3 * (self.session.manifest().input.size as usize).pow(2)
+    }
+
+    /// Says how many.
+    pub fn name(&self) -> String {
+        format!("{} real pictures", self.rgb.len() / self.bytes())
+    }
+
+    /// Runs all of them `times` times.
+    pub fn run(&mut self, times: u32) {
+        let bytes = self.bytes();
+        for _ in 0..times {
+            for rgb in self.rgb.chunks_exact(bytes) {
+                core::hint::black_box(self.session.run_edge(rgb));
             }
         }
     }

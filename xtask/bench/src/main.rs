@@ -1,16 +1,18 @@
 //! The bench as a command, for wasmtime and for this machine itself: times every layer, what the engine
 //! can do at most, and the edge to each of its stops.
 //!
-//! `fogline-bench SAMPLES SEED edge.fog`
+//! `fogline-bench SAMPLES SEED PAIR [pictures.rgb]`: PAIR is a folder with manifest.json and edge.fog.
+
+use std::path::Path;
 
 use fogline_bench::clock::{Case, print_samples};
-use fogline_bench::{Edge, Layer};
+use fogline_bench::{Edge, Layer, Pictures};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let number = |at: usize| arguments.get(at).and_then(|text| text.parse().ok());
-    let (Some(samples), Some(seed), Some(fog)) = (number(1), number(2), arguments.get(3)) else {
-        panic!("usage: fogline-bench SAMPLES SEED edge.fog");
+    let (Some(samples), Some(seed), Some(pair)) = (number(1), number(2), arguments.get(3)) else {
+        panic!("usage: fogline-bench SAMPLES SEED PAIR [pictures.rgb]");
     };
     let mut cases = vec![];
     for mut layer in (0..).map_while(|index| Layer::of(index, seed)) {
@@ -28,12 +30,19 @@ fn main() {
         let plain = Case::new(name, float.macs(), move |times| float.run(times));
         cases.push(plain.of("plain f32"));
     }
-    let fog = std::fs::read(fog).expect("the model can be read");
+    let read = |path: &Path| std::fs::read(path).expect("the file can be read");
+    let pair = Path::new(pair);
+    let fog = read(&pair.join("edge.fog"));
     let exits = Edge::new(&fog, seed).exits();
     for stop in 0..=exits {
         let mut edge = Edge::new(&fog, seed);
         let name = if stop < exits { format!("edge to exit {}", stop + 1) } else { "edge".into() };
         cases.push(Case::new(name, 0.0, move |times| edge.run(times, stop)));
+    }
+    if let Some(pictures) = arguments.get(4) {
+        let manifest = read(&pair.join("manifest.json"));
+        let mut pictures = Pictures::new(&manifest, &fog, read(Path::new(pictures)));
+        cases.push(Case::new(pictures.name(), 0.0, move |times| pictures.run(times)));
     }
     print_samples(samples, cases);
 }

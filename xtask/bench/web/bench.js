@@ -3,6 +3,8 @@
 
 import * as ort from '/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs';
 
+import { graph } from './tfjs.js';
+
 const SAMPLE_MS = 12; // how long one sample takes at least: the clock steps by 0.1 ms, under 1% of it
 
 let cases;
@@ -35,10 +37,15 @@ async function ours(options, add) {
       if (!layer) break;
       add(runtime, layer.name(), layer.macs(), (times) => layer.run(times));
     }
-    const edge = new bench.Edge(await bytesOf('/edge.fog'), options.seed);
+    const fog = await bytesOf('/edge.fog');
+    const edge = new bench.Edge(fog, options.seed);
     for (let stop = 0; stop <= edge.exits(); stop += 1) {
       const name = stop < edge.exits() ? `edge to exit ${stop + 1}` : 'edge';
       add(runtime, name, 0, (times) => edge.run(times, stop));
+    }
+    if (options.pictures) {
+      const pictures = new bench.Pictures(await bytesOf('/manifest.json'), fog, await bytesOf('/pictures.rgb'));
+      add(runtime, pictures.name(), 0, (times) => pictures.run(times));
     }
     for (let index = 0; ; index += 1) {
       const peak = bench.Peak.of(index, options.seed);
@@ -92,6 +99,10 @@ async function tfjs(options, add) {
       for (let i = 0; i < times; i += 1) core.conv2d(x, w, 1, 'same').dispose();
     });
   }
+  const edge = graph(core, JSON.parse(new TextDecoder().decode(await bytesOf('/models/edge-tfjs.json'))), (count) => normals(count, options.seed));
+  add('tfjs-wasm f32', 'edge', 0, (times) => {
+    for (let i = 0; i < times; i += 1) edge();
+  });
 }
 
 async function elapsed(run, times) {
