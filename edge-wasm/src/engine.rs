@@ -212,7 +212,8 @@ impl Layer {
             8 => Way::Levels(LevelConv::new(backend, g, model.tensor(conv.weights))),
             bits => {
                 let count = g.k * g.k * g.x.c * g.outputs;
-                let levels = widen(model.tensor(conv.weights), usize::from(bits), count);
+                let levels = packed::levels(model.tensor(conv.weights), bits).take(count);
+                let levels: Vec<i8> = levels.collect();
                 Way::Levels(LevelConv::new(backend, g, &levels))
             }
         };
@@ -349,17 +350,6 @@ fn quantise(model: &Model, op: usize, y: usize, row: &[f32], map: &mut [u64]) {
         }
         _ => unreachable!("only quantisers give other than real maps behind a step's head"),
     }
-}
-
-/// Levels of two or four bits to bytes.
-fn widen(packed: &[u8], bits: usize, count: usize) -> Vec<i8> {
-    let in_byte = 8 / bits;
-    let level = |i: usize| {
-        // To the top of a byte and back again extends the sign.
-        let above = packed[i / in_byte] << (8 - bits - i % in_byte * bits);
-        above as i8 >> (8 - bits)
-    };
-    (0..count).map(level).collect()
 }
 
 fn cast_mut<T: bytemuck::Pod>(words: &mut [u64]) -> &mut [T] {

@@ -64,19 +64,19 @@ pub fn unpack(bytes: &[u8], shape: [u32; 3], bits: u8) -> Result<Vec<f32>, Packe
         return Err(PackedError::Length { need, got: bytes.len() });
     }
     let elements = shape.iter().product::<u32>() as usize;
-    let per_byte = 8 / usize::from(bits);
-    let shift = 32 - u32::from(bits);
-    Ok((0..elements)
-        .map(|i| {
-            let level = u32::from(bytes[i / per_byte]) >> ((i % per_byte) * usize::from(bits));
-            if bits == 1 {
-                if level & 1 == 1 { 1.0 } else { -1.0 }
-            } else {
-                // Shifting up and back again extends the sign.
-                (((level << shift) as i32) >> shift) as f32
-            }
+    Ok(levels(bytes, bits).take(elements).map(f32::from).collect())
+}
+
+/// The levels in packed bytes of a width that [`packed_len`] knows, padding included.
+pub fn levels(bytes: &[u8], bits: u8) -> impl Iterator<Item = i8> {
+    let above = 8 - bits;
+    bytes.iter().flat_map(move |byte| {
+        (0..8 / bits).map(move |i| {
+            // To the top of a byte and back again extends the sign.
+            let level = ((byte >> (i * bits)) << above) as i8 >> above;
+            if bits == 1 { -2 * level - 1 } else { level }
         })
-        .collect())
+    })
 }
 
 /// Packs integer levels; at one bit every level of zero and above counts as +1.

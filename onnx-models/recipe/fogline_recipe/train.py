@@ -98,7 +98,7 @@ def new(layout: Layout, schedule: Schedule) -> Hybrid:
     return Hybrid(layout)
 
 
-def start_from(net: nn.Module, teacher: nn.Module) -> int:
+def take_weights(net: nn.Module, teacher: nn.Module) -> int:
     """Gives ``net`` the weights of a teacher wherever name and shape agree; returns how many. All of them are the twin's."""
     there = net.state_dict()
     same = {k: v for k, v in teacher.state_dict().items() if k in there and there[k].shape == v.shape}
@@ -144,7 +144,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         first = state["epoch"]
         print(f"resuming after epoch {first} of {schedule.epochs}")
     for teacher in () if resume or start else teachers:
-        taken = start_from(net, teacher)
+        taken = take_weights(net, teacher)
         print(f"{taken} of {len(net.state_dict())} tensors start as a teacher's")
     # Brevitas makes some parameters anew when weights are loaded, so the optimiser comes after.
     optimiser = Optimiser(net, schedule)

@@ -11,7 +11,7 @@ import torch
 from fogline_recipe import data, export, golden, quant, start, teacher
 from fogline_recipe.net import Hybrid, Layout, LayoutError
 from fogline_recipe.runs import Schedule, load, logits, save
-from fogline_recipe.train import Optimiser, losses, new, scores_of, start_from, train
+from fogline_recipe.train import Optimiser, losses, new, scores_of, take_weights, train
 
 SMALL = Layout(classes=3, size=16, stem=8, edge="16 pool 16 exit2", split=16, cloud="16 pool 16+")
 SHORT = Schedule(epochs=2, batch=16, cooldown=1)
@@ -157,7 +157,7 @@ class Training(unittest.TestCase):
 
     def test_the_twin_gives_all_its_weights(self):
         twin, net = Hybrid(replace(SMALL, bits=32)), Hybrid(SMALL)
-        self.assertEqual(start_from(net, twin), len(twin.state_dict()))
+        self.assertEqual(take_weights(net, twin), len(twin.state_dict()))
         self.assertTrue(torch.equal(net.edge.blocks[0].conv.weight, twin.edge.blocks[0].conv.weight))
 
 
