@@ -188,13 +188,14 @@ impl Plans {
             let pair = format!("{}/{}", manifest.name, manifest.version);
             return Err(Refusal::new(INTERNAL, format!("{pair} lists no {CLOUD_ONNX}")));
         };
-        let plan = match self.read_cached(manifest, file).await {
-            Some(plan) => plan?,
+        let (plan, store) = match self.read_cached(manifest, file).await {
+            Some(plan) => (plan?, Duration::ZERO),
             None => self.fetch(pair, file).await?,
         };
         info!(
             pair = %format_args!("{}/{}", manifest.name, manifest.version),
             load_ms = start.elapsed().as_secs_f64() * 1e3,
+            store_ms = store.as_secs_f64() * 1e3,
             tract_ms = plan.optimised_in().as_secs_f64() * 1e3,
             "pair loaded"
         );
@@ -218,10 +219,12 @@ impl Plans {
         plan.await.transpose()
     }
 
-    async fn fetch(&self, pair: &Pair, file: &File) -> Result<Plan, Refusal> {
-        let key = format!("{}{CLOUD_ONNX}", pair.prefix);
+    /// The plan of what the store has, and how long the store took.
+    async fn fetch(&self, pair: &Pair, file: &File) -> Result<(Plan, Duration), Refusal> {
+        let (key, start) = (format!("{}{CLOUD_ONNX}", pair.prefix), Instant::now());
         let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
         let onnx = onnx.map_err(|error| Refusal::from(&error))?;
+        let store = start.elapsed();
         let (cache, manifest, file) = (self.cache.clone(), pair.manifest.clone(), file.clone());
         apart(&format!("'{key}'"), move || {
             let plan = Plan::new(manifest, &onnx)?;
@@ -230,7 +233,7 @@ impl Plans {
             {
                 warn!(%error, "a model could not be kept on disk");
             }
-            Ok(plan)
+            Ok((plan, store))
         })
         .await
     }

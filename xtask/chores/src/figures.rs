@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::cloud::KEPT;
 use crate::report::Report;
 
-/// What stands between a page's two lines: the tables of report.json, or those of bench.txt.
+/// What stands between a page's two lines: the tables of report.json, of bench.txt, or of bench-cloud.txt.
 const ACCURACY: &str = "figures";
 const SPEED: &str = "figures, speed";
+const CLOUD: &str = "figures, cloud";
 /// Where a bench.txt comes to what counts.
 const RATIOS: &str = "ratios of medians";
 
@@ -36,6 +38,7 @@ pub fn run(options: &Options) -> Result<()> {
     let all: Vec<&str> = reports.iter().map(|(_, table)| table.as_str()).collect();
     let mut pages = vec![(options.readme.clone(), ACCURACY, all.concat())];
     pages.push((options.readme.clone(), SPEED, speeds(&reports)));
+    pages.push((options.readme.clone(), CLOUD, functions(&reports)));
     for (folder, table) in &reports {
         pages.push((folder.join("MODEL.md"), ACCURACY, table.clone()));
     }
@@ -70,6 +73,13 @@ fn speeds(reports: &[(PathBuf, String)]) -> String {
         ))
     });
     tables.collect()
+}
+
+/// What `cargo xtask bench cloud --keep` left beside the pairs.
+fn functions(reports: &[(PathBuf, String)]) -> String {
+    let folders = reports.iter().map(|(folder, _)| folder);
+    let tables = folders.filter_map(|folder| fs::read_to_string(folder.join(KEPT)).ok());
+    tables.map(|text| format!("```text\n{text}```\n")).collect::<Vec<_>>().concat()
 }
 
 /// The folders with a report, in order, and the report's table as a code block.

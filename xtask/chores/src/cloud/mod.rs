@@ -1,0 +1,209 @@
+//! `cargo xtask bench cloud`: the function as Lambda runs it, timed, beside onnxruntime on the same model.
+//!
+//! The function's own process, built for release, sits behind a runtime API and before a store, all on this
+//! machine. Its samples and onnxruntime's are taken in turn, on one thread each: what counts are the ratios.
+
+mod function;
+mod load;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use fogline::frame::{Request as Frame, Tensor};
+use fogline::manifest::{CLOUD_ONNX, Manifest};
+use fogline::packed;
+use fogline_stack::models::{self, Model};
+use fogline_stack::store;
+use serde::Serialize;
+use serde_json::json;
+use tokio::process::Command;
+
+use function::{Function, Sample, number};
+use load::Load;
+
+/// Options of `cargo xtask bench cloud`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The pair: NAME or NAME/VERSION in the models folder.
+    #[arg(long, default_value = "cifar10-w1")]
+    model: String,
+    /// Folder of pairs.
+    #[arg(long, value_name = "DIR", default_value = "onnx-models")]
+    models: PathBuf,
+    /// How often function and onnxruntime take turns.
+    #[arg(long, default_value_t = 7)]
+    rounds: u32,
+    /// Afterwards, one function a processor takes single samples for so long, as fast as they go.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    load: u64,
+    /// Also write the table beside the pair, for `cargo xtask figures` to show in README.
+    #[arg(long)]
+    keep: bool,
+    /// Also write all figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The function, built for release.
+    #[arg(long, value_name = "FILE", hide = true)]
+    function: PathBuf,
+    /// The Python of the recipe, which has onnxruntime.
+    #[arg(long, value_name = "FILE", hide = true)]
+    python: PathBuf,
+}
+
+/// The table's file, beside the pair; `cargo xtask figures` shows it in README.
+pub const KEPT: &str = "bench-cloud.txt";
+
+/// Samples a request.
+const BATCHES: [usize; 5] = [1, 4, 16, 32, 64];
+
+/// What was measured; times are milliseconds.
+#[derive(Default, Serialize)]
+struct Figures {
+    /// YYYY-MM-DD, in UTC.
+    date: String,
+    pair: String,
+    binary_bytes: u64,
+    /// From the process's start to its asking for work; of it, what tract took to load the model, and the store to send it.
+    init: Vec<f64>,
+    load: Vec<f64>,
+    store: Vec<f64>,
+    /// From the process's start to its first answer.
+    first_answer: Vec<f64>,
+    function: BTreeMap<usize, Vec<Sample>>,
+    /// onnxruntime's time for a batch.
+    onnxruntime: BTreeMap<usize, Vec<f64>>,
+    /// Resident memory after all this, in MiB.
+    resident: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounded_load: Option<Load>,
+}
+
+/// Times, prints.
+pub fn run(options: &Options) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let models = models::find(&options.models)?;
+    let model = models::choose(&models, Some(&options.model))?;
+    let figures = runtime.block_on(measure(options, &models, model))?;
+    let table = table::table(&figures)?;
+    print!("{table}");
+    if options.keep {
+        let path = model.folder.join(KEPT);
+        fs::write(&path, table).with_context(|| path.display().to_string())?;
+        println!("kept in {}", path.display());
+    }
+    if let Some(path) = &options.json {
+        fs::write(path, serde_json::to_string_pretty(&figures)?)
+            .with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<Figures> {
+    let store = store::start(models).await?;
+    let onnx = model.folder.join(CLOUD_ONNX);
+    let Manifest { name, version, .. } = &model.manifest;
+    let mut figures = Figures {
+        date: time::OffsetDateTime::now_utc().date().to_string(),
+        pair: format!("{name}/{version}"),
+        binary_bytes: fs::metadata(&options.function)?.len(),
+        ..Figures::default()
+    };
+    let events: BTreeMap<usize, Bytes> =
+        BATCHES.iter().map(|&batch| Ok((batch, event(model, batch)?))).collect::<Result<_>>()?;
+    for round in 0..options.rounds {
+        eprint!("\r  round {} of {}", round + 1, options.rounds);
+        // A new process each round: a cold start, then warm requests.
+        let start = Instant::now();
+        let function = Function::start(&options.function, &store, &figures.pair).await?;
+        function.lambda.asked().await;
+        figures.init.push(ms(start));
+        let loaded = function.logged("tract_ms").await?;
+        figures.load.push(number(&loaded, "tract_ms"));
+        figures.store.push(number(&loaded, "store_ms"));
+        function.sample(&events[&1]).await?;
+        figures.first_answer.push(ms(start));
+
+        for (&batch, event) in &events {
+            // The first makes the plan for its batch size.
+            function.sample(event).await?;
+            for _ in 0..if batch == 1 { 100 } else { 10 } {
+                let sample = function.sample(event).await?;
+                figures.function.entry(batch).or_default().push(sample);
+            }
+        }
+        figures.resident = function.resident()?;
+        function.kill().await?;
+        for (batch, samples) in onnxruntime(&options.python, &onnx).await? {
+            figures.onnxruntime.entry(batch).or_default().extend(samples);
+        }
+    }
+    eprintln!();
+    if options.load > 0 {
+        let time = Duration::from_secs(options.load);
+        figures.bounded_load =
+            Some(load::load(options, &store, &figures.pair, &events[&1], time).await?);
+    }
+    Ok(figures)
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+/// A function URL's event with so many samples, their bits without a pattern.
+fn event(model: &Model, batch: usize) -> Result<Bytes> {
+    let split = &model.manifest.split;
+    let len = packed::packed_len(split.shape, split.bits)?;
+    let byte = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 24) as u8;
+    let tensors = (0..batch).map(|sample| Tensor {
+        shape: split.shape,
+        bits: split.bits,
+        bytes: (0..len).map(|i| byte(sample * len + i)).collect(),
+    });
+    let pair = model.manifest.pair_digest();
+    let frame = Frame { pair, request_id: [7; 16], tensors: tensors.collect() }.encode()?;
+    let event = json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": "/infer", "rawQueryString": "",
+        "headers": {"host": "localhost", "content-type": "application/vnd.fogline.frame"},
+        "requestContext": {
+            "accountId": "anonymous", "apiId": "local", "domainName": "localhost", "domainPrefix": "local",
+            "http": {"method": "POST", "path": "/infer", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                     "userAgent": "bench"},
+            "requestId": "local", "routeKey": "$default", "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 0,
+        },
+        "isBase64Encoded": true, "body": BASE64.encode(frame),
+    });
+    Ok(event.to_string().into())
+}
+
+/// onnxruntime's samples of the same model on one thread, by batch size.
+async fn onnxruntime(python: &Path, onnx: &Path) -> Result<BTreeMap<usize, Vec<f64>>> {
+    let mut command = Command::new(python);
+    command.args(["-m", "fogline_recipe", "time-cloud", "--batches"]);
+    command.args(BATCHES.map(|batch| batch.to_string()));
+    command.arg("--onnx").arg(onnx.canonicalize()?).current_dir("onnx-models/recipe");
+    let output = command.output().await.with_context(|| python.display().to_string())?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn quantile(samples: &[f64], of: f64) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+        .get((sorted.len().saturating_sub(1) as f64 * of).round() as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+fn median(samples: &[f64]) -> f64 {
+    quantile(samples, 0.5)
+}
