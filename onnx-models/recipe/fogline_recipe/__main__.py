@@ -29,6 +29,7 @@ HELP = {
     "hole": "side of the square that is greyed in each training picture",
     "exit_weight": "weight of each exit's loss; the final head has the rest",
     "distill": "how much of a loss is towards the teacher's scores; without --teacher the final head teaches the exits",
+    "focus": "from 0 to 1, how much of the final head's loss goes by how unsure the exits are of a picture",
     "seed": "seed of weights, order and augmentation",
     "hold_out_every": "every n-th training picture of a class is kept out, for choosing thresholds",
 }

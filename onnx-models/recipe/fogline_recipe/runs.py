@@ -29,6 +29,7 @@ class Schedule:
     hole: int = 8
     exit_weight: float = 0.25
     distill: float = 0.5
+    focus: float = 0.0
     seed: int = 1
     hold_out_every: int = 20
 

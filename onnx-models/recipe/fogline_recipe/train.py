@@ -73,22 +73,35 @@ class Optimiser:
 TEACHER_TEMPERATURE = 3.0
 
 
+def focus(exits: list[torch.Tensor], amount: float) -> torch.Tensor:
+    """How much each picture (N) counts for the final head, 1 on the mean: one that an exit is sure of never gets there.
+
+    Han et al. 2022 (arXiv 2209.08310) learn such weights; here they are how far the surest exit is from being certain.
+    """
+    unsure = 1 - torch.stack([exit_.detach().softmax(1).amax(1) for exit_ in exits]).amax(0)
+    return 1 - amount + amount * unsure / unsure.mean()
+
+
 def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule,
            teacher: torch.Tensor | None = None) -> torch.Tensor:
     """Sum of w_i L_i over the exits, plus (1 - sum of w_i) L of the final head (2005.10851).
 
-    L is a head's cross-entropy, mixed with that against the softened scores of a teacher (Hinton
-    et al. 2015, arXiv 1503.02531). Without a teacher the final head learns from the labels alone
-    and teaches the exits (Zhang et al. 2019, "Be Your Own Teacher", arXiv 1905.08094).
+    L is the mean over the pictures, for the final head weighted by ``focus``, of a head's cross-entropy, mixed
+    with that against the softened scores of a teacher (Hinton et al. 2015, arXiv 1503.02531). Without a teacher the
+    final head learns from the labels alone and teaches the exits (Zhang et al. 2019, "Be Your Own Teacher", arXiv
+    1905.08094).
     """
     outputs = [output.float() for output in outputs]
     taught = outputs[:-1] if teacher is None else outputs
     scores = outputs[-1].detach() if teacher is None else teacher.float()
     soft = (scores / TEACHER_TEMPERATURE).softmax(1)
-    loss = [cross_entropy(o, labels, label_smoothing=schedule.smoothing) for o in outputs]
+    loss = [cross_entropy(o, labels, label_smoothing=schedule.smoothing, reduction="none") for o in outputs]
     for i, output in enumerate(taught):
-        from_teacher = cross_entropy(output / TEACHER_TEMPERATURE, soft) * TEACHER_TEMPERATURE**2
+        from_teacher = cross_entropy(output / TEACHER_TEMPERATURE, soft, reduction="none") * TEACHER_TEMPERATURE**2
         loss[i] = (1 - schedule.distill) * loss[i] + schedule.distill * from_teacher
+    if outputs[:-1]:
+        loss[-1] = loss[-1] * focus(outputs[:-1], schedule.focus)
+    loss = [each.mean() for each in loss]
     return schedule.exit_weight * sum(loss[:-1]) + (1 - schedule.exit_weight * len(loss[:-1])) * loss[-1]
 
 

@@ -11,7 +11,7 @@ import torch
 from fogline_recipe import data, export, golden, quant, start, teacher
 from fogline_recipe.net import Hybrid, Layout, LayoutError
 from fogline_recipe.runs import Schedule, load, logits, save
-from fogline_recipe.train import Optimiser, losses, new, scores_of, take_weights, train
+from fogline_recipe.train import Optimiser, focus, losses, new, scores_of, take_weights, train
 
 SMALL = Layout(classes=3, size=16, stem=8, edge="16 pool 16 exit2", split=16, cloud="16 pool 16+")
 SHORT = Schedule(epochs=2, batch=16, cooldown=1)
@@ -133,6 +133,15 @@ class Training(unittest.TestCase):
             self.assertLess(seen[-1], 0.9 * seen[0], f"{bits} bits")
             still = sum(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
             self.assertEqual(still, 0, f"{bits} bits: {still} parameters did not move")
+
+    def test_the_final_head_looks_at_what_exits_are_unsure_of(self):
+        sure, unsure = [9.0, 0.0, 0.0], [0.1, 0.0, 0.0]
+        exits = [torch.tensor([sure, unsure, unsure]), torch.tensor([unsure, unsure, sure])]
+        weights = focus(exits, 0.5)
+        self.assertAlmostEqual(weights.mean().item(), 1, places=5)
+        self.assertLess(weights[0], 0.6)
+        self.assertAlmostEqual(weights[0].item(), weights[2].item(), places=5)
+        self.assertTrue(torch.equal(focus(exits, 0.0), torch.ones(3)))
 
     def test_a_resumed_run_is_the_run_it_would_have_been(self):
         def save_and_stop(path: Path, state: dict) -> None:
