@@ -175,7 +175,8 @@ pub fn peers(pair: &Path, data: Option<&Path>) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn recipe(command: &str) -> Result<Command> {
+/// A command of the recipe.
+pub fn recipe(command: &str) -> Result<Command> {
     let mut recipe = step::command(tools::recipe()?, &["-m", "fogline_recipe", command]);
     recipe.current_dir(root().join("onnx-models/recipe"));
     Ok(recipe)

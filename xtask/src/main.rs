@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod pack;
+mod plan;
 mod size;
 mod stack;
 mod step;
@@ -45,6 +46,8 @@ enum Chore {
     /// Time the edge beside other runtimes, in one run.
     #[command(subcommand)]
     Bench(bench::What),
+    /// Reckon what a fleet of edges asks of the function and costs, by simulation from measured times.
+    Plan(plan::Options),
     /// Feed hostile bytes to everything that parses them: frames, manifests, packed models.
     Fuzz(fuzz::Options),
     /// Print what a visitor downloads, engine and model, raw and compressed, beside onnxruntime-web and tfjs.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
         Chore::Bench(what) => bench::run(&what),
+        Chore::Plan(options) => plan::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Size(options) => size::run(&options),
         Chore::Eval(passed) => heavy("eval", &passed),

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|peers|plot-bench|time-cloud|tiny --help``."""
+"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|peers|plot-bench|plot-plan|time-cloud|tiny --help``."""
 
 import argparse
 import json
@@ -176,9 +176,15 @@ def peers(arguments: argparse.Namespace) -> None:
 
 
 def plot_bench(arguments: argparse.Namespace) -> None:
-    from . import peers as models
+    from . import plots
 
-    models.plot(arguments.json, arguments.out)
+    plots.bench(arguments.json, arguments.out)
+
+
+def plot_plan(arguments: argparse.Namespace) -> None:
+    from . import plots
+
+    plots.plan(arguments.json, arguments.out)
 
 
 def time_cloud(arguments: argparse.Namespace) -> None:
@@ -275,6 +281,11 @@ def main() -> None:
     command.add_argument("--json", type=Path, required=True, help="its samples")
     command.add_argument("--out", type=Path, required=True, help="the SVG file")
     command.set_defaults(run=plot_bench)
+
+    command = commands.add_parser("plot-plan", help="draw what cargo xtask plan reckoned")
+    command.add_argument("--json", type=Path, required=True, help="its figures")
+    command.add_argument("--out", type=Path, required=True, help="the SVG file")
+    command.set_defaults(run=plot_plan)
 
     command = commands.add_parser("time-cloud", help="time onnxruntime on a cloud.onnx for cargo xtask bench cloud")
     command.add_argument("--onnx", type=Path, required=True, help="cloud.onnx of a pair")

@@ -150,27 +150,3 @@ def time_cloud(onnx_file: Path, batches: list[int], samples: int = 10) -> dict[i
             if sample >= 2:  # the first allocate
                 times[batch].append((time.perf_counter() - start) * 1e3)
     return times
-
-
-def plot(results: Path, out: Path) -> None:
-    """Bars of what ``cargo xtask bench edge`` measured: medians with quartiles, a panel a convolution and one for the edge."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    cases = json.loads(results.read_text())["cases"]
-    panels = [f"3x3 {channels}-{channels} {side}x{side}" for side, channels in LAYERS] + ["edge"]
-    figure, all_axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4))
-    for axes, panel in zip(all_axes, panels, strict=True):
-        own = [case for case in cases if case["name"].endswith(panel)]
-        for row, case in enumerate(reversed(own)):
-            low, median, high = np.quantile(case["ms"], [0.25, 0.5, 0.75])
-            ours = case["runtime"].startswith("fogline")
-            axes.barh(row, median, xerr=[[median - low], [high - median]], color="seagreen" if ours else "slategray")
-        bits = [case["name"].removesuffix(panel).strip() for case in reversed(own)]
-        axes.set_yticks(range(len(own)), [f"{case['runtime']} {b}" for case, b in zip(reversed(own), bits, strict=True)], fontsize=7)
-        axes.set_title(panel)
-        axes.set_xlabel("milliseconds, one thread")
-    figure.tight_layout()
-    figure.savefig(out)

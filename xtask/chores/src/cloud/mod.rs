@@ -3,6 +3,7 @@
 //! The function's own process, built for release, sits behind a runtime API and before a store, all on this
 //! machine. Its samples and onnxruntime's are taken in turn, on one thread each: what counts are the ratios.
 
+mod arrivals;
 mod function;
 mod load;
 mod table;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::process::Command;
 
+use arrivals::Arrivals;
 use function::{Function, Sample, number};
 use load::Load;
 
@@ -43,7 +45,11 @@ pub struct Options {
     /// Afterwards, one function a processor takes single samples for so long, as fast as they go.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     load: u64,
-    /// Also write the table beside the pair, for `cargo xtask figures` to show in README.
+    /// Then requests arrive at random for so long, as `cargo xtask plan` says they do, to compare its simulation with.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    arrivals: u64,
+    /// Also write the table beside the pair, for `cargo xtask figures` to show in README, and the times that `cargo xtask
+    /// plan` reckons with.
     #[arg(long)]
     keep: bool,
     /// Also write all figures to this file.
@@ -59,6 +65,8 @@ pub struct Options {
 
 /// The table's file, beside the pair; `cargo xtask figures` shows it in README.
 pub const KEPT: &str = "bench-cloud.txt";
+/// The file of the times that `cargo xtask plan` reckons with.
+const TIMES: &str = "bench-cloud.json";
 
 /// Samples a request.
 const BATCHES: [usize; 5] = [1, 4, 16, 32, 64];
@@ -83,6 +91,8 @@ struct Figures {
     resident: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     bounded_load: Option<Load>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrivals: Option<Arrivals>,
 }
 
 /// Times, prints.
@@ -96,7 +106,10 @@ pub fn run(options: &Options) -> Result<()> {
     if options.keep {
         let path = model.folder.join(KEPT);
         fs::write(&path, table).with_context(|| path.display().to_string())?;
-        println!("kept in {}", path.display());
+        let times = model.folder.join(TIMES);
+        fs::write(&times, serde_json::to_string(&figures.times())? + "\n")
+            .with_context(|| times.display().to_string())?;
+        println!("kept in {} and {}", path.display(), times.display());
     }
     if let Some(path) = &options.json {
         fs::write(path, serde_json::to_string_pretty(&figures)?)
@@ -150,7 +163,28 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
         figures.bounded_load =
             Some(load::load(options, &store, &figures.pair, &events[&1], time).await?);
     }
+    if options.arrivals > 0 {
+        let (warm, time) = (&figures.function[&1], Duration::from_secs(options.arrivals));
+        let arrivals =
+            arrivals::arrivals(options, &store, &figures.pair, &events[&1], warm, time).await?;
+        figures.arrivals = Some(arrivals);
+    }
     Ok(figures)
+}
+
+impl Figures {
+    /// Single samples in a warm function, as a hundred and one quantiles, and starts.
+    fn times(&self) -> serde_json::Value {
+        let quantiles = |of: &dyn Fn(&Sample) -> f64| -> Vec<f64> {
+            let times: Vec<f64> = self.function[&1].iter().map(of).collect();
+            let each = (0..=100).map(|percent| quantile(&times, f64::from(percent) / 100.0));
+            each.map(|ms| (ms * 1e3).round() / 1e3).collect()
+        };
+        json!({
+            "date": self.date, "pair": self.pair,
+            "whole": quantiles(&|sample| sample.whole), "tract": quantiles(&|sample| sample.tract), "init": self.init,
+        })
+    }
 }
 
 fn ms(since: Instant) -> f64 {

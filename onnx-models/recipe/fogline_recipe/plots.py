@@ -1,0 +1,54 @@
+"""Plots of what ``cargo xtask bench edge`` measured and ``cargo xtask plan`` reckoned."""
+
+import json
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from .peers import LAYERS
+
+matplotlib.use("svg")
+from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
+
+
+def bench(results: Path, out: Path) -> None:
+    """Bars of what ``cargo xtask bench edge`` measured: medians with quartiles, a panel a convolution and one for the edge."""
+    cases = json.loads(results.read_text())["cases"]
+    panels = [f"3x3 {channels}-{channels} {side}x{side}" for side, channels in LAYERS] + ["edge"]
+    figure, all_axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4))
+    for axes, panel in zip(all_axes, panels, strict=True):
+        own = [case for case in cases if case["name"].endswith(panel)]
+        for row, case in enumerate(reversed(own)):
+            low, median, high = np.quantile(case["ms"], [0.25, 0.5, 0.75])
+            ours = case["runtime"].startswith("fogline")
+            axes.barh(row, median, xerr=[[median - low], [high - median]], color="seagreen" if ours else "slategray")
+        bits = [case["name"].removesuffix(panel).strip() for case in reversed(own)]
+        axes.set_yticks(range(len(own)), [f"{case['runtime']} {b}" for case, b in zip(reversed(own), bits, strict=True)], fontsize=7)
+        axes.set_title(panel)
+        axes.set_xlabel("milliseconds, one thread")
+    figure.tight_layout()
+    figure.savefig(out)
+    pyplot.close(figure)
+
+
+def plan(reckoned: Path, out: Path) -> None:
+    """What ``cargo xtask plan`` says of fleets up to a million edges: instances at once, and dollars in thirty days."""
+    found = json.loads(reckoned.read_text())
+    figure, (need, dollars) = pyplot.subplots(1, 2, figsize=(11, 4))
+    for fleet, colour in zip(found["fleets"], ["seagreen", "slategray"], strict=True):
+        devices = [point["devices"] for point in fleet["points"]]
+        need.plot(devices, [point["outcome"]["peak"] for point in fleet["points"]], ".-", color=colour, label=f"{fleet['name']}, at most")
+        need.plot(devices, [point["outcome"]["mean_busy"] for point in fleet["points"]], ":", color=colour, label=f"{fleet['name']}, on the mean")
+        dollars.plot(devices, fleet["dollars"], ".-", color=colour, label=fleet["name"])
+    need.axhline(1000, color="crimson", linewidth=0.8, label="an account's first quota")
+    for axes, label in ((need, "instances at once"), (dollars, "US dollars in 30 days")):
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(f"edges, {found['each']:g} pictures a second each")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(out)
+    pyplot.close(figure)

@@ -1,0 +1,98 @@
+//! Requests at random, and what `fogline-plan` says of them beforehand: how far its simulation can be believed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use bytes::Bytes;
+use fogline_plan::{Full, Scenario, simulate};
+use fogline_stack::store::LocalStore;
+use serde::Serialize;
+use tokio::sync::{Mutex, mpsc};
+
+use super::function::{Function, Sample};
+use super::{Options, median, ms};
+
+/// How busy the functions are kept: they wait for work and work waits for them.
+const LOAD: f64 = 0.6;
+
+/// The same of a real run and of the simulation.
+#[derive(Serialize)]
+pub struct Arrivals {
+    pub functions: usize,
+    pub seconds: f64,
+    pub requests_per_second: f64,
+    pub measured: Answered,
+    pub simulated: Answered,
+}
+
+/// From arrival to answer in milliseconds, the wait for a function included; answers a second.
+#[derive(Serialize)]
+pub struct Answered {
+    pub p50: f64,
+    pub throughput: f64,
+}
+
+/// Lets single samples arrive at random for so long, before one function a processor. `warm` are requests that were timed
+/// one after the other.
+pub async fn arrivals(
+    options: &Options,
+    store: &LocalStore,
+    pair: &str,
+    event: &Bytes,
+    warm: &[Sample],
+    time: Duration,
+) -> Result<Arrivals> {
+    let functions = std::thread::available_parallelism().map_or(1, usize::from);
+    let service: Vec<f64> = warm.iter().map(|sample| sample.whole).collect();
+    let scenario = Scenario {
+        concurrency: functions as u32,
+        warm: functions as u32,
+        full: Full::Queue,
+        ..Scenario::new(service, vec![0.0])
+    };
+    let rate = LOAD * functions as f64 * 1e3 / scenario.mean_service_ms();
+    let scenario = Scenario { pictures_per_second: rate, ..scenario };
+    let predicted = simulate(&scenario, 600.0, 1);
+    let (arrive, arrived) = mpsc::unbounded_channel::<Instant>();
+    let arrived = Arc::new(Mutex::new(arrived));
+    let mut workers = vec![];
+    for _ in 0..functions {
+        let function = Function::start(&options.function, store, pair).await?;
+        function.sample(event).await?;
+        let (arrived, event) = (Arc::clone(&arrived), event.clone());
+        workers.push(tokio::spawn(async move {
+            let mut latencies = vec![];
+            loop {
+                // In a statement of its own, so that the lock is gone while the function works.
+                let next = arrived.lock().await.recv().await;
+                let Some(since) = next else { return anyhow::Ok(latencies) };
+                function.sample(&event).await?;
+                latencies.push(ms(since));
+            }
+        }));
+    }
+    let mut random = fastrand::Rng::with_seed(1);
+    let (start, mut next) = (Instant::now(), 0.0);
+    while next < time.as_secs_f64() {
+        tokio::time::sleep_until((start + Duration::from_secs_f64(next)).into()).await;
+        arrive.send(start + Duration::from_secs_f64(next))?;
+        next += -(1.0 - random.f64()).ln() / rate;
+    }
+    drop(arrive);
+    let mut latencies = vec![];
+    for worker in workers {
+        latencies.extend(worker.await??);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Arrivals {
+        functions,
+        seconds,
+        requests_per_second: rate,
+        measured: Answered {
+            p50: median(&latencies),
+            throughput: latencies.len() as f64 / seconds,
+        },
+        simulated: Answered { p50: predicted.offloaded.p50, throughput: predicted.throughput },
+    })
+}

@@ -1,0 +1,119 @@
+//! The function's process, behind a runtime API of its own.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use fogline_stack::runtime::Lambda;
+use fogline_stack::store::{BUCKET, KEY, LocalStore};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::ms;
+
+/// What Lambda would give a request here.
+const TIME: Duration = Duration::from_secs(30);
+
+/// Milliseconds of one request.
+#[derive(Clone, Copy, Serialize)]
+pub struct Sample {
+    /// From the event's going out to the answer's coming in, at the runtime API.
+    pub whole: f64,
+    /// In tract.
+    pub tract: f64,
+}
+
+/// The function's process.
+pub struct Function {
+    pub lambda: Lambda,
+    process: Child,
+    /// What it has logged since it was looked at last.
+    log: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Function {
+    /// Starts it, before a store, to load this pair.
+    pub async fn start(program: &Path, store: &LocalStore, pair: &str) -> Result<Self> {
+        let lambda = Lambda::start().await?;
+        let mut process = Command::new(program)
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
+            .env("AWS_ENDPOINT_URL_S3", &store.url)
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", KEY.0)
+            .env("AWS_SECRET_ACCESS_KEY", KEY.1)
+            .env("FOGLINE_BUCKET", BUCKET)
+            .env("FOGLINE_PRELOAD", pair)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        let log = Arc::new(Mutex::new(vec![]));
+        let (lines, kept) = (process.stdout.take().context("no output")?, Arc::clone(&log));
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(lines).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let line = serde_json::from_str(&line).unwrap_or(Value::Null);
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        Ok(Self { lambda, process, log })
+    }
+
+    /// The line in which it logs this number, once it has; what it logged before is forgotten.
+    pub async fn logged(&self, field: &str) -> Result<Value> {
+        for _ in 0..2000 {
+            {
+                let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(at) = log.iter().position(|line| line[field].is_number()) {
+                    return log.drain(..=at).next_back().context("the line was there");
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bail!("the function did not log {field}")
+    }
+
+    /// Gives it an event, and times it.
+    pub async fn sample(&self, event: &Bytes) -> Result<Sample> {
+        let start = Instant::now();
+        let outcome = self.lambda.invoke(event.clone(), TIME).await?;
+        let whole = ms(start);
+        let answer =
+            outcome.map_err(|error| anyhow::anyhow!("{}", String::from_utf8_lossy(&error)))?;
+        ensure!(status(&answer) == Some(200), "{}", String::from_utf8_lossy(&answer));
+        Ok(Sample { whole, tract: number(&self.logged("InferMs").await?, "InferMs") })
+    }
+
+    /// Resident memory in MiB, as Linux counts it.
+    pub fn resident(&self) -> Result<f64> {
+        let path = format!("/proc/{}/status", self.process.id().context("it has ended")?);
+        let status = std::fs::read_to_string(&path).context(path)?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// Ends it at once.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.process.kill().await?)
+    }
+}
+
+/// A number of a logged line.
+pub fn number(line: &Value, field: &str) -> f64 {
+    line[field].as_f64().unwrap_or(f64::NAN)
+}
+
+fn status(answer: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Value>(answer).ok()?["statusCode"].as_u64()
+}

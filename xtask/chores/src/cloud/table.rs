@@ -1,0 +1,91 @@
+//! The figures as a table.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+
+use super::arrivals::Arrivals;
+use super::function::Sample;
+use super::load::Load;
+use super::{Figures, median, quantile};
+
+/// All of them.
+pub fn table(figures: &Figures) -> Result<String> {
+    let Figures { date, pair, binary_bytes, init, load, store, first_answer, resident, .. } =
+        figures;
+    let mut text = format!(
+        "{pair}, {date}; milliseconds, medians; tract and onnxruntime on one thread each\n\n"
+    );
+    let (first, tract, store) = (median(first_answer), median(load), median(store));
+    let binary = *binary_bytes as f64 / 1_048_576.0;
+    for (what, number) in [
+        ("process started to asking for work (init)", median(init)),
+        ("process started to its first answer", first),
+        ("  tract reading and optimising the model", tract),
+        ("  the store sending it", store),
+        ("  the rest", first - tract - store),
+        ("resident memory, MiB", *resident),
+        ("binary, MiB", binary),
+    ] {
+        writeln!(text, "{what:<42} {number:8.1}")?;
+    }
+    writeln!(
+        text,
+        "first answer: {:.1} times what tract takes; without the store {:.1} times\n",
+        first / tract,
+        (first - store) / tract
+    )?;
+    writeln!(
+        text,
+        "{:>7} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>12}",
+        "samples", "whole p50", "p99", "tract", "other", "samples/s", "ort", "tract / ort"
+    )?;
+    for (batch, samples) in &figures.function {
+        let column = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).collect::<Vec<_>>();
+        let (whole, tract) = (column(&|s| s.whole), column(&|s| s.tract));
+        let other = median(&column(&|s| s.whole - s.tract));
+        let ort = median(figures.onnxruntime.get(batch).context("onnxruntime left a batch out")?);
+        writeln!(
+            text,
+            "{batch:7} {:9.3} {:9.3} {:9.3} {other:9.3} {:10.1} {ort:9.3} {:12.2}",
+            median(&whole),
+            quantile(&whole, 0.99),
+            median(&tract),
+            1e3 * *batch as f64 / median(&whole),
+            median(&tract) / ort
+        )?;
+    }
+    if let Some(load) = &figures.bounded_load {
+        let Load { seconds, functions, requests, p50, p99, resident } = load;
+        let rate = *requests as f64 / seconds;
+        writeln!(
+            text,
+            "\n{seconds:.0} s of load on {functions} functions: {requests} requests, none failed, {rate:.1} a second; \
+             p50 {p50:.3}, p99 {p99:.3} ({:.2} times)",
+            p99 / p50
+        )?;
+        let settled = resident.get(6..).filter(|later| !later.is_empty()).unwrap_or(resident);
+        let (low, high) = (quantile(settled, 0.0), quantile(settled, 1.0));
+        writeln!(
+            text,
+            "resident memory of all, after the first minute: {low:.1} to {high:.1} MiB"
+        )?;
+    }
+    if let Some(arrivals) = &figures.arrivals {
+        let Arrivals { functions, seconds, requests_per_second, measured, simulated } = arrivals;
+        writeln!(
+            text,
+            "\n{seconds:.0} s of arrivals at random, {requests_per_second:.1} a second, before {functions} functions\n\n\
+             {:10} {:>9} {:>10} {:>6}",
+            "", "measured", "simulated", "off"
+        )?;
+        for (what, real, said) in [
+            ("p50, ms", measured.p50, simulated.p50),
+            ("a second", measured.throughput, simulated.throughput),
+        ] {
+            let off = 100.0 * (said / real - 1.0);
+            writeln!(text, "{what:10} {real:9.3} {said:10.3} {off:5.1}%")?;
+        }
+    }
+    Ok(text)
+}
