@@ -99,7 +99,8 @@ async fn answer(plans: &Arc<Plans>, request: Request) -> Response<Body> {
     })
 }
 
-fn refused(refusal: &Refusal) -> Response<Body> {
+/// What a refusal looks like over HTTP.
+pub fn refused(refusal: &Refusal) -> Response<Body> {
     json(refusal.status(), refusal)
 }
 
@@ -148,12 +149,7 @@ async fn observed(plans: &Arc<Plans>, request: Request) -> Result<Response<Body>
     let start = Instant::now();
     let context = request.lambda_context_ref();
     let until = context.and_then(|context| until(context.deadline()));
-    let mut record = Record {
-        request: context.map(|context| context.request_id.clone()).unwrap_or_default(),
-        cold: !WARM.swap(true, Ordering::Relaxed),
-        bytes: request.body().len(),
-        ..Record::default()
-    };
+    let mut record = Record { cold: !WARM.swap(true, Ordering::Relaxed), ..Record::of(&request) };
     let answer = infer(plans, &request, until, &mut record).await;
     record.outcome = match &answer {
         Ok(_) => "ok".into(),

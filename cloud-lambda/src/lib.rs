@@ -4,6 +4,7 @@
 //! (`fogline::frame`). The function finds the pair it belongs to by its digest, unpacks the
 //! map, runs the pair's `cloud.onnx` and answers class scores. One noun a module:
 //!
+//! - [`auth`]: who may ask;
 //! - [`store`]: the bucket that holds `models/NAME/VERSION/…`;
 //! - [`index`]: which pairs lie in it;
 //! - [`cache`]: models that were fetched, on disk;
@@ -32,6 +33,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod auth;
 pub mod body;
 pub mod cache;
 pub mod handler;

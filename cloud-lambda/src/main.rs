@@ -1,4 +1,4 @@
-//! The function. Settings come from the environment: see `store::Settings::from_env` and
+//! The function. Settings come from the environment: see `auth::Auth::from_env`, `store::Settings::from_env` and
 //! `plans::Options::from_env`; `FOGLINE_PRELOAD=NAME/VERSION` loads that pair alone at the start,
 //! without it the newest version of each is.
 
@@ -7,7 +7,7 @@ use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fogline_cloud::handler;
+use fogline_cloud::auth::Auth;
 use fogline_cloud::plans::{Options, Plans};
 use fogline_cloud::store::{Settings, Store};
 use lambda_http::tracing::subscriber::{self, filter::LevelFilter};
@@ -22,6 +22,7 @@ const HEAD_START: Duration = Duration::from_secs(6);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log();
+    let auth = Auth::from_env()?;
     let plans = Plans::new(Store::new(Settings::from_env(None)?), Options::from_env()?);
     let first = tokio::spawn({
         let plans = Arc::clone(&plans);
@@ -31,8 +32,8 @@ async fn main() -> Result<(), Error> {
         tokio::spawn(keep_trying(Arc::clone(&plans)));
     }
     run(service_fn(move |request: Request| {
-        let plans = Arc::clone(&plans);
-        async move { Ok::<_, Infallible>(handler::handle(&plans, request).await) }
+        let (auth, plans) = (auth.clone(), Arc::clone(&plans));
+        async move { Ok::<_, Infallible>(auth.handle(&plans, request).await) }
     }))
     .await
 }

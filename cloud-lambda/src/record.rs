@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lambda_http::{Request, RequestExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -42,6 +43,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// What a request says of itself.
+    pub fn of(request: &Request) -> Self {
+        let context = request.lambda_context_ref();
+        Self {
+            request: context.map(|context| context.request_id.clone()).unwrap_or_default(),
+            bytes: request.body().len(),
+            ..Self::default()
+        }
+    }
+
     /// Writes the line to standard output, where Lambda collects it.
     pub fn print(&self) {
         // A log that cannot be written must not keep an answer back.

@@ -22,6 +22,15 @@ pub struct Function {
 impl Function {
     /// Starts the function on a store, with a cache on disk if there is a folder for it.
     pub async fn start(store: &Settings, cache: Option<&Path>) -> Self {
+        Self::start_with(store, cache, &[("FOGLINE_AUTH", "none")]).await
+    }
+
+    /// The same with these variables, who may ask among them.
+    pub async fn start_with(
+        store: &Settings,
+        cache: Option<&Path>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let lambda = Lambda::start().await.unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_fogline-cloud"));
         command
@@ -36,7 +45,8 @@ impl Function {
             .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
             .env("FOGLINE_BUCKET", &store.bucket)
             // Nothing: the tests want to see the first request load.
-            .env("FOGLINE_PRELOAD", "none/0.0.0");
+            .env("FOGLINE_PRELOAD", "none/0.0.0")
+            .envs(variables.iter().copied());
         if let Some(folder) = cache {
             command.env("FOGLINE_CACHE", folder);
         }

@@ -200,3 +200,30 @@ async fn a_line_of_json_says_how_each_request_went() {
     assert_eq!((&second["outcome"], &second["cold"]), (&json!("malformed"), &json!(false)));
     assert_eq!((&second["Refusals"], &second["Samples"]), (&json!(1), &json!(0)));
 }
+
+#[tokio::test]
+async fn only_a_token_opens_a_function_that_wants_one() {
+    // SHA-256 of "open sesame".
+    let digest = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
+    let bucket = Bucket::with_pair().await;
+    let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digest)];
+    let function = Function::start_with(&bucket.settings(), None, &variables).await;
+    let mut event = infer(&golden());
+    assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
+    event["headers"]["authorization"] = json!("Bearer open barley");
+    assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
+    // Nobody whom it does not know makes it fetch anything.
+    assert_eq!(bucket.fetched(), 0);
+    event["headers"]["authorization"] = json!("Bearer open sesame");
+    assert_eq!(function.outcome(event).await, OK);
+    let log = function.end().await;
+    assert!(log.contains("\"outcome\":\"unauthorized\"") && !log.contains("sesame"), "{log}");
+}
+
+#[tokio::test]
+async fn a_function_that_nobody_told_who_may_ask_does_not_start() {
+    let bucket = Bucket::with_pair().await;
+    let mut function = Function::start_with(&bucket.settings(), None, &[]).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), function.process.wait()).await;
+    assert!(!ended.expect("it ends by itself").unwrap().success());
+}

@@ -23,6 +23,8 @@ pub const UNSUPPORTED_VERSION: &str = "unsupported_version";
 pub const UNKNOWN_PAIR: &str = "unknown_pair";
 /// The maps are not of the shape or width that the pair's split has.
 pub const WRONG_SHAPE: &str = "wrong_shape";
+/// Who asks has not shown that they may.
+pub const UNAUTHORIZED: &str = "unauthorized";
 /// There is nothing at that path.
 pub const NOT_FOUND: &str = "not_found";
 /// The path is right, the method is not.
@@ -47,6 +49,7 @@ impl Refusal {
     /// The HTTP status that goes with the word.
     pub fn status(&self) -> u16 {
         match self.error.as_str() {
+            UNAUTHORIZED => 401,
             NOT_FOUND | UNKNOWN_PAIR => 404,
             METHOD_NOT_ALLOWED => 405,
             UNSUPPORTED_VERSION | WRONG_SHAPE => 409,

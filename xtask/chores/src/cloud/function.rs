@@ -50,6 +50,7 @@ impl Function {
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", KEY.0)
             .env("AWS_SECRET_ACCESS_KEY", KEY.1)
+            .env("FOGLINE_AUTH", "none")
             .env("FOGLINE_BUCKET", BUCKET)
             .env("FOGLINE_PRELOAD", pair)
             .stdout(Stdio::piped())

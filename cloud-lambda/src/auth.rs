@@ -1,0 +1,154 @@
+//! Who may ask: whoever AWS let through, whoever shows a token, or, on a local stack that says so, anybody.
+//!
+//! Only tokens' SHA-256 are known here. There may be several at once, so that one can be replaced while edges still show
+//! the other.
+
+use std::fmt;
+use std::sync::Arc;
+
+use fogline::refusal::{Refusal, UNAUTHORIZED};
+use lambda_http::http::HeaderMap;
+use lambda_http::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use lambda_http::{Body, Request, Response};
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::handler;
+use crate::plans::Plans;
+use crate::record::Record;
+use crate::store::variable;
+
+/// How the function knows who asks.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Auth {
+    /// The function URL's auth type is `AWS_IAM`: what comes here, AWS has let through.
+    Iam,
+    /// Whoever shows a token of one of these digests.
+    Tokens(Vec<[u8; 32]>),
+    /// Anybody.
+    Nobody,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Iam => "iam",
+            Self::Tokens(_) => "token",
+            Self::Nobody => "none",
+        })
+    }
+}
+
+impl Auth {
+    /// Reads `FOGLINE_AUTH` (`iam`, `token` or `none`) and, for `token`, `FOGLINE_TOKEN_SHA256`.
+    ///
+    /// # Errors
+    /// When the first is not set, so that nobody opens a function by forgetting it, or the second holds no digest.
+    pub fn from_env() -> Result<Self, String> {
+        Self::new(variable("FOGLINE_AUTH").as_deref(), variable("FOGLINE_TOKEN_SHA256").as_deref())
+    }
+
+    fn new(kind: Option<&str>, digests: Option<&str>) -> Result<Self, String> {
+        match kind {
+            Some("iam") => Ok(Self::Iam),
+            Some("none") => Ok(Self::Nobody),
+            Some("token") => {
+                let wanted = "FOGLINE_TOKEN_SHA256 holds the SHA-256 of each token, 64 hexadecimal digits, after commas";
+                let digests = digests.ok_or(wanted)?.split(',').map(|text| {
+                    let mut digest = [0; 32];
+                    hex::decode_to_slice(text.trim(), &mut digest).map_err(|_| wanted)?;
+                    Ok(digest)
+                });
+                Ok(Self::Tokens(digests.collect::<Result<_, &str>>()?))
+            }
+            Some(other) => Err(format!("FOGLINE_AUTH is '{other}', and not iam, token or none")),
+            None => Err("FOGLINE_AUTH is not set: iam, token, or none for anybody".into()),
+        }
+    }
+
+    /// Whether these headers come from one who may ask.
+    ///
+    /// # Errors
+    /// With `unauthorized`.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Self::Tokens(digests) = self else { return Ok(()) };
+        let refusal = |why: &str| Refusal::new(UNAUTHORIZED, why);
+        let shown = headers.get(AUTHORIZATION).ok_or_else(|| {
+            refusal("this function takes requests with a token: authorization: Bearer TOKEN")
+        })?;
+        let token = bearer(shown).ok_or_else(|| refusal("the authorization is no bearer token"))?;
+        let digest = Sha256::digest(token);
+        // All of them, and all of each: how long it takes tells nothing of which, or how nearly.
+        let known = digests
+            .iter()
+            .fold(Choice::from(0), |known, one| known | one.as_slice().ct_eq(digest.as_slice()));
+        if known.into() { Ok(()) } else { Err(refusal("the token is not one of this function's")) }
+    }
+
+    /// Answers one request, if it comes from one who may ask.
+    pub async fn handle(&self, plans: &Arc<Plans>, request: Request) -> Response<Body> {
+        let Err(refusal) = self.check(request.headers()) else {
+            return handler::handle(plans, request).await;
+        };
+        Record { outcome: refusal.error.clone(), ..Record::of(&request) }.print();
+        let mut response = handler::refused(&refusal);
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response
+    }
+}
+
+/// The token in `Bearer TOKEN`.
+fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(authorization: Option<&str>) -> HeaderMap {
+        let values = authorization.map(|text| (AUTHORIZATION, text.parse().unwrap()));
+        values.into_iter().collect()
+    }
+
+    fn digest(token: &str) -> String {
+        hex::encode(Sha256::digest(token))
+    }
+
+    #[test]
+    fn two_tokens_are_taken_at_once_and_no_other() {
+        let digests = format!("{}, {}", digest("old"), digest("new"));
+        let auth = Auth::new(Some("token"), Some(&digests)).unwrap();
+        for good in ["Bearer old", "bearer new", "Bearer  new "] {
+            auth.check(&shown(Some(good))).unwrap();
+        }
+        for bad in ["Bearer other", "Bearer ", "Basic old", "old", "Bearer", "Bearer old new"] {
+            let refusal = auth.check(&shown(Some(bad))).unwrap_err();
+            assert_eq!((refusal.error.as_str(), refusal.status()), ("unauthorized", 401), "{bad}");
+            assert!(!refusal.message.contains("old"), "{}", refusal.message);
+        }
+        assert_eq!(auth.check(&shown(None)).unwrap_err().status(), 401);
+        // The digest opens nothing.
+        assert!(auth.check(&shown(Some(&format!("Bearer {}", digest("old"))))).is_err());
+        let rotated = Auth::new(Some("token"), Some(&digest("new"))).unwrap();
+        rotated.check(&shown(Some("Bearer new"))).unwrap();
+        rotated.check(&shown(Some("Bearer old"))).unwrap_err();
+    }
+
+    #[test]
+    fn nobody_is_let_in_by_forgetting_something() {
+        for (kind, digests) in [
+            (None, None),
+            (Some("open"), None),
+            (Some("token"), None),
+            (Some("token"), Some("abc")),
+            (Some("token"), Some(",")),
+        ] {
+            assert!(Auth::new(kind, digests).is_err(), "{kind:?} {digests:?}");
+        }
+        assert!(Auth::new(Some("none"), None).unwrap().check(&shown(None)).is_ok());
+        assert_eq!(format!("{:?}", Auth::Tokens(vec![[7; 32]])), "token");
+    }
+}
