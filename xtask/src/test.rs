@@ -61,6 +61,9 @@ pub fn run(options: &Options) -> Result<()> {
         if let Err(error) = recipe(&mut tally) {
             tally.fail("the recipe", &error);
         }
+        if let Err(error) = infra(&mut tally) {
+            tally.fail("the template", &error);
+        }
         if let Err(error) = whole_way(&mut tally) {
             tally.fail("the whole way", &error);
         }
@@ -212,6 +215,14 @@ fn recipe(tally: &mut Tally) -> Result<()> {
     let mut tests =
         step::command(tools::recipe()?, &["-m", "unittest", "discover", "-s", "tests", "-t", "."]);
     tally.step("the recipe", tests.current_dir(root().join("onnx-models/recipe")));
+    Ok(())
+}
+
+/// The template, translated and created where it costs nothing.
+fn infra(tally: &mut Tally) -> Result<()> {
+    let mut tests =
+        step::command(tools::infra()?, &["-m", "unittest", "discover", "-s", "infra/tests"]);
+    tally.step("the template", &mut tests);
     Ok(())
 }
 

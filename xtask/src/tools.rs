@@ -123,8 +123,18 @@ pub fn cargo_lambda() -> Result<PathBuf> {
 
 /// The Python that runs the recipe, with the packages that it is locked to.
 pub fn recipe() -> Result<PathBuf> {
-    let locked = root().join("onnx-models/recipe/requirements.txt");
-    let venv = folder().join("recipe");
+    locked("recipe", "onnx-models/recipe", "PyTorch and what else the recipe needs (a few GB)")
+}
+
+/// The Python that tests the template.
+pub fn infra() -> Result<PathBuf> {
+    locked("infra", "infra/tests", "what tests CloudFormation's templates")
+}
+
+/// The Python of the environment `name`, with the packages that the requirements in `from` are locked to.
+fn locked(name: &str, from: &str, what: &str) -> Result<PathBuf> {
+    let locked = root().join(from).join("requirements.txt");
+    let venv = folder().join(name);
     let installed = venv.join("requirements.txt");
     let program = venv.join("bin/python");
     let wanted = fs::read(&locked)?;
@@ -133,8 +143,7 @@ pub fn recipe() -> Result<PathBuf> {
     }
     python(&venv)?;
     let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet", "--requirement"]);
-    let name = "installing PyTorch and what else the recipe needs (a few GB)";
-    step::run(name, install.arg(&locked))?;
+    step::run(&format!("installing {what}"), install.arg(&locked))?;
     fs::write(installed, wanted)?;
     Ok(program)
 }

@@ -1,0 +1,159 @@
+"""The template: linted, translated as AWS does, and created in moto, where what came of it is listed."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import unittest
+import zipfile
+from pathlib import Path
+
+os.environ |= {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+# Without it, moto wants Docker to make a function.
+os.environ["MOTO_LAMBDA_SIMPLE"] = "1"
+
+import boto3
+from cfnlint.decode import cfn_yaml
+from moto import mock_aws
+from samtranslator.translator.transform import transform
+
+TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+CODE = {"Bucket": "code", "Key": "bootstrap.zip"}
+
+
+class Policies:
+    """AWS's managed policies, of which the template has none."""
+
+    def load(self) -> dict:
+        return {}
+
+
+def template() -> dict:
+    """The template in CloudFormation's own words."""
+    read = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
+    read["Resources"]["Function"]["Properties"]["CodeUri"] = CODE
+    return transform(read, {}, Policies())
+
+
+def statements(translated: dict) -> list[tuple[str, dict]]:
+    """Every statement of every policy, with the name of its resource."""
+    found = []
+
+    def look(name: str, value: object) -> None:
+        if isinstance(value, dict):
+            if "Effect" in value:
+                found.append((name, value))
+            for inner in value.values():
+                look(name, inner)
+        elif isinstance(value, list):
+            for inner in value:
+                look(name, inner)
+
+    for name, resource in translated["Resources"].items():
+        look(name, resource["Properties"])
+    return found
+
+
+def listed(value: object) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+class Template(unittest.TestCase):
+    def test_it_is_clean(self):
+        linted = subprocess.run([Path(sys.executable).with_name("cfn-lint"), TEMPLATE], capture_output=True, text=True, check=False)
+        self.assertEqual(linted.returncode, 0, linted.stdout + linted.stderr)
+
+    def test_nothing_is_allowed_but_what_is_needed(self):
+        allowed = {}
+        for name, statement in statements(template()):
+            if statement["Effect"] == "Deny":
+                self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}}, name)
+                continue
+            for action in listed(statement["Action"]):
+                self.assertNotIn("*", action, name)
+                resources = [json.dumps(resource) for resource in listed(statement.get("Resource", "none"))]
+                self.assertFalse(any(resource == '"*"' for resource in resources), name)
+                allowed.setdefault(name, set()).add(action)
+        self.assertEqual(allowed, {
+            "Role": {"sts:AssumeRole", "s3:GetObject", "s3:ListBucket", "logs:CreateLogStream", "logs:PutLogEvents"},
+            "SitePolicy": {"s3:GetObject"},
+        })
+
+    def test_buckets_are_private_versioned_and_kept(self):
+        resources = template()["Resources"]
+        for name in ("Models", "Site"):
+            bucket = resources[name]
+            self.assertEqual((bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]), ("Retain", "Retain"))
+            self.assertEqual(bucket["Properties"]["VersioningConfiguration"], {"Status": "Enabled"})
+            self.assertEqual(set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()), {True})
+            policy = resources[f"{name}Policy"]["Properties"]
+            self.assertEqual(policy["Bucket"], {"Ref": name})
+            denied = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+            self.assertEqual([len(s["Resource"]) for s in denied], [2], "of the bucket and of all in it")
+
+    def test_only_a_function_that_asks_for_a_token_is_open_to_everybody(self):
+        resources = template()["Resources"]
+        open_ = {name: r for name, r in resources.items() if r["Type"] == "AWS::Lambda::Permission"}
+        self.assertEqual({r["Properties"]["Action"] for r in open_.values()}, {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"})
+        self.assertEqual({r["Condition"] for r in open_.values()}, {"ByToken"})
+        self.assertEqual(resources["FunctionUrl"]["Properties"]["AuthType"], {"Fn::If": ["ByToken", "NONE", "AWS_IAM"]})
+        origins = resources["FunctionUrl"]["Properties"]["Cors"]["AllowOrigins"]
+        self.assertEqual(origins, [{"Fn::Sub": "https://${Page.DomainName}"}])
+
+    def test_every_alarm_watches_the_function_and_tells_somebody(self):
+        resources = template()["Resources"]
+        alarms = {name: r["Properties"] for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
+        self.assertEqual(set(alarms), {"Errors", "Throttles", "Slow"})
+        for name, alarm in alarms.items():
+            self.assertEqual(alarm["AlarmActions"], {"Fn::If": ["Alarmed", [{"Ref": "AlarmTopic"}], []]}, name)
+            self.assertIn('{"Name": "FunctionName", "Value": {"Ref": "Function"}}', json.dumps(alarm), name)
+
+
+@mock_aws
+class Stack(unittest.TestCase):
+    def create(self, **parameters: str) -> dict:
+        """A stack with these parameters; its resources' ids by name."""
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as file:
+            file.writestr("bootstrap", "")
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=CODE["Bucket"], CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        s3.put_object(Bucket=CODE["Bucket"], Key=CODE["Key"], Body=code.getvalue())
+        client = boto3.client("cloudformation")
+        # moto has no CloudFront to name in an output.
+        translated = template() | {"Outputs": {}}
+        given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+        client.create_stack(StackName="fogline", TemplateBody=json.dumps(translated), Parameters=given, Capabilities=["CAPABILITY_IAM"])
+        made = client.describe_stack_resources(StackName="fogline")["StackResources"]
+        # What moto does not know has no ids.
+        made = [resource for resource in made if "PhysicalResourceId" in resource and "LogicalResourceId" in resource]
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in made}
+
+    def test_function_bucket_and_role_are_really_there(self):
+        made = self.create(Memory="2048", Architecture="x86_64", Preload="cifar10-w1/1.0.0")
+        functions = boto3.client("lambda").list_functions()["Functions"]
+        self.assertEqual([f["FunctionName"] for f in functions], [made["Function"]])
+        function = functions[0]
+        self.assertEqual((function["Runtime"], function["MemorySize"], function["Timeout"]), ("provided.al2023", 2048, 30))
+        self.assertEqual(function["Architectures"], ["x86_64"])
+        variables = function["Environment"]["Variables"]
+        self.assertEqual(variables["FOGLINE_AUTH"], "token")
+        # CloudFormation puts the digests in its place; moto does not.
+        self.assertEqual(variables["FOGLINE_TOKEN_SHA256"], "{{resolve:ssm:/fogline/token-sha256}}")
+        self.assertEqual(variables["FOGLINE_BUCKET"], made["Models"])
+        self.assertEqual(variables["FOGLINE_PRELOAD"], "cifar10-w1/1.0.0")
+
+        s3 = boto3.client("s3")
+        there = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+        self.assertLessEqual({made["Models"], made["Site"]}, there)
+
+        iam = boto3.client("iam")
+        self.assertEqual(iam.list_attached_role_policies(RoleName=made["Role"])["AttachedPolicies"], [])
+        policy = iam.get_role_policy(RoleName=made["Role"], PolicyName="fogline")["PolicyDocument"]
+        read = next(s for s in policy["Statement"] if s["Action"] == "s3:GetObject")
+        self.assertEqual(read["Resource"], f"arn:aws:s3:::{made['Models']}/models/*")
+
+
+if __name__ == "__main__":
+    unittest.main()
