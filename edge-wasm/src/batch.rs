@@ -29,8 +29,7 @@ pub struct Batch<K, E> {
 impl<K, E> Batch<K, E> {
     /// A batch that asks for `most` samples at once; for fewer where a frame does not hold as many.
     pub fn new(session: &Session, most: usize) -> Self {
-        let fit = (MAX_FRAME - BESIDE) / (session.manifest().payload_bytes() + BESIDE);
-        Self { waiting: vec![], hard: 0, most: most.min(fit).clamp(1, MAX_BATCH) }
+        Self { waiting: vec![], hard: 0, most: self::most(session, most) }
     }
 
     /// Adds a picture.
@@ -74,6 +73,12 @@ impl<K, E> Batch<K, E> {
         });
         answered.collect()
     }
+}
+
+/// As many samples of `most` as one request holds.
+pub fn most(session: &Session, most: usize) -> usize {
+    let fit = (MAX_FRAME - BESIDE) / (session.manifest().payload_bytes() + BESIDE);
+    most.min(fit).clamp(1, MAX_BATCH)
 }
 
 fn is_hard<E>(passed: &Result<Passed, E>) -> bool {

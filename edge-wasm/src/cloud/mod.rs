@@ -105,6 +105,11 @@ impl CloudError {
         }
     }
 
+    /// Whether the same question may well be answered another time.
+    pub fn may_pass(&self) -> bool {
+        self.is_fault() || matches!(self, Self::CircuitOpen)
+    }
+
     /// Whether this speaks against the cloud, and not against the question.
     fn is_fault(&self) -> bool {
         match self {

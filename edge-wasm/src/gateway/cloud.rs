@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use fogline_edge::batch;
 use fogline_edge::cloud::Client;
+use fogline_edge::session::Session;
 
 use crate::auth::Auth;
 use crate::fault::Fault;
@@ -36,6 +38,11 @@ impl Cloud {
     /// Pictures in a request.
     pub fn batch(&self) -> usize {
         self.batch.into()
+    }
+
+    /// Feature maps in a request of nothing else.
+    pub fn most(&self, session: &Session) -> usize {
+        batch::most(session, self.batch())
     }
 }
 

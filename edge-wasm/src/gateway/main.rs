@@ -12,6 +12,8 @@ mod fault;
 mod info;
 mod pair;
 mod progress;
+mod settle;
+mod spool;
 mod transport;
 
 use std::process::ExitCode;
@@ -32,6 +34,7 @@ struct Args {
 enum Command {
     Classify(classify::Options),
     Eval(eval::Options),
+    Settle(settle::Options),
     Info(info::Options),
     Bench(bench::Options),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
             (wstd::runtime::block_on(classify::run(options)), options.json)
         }
         Command::Eval(options) => (wstd::runtime::block_on(eval::run(options)), options.json),
+        Command::Settle(options) => (wstd::runtime::block_on(settle::run(options)), options.json),
         Command::Info(options) => (info::run(options), options.json),
         Command::Bench(options) => (bench::run(options), options.json),
     };

@@ -9,4 +9,6 @@ mod away;
 mod bench;
 mod classify;
 mod cloud;
+mod door;
 mod measure;
+mod spool;
