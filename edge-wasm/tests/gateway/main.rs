@@ -9,6 +9,7 @@ mod away;
 mod bench;
 mod classify;
 mod cloud;
+mod config;
 mod door;
 mod measure;
 mod spool;
