@@ -7,7 +7,7 @@ use fogline_edge::session::Answer;
 use fogline_edge::spool::Name;
 use serde::Serialize;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Offload};
 use crate::fault::{Fault, complain, json, say, shown};
 use crate::pair::{self, Pair};
 use crate::progress::Progress;
@@ -33,6 +33,8 @@ pub struct Options {
     pair: Pair,
     #[command(flatten)]
     cloud: Cloud,
+    #[command(flatten)]
+    offload: Offload,
     #[command(flatten)]
     spooling: Spooling,
     /// Exit with status 1 also when an answer is degraded, settled later or not.
@@ -69,7 +71,9 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let cloud = options.cloud.client()?;
     let pictures = pair::pictures(&options.pictures)?;
     let mut kept = options.spooling.open()?;
-    let mut batch = Batch::new(&session, options.cloud.batch());
+    // Without a cloud nothing is sent, and every answer says so.
+    let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
+    let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);
     let most = options.cloud.most(&session);
     let mut progress = Progress::beside_lines(pictures.len());
     let mut all = true;
@@ -105,9 +109,10 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         }
     }
     if let Some(kept) = &mut kept {
-        // Another client: the circuit of the first may be open, and this is the last try.
-        if let Some(cloud) = options.cloud.client()? {
-            while kept.settle(&session, &cloud, most, form).await? {}
+        if let Some(cloud) = &cloud {
+            // The circuit may be open, and this is the last try.
+            cloud.forgive();
+            while kept.settle(&session, cloud, most, form).await? {}
         }
         kept.sum(form)?;
     }

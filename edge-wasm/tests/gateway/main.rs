@@ -12,4 +12,5 @@ mod cloud;
 mod config;
 mod door;
 mod measure;
+mod quota;
 mod spool;
