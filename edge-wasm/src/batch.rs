@@ -2,7 +2,8 @@
 
 use fogline::frame::{MAX_BATCH, MAX_FRAME};
 
-use crate::cloud::{Client, Outcome, Transport};
+use crate::cloud::{Client, CloudError, Outcome, Transport};
+use crate::quota::{Exceeded, Quota};
 use crate::session::{Answer, EdgePass, Session};
 
 /// What a sample takes in a frame beside its map, and a frame beside its samples, at most.
@@ -21,22 +22,47 @@ pub struct Passed {
 
 /// Pictures, called by a `K`, that wait for their answers. What came to no pass is an `E`, and keeps its place.
 pub struct Batch<K, E> {
-    waiting: Vec<(K, Result<Passed, E>)>,
+    waiting: Vec<Waiting<K, E>>,
     hard: usize,
     most: usize,
+    quota: Option<Quota>,
+}
+
+struct Waiting<K, E> {
+    key: K,
+    passed: Result<Passed, E>,
+    /// Hard, and not to be sent.
+    spared: Option<Exceeded>,
+}
+
+impl<K, E> Waiting<K, E> {
+    /// The map to send.
+    fn map(&self) -> Option<&Vec<u8>> {
+        self.passed.as_ref().ok()?.pass.map.as_ref().filter(|_| self.spared.is_none())
+    }
 }
 
 impl<K, E> Batch<K, E> {
     /// A batch that asks for `most` samples at once; for fewer where a frame does not hold as many.
     pub fn new(session: &Session, most: usize) -> Self {
-        let fit = (MAX_FRAME - BESIDE) / (session.manifest().payload_bytes() + BESIDE);
-        Self { waiting: vec![], hard: 0, most: most.min(fit).clamp(1, MAX_BATCH) }
+        Self { waiting: vec![], hard: 0, most: self::most(session, most), quota: None }
+    }
+
+    /// The same, sending no more than a quota of pictures.
+    #[must_use]
+    pub fn within(self, quota: Option<Quota>) -> Self {
+        Self { quota, ..self }
     }
 
     /// Adds a picture.
     pub fn push(&mut self, key: K, passed: Result<Passed, E>) {
-        self.hard += usize::from(is_hard(&passed));
-        self.waiting.push((key, passed));
+        let spared = match (&mut self.quota, &passed) {
+            (Some(quota), Ok(passed)) => quota.pass(&passed.pass).err(),
+            _ => None,
+        };
+        let waiting = Waiting { key, passed, spared };
+        self.hard += usize::from(waiting.map().is_some());
+        self.waiting.push(waiting);
     }
 
     /// Whether there is something to answer and no more to wait for.
@@ -52,9 +78,8 @@ impl<K, E> Batch<K, E> {
         cloud: Option<&Client<T>>,
         request_id: [u8; 16],
     ) -> Vec<(K, Result<Answer, E>)> {
-        let maps =
-            self.waiting.iter().filter_map(|(_, passed)| passed.as_ref().ok()?.pass.map.clone());
-        let maps: Vec<Vec<u8>> = maps.collect();
+        let maps: Vec<Vec<u8>> =
+            self.waiting.iter().filter_map(|waiting| waiting.map().cloned()).collect();
         let mut outcomes = match cloud {
             Some(cloud) if !maps.is_empty() => {
                 let request = session.request(maps, request_id);
@@ -64,20 +89,24 @@ impl<K, E> Batch<K, E> {
         }
         .into_iter();
         self.hard = 0;
-        let answered = self.waiting.drain(..).map(|(key, passed)| {
-            let hard = is_hard(&passed);
-            let answer = passed.map(|Passed { pass, ms }| {
-                let outcome = if hard { outcomes.next() } else { None };
-                session.answer(&pass, outcome, ms)
-            });
-            (key, answer)
+        let answered = self.waiting.drain(..).map(|waiting| {
+            let outcome = match &waiting.spared {
+                Some(exceeded) => {
+                    Some(Outcome::not_asked(CloudError::OverQuota(exceeded.to_string())))
+                }
+                None => waiting.map().and_then(|_| outcomes.next()),
+            };
+            let answer = |Passed { pass, ms }| session.answer(&pass, outcome, ms);
+            (waiting.key, waiting.passed.map(answer))
         });
         answered.collect()
     }
 }
 
-fn is_hard<E>(passed: &Result<Passed, E>) -> bool {
-    passed.as_ref().is_ok_and(|passed| passed.pass.map.is_some())
+/// As many samples of `most` as one request holds.
+pub fn most(session: &Session, most: usize) -> usize {
+    let fit = (MAX_FRAME - BESIDE) / (session.manifest().payload_bytes() + BESIDE);
+    most.min(fit).clamp(1, MAX_BATCH)
 }
 
 #[cfg(test)]
@@ -198,6 +227,28 @@ mod tests {
             let degraded = answer.unwrap().degraded.expect("marked");
             assert_eq!(degraded.reason, "cloud_late");
         }
+    }
+
+    #[test]
+    fn what_is_over_the_quota_is_answered_here_in_its_place() {
+        let counting = Counting::default();
+        let session = session(false);
+        let quota = Quota::new(0.5, session.policy());
+        let mut batch = Batch::new(&session, 2).within(Some(quota));
+        for key in 0..4 {
+            batch.push(key, Ok(passed(false)));
+        }
+        let answers = answer(&mut batch, &counting);
+        let said: Vec<_> = answers
+            .iter()
+            .map(|(_, answer)| answer.as_ref().unwrap().degraded.as_ref())
+            .map(|degraded| degraded.map_or("cloud", |degraded| &degraded.reason))
+            .collect();
+        assert_eq!(said, ["over_quota", "cloud", "over_quota", "cloud"]);
+        assert_eq!(*counting.asked.borrow(), [2]);
+        let over = answers[0].1.as_ref().unwrap();
+        assert_eq!((over.bytes_sent, over.timings.cloud_ms), (0, 0.0));
+        assert!(over.degraded.as_ref().unwrap().map.is_none(), "not to be asked later");
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct Degraded {
     pub reason: String,
     /// A sentence.
     pub message: String,
+    /// The packed map, where the cloud may well answer the same question another time.
+    #[serde(skip)]
+    pub map: Option<Vec<u8>>,
 }
 
 /// What one exit said.
@@ -319,6 +322,7 @@ impl Session {
                     Some(Err(error)) => Some(Degraded {
                         reason: error.word().to_owned(),
                         message: error.to_string(),
+                        map: pass.map.clone().filter(|_| error.may_pass()),
                     }),
                     _ => None,
                 };

@@ -1,5 +1,6 @@
 """The template: linted, translated as AWS does, and created in moto, where what came of it is listed."""
 
+import ast
 import io
 import json
 import os
@@ -151,6 +152,8 @@ class Stack(unittest.TestCase):
         iam = boto3.client("iam")
         self.assertEqual(iam.list_attached_role_policies(RoleName=made["Role"])["AttachedPolicies"], [])
         policy = iam.get_role_policy(RoleName=made["Role"], PolicyName="fogline")["PolicyDocument"]
+        # moto keeps what CloudFormation hands it as Python's own text.
+        policy = ast.literal_eval(policy) if isinstance(policy, str) else policy
         read = next(s for s in policy["Statement"] if s["Action"] == "s3:GetObject")
         self.assertEqual(read["Resource"], f"arn:aws:s3:::{made['Models']}/models/*")
 

@@ -15,6 +15,9 @@ pub struct Options {
     /// Only what needs no stack, no browser, no WebAssembly and no PyTorch.
     #[arg(long)]
     quick: bool,
+    /// Only the gateway's long run, for minutes: 10,000 pictures while the cloud is killed and restarted.
+    #[arg(long, conflicts_with = "quick")]
+    soak: bool,
 }
 
 /// Tests that passed and failed, as the runners counted them.
@@ -48,8 +51,11 @@ impl Tally {
 
 /// Runs everything; an error if anything failed.
 pub fn run(options: &Options) -> Result<()> {
-    let mut tally = Tally::default();
     tools::targets()?;
+    if options.soak {
+        return soak();
+    }
+    let mut tally = Tally::default();
     checks(&mut tally, options.quick);
     native(&mut tally);
     figures(&mut tally);
@@ -239,20 +245,7 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
         plain.args(["--test", "demo", "--", "--test-threads", "1"]),
     );
     let stack = Stack::start(None, &root().join("onnx-models"))?;
-    let mut gateway = step::cargo(&[
-        "test",
-        "--package",
-        "fogline-edge",
-        "--features",
-        "stack",
-        "--test",
-        "gateway",
-    ]);
-    gateway
-        .env("FOGLINE_WASMTIME", tools::program("wasmtime"))
-        .env("FOGLINE_COMPONENT", demo::component())
-        .env("FOGLINE_MODEL", &stack.at.model)
-        .env("FOGLINE_CLOUD", &stack.at.function);
+    let mut gateway = gateway(&stack);
     tally.step("the component under wasmtime, with the function and the store", &mut gateway);
     let mut page = step::command("npm", &["test"]);
     page.current_dir(root().join("web-demo"))
@@ -262,6 +255,29 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
     let mut budget = step::command("node", &["web-demo/tests/budget.mjs", &stack.at.page]);
     tally.step("the page's budget", budget.env("FOGLINE_BROWSER", browser));
     page_engine_size(tally, &stack.at.model);
+    Ok(())
+}
+
+/// The component's tests, against this stack.
+fn gateway(stack: &Stack) -> Command {
+    let mut tests = step::cargo(&["test", "--package", "fogline-edge", "--features", "stack"]);
+    tests
+        .args(["--test", "gateway"])
+        .env("FOGLINE_WASMTIME", tools::program("wasmtime"))
+        .env("FOGLINE_COMPONENT", demo::component())
+        .env("FOGLINE_MODEL", &stack.at.model)
+        .env("FOGLINE_CLOUD", &stack.at.function);
+    tests
+}
+
+/// Those of the component's tests that take minutes.
+fn soak() -> Result<()> {
+    demo::build()?;
+    let stack = Stack::start(None, &root().join("onnx-models"))?;
+    let mut tests = gateway(&stack);
+    tests.args(["--", "--ignored", "--nocapture"]);
+    let text = step::run("10,000 pictures, the cloud killed and restarted midway", &mut tests)?;
+    text.lines().filter(|line| line.contains(" pictures: ")).for_each(|line| println!("{line}"));
     Ok(())
 }
 

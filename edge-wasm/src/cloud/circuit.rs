@@ -44,6 +44,11 @@ impl Circuit {
         Some(Passage { circuit: self, probe })
     }
 
+    /// Lets questions pass again, whatever was before.
+    pub(super) fn close(&self) {
+        self.state.set(State::Closed { faults: 0 });
+    }
+
     fn open(&self, pause: Duration, now: Duration, random: f64) {
         // Between half and all of it, so that many edges do not probe together.
         let until = now + pause.mul_f64(0.5 + random / 2.0);
@@ -64,7 +69,7 @@ impl Passage<'_> {
 
     /// The cloud gave an answer, if only that it does not like the question.
     pub(super) fn answered(self) {
-        self.circuit.state.set(State::Closed { faults: 0 });
+        self.circuit.close();
     }
 
     /// The cloud did not do its part.

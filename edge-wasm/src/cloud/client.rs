@@ -1,11 +1,13 @@
 //! One function's client.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use fogline::frame::{Request, Response};
 use fogline::refusal::Refusal;
 
 use super::circuit::Circuit;
+use super::pace::Pace;
 use super::{CloudError, DEADLINE, MAX_REPLY, Outcome, Reply, Transport, TransportError};
 
 /// Tries in all.
@@ -18,18 +20,31 @@ pub struct Client<T> {
     transport: T,
     deadline: Duration,
     circuit: Circuit,
+    pace: Option<Pace>,
 }
 
 impl<T: Transport> Client<T> {
     /// A client that waits for [`DEADLINE`] at most.
     pub fn new(transport: T) -> Self {
-        Self { transport, deadline: DEADLINE, circuit: Circuit::default() }
+        Self { transport, deadline: DEADLINE, circuit: Circuit::default(), pace: None }
     }
 
     /// The same with another deadline, which holds for a question with all its tries.
     #[must_use]
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// The same, sending no more than so many bytes of bodies a second, all tries counted: a question waits for those
+    /// before it, within its deadline.
+    #[must_use]
+    pub fn at_most(self, bytes_per_second: Option<NonZeroU32>) -> Self {
+        Self { pace: bytes_per_second.map(Pace::new), ..self }
+    }
+
+    /// Forgets what the cloud did before: the next question is asked, with all tries.
+    pub fn forgive(&self) {
+        self.circuit.close();
     }
 
     /// Sends `request`; gives an outcome for each of its samples, all alike where the cloud did not
@@ -66,6 +81,8 @@ impl<T: Transport> Client<T> {
         let answer = self.answer(&body, tries, end, bytes_sent).await;
         let result = answer.and_then(|body| read(&body, request, classes));
         match &result {
+            // Nothing was learnt of the cloud.
+            Err(CloudError::OverBandwidth) => drop(passage),
             Err(error) if error.is_fault() => {
                 passage.failed(self.transport.now(), self.transport.random());
             }
@@ -83,8 +100,17 @@ impl<T: Transport> Client<T> {
         bytes_sent: &mut usize,
     ) -> Result<Vec<u8>, CloudError> {
         let transport = &self.transport;
-        let mut last = CloudError::Late;
+        let mut last = CloudError::OverBandwidth;
         for attempt in 0..tries {
+            if let Some(pace) = &self.pace {
+                let now = transport.now();
+                let wait = pace.book(body.len(), now, end.saturating_sub(now));
+                match wait {
+                    None => return Err(last),
+                    Some(Duration::ZERO) => {}
+                    Some(wait) => transport.pause(wait).await,
+                }
+            }
             let left = end.saturating_sub(transport.now());
             if left.is_zero() {
                 return Err(last);

@@ -6,13 +6,14 @@
 //! jitter"), so that many edges do not return together; `Retry-After` is honoured where the deadline
 //! allows. Every try carries the same request id. Questions that fail one after the other open the
 //! client's circuit: from then on one question in a while finds out whether the cloud is back, and every
-//! other is over at once.
+//! other is over at once. Where a line is narrow, bodies go one after the other at so many bytes a second.
 //!
 //! Whoever does not want an answer any more drops the future: the exchange ends, and nothing is held
 //! against the cloud.
 
 mod circuit;
 mod client;
+mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +79,10 @@ pub enum CloudError {
     Late,
     /// It failed again and again, and is left alone for a while.
     CircuitOpen,
+    /// It was not asked: too many pictures would be sent.
+    OverQuota(String),
+    /// It was not asked: the bytes before this question's would take longer than the deadline.
+    OverBandwidth,
     /// It refused.
     Refused {
         /// The HTTP status.
@@ -99,10 +104,17 @@ impl CloudError {
             Self::Unreachable(_) => "cloud_unreachable",
             Self::Late => "cloud_late",
             Self::CircuitOpen => "circuit_open",
+            Self::OverQuota(_) => "over_quota",
+            Self::OverBandwidth => "over_bandwidth",
             Self::Refused { refusal, .. } => &refusal.error,
             Self::BadAnswer(_) => "cloud_bad_answer",
             Self::Frame(error) => error.word(),
         }
+    }
+
+    /// Whether the same question may well be answered another time.
+    pub fn may_pass(&self) -> bool {
+        self.is_fault() || matches!(self, Self::CircuitOpen | Self::OverBandwidth)
     }
 
     /// Whether this speaks against the cloud, and not against the question.
@@ -110,7 +122,11 @@ impl CloudError {
         match self {
             Self::Unreachable(_) | Self::Late | Self::BadAnswer(_) => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
-            Self::NotConfigured | Self::CircuitOpen | Self::Frame(_) => false,
+            Self::NotConfigured
+            | Self::CircuitOpen
+            | Self::OverQuota(_)
+            | Self::OverBandwidth
+            | Self::Frame(_) => false,
         }
     }
 }
@@ -123,6 +139,10 @@ impl fmt::Display for CloudError {
             Self::Late => f.write_str("the cloud did not answer in time"),
             Self::CircuitOpen => {
                 f.write_str("the cloud failed again and again, and is left alone for a while")
+            }
+            Self::OverQuota(why) => f.write_str(why),
+            Self::OverBandwidth => {
+                f.write_str("what is sent before it, at so many bytes a second, takes too long")
             }
             Self::Refused { status, refusal } => {
                 write!(f, "the cloud refused with status {status}: {}", refusal.message)
@@ -149,6 +169,11 @@ pub struct Outcome {
 impl Outcome {
     /// The outcome where no cloud is configured.
     pub fn not_configured() -> Self {
-        Self { result: Err(CloudError::NotConfigured), ms: 0.0, bytes_sent: 0 }
+        Self::not_asked(CloudError::NotConfigured)
+    }
+
+    /// The outcome where nothing was sent.
+    pub(crate) fn not_asked(why: CloudError) -> Self {
+        Self { result: Err(why), ms: 0.0, bytes_sent: 0 }
     }
 }

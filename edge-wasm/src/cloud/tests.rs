@@ -1,4 +1,5 @@
 use core::cell::{Cell, RefCell};
+use core::num::NonZeroU32;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
@@ -229,6 +230,15 @@ fn an_open_circuit_answers_at_once_and_sends_nothing() {
 }
 
 #[test]
+fn a_client_that_forgives_asks_at_once() {
+    let script = script(vec![]);
+    let client = opened(&script);
+    client.forgive();
+    script.replies.borrow_mut().extend([Ok(fault()), Ok(fault()), Ok(good())]);
+    assert_eq!(word(&one(&client)), "answered");
+}
+
+#[test]
 fn one_probe_closes_the_circuit() {
     let script = script(vec![]);
     let client = opened(&script);
@@ -321,4 +331,36 @@ fn every_passing_fault_opens_the_circuit() {
         }
         assert_eq!(word(&one(&client)), "circuit_open", "{fault:?}");
     }
+}
+
+#[test]
+fn bodies_wait_for_those_before_them_and_every_try_counts() {
+    let bytes = request().encode().unwrap().len();
+    let script = script(vec![Ok(good()), Ok(fault()), Ok(good()), Ok(good())]);
+    // A body takes 250 ms on the line.
+    let pace = NonZeroU32::new(bytes as u32 * 4);
+    let client = client(&script).at_most(pace);
+    for _ in 0..3 {
+        assert_eq!(word(&one(&client)), "answered");
+    }
+    // A post takes 10 ms. After the fault come 100 ms of pause, and the rest of the line's time.
+    assert_eq!(*script.pauses.borrow(), [240, 100, 140, 240].map(Duration::from_millis));
+    assert_eq!(script.clock.get(), Duration::from_millis(3 * 250 + 10));
+}
+
+#[test]
+fn a_body_that_would_wait_beyond_the_deadline_is_not_sent_and_nothing_is_held_against_the_cloud() {
+    let script = script(vec![Ok(good())]);
+    // A body takes longer than the deadline, a second.
+    let client = client(&script).at_most(NonZeroU32::new(10));
+    assert_eq!(word(&one(&client)), "answered");
+    for _ in 0..2 * FAULTS {
+        let outcome = one(&client);
+        assert_eq!((word(&outcome), outcome.bytes_sent), ("over_bandwidth", 0));
+        assert!(outcome.result.unwrap_err().may_pass());
+    }
+    assert_eq!((script.bodies.borrow().len(), script.pauses.borrow().len()), (1, 0));
+    later(&script, Duration::from_mins(1));
+    script.replies.borrow_mut().push(Ok(good()));
+    assert_eq!(word(&one(&client)), "answered");
 }

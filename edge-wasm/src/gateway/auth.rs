@@ -15,7 +15,7 @@ use crate::pair;
 #[derive(clap::Args)]
 pub struct Auth {
     /// File with a bearer token; without it, FOGLINE_TOKEN where that is set (`wasmtime run --env FOGLINE_TOKEN`).
-    #[arg(long, value_name = "FILE", conflicts_with = "iam")]
+    #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Sign for a function URL of auth type AWS_IAM, by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where keys are
     /// lent, AWS_SESSION_TOKEN (`wasmtime run --env …` each); the region is the URL's, else AWS_REGION.
@@ -33,6 +33,12 @@ pub enum Proof {
 impl Auth {
     /// The proof for a function on this host.
     pub fn proof(&self, host: &str) -> Result<Proof, Fault> {
+        // Either may come from the environment or the configuration: clap would not see all of it.
+        if self.iam && self.token_file.is_some() {
+            let both =
+                "a token file and iam are both set: pass --iam=false, or leave the token file out";
+            return Err(Fault::new("auth_conflict", both));
+        }
         if self.iam {
             return keys(host).map(Proof::Keys);
         }

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use fogline_edge::batch::Batch;
 use fogline_edge::session::Answer;
+use fogline_edge::spool::Name;
 use serde::Serialize;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Offload};
 use crate::fault::{Fault, complain, json, say, shown};
 use crate::pair::{self, Pair};
 use crate::progress::Progress;
+use crate::spool::{Form, Spooling};
 use crate::transport::request_id;
 
 /// Classify JPEG and PNG files.
@@ -31,7 +33,11 @@ pub struct Options {
     pair: Pair,
     #[command(flatten)]
     cloud: Cloud,
-    /// Exit with status 1 also when an answer is degraded.
+    #[command(flatten)]
+    offload: Offload,
+    #[command(flatten)]
+    spooling: Spooling,
+    /// Exit with status 1 also when an answer is degraded, settled later or not.
     #[arg(long)]
     strict: bool,
     /// One JSON object a line, for machines, instead of a table.
@@ -50,7 +56,12 @@ struct Line<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Outcome<'a> {
-    Answer(&'a Answer),
+    Answer {
+        #[serde(flatten)]
+        answer: &'a Answer,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        spooled: Option<Name>,
+    },
     Fault(&'a Fault),
 }
 
@@ -59,12 +70,17 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut session = options.pair.load()?;
     let cloud = options.cloud.client()?;
     let pictures = pair::pictures(&options.pictures)?;
-    let mut batch = Batch::new(&session, options.cloud.batch());
+    let mut kept = options.spooling.open()?;
+    // Without a cloud nothing is sent, and every answer says so.
+    let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
+    let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);
+    let most = options.cloud.most(&session);
     let mut progress = Progress::beside_lines(pictures.len());
     let mut all = true;
     // As wide as the longest name, within reason.
     let width = pictures.iter().map(|path| shown(path).chars().count()).max().unwrap_or(0);
     let width = width.clamp(7, 60);
+    let form = if options.json { Form::Json } else { Form::Row(width) };
     if !options.json {
         say(&format!(
             "{:<width$} {:<12} {:>10}  {:<8} {:>7} {:>8} {:>9}",
@@ -76,23 +92,45 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         batch.push(path, opened.map(|(rgb, _)| pair::pass(&mut session, &rgb)));
         progress.step();
         if batch.is_due() || at + 1 == pictures.len() {
-            for (path, outcome) in batch.answer(&session, cloud.as_ref(), request_id()).await {
-                all &= outcome.as_ref().is_ok_and(|a| !options.strict || a.degraded.is_none());
-                print(path, &outcome, (!options.json).then_some(width))?;
+            let id = request_id();
+            let mut answers = false;
+            for (path, outcome) in batch.answer(&session, cloud.as_ref(), id).await {
+                let answer = outcome.as_ref().ok();
+                all &= answer.is_some_and(|a| !options.strict || a.degraded.is_none());
+                answers |= answer.is_some_and(|answer| answer.origin == "cloud");
+                let name = kept.as_mut().zip(answer);
+                let name = name.and_then(|(kept, answer)| kept.keep(&session, path, answer, id));
+                print(path, &outcome, name, form)?;
+            }
+            // One request for what waits behind every one that was answered: new pictures come first.
+            if let (true, Some(kept), Some(cloud)) = (answers, &mut kept, &cloud) {
+                kept.settle(&session, cloud, most, form).await?;
             }
         }
+    }
+    if let Some(kept) = &mut kept {
+        if let Some(cloud) = &cloud {
+            // The circuit may be open, and this is the last try.
+            cloud.forgive();
+            while kept.settle(&session, cloud, most, form).await? {}
+        }
+        kept.sum(form)?;
     }
     Ok(all)
 }
 
-/// Prints a row with this width for the name, or without a width JSON.
-fn print(path: &Path, outcome: &Result<Answer, Fault>, width: Option<usize>) -> Result<(), Fault> {
+fn print(
+    path: &Path,
+    outcome: &Result<Answer, Fault>,
+    spooled: Option<Name>,
+    form: Form,
+) -> Result<(), Fault> {
     let line = |outcome| json(&Line { picture: path.display().to_string(), outcome });
-    match (outcome, width) {
-        (Ok(answer), None) => say(&line(Outcome::Answer(answer)))?,
-        (Err(fault), None) => say(&line(Outcome::Fault(fault)))?,
-        (Ok(answer), Some(width)) => say(&row(&shown(path), width, answer))?,
-        (Err(_), Some(_)) => {}
+    match (outcome, form) {
+        (Ok(answer), Form::Json) => say(&line(Outcome::Answer { answer, spooled }))?,
+        (Err(fault), Form::Json) => say(&line(Outcome::Fault(fault)))?,
+        (Ok(answer), Form::Row(width)) => say(&row(&shown(path), width, answer, spooled))?,
+        (Err(_), Form::Row(_)) => {}
     }
     if let Err(fault) = outcome {
         complain(&fault.of(path));
@@ -100,9 +138,10 @@ fn print(path: &Path, outcome: &Result<Answer, Fault>, width: Option<usize>) -> 
     Ok(())
 }
 
-fn row(picture: &str, width: usize, answer: &Answer) -> String {
+fn row(picture: &str, width: usize, answer: &Answer, spooled: Option<Name>) -> String {
+    let spooled = spooled.map(|name| format!(", spooled: {name}")).unwrap_or_default();
     format!(
-        "{picture:<width$} {:<12} {:>9.1}%  {:<8} {:>7} {:>8.2} {:>9.1}{}",
+        "{picture:<width$} {:<12} {:>9.1}%  {:<8} {:>7} {:>8.2} {:>9.1}{}{spooled}",
         answer.label,
         answer.confidence * 100.0,
         answer.origin,

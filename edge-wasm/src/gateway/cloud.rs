@@ -1,8 +1,12 @@
 //! The cloud that finishes hard pictures, as the command line names it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use fogline_edge::batch;
 use fogline_edge::cloud::Client;
+use fogline_edge::quota::Quota;
+use fogline_edge::session::Session;
 
 use crate::auth::Auth;
 use crate::fault::Fault;
@@ -20,8 +24,33 @@ pub struct Cloud {
     /// How many hard pictures ask the cloud in one request; fewer where a frame, 1 MiB, holds fewer.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: u16,
+    /// The most bytes of bodies a second, tries included. Questions wait for those before them; one that would wait beyond
+    /// its deadline is answered here, degraded by `over_bandwidth`.
+    #[arg(long, value_name = "N")]
+    max_bytes_per_second: Option<NonZeroU32>,
     #[command(flatten)]
     auth: Auth,
+}
+
+/// How much goes there.
+#[derive(clap::Args)]
+pub struct Offload {
+    /// The largest share of pictures, 0 to 1, that goes to the cloud, of the latest 256. The last exit's threshold follows
+    /// the pictures, so that the most doubtful ones go; the others are answered here, degraded by `over_quota`.
+    #[arg(long, value_name = "RATE", value_parser = share)]
+    max_offload: Option<f64>,
+}
+
+impl Offload {
+    /// The bound, if there is one, on what this pair sends.
+    pub fn quota(&self, session: &Session) -> Option<Quota> {
+        self.max_offload.map(|share| Quota::new(share, session.policy()))
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("'{text}' is not a number between 0 and 1"))
 }
 
 impl Cloud {
@@ -30,12 +59,18 @@ impl Cloud {
         let Some(url) = &self.url else { return Ok(None) };
         let http = WasiHttp::new(url).map_err(|why| Fault::new("cloud_url", why))?;
         let proof = self.auth.proof(http.host())?;
-        Ok(Some(Client::new(http.proving(proof)).within(self.deadline)))
+        let client = Client::new(http.proving(proof)).within(self.deadline);
+        Ok(Some(client.at_most(self.max_bytes_per_second)))
     }
 
     /// Pictures in a request.
     pub fn batch(&self) -> usize {
         self.batch.into()
+    }
+
+    /// Feature maps in a request of nothing else.
+    pub fn most(&self, session: &Session) -> usize {
+        batch::most(session, self.batch())
     }
 }
 

@@ -10,7 +10,7 @@ use fogline_edge::score::{Score, Tally};
 use fogline_edge::session::Session;
 use serde::Serialize;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Offload};
 use crate::fault::{Fault, complain, json, say};
 use crate::pair::{self, Pair};
 use crate::progress::Progress;
@@ -33,6 +33,8 @@ pub struct Options {
     pair: Pair,
     #[command(flatten)]
     cloud: Cloud,
+    #[command(flatten)]
+    offload: Offload,
     /// One JSON object, for machines, instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -65,7 +67,9 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let pictures = pair::pictures(std::slice::from_ref(&options.folder))?;
     let class = |path: &PathBuf| class_of(session.manifest(), &options.folder, path);
     let classes = pictures.iter().map(class).collect::<Result<Vec<_>, _>>()?;
-    let mut batch = Batch::new(&session, options.cloud.batch());
+    // Without a cloud nothing is sent, and every answer says so.
+    let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
+    let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);
     let mut progress = Progress::new(pictures.len());
     let (mut score, mut unanswered, began) = (Score::default(), 0, Instant::now());
     for (at, (path, class)) in pictures.iter().zip(classes).enumerate() {

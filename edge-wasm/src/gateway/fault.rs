@@ -9,7 +9,7 @@ use fogline_edge::session::LoadError;
 use serde::Serialize;
 
 /// An error with its machine word.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Fault {
     pub error: String,
     pub message: String,

@@ -40,12 +40,7 @@ pub struct Pair {
 impl Pair {
     /// Loads and verifies it.
     pub fn load(&self) -> Result<Session, Fault> {
-        let read = |name| {
-            let path = self.model.join(name);
-            read(&path).map_err(|fault| fault.of(&path))
-        };
-        let mut session =
-            Session::load(&read("manifest.json")?, &read(EDGE_FOG)?, Backend::fastest())?;
+        let mut session = load(&self.model)?;
         if let Some(policy) = self.policy {
             session.set_policy(policy)?;
         }
@@ -61,6 +56,15 @@ impl Pair {
         let size = session.manifest().input.size;
         Ok((picture::decode(&file, size, self.max_pixels)?, file.len()))
     }
+}
+
+/// Loads and verifies the pair of a folder.
+pub fn load(model: &Path) -> Result<Session, Fault> {
+    let read = |name| {
+        let path = model.join(name);
+        read(&path).map_err(|fault| fault.of(&path))
+    };
+    Ok(Session::load(&read("manifest.json")?, &read(EDGE_FOG)?, Backend::fastest())?)
 }
 
 /// The pictures that `paths` mean.

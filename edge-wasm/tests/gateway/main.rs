@@ -9,4 +9,8 @@ mod away;
 mod bench;
 mod classify;
 mod cloud;
+mod config;
+mod door;
 mod measure;
+mod quota;
+mod spool;
