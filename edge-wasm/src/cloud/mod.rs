@@ -35,6 +35,11 @@ pub trait Transport {
     /// Posts `body` to the cloud's `/infer` and reads the answer, at most [`MAX_REPLY`] bytes of
     /// it, within `limit`. Dropped before its end, it breaks the exchange off.
     async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError>;
+    /// Milliseconds that the function says it took for the answer that `post` gave last. To be asked
+    /// before anything else is awaited: by then another exchange may have ended.
+    fn function_ms(&self) -> Option<f64> {
+        None
+    }
     /// Waits.
     async fn pause(&self, duration: Duration);
     /// Time since some fixed moment.
@@ -142,6 +147,8 @@ pub struct Outcome {
     pub result: Result<Vec<f32>, CloudError>,
     /// Milliseconds it took.
     pub ms: f64,
+    /// How many of them were the function's, where it answered and said so.
+    pub function_ms: Option<f64>,
     /// The sample's share of the bytes of body sent.
     pub bytes_sent: usize,
 }
@@ -149,6 +156,6 @@ pub struct Outcome {
 impl Outcome {
     /// The outcome where no cloud is configured.
     pub fn not_configured() -> Self {
-        Self { result: Err(CloudError::NotConfigured), ms: 0.0, bytes_sent: 0 }
+        Self { result: Err(CloudError::NotConfigured), ms: 0.0, function_ms: None, bytes_sent: 0 }
     }
 }
