@@ -227,7 +227,7 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
         // One after the other: two stacks at once would wait for each other on a small machine.
         plain.args(["--test", "demo", "--", "--test-threads", "1"]),
     );
-    let stack = Stack::start(None, &root().join("onnx-models"))?;
+    let stack = Stack::start(None, &root().join("onnx-models"), None)?;
     let mut gateway = step::cargo(&[
         "test",
         "--package",
