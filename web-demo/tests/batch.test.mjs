@@ -10,7 +10,7 @@ import { zipSync } from 'fflate';
 
 import { roughBytes } from '../words.js';
 import { launch, pageAddress } from './browser.mjs';
-import { openPage, runAll } from './page.mjs';
+import { dropFolder, openPage, runAll } from './page.mjs';
 import { longestTask } from './tasks.mjs';
 
 const SAMPLES = new URL('../samples/', import.meta.url);
@@ -70,14 +70,6 @@ describe('batches', () => {
   const rightOf = (copies) => copies * singles.filter(({ sample, label }) => sample === `${label}.png`).length;
   const sentOf = (copies) => copies * singles.reduce((sum, { bytes }) => sum + bytes, 0);
 
-  /** Drops files and folders onto the page, as a file manager does. */
-  const drop = async (...files) => {
-    const session = await browser.context.newCDPSession(page);
-    const data = { items: [], files, dragOperationsMask: 1 };
-    for (const type of ['dragEnter', 'dragOver', 'drop']) await session.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
-    await session.detach();
-  };
-
   test('a busy page would be seen to be', async () => {
     const { busy, wall } = await longestTask(browser.context, page, () => page.evaluate(() => new Promise((resolve) => {
       // In a task of its own.
@@ -108,7 +100,7 @@ describe('batches', () => {
     const before = rendererMegabytes(browser.profile);
     assert.ok(before > 10, 'the renderers were found');
     // Dropped, and not chosen: of a chosen folder Chromium makes its whole list in one task, before the page hears of it.
-    const { busy } = await longestTask(browser.context, page, async () => assert.deepEqual(await run(() => drop(folder)), expected));
+    const { busy } = await longestTask(browser.context, page, async () => assert.deepEqual(await run(() => dropFolder(browser.context, page, folder)), expected));
     assert.ok(busy <= LONG, `the page's own thread was busy for ${busy.toFixed(1)} ms at a stretch`);
     const grown = rendererMegabytes(browser.profile) - before;
     assert.ok(grown < 25, `${grown.toFixed(1)} MB more after another ${total} pictures`);
