@@ -3,7 +3,7 @@
 import { relaxedSimd, simd } from './lib/features.js';
 import { codedError, errorText } from './words.js';
 
-/** `config.json`: the manifests on offer, the one to begin with, and where the cloud is. */
+/** `config.json`: the manifests on offer, the one to begin with, where the cloud is, and the index of a gallery if there is one. */
 export async function loadConfig() {
   let config;
   try {
@@ -18,7 +18,8 @@ export async function loadConfig() {
   }
   const offered = Array.isArray(config.models) ? config.models : [];
   const models = offered.includes(config.model) ? offered : [config.model, ...offered];
-  return { model: absolute(config.model), models: models.map(absolute), cloud: absolute(config.cloud) };
+  const gallery = typeof config.gallery === 'string' ? absolute(config.gallery) : null;
+  return { model: absolute(config.model), models: models.map(absolute), cloud: absolute(config.cloud), gallery };
 }
 
 // Neither engine nor worker should have to know what page it is on.

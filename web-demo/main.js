@@ -12,7 +12,7 @@ import { Network } from './network.js';
 import { keepPage } from './offline.js';
 import { batchReport, progressText } from './report.js';
 import { resultCard, spokenResult, thumbnailOf, verdictOf } from './result.js';
-import { markSample, sampleFile, showSamples } from './samples.js';
+import { isRight, markSample, sampleFile, showSamples } from './samples.js';
 import { Tally } from './tally.js';
 import { Webcam } from './webcam.js';
 import { codedError, errorCode, errorText } from './words.js';
@@ -37,6 +37,7 @@ const controls = new Controls(() => {
 
 let pair = null;
 let samples = [];
+let gallery = [];
 let runningAll = false;
 let again = null; // classifies the picture on show once more
 
@@ -50,7 +51,8 @@ function inTurn(job) {
 
 function enableControls() {
   const ready = pair !== null;
-  for (const { button } of samples) button.disabled = !ready;
+  for (const { button } of [...samples, ...gallery]) button.disabled = !ready;
+  part('run-gallery').disabled = !ready || gallery.length === 0;
   part('run-all').disabled = !ready || samples.length === 0;
   // Not `disabled` while it runs: that would throw the keyboard's focus off the page.
   part('run-all').setAttribute('aria-disabled', String(runningAll));
@@ -70,9 +72,9 @@ function showProblem(error, name = '') {
 }
 
 /** Lights a result's way in the network, with the answer above it. */
-function show(picture, result, policy = controls.policy) {
+function show(picture, result, policy = controls.policy, right = null) {
   network.light(result, policy);
-  part('answer').replaceChildren(...verdictOf(result));
+  part('answer').replaceChildren(...verdictOf(result, right));
   part('subject').querySelector('canvas')?.remove();
   if (picture) part('subject').append(thumbnailOf(picture));
 }
@@ -84,16 +86,17 @@ async function classify(name, sample, fetchFile) {
     const { result, ...picture } = await engine.classify({ file: await fetchFile(), thumbnail: true });
     const { policy } = controls;
     again = () => classify(name, sample, fetchFile);
-    show(picture, result, policy);
+    const right = isRight(sample, result, pair.manifest.classes);
+    show(picture, result, policy, right);
     cloud.learn(result);
-    part('results').prepend(resultCard(picture, sample, result, () => {
-      show(picture, result, policy);
+    part('results').prepend(resultCard(picture, sample, result, right, () => {
+      show(picture, result, policy, right);
       part('model-title').scrollIntoView({ block: 'start' });
     }));
     while (part('results').childElementCount > MOST_CARDS) part('results').lastElementChild.remove();
     part('announcer').textContent = spokenResult(picture, result);
     tally.add(picture, result, pair.manifest);
-    if (sample) markSample(sample, result);
+    if (sample) markSample(sample, result, right);
   } catch (error) {
     showProblem(error, name);
   } finally {
@@ -104,6 +107,11 @@ async function classify(name, sample, fetchFile) {
 
 function classifySample(sample) {
   return inTurn(() => classify(sample.title, sample, () => sampleFile(sample)));
+}
+
+function pressSample(sample) {
+  part('problems').replaceChildren();
+  classifySample(sample);
 }
 
 function takePictures(pictures) {
@@ -145,8 +153,9 @@ async function batch(pictures) {
     signal: abort.signal,
     refuse: showProblem,
     // Once a frame, however fast they come.
-    step: (current) => {
+    step: (current, { sample }, result) => {
       waiting ||= requestAnimationFrame(() => draw(current));
+      if (sample && result) markSample(sample, result, isRight(sample, result, pair.manifest.classes));
     },
   });
   cancelAnimationFrame(waiting);
@@ -160,12 +169,16 @@ async function batch(pictures) {
   enableControls();
 }
 
+function unmarkSamples() {
+  for (const sample of [...samples, ...gallery]) markSample(sample);
+}
+
 function loadModel(manifest, address) {
   return inTurn(async () => {
     if (webcam.running) await toggleWebcam();
     pair = null;
     again = null;
-    samples.forEach((sample) => markSample(sample)); // another model decides anew
+    unmarkSamples(); // another model decides anew
     enableControls();
     showLoading();
     try {
@@ -226,13 +239,19 @@ part('run-all').addEventListener('click', async () => {
   enableControls();
 });
 
+part('run-gallery').addEventListener('click', () => {
+  part('problems').replaceChildren();
+  // Its path names a picture's class, as a folder does.
+  inTurn(async () => batch(await Promise.all(gallery.map(async (sample) => ({ sample, path: `${sample.label}/${sample.file}`, file: await sampleFile(sample) })))));
+});
+
 part('clear').addEventListener('click', () => {
   part('results').replaceChildren();
   part('problems').replaceChildren();
   part('report').replaceChildren();
   part('batch').hidden = true;
   curve.measure(null);
-  samples.forEach((sample) => markSample(sample));
+  unmarkSamples();
   tally.clear();
   enableControls();
   // The button has just disabled itself, and focus must not fall off the page.
@@ -240,16 +259,19 @@ part('clear').addEventListener('click', () => {
 });
 
 try {
-  const [config, found] = await Promise.all([loadConfig(), showSamples(part('samples'), (sample) => {
-    part('problems').replaceChildren();
-    classifySample(sample);
-  }).catch((error) => {
-    showProblem(error); // without samples the page is still of use
+  // Without samples the page is still of use.
+  const shown = (list, index) => showSamples(list, index, pressSample).catch((error) => {
+    showProblem(error);
     return [];
-  })]);
+  });
+  const [config, found] = await Promise.all([loadConfig(), shown(part('samples'), 'samples/index.json')]);
   samples = found;
+  part('gallery-part').hidden = !config.gallery;
+  const hung = config.gallery ? shown(part('gallery'), config.gallery) : [];
   showChoice(config.models, config.model, (manifest) => loadModel(manifest, config.cloud));
   await loadModel(config.model, config.cloud);
+  gallery = await hung;
+  enableControls();
   // A visitor sees at once what this is about.
   if (pair && samples.length > 0) await classifySample(samples[0]);
   if (pair) await keepPage(part('page'), pair.files);

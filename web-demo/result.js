@@ -28,9 +28,10 @@ export function spokenResult(picture, result) {
 
 /**
  * The card. Its data attributes say the same as its text, for tests and other programs;
- * `data-degraded` is there only on a degraded answer. `look` shows its way in the network.
+ * `data-degraded` is there only on a degraded answer, `data-right` only where the sample's class is known. `look` shows
+ * its way in the network.
  */
-export function resultCard(picture, sample, result, look) {
+export function resultCard(picture, sample, result, right, look) {
   const button = element('button', { type: 'button', class: 'look' }, 'Show its way');
   button.addEventListener('click', look);
   return element(
@@ -45,6 +46,11 @@ export function resultCard(picture, sample, result, look) {
       'data-label': result.label,
       'data-confidence': result.confidence,
       'data-bytes': result.bytesSent,
+      // `true` alone would be an attribute without a value.
+      'data-right': right === null ? null : String(right),
+      'data-edge-ms': result.timings.edgeMs,
+      'data-wire-ms': wireMs(result),
+      'data-function-ms': result.timings.functionMs,
       'data-total-ms': result.timings.totalMs,
       'data-degraded': result.degraded?.reason,
     },
@@ -53,14 +59,14 @@ export function resultCard(picture, sample, result, look) {
       'div',
       { class: 'findings' },
       element('p', { class: 'name' }, sample?.title ?? picture.name),
-      ...verdictOf(result),
+      ...verdictOf(result, right),
     ),
     button,
   );
 }
 
-/** The answer in three lines: what it is and who says so, why it is degraded, what it cost. */
-export function verdictOf(result) {
+/** The answer in three lines: what it is, who says so and whether rightly, why it is degraded, what it cost. */
+export function verdictOf(result, right = null) {
   return [
     element(
       'p',
@@ -68,6 +74,7 @@ export function verdictOf(result) {
       element('strong', {}, result.label),
       ` ${percent(result.confidence)} `,
       element('span', { class: 'outcome', 'data-outcome': outcomeOf(result) }, outcomeText(result)),
+      right === null ? null : element('span', { class: 'truth', 'data-right': String(right) }, right ? ' ✓ right' : ' ✗ wrong'),
     ),
     degradedNote(result),
     costLine(result),
@@ -100,13 +107,21 @@ function sentText(result) {
   return `${result.degraded && result.bytesSent > 0 ? 'up to ' : ''}${sent} left this device`;
 }
 
+/** Milliseconds that passed on the wire, tries and pauses included; null where the function does not say what it took. */
+function wireMs({ timings: { cloudMs, functionMs } }) {
+  // Two clocks: on a short wire the difference may come out below nothing.
+  return functionMs === null ? null : Math.max(0, cloudMs - functionMs);
+}
+
 function costLine(result) {
-  const { edgeMs, cloudMs, totalMs } = result.timings;
+  const { edgeMs, cloudMs, functionMs, totalMs } = result.timings;
+  const wire = wireMs(result);
   const parts = [
     `${milliseconds(edgeMs)} on this device`,
-    ...(cloudMs > 0 ? [`${milliseconds(cloudMs)} on the wire and in the cloud`] : []),
-    `${milliseconds(totalMs)} in all`,
-  ];
+    wire === null ? null : `${milliseconds(wire)} on the wire, ${milliseconds(functionMs)} in the cloud`,
+    wire === null && cloudMs > 0 ? `${milliseconds(cloudMs)} on the wire and in the cloud` : null,
+    cloudMs > 0 ? `${milliseconds(totalMs)} in all` : null,
+  ].filter(Boolean);
   return element(
     'p',
     { class: 'cost' },

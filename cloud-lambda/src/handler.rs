@@ -1,7 +1,8 @@
 //! From an HTTP request to an HTTP response.
 //!
 //! No header of cross-origin sharing is set here: the function URL's own configuration sets
-//! them, and a browser refuses an answer that carries them twice.
+//! them, and a browser refuses an answer that carries them twice. For a page of another origin it has to
+//! expose `server-timing` and `retry-after`, which an edge reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,7 +151,7 @@ async fn observed(plans: &Arc<Plans>, request: Request) -> Result<Response<Body>
     let context = request.lambda_context_ref();
     let until = context.and_then(|context| until(context.deadline()));
     let mut record = Record { cold: !WARM.swap(true, Ordering::Relaxed), ..Record::of(&request) };
-    let answer = infer(plans, &request, until, &mut record).await;
+    let mut answer = infer(plans, &request, until, &mut record).await;
     record.outcome = match &answer {
         Ok(_) => "ok".into(),
         Err(refusal) => refusal.error.clone(),
@@ -165,6 +166,9 @@ async fn observed(plans: &Arc<Plans>, request: Request) -> Result<Response<Body>
         );
     }
     record.total_ms = ms(start);
+    if let (Ok(response), Ok(timing)) = (&mut answer, record.server_timing().parse()) {
+        response.headers_mut().insert("server-timing", timing);
+    }
     record.print();
     answer
 }

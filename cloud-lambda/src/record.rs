@@ -59,6 +59,12 @@ impl Record {
         let _ = writeln!(io::stdout().lock(), "{}", self.line());
     }
 
+    /// The times for the edge that asked, as the value of `Server-Timing`.
+    pub fn server_timing(&self) -> String {
+        let Self { load_ms, infer_ms, total_ms, .. } = self;
+        format!("fogline;dur={total_ms:.3}, load;dur={load_ms:.3}, infer;dur={infer_ms:.3}")
+    }
+
     /// The line, in CloudWatch's embedded metric format.
     fn line(&self) -> Value {
         static FUNCTION: OnceLock<String> = OnceLock::new();

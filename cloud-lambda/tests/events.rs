@@ -75,6 +75,23 @@ async fn json_is_answered_to_those_who_accept_it() {
 }
 
 #[tokio::test]
+async fn an_answer_says_how_long_the_function_took() {
+    let bucket = Bucket::with_pair().await;
+    let response = handle(&bucket.plans(), event!("infer")).await;
+    let said = response.headers()["server-timing"].to_str().unwrap();
+    let times: Vec<(&str, f64)> = said
+        .split(", ")
+        .map(|metric| metric.split_once(";dur=").unwrap())
+        .map(|(name, ms)| (name, ms.parse().unwrap()))
+        .collect();
+    let [("fogline", total), ("load", load), ("infer", infer)] = times[..] else {
+        panic!("{said}")
+    };
+    // The first request loads the pair.
+    assert!(load > 0.0 && infer > 0.0 && total >= load + infer, "{said}");
+}
+
+#[tokio::test]
 async fn health_needs_no_store_and_ready_needs_a_plan() {
     let bucket = Bucket::with_pair().await;
     let plans = bucket.plans();

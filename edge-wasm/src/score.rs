@@ -91,8 +91,14 @@ mod tests {
         let pass = session.run_edge(&[127; 16 * 16 * 3]);
         let logits =
             |top| (0..session.manifest().classes.len()).map(move |c| f32::from(u8::from(c == top)));
-        let cloud = Outcome { result: Ok(logits(1).collect()), ms: 1.0, bytes_sent: 100 };
-        let late = Outcome { result: Err(CloudError::Late), ms: 1.0, bytes_sent: 50 };
+        let cloud = Outcome {
+            result: Ok(logits(1).collect()),
+            ms: 1.0,
+            function_ms: Some(0.5),
+            bytes_sent: 100,
+        };
+        let late =
+            Outcome { result: Err(CloudError::Late), ms: 1.0, function_ms: None, bytes_sent: 50 };
         let mut score = Score::default();
         let mut add = |outcome, index| {
             let answer = session.answer(&pass, Some(outcome), 1.0);

@@ -93,7 +93,9 @@ pub struct Timings {
     pub edge_ms: f64,
     /// Waiting for the cloud, tries and pauses included.
     pub cloud_ms: f64,
-    /// Both.
+    /// How many of these the function itself took, by its own word; the others were spent on the wire.
+    pub function_ms: Option<f64>,
+    /// On the edge and on the cloud.
     pub total_ms: f64,
 }
 
@@ -312,6 +314,7 @@ impl Session {
             })
             .collect();
         let (cloud_ms, bytes_sent) = cloud.as_ref().map_or((0.0, 0), |c| (c.ms, c.bytes_sent));
+        let function_ms = cloud.as_ref().and_then(|c| c.function_ms);
         let (verdict, origin, degraded) = match cloud.map(|c| c.result) {
             Some(Ok(logits)) => {
                 (Verdict::of(&logits, 1.0, self.policy, 0.0), "cloud".to_owned(), None)
@@ -337,7 +340,7 @@ impl Session {
             origin,
             degraded,
             exits,
-            timings: Timings { edge_ms, cloud_ms, total_ms: edge_ms + cloud_ms },
+            timings: Timings { edge_ms, cloud_ms, function_ms, total_ms: edge_ms + cloud_ms },
             bytes_sent,
         }
     }

@@ -2,12 +2,16 @@
 //
 // Every figure is measured in a browser that has never seen the page. Ends with 1 over budget.
 
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 import { launch } from './browser.mjs';
-import { openPage } from './page.mjs';
+import { dropFolder, openPage } from './page.mjs';
+import { longestTask } from './tasks.mjs';
 
 const [address] = process.argv.slice(2);
 if (!address) {
@@ -16,7 +20,7 @@ if (!address) {
 }
 
 const VISITS = 3;
-const BATCH = 300;
+const BATCH = 500;
 const KIB = 1024;
 
 /** Milliseconds from navigation to the first answer, and every file that it took. */
@@ -49,27 +53,23 @@ async function visit() {
   }
 }
 
-/** The longest task on the page's own thread while a batch runs, in milliseconds; 0 if none was long. */
-async function longestTask() {
+/** The longest task on the page's own thread in a batch, from dropping the folder to the report, in milliseconds. */
+async function longestInBatch() {
   const { context, close } = await launch();
+  const root = mkdtempSync(join(tmpdir(), 'fogline-budget-'));
   try {
     const page = await openPage(context, address);
-    await page.evaluate(() => {
-      window.long = [];
-      // From when the page has the files: the task before is the driver's, which makes them.
-      new MutationObserver((_, observer) => {
-        observer.disconnect();
-        const since = performance.now();
-        const later = (list) => list.getEntries().filter(({ startTime }) => startTime > since);
-        new PerformanceObserver((list) => window.long.push(...later(list).map(({ duration }) => duration))).observe({ type: 'longtask' });
-      }).observe(document.querySelector('#batch'), { attributes: true, attributeFilter: ['data-state'] });
-    });
     const samples = ['airplane', 'frog', 'ship'].map((name) => fileURLToPath(new URL(`../samples/${name}.png`, import.meta.url)));
-    await page.setInputFiles('#file', Array.from({ length: BATCH }, (_, at) => samples[at % samples.length]));
-    await page.waitForSelector('#batch[data-state="done"]');
-    return Math.max(0, ...await page.evaluate(() => window.long));
+    const folder = join(root, 'batch');
+    mkdirSync(folder);
+    for (let at = 0; at < BATCH; at += 1) cpSync(samples[at % samples.length], join(folder, `${at}.png`));
+    return await longestTask(context, page, async () => {
+      await dropFolder(context, page, folder);
+      await page.waitForSelector('#batch[data-state="done"]', { timeout: 400_000 });
+    });
   } finally {
     await close();
+    rmSync(root, { recursive: true });
   }
 }
 
@@ -84,7 +84,7 @@ try {
     ['first answer, cold, median of three', median, 1500, 'ms'],
     ['page JavaScript, gzipped', sum((path) => path.endsWith('.js') && !isEngine(path)) / KIB, 120, 'KiB'],
     ['engine and model, gzipped', sum(isEngine) / KIB, 300, 'KiB'],
-    [`longest task in a batch of ${BATCH}`, await longestTask(), 50, 'ms'],
+    [`longest task in a batch of ${BATCH}, processor`, (await longestInBatch()).busy, 50, 'ms'],
   ];
   for (const [name, value, most, unit] of figures) {
     console.log(`${value <= most ? '✓' : '✗'} ${name.padEnd(40)} ${value.toFixed(0).padStart(6)} ${unit}, at most ${most}`);

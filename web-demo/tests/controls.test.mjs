@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
+import { percent } from '../words.js';
 import { launch, pageAddress } from './browser.mjs';
 import { cardsOf, openPage } from './page.mjs';
 
@@ -67,6 +68,9 @@ describe('controls', () => {
     assert.match(edge.origin, /^exit-/, 'everything is kept');
     assert.match(await page.textContent('#curve-text'), /Now,[^.]*: 0% to the cloud.*times less energy/);
     assert.ok(await page.locator('#chart canvas').isVisible());
+    const report = await page.request.get(new URL(address.replace('manifest', 'report'), pageAddress()).href);
+    const { paper } = await report.json();
+    assert.ok((await page.textContent('#curve-text')).includes(`The paper: ${percent(1 - paper.edge_share)} to the cloud`));
     await turn('threshold-exit-1', 1.234);
     assert.match(await page.textContent('#curve-text'), /never tried/);
     await cardsOf(page, () => page.click('#reset'));

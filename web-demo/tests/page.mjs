@@ -103,3 +103,11 @@ export function bring(page, how, name, mimeType, buffer) {
       : new ClipboardEvent('paste', { ...options, clipboardData: dataTransfer }));
   }, [how, name, mimeType, [...buffer]]);
 }
+
+/** Drops a folder onto the page, as a file manager does. */
+export async function dropFolder(context, page, folder) {
+  const session = await context.newCDPSession(page);
+  const data = { items: [], files: [folder], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop']) await session.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+  await session.detach();
+}

@@ -1,8 +1,11 @@
 // Pictures of the page: node tests/screenshots.mjs URL [DATASET] writes web-demo/screenshots/*.png
 //
-// DATASET, a folder of CLASS/*.jpg, makes the batch's picture; without it the samples do.
+// DATASET, a folder of CLASS/*.jpg, makes the batch's picture; without it the samples do. A gallery that the page has gets
+// a picture of its own, and is in no other: its pictures are somebody else's.
 
-import { mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -20,10 +23,17 @@ mkdirSync(folder, { recursive: true });
 const DESKTOP = { width: 1200, height: 1130 };
 const PHONE = { width: 360, height: 740 };
 
-async function shoot(name, { viewport, colorScheme, fullPage = false }, act) {
+async function withoutGallery(page) {
+  await page.route('**/config.json', async (route) => {
+    const { gallery, ...config } = await (await route.fetch()).json();
+    await route.fulfill({ json: config });
+  });
+}
+
+async function shoot(name, { viewport, colorScheme, fullPage = false, prepare = withoutGallery }, act) {
   const { context, close } = await launch({ viewport, colorScheme, reducedMotion: 'reduce' });
   try {
-    const page = await openPage(context, address);
+    const page = await openPage(context, address, prepare);
     await act(page);
     await page.screenshot({ path: `${folder}${name}.png`, fullPage });
     console.log(`screenshots/${name}.png`);
@@ -39,10 +49,29 @@ async function answered(page) {
   await page.evaluate(() => window.scrollTo(0, 0));
 }
 
-async function batch(page) {
-  if (dataset) await page.setInputFiles('#folder', dataset);
-  else await page.setInputFiles('#file', Array.from({ length: 60 }, (_, at) => fileURLToPath(new URL(`../samples/${['frog', 'ship', 'truck'][at % 3]}.png`, import.meta.url))));
+async function gallery(page) {
+  await page.click('#run-gallery');
   await page.waitForSelector('#batch[data-state="done"]', { timeout: 600_000 });
+  await page.locator('#gallery [data-right="false"]').first().click();
+  await page.locator('#results article').waitFor();
+  await page.evaluate(() => window.scrollTo(0, 0));
+}
+
+/** The drawings in folders named after their classes. */
+function drawings() {
+  const root = mkdtempSync(join(tmpdir(), 'fogline-drawings-'));
+  const samples = fileURLToPath(new URL('../samples/', import.meta.url));
+  for (const file of readdirSync(samples).filter((name) => name.endsWith('.png'))) {
+    for (let copy = 0; copy < 8; copy += 1) cpSync(join(samples, file), join(root, file.replace('.png', ''), `${copy}.png`));
+  }
+  return root;
+}
+
+async function batch(page) {
+  const folder = dataset ?? drawings();
+  await page.setInputFiles('#folder', folder);
+  await page.waitForSelector('#batch[data-state="done"]', { timeout: 600_000 });
+  if (!dataset) rmSync(folder, { recursive: true });
   await page.locator('#decisions').evaluate((part) => part.scrollIntoView());
 }
 
@@ -51,6 +80,8 @@ try {
   await shoot('desktop-dark', { viewport: DESKTOP, colorScheme: 'dark' }, answered);
   await shoot('phone', { viewport: PHONE, colorScheme: 'light', fullPage: true }, answered);
   await shoot('batch', { viewport: { width: 1200, height: 1500 }, colorScheme: 'light' }, batch);
+  const { gallery: offered } = await (await fetch(new URL('config.json', address))).json();
+  if (offered) await shoot('gallery', { viewport: DESKTOP, colorScheme: 'light', prepare: async () => {} }, gallery);
 } catch (error) {
   console.error(`screenshots: ${error.message}`);
   process.exitCode = 1;

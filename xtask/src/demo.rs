@@ -33,6 +33,10 @@ pub struct Options {
     /// Folder of pairs, NAME/VERSION/manifest.json.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
+    /// A dataset with the pair's classes, whose test pictures the page shows beside its drawings: DIR/test/CLASS/*.jpg or
+    /// .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// End after the table; exit status 0 only if every sample was answered, at least one on the
     /// device and at least one by the cloud.
     #[arg(long)]
@@ -65,7 +69,9 @@ pub fn run(options: &Options) -> Result<()> {
     build()?;
     tools::page()?;
     let models = root().join(&options.models);
-    let stack = Stack::start(options.model.as_deref(), &models)?;
+    let gallery = options.data.as_deref().map(|data| gallery(options, &models, data));
+    let gallery = gallery.transpose()?;
+    let stack = Stack::start(options.model.as_deref(), &models, gallery.as_deref())?;
     let mut rows = by_component(&stack.at)?;
     let engines = if tools::browser().is_some() {
         rows.extend(by_page(&stack.at.page)?);
@@ -85,6 +91,20 @@ pub fn run(options: &Options) -> Result<()> {
     }
     println!("\nThe page is at {} (Ctrl-C ends everything)", stack.at.page);
     stack.wait()
+}
+
+/// Some of the dataset's test pictures, in a folder for the page's server.
+fn gallery(options: &Options, models: &Path, data: &Path) -> Result<PathBuf> {
+    let folder = target().join("xtask/gallery");
+    let mut chore = step::command(target().join("debug/fogline-chores"), &["gallery"]);
+    // Steps run in the workspace, wherever the caller stands.
+    chore.arg("--data").arg(std::path::absolute(data)?);
+    chore.arg("--models").arg(models).arg("--out").arg(&folder);
+    if let Some(model) = &options.model {
+        chore.args(["--model", model]);
+    }
+    step::run("choosing test pictures", &mut chore)?;
+    Ok(folder)
 }
 
 /// Builds function, stack, component and browser package; shared with the tests.

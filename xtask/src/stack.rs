@@ -29,8 +29,8 @@ pub struct Addresses {
 }
 
 impl Stack {
-    /// Brings the stack up. The binaries must have been built.
-    pub fn start(model: Option<&str>, models: &Path) -> Result<Self> {
+    /// Brings the stack up, with a folder of pictures to show where there is one. The binaries must have been built.
+    pub fn start(model: Option<&str>, models: &Path, gallery: Option<&Path>) -> Result<Self> {
         let began = Instant::now();
         let mut command =
             step::command(target().join("debug/fogline-stack"), &["--until-stdin-closes"]);
@@ -40,6 +40,9 @@ impl Stack {
         command.arg("--pkg").arg(root().join("edge-wasm/pkg"));
         if let Some(model) = model {
             command.args(["--model", model]);
+        }
+        if let Some(gallery) = gallery {
+            command.arg("--gallery").arg(gallery);
         }
         let log = target().join("xtask/stack.log");
         std::fs::create_dir_all(target().join("xtask"))?;

@@ -244,7 +244,7 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
         // One after the other: two stacks at once would wait for each other on a small machine.
         plain.args(["--test", "demo", "--", "--test-threads", "1"]),
     );
-    let stack = Stack::start(None, &root().join("onnx-models"))?;
+    let stack = Stack::start(None, &root().join("onnx-models"), None)?;
     let mut gateway = gateway(&stack);
     tally.step("the component under wasmtime, with the function and the store", &mut gateway);
     let mut page = step::command("npm", &["test"]);
@@ -273,7 +273,7 @@ fn gateway(stack: &Stack) -> Command {
 /// Those of the component's tests that take minutes.
 fn soak() -> Result<()> {
     demo::build()?;
-    let stack = Stack::start(None, &root().join("onnx-models"))?;
+    let stack = Stack::start(None, &root().join("onnx-models"), None)?;
     let mut tests = gateway(&stack);
     tests.args(["--", "--ignored", "--nocapture"]);
     let text = step::run("10,000 pictures, the cloud killed and restarted midway", &mut tests)?;

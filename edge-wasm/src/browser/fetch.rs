@@ -1,5 +1,6 @@
 //! The cloud over `fetch`.
 
+use core::cell::Cell;
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
@@ -27,6 +28,8 @@ extern "C" {
     fn clear_timeout(id: &JsValue);
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     pub(super) fn performance_now() -> f64;
+    #[wasm_bindgen(js_name = parseFloat)]
+    fn parse_float(text: &str) -> f64;
 }
 
 /// Reads a body; `None` when it is longer than `limit`.
@@ -78,11 +81,12 @@ pub(super) async fn unless_aborted<T>(
 /// Posts to one function.
 pub(super) struct Fetch {
     url: String,
+    function_ms: Cell<Option<f64>>,
 }
 
 impl Fetch {
     pub(super) fn new(base: &str) -> Self {
-        Self { url: format!("{}/infer", base.trim_end_matches('/')) }
+        Self { url: format!("{}/infer", base.trim_end_matches('/')), function_ms: Cell::default() }
     }
 
     async fn exchange(&self, body: &[u8], abort: &AbortController) -> Result<Reply, JsValue> {
@@ -96,14 +100,24 @@ impl Fetch {
         init.set_signal(Some(&abort.signal()));
         let response: Response = JsFuture::from(fetch(&self.url, &init)).await?.unchecked_into();
         let retry_after = response.headers().get("retry-after")?.and_then(|s| s.parse().ok());
+        let timing = response.headers().get("server-timing")?;
         let body = read_body(&response, MAX_REPLY, |_| ()).await?;
         let body = body.ok_or_else(|| error("too_large", "the answer is too large"))?;
+        // Another origin's header is only there where its sharing exposes it.
+        self.function_ms.set(timing.as_deref().and_then(function_ms));
         Ok(Reply {
             status: response.status(),
             retry_after: retry_after.map(Duration::from_secs),
             body,
         })
     }
+}
+
+/// The function's own time in a `Server-Timing`: whatever lies between adds its own behind it.
+fn function_ms(timing: &str) -> Option<f64> {
+    // It stops at what is no part of a number, and makes NaN of what begins with none.
+    let ms = parse_float(timing.strip_prefix("fogline;dur=")?);
+    ms.is_finite().then_some(ms)
 }
 
 /// Under way as long as this lives.
@@ -143,6 +157,10 @@ impl Transport for Fetch {
                 broken(why)
             }
         })
+    }
+
+    fn function_ms(&self) -> Option<f64> {
+        self.function_ms.get()
     }
 
     async fn pause(&self, duration: Duration) {

@@ -46,7 +46,8 @@ export interface Answer {
     degraded: { reason: string; message: string } | null;
     /** The exits that were met, in their order. */
     exits: ExitReport[];
-    timings: { edgeMs: number; cloudMs: number; totalMs: number };
+    /** Of `cloudMs` the function itself took `functionMs`, where it says so; the others were spent on the wire. */
+    timings: { edgeMs: number; cloudMs: number; functionMs: number | null; totalMs: number };
     /** Bytes of the request's body, on every try. */
     bytesSent: number;
 }

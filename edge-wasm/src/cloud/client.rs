@@ -54,6 +54,7 @@ impl<T: Transport> Client<T> {
         let mut bytes_sent = 0;
         let result = self.scores(request, classes, began + self.deadline, &mut bytes_sent).await;
         let ms = self.transport.now().saturating_sub(began).as_secs_f64() * 1e3;
+        let function_ms = result.as_ref().ok().and_then(|_| self.transport.function_ms());
         let samples = request.tensors.len();
         let outcome = |sample: usize| Outcome {
             result: match &result {
@@ -61,6 +62,7 @@ impl<T: Transport> Client<T> {
                 Err(error) => Err(error.clone()),
             },
             ms,
+            function_ms,
             // Whole numbers that add up to all that was sent.
             bytes_sent: (bytes_sent + sample) / samples,
         };

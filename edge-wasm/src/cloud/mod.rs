@@ -36,6 +36,11 @@ pub trait Transport {
     /// Posts `body` to the cloud's `/infer` and reads the answer, at most [`MAX_REPLY`] bytes of
     /// it, within `limit`. Dropped before its end, it breaks the exchange off.
     async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError>;
+    /// Milliseconds that the function says it took for the answer that `post` gave last. To be asked
+    /// before anything else is awaited: by then another exchange may have ended.
+    fn function_ms(&self) -> Option<f64> {
+        None
+    }
     /// Waits.
     async fn pause(&self, duration: Duration);
     /// Time since some fixed moment.
@@ -162,6 +167,8 @@ pub struct Outcome {
     pub result: Result<Vec<f32>, CloudError>,
     /// Milliseconds it took.
     pub ms: f64,
+    /// How many of them were the function's, where it answered and said so.
+    pub function_ms: Option<f64>,
     /// The sample's share of the bytes of body sent.
     pub bytes_sent: usize,
 }
@@ -174,6 +181,6 @@ impl Outcome {
 
     /// The outcome where nothing was sent.
     pub(crate) fn not_asked(why: CloudError) -> Self {
-        Self { result: Err(why), ms: 0.0, bytes_sent: 0 }
+        Self { result: Err(why), ms: 0.0, function_ms: None, bytes_sent: 0 }
     }
 }

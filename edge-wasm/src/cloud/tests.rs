@@ -43,6 +43,10 @@ impl Transport for &Script {
     fn random(&self) -> f64 {
         0.5
     }
+
+    fn function_ms(&self) -> Option<f64> {
+        Some(self.bodies.borrow().len() as f64)
+    }
 }
 
 fn script(replies: Vec<Result<Reply, TransportError>>) -> Script {
@@ -105,6 +109,16 @@ fn a_passing_fault_is_tried_again_with_the_same_bytes() {
     assert_eq!(sent, 3 * bodies[0].len());
     // Half of 200 ms, half of 400 ms: the random number is 0.5.
     assert_eq!(*script.pauses.borrow(), [100, 200].map(Duration::from_millis));
+}
+
+#[test]
+fn the_function_s_own_time_is_that_of_the_try_that_was_answered() {
+    let script = script(vec![Ok(fault()), Ok(good()), Ok(status(404))]);
+    let client = client(&script);
+    let outcome = one(&client);
+    // Two posts of 10 ms and a pause of 100 between them; the script says as many as it was asked.
+    assert_eq!((outcome.ms, outcome.function_ms), (120.0, Some(2.0)));
+    assert_eq!(one(&client).function_ms, None, "a refusal is no answer");
 }
 
 #[test]

@@ -35,6 +35,9 @@ struct Options {
     /// Folder of the built browser engine, served under /pkg/.
     #[arg(long, value_name = "DIR", default_value = "edge-wasm/pkg")]
     pkg: PathBuf,
+    /// Folder of pictures and an index.json that names them: the page shows them beside its own samples.
+    #[arg(long, value_name = "DIR")]
+    gallery: Option<PathBuf>,
     /// The pair that the page opens with: NAME or NAME/VERSION [default: the first].
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -70,7 +73,7 @@ async fn run(options: Options) -> Result<()> {
 
     let models = models::find(&options.models)?;
     let opened = models::choose(&models, options.model.as_deref())?;
-    let config = models::config(&models, opened);
+    let config = models::config(&models, opened, options.gallery.is_some());
     let store = store::start(&models).await?;
     eprintln!("store: {} pairs in {}", models.len(), store.url);
 
@@ -86,7 +89,8 @@ async fn run(options: Options) -> Result<()> {
     };
     let result = match ready {
         Ok(true) => {
-            let site = Site::new(&options.page, &options.pkg, &options.models, &config);
+            let site = Site::new(&options.page, &options.pkg, &options.models, &config)
+                .with_gallery(options.gallery);
             let upstream: Uri = function.url.parse().context("the function's address")?;
             match server::listen(site, upstream).await {
                 Ok(page) => {

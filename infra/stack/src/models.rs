@@ -93,9 +93,11 @@ pub fn choose<'a>(models: &'a [Model], chosen: Option<&str>) -> Result<&'a Model
     })
 }
 
-/// The page's `config.json`: every manifest's address, and that of the pair it opens with.
-pub fn config(models: &[Model], opened: &Model) -> Value {
+/// The page's `config.json`: every manifest's address, that of the pair it opens with, and where there is a gallery
+/// that of its index.
+pub fn config(models: &[Model], opened: &Model, gallery: bool) -> Value {
     let manifest = |model: &Model| format!("{}/{MANIFEST}", model.place());
     let all: Vec<_> = models.iter().map(manifest).collect();
-    json!({"models": all, "model": manifest(opened), "cloud": "cloud"})
+    let gallery = gallery.then_some("gallery/index.json");
+    json!({"models": all, "model": manifest(opened), "cloud": "cloud", "gallery": gallery})
 }

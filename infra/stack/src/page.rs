@@ -1,5 +1,5 @@
 //! The page's files: the page itself, the built engine under `/pkg/`, the pairs under
-//! `/models/`, and a generated `/config.json`.
+//! `/models/`, a dataset's pictures under `/gallery/` where there are any, and a generated `/config.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ pub struct Site {
     page: PathBuf,
     pkg: PathBuf,
     models: PathBuf,
+    gallery: Option<PathBuf>,
     config: Bytes,
 }
 
@@ -28,8 +29,15 @@ impl Site {
             page: page.to_owned(),
             pkg: pkg.to_owned(),
             models: models.to_owned(),
+            gallery: None,
             config: config.to_string().into(),
         }
+    }
+
+    /// The same with a folder of pictures.
+    #[must_use]
+    pub fn with_gallery(self, gallery: Option<PathBuf>) -> Self {
+        Self { gallery, ..self }
     }
 
     /// The answer to one request. Hyper leaves the body out where the method is HEAD.
@@ -58,6 +66,8 @@ impl Site {
             (&self.pkg, rest)
         } else if let Some(rest) = path.strip_prefix("/models/") {
             (&self.models, rest)
+        } else if let Some(rest) = path.strip_prefix("/gallery/") {
+            (self.gallery.as_ref()?, rest)
         } else {
             (&self.page, path.strip_prefix('/')?)
         };

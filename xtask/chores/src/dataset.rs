@@ -8,6 +8,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use fogline::manifest::Manifest;
 use fogline_edge::picture;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 
 /// A labelled picture.
 pub struct Sample {
@@ -34,16 +36,30 @@ impl Sample {
                 let (width, height) = picture.dimensions();
                 (picture.into_raw(), width, height)
             }
-            Pixels::Planes(batch, at) => {
-                let plane = (SIDE * SIDE) as usize;
-                let pixel = |i: usize| {
-                    let of = |channel: usize| batch[at + channel * plane + i];
-                    [of(0), of(1), of(2), 255]
-                };
-                ((0..plane).flat_map(pixel).collect(), SIDE, SIDE)
-            }
+            Pixels::Planes(batch, at) => (interleaved(batch, *at), SIDE, SIDE),
         };
         Ok(picture::from_rgba(&rgba, width, height, size)?)
+    }
+
+    /// The picture as a file: its extension and its bytes, unchanged where it is one already.
+    pub fn file(&self) -> Result<(String, Vec<u8>)> {
+        match &self.pixels {
+            Pixels::File(path) => {
+                let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+                Ok((extension(path), bytes))
+            }
+            Pixels::Planes(batch, at) => {
+                let mut png = vec![];
+                let rgba = interleaved(batch, *at);
+                PngEncoder::new(&mut png).write_image(
+                    &rgba,
+                    SIDE,
+                    SIDE,
+                    ExtendedColorType::Rgba8,
+                )?;
+                Ok(("png".to_owned(), png))
+            }
+        }
     }
 
     /// Bytes of the picture's file, if that is a JPEG.
@@ -55,6 +71,16 @@ impl Sample {
             _ => None,
         }
     }
+}
+
+/// The RGBA bytes of the record at this offset.
+fn interleaved(batch: &[u8], at: usize) -> Vec<u8> {
+    let plane = (SIDE * SIDE) as usize;
+    let pixel = |i: usize| {
+        let of = |channel: usize| batch[at + channel * plane + i];
+        [of(0), of(1), of(2), 255]
+    };
+    (0..plane).flat_map(pixel).collect()
 }
 
 /// The test pictures of the dataset in `root`; with `limit`, that many, spread evenly.
@@ -79,13 +105,18 @@ pub fn test_pictures(
         );
     }
     ensure!(!samples.is_empty(), "{}: no test pictures", root.display());
-    let limit = limit.unwrap_or(samples.len()).clamp(1, samples.len());
+    Ok(evenly(samples, limit))
+}
+
+/// All samples; with `limit`, at least one and at most that many, spread evenly.
+pub fn evenly(samples: Vec<Sample>, limit: Option<usize>) -> Vec<Sample> {
     let count = samples.len();
+    let limit = limit.unwrap_or(count).clamp(1, count);
     let chosen = samples
         .into_iter()
         .enumerate()
         .filter(|(i, _)| (i + 1) * limit / count > i * limit / count);
-    Ok(chosen.map(|(_, sample)| sample).collect())
+    chosen.map(|(_, sample)| sample).collect()
 }
 
 fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {

@@ -4,6 +4,7 @@ mod cloud;
 mod dataset;
 mod eval;
 mod figures;
+mod gallery;
 mod publish;
 mod report;
 mod twin;
@@ -25,6 +26,8 @@ enum Chore {
     BenchCloud(cloud::Options),
     /// Write the tables of all report.json files into README.md and the model cards.
     Figures(figures::Options),
+    /// Write some of a dataset's test pictures into a folder, with their classes, for the page to show.
+    Gallery(gallery::Options),
     /// Put a pair into a bucket: its files first, its manifest last, and nothing over what is there.
     ///
     /// A version that is in the bucket is never changed; what a publication that broke off left behind is taken up.
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Chore::Eval(options) => eval::run(&options),
         Chore::BenchCloud(options) => cloud::run(&options),
         Chore::Figures(options) => figures::run(&options),
+        Chore::Gallery(options) => gallery::run(&options),
         Chore::Publish(options) => publish::run(&options),
     };
     match done {

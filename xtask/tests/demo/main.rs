@@ -54,20 +54,52 @@ impl Drop for Demo {
 }
 
 fn answers(host: &str) -> bool {
-    let Ok(mut stream) = TcpStream::connect(host) else { return false };
-    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    let mut answer = String::new();
-    stream.write_all(request.as_bytes()).is_ok()
-        && stream.read_to_string(&mut answer).is_ok()
-        && answer.starts_with("HTTP/1.1 200")
+    get(host, "/").is_some()
+}
+
+/// The body of a file that is there.
+fn get(host: &str, path: &str) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(host).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = vec![];
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+    answer.starts_with(b"HTTP/1.1 200").then(|| answer.split_off(end))
+}
+
+/// A CIFAR-10 in its binary version, of `records` grey pictures.
+fn cifar(records: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |at: usize| [vec![(at % 10) as u8], vec![at as u8; 3 * 1024]].concat();
+    let batch: Vec<u8> = (0..records).flat_map(record).collect();
+    std::fs::write(folder.path().join("test_batch.bin"), batch).unwrap();
+    folder
+}
+
+/// The page of a demo with a dataset shows some of its test pictures, with their classes.
+fn shows_gallery(host: &str) {
+    let parsed = |path| serde_json::from_slice::<serde_json::Value>(&get(host, path).unwrap());
+    let config = parsed("/config.json").unwrap();
+    assert_eq!(config["gallery"], "gallery/index.json");
+    let index = parsed("/gallery/index.json").unwrap();
+    let shown = index.as_array().unwrap();
+    assert_eq!(shown.len(), 50);
+    assert_eq!((&shown[2]["label"], &shown[11]["label"]), (&"bird".into(), &"automobile".into()));
+    for picture in shown {
+        let file = format!("/gallery/{}", picture["file"].as_str().unwrap());
+        assert!(get(host, &file).unwrap().starts_with(b"\x89PNG"), "{file}");
+    }
 }
 
 #[test]
 fn the_demo_stays_up_until_it_is_interrupted() {
-    let mut demo = Demo::start(&[]);
+    let data = cifar(200);
+    let mut demo = Demo::start(&["--data", data.path().to_str().unwrap()]);
     let (_, host) = demo.until_up();
 
     assert!(answers(&host), "{host}");
+    shows_gallery(&host);
     sleep(Duration::from_secs(2));
     assert!(demo.0.try_wait().unwrap().is_none(), "the demo ended after its table");
     assert!(answers(&host), "the page went down by itself");

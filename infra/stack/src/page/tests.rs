@@ -32,6 +32,7 @@ async fn fixture() -> Fixture {
         ("page/.hidden", "no"),
         ("pkg/fogline_edge_bg.wasm", "\0asm"),
         ("models/tiny/1.0.0/edge.fog", "fog"),
+        ("pictures/index.json", "[]"),
         ("secret.txt", "secret"),
     ] {
         let path = root.join(file);
@@ -56,7 +57,8 @@ async fn fixture() -> Fixture {
     let function = server::spawn(echo).await.unwrap();
     let function: Uri = format!("{function}/lambda-url/fogline-cloud").parse().unwrap();
     let config = serde_json::json!({"cloud": "cloud"});
-    let site = Site::new(&root.join("page"), &root.join("pkg"), &root.join("models"), &config);
+    let site = Site::new(&root.join("page"), &root.join("pkg"), &root.join("models"), &config)
+        .with_gallery(Some(root.join("pictures")));
     let url = server::listen(site, function).await.unwrap();
     Fixture { folder, url }
 }
@@ -88,6 +90,7 @@ async fn files_have_the_types_that_browsers_insist_on() {
         ("/js/main.js?v=1", "text/javascript; charset=utf-8", "export {}"),
         ("/pkg/fogline_edge_bg.wasm", "application/wasm", "\0asm"),
         ("/models/tiny/1.0.0/edge.fog", "application/octet-stream", "fog"),
+        ("/gallery/index.json", "application/json", "[]"),
         ("/config.json", "application/json", "{\"cloud\":\"cloud\"}"),
     ] {
         let (status, got, text) = ask(request("GET", &format!("{}{path}", fixture.url), "")).await;
@@ -109,6 +112,7 @@ async fn no_path_leads_out_of_the_folders() {
         "/../secret.txt",
         "/js/../../secret.txt",
         "/models/../../secret.txt",
+        "/gallery/../secret.txt",
         "/pkg/..%2f..%2fsecret.txt",
         "/%2e%2e/secret.txt",
         "/..\\secret.txt",
@@ -149,6 +153,8 @@ async fn a_function_that_is_gone_is_a_typed_refusal() {
     };
     let site = Site::new(folder.path(), folder.path(), folder.path(), &serde_json::json!({}));
     let url = server::listen(site, gone.parse().unwrap()).await.unwrap();
+    let (status, ..) = ask(request("GET", &format!("{url}/gallery/index.json"), "")).await;
+    assert_eq!(status, 404, "this page has no gallery");
     let (status, content_type, body) =
         ask(request("POST", &format!("{url}/cloud/infer"), "")).await;
     assert_eq!((status, content_type.as_str()), (502, "application/json"));
