@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def take(arguments: argparse.Namespace, kind: type, **known):
     return kind(**{f.name: getattr(arguments, f.name) for f in fields(kind) if f.name not in known}, **known)
 
 
+def schedule_of(arguments: argparse.Namespace) -> Schedule:
+    try:
+        return take(arguments, Schedule)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
 def train(arguments: argparse.Namespace) -> None:
     from . import data
     from .runs import load
@@ -54,7 +62,7 @@ def train(arguments: argparse.Namespace) -> None:
     from .train import train as run
 
     pictures = data.load(arguments.data, "train", arguments.size)
-    layout, schedule = take(arguments, Layout, classes=len(pictures.names)), take(arguments, Schedule)
+    layout, schedule = take(arguments, Layout, classes=len(pictures.names)), schedule_of(arguments)
     teachers = {folder: load(folder) for folder in arguments.teacher}
     for folder, teacher in teachers.items():
         if teacher.names != pictures.names:
@@ -78,40 +86,56 @@ def teacher(arguments: argparse.Namespace) -> None:
     run(pictures, net, schedule, arguments.out, arguments.resume)
 
 
+def of_run(run, root: Path, part: str):
+    """The pictures ``part``, train or test, of a run's data set."""
+    from . import data
+
+    pictures = data.load(root, part, run.net.layout.size)
+    if pictures.names != run.names:
+        raise SystemExit(f"{root}: the classes of its {part} pictures, {', '.join(pictures.names)}, are not those of the checkpoint, "
+                         f"{', '.join(run.names)}")
+    return pictures
+
+
 def held_out(run, root: Path):
     """The pictures that a run was not trained on."""
     from . import data
 
-    pictures = data.load(root, "train", run.net.layout.size)
-    if pictures.names != run.names:
-        raise SystemExit(f"{root}: its classes are not those of the checkpoint, {', '.join(run.names)}")
-    return data.hold_out(pictures, run.schedule.hold_out_every)[1]
+    return data.hold_out(of_run(run, root, "train"), run.schedule.hold_out_every)[1]
+
+
+def manifest_of(run, pair: Path) -> dict:
+    """The manifest of a pair that was made of this run."""
+    from . import energy
+    from .data import DataError
+
+    path = pair / "manifest.json"
+    if not path.is_file():
+        raise DataError(f"{path}: not there; recipe export writes it")
+    manifest = json.loads(path.read_text())
+    # Exits, split and layers all show in the parts.
+    if (manifest["classes"], manifest["parts"]) != (run.names, energy.parts(run.net)):
+        raise DataError(f"{path}: this pair was made of another run: its classes or its layers are not the checkpoint's")
+    return manifest
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    import json
-
-    from . import calibrate, data
+    from . import calibrate
     from .runs import load, logits
 
-    net = load(arguments.run_folder).net
-    manifest = json.loads((arguments.pair / "manifest.json").read_text())
-    test = data.load(arguments.data, "test", net.layout.size)
-    figures = calibrate.evaluate(logits(net, test.images), test.labels, manifest["exits"], arguments.policy)
+    run = load(arguments.run_folder)
+    manifest, test = manifest_of(run, arguments.pair), of_run(run, arguments.data, "test")
+    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, manifest["exits"], arguments.policy)
     print(json.dumps(figures, indent=2))
 
 
 def calibrate(arguments: argparse.Namespace) -> None:
-    import json
-
     from . import calibrate as chosen
     from .runs import load, logits
 
-    run = load(arguments.run_folder)
-    path = arguments.pair / "manifest.json"
-    manifest = json.loads(path.read_text())
-    held = held_out(run, arguments.data)
-    exits, curves, report = chosen.calibrate(logits(run.net, held.images), held.labels, target_of(arguments), manifest["parts"])
+    run, target, path = load(arguments.run_folder), target_of(arguments), arguments.pair / "manifest.json"
+    manifest, held = manifest_of(run, arguments.pair), held_out(run, arguments.data)
+    exits, curves, report = chosen.calibrate(logits(run.net, held.images), held.labels, target, manifest["parts"])
     for exit_, found in zip(manifest["exits"], exits, strict=True):
         exit_ |= found
     manifest["curves"] = curves
@@ -122,23 +146,26 @@ def calibrate(arguments: argparse.Namespace) -> None:
 
 
 def export(arguments: argparse.Namespace) -> None:
-    import json
-
-    from . import calibrate, card, data, energy, golden
+    from . import calibrate, card, energy, golden
     from . import export as files
-    from .runs import load, logits
+    from .data import DataError
+    from .runs import load, logits, twin_of
 
-    run, out = load(arguments.run_folder), arguments.out
-    held = held_out(run, arguments.data)
-    exits, curves, report = calibrate.calibrate(logits(run.net, held.images), held.labels, target_of(arguments),
-                                                energy.parts(run.net))
-    test = data.load(arguments.data, "test", run.net.layout.size)
+    run, out, target = load(arguments.run_folder), arguments.out, target_of(arguments)
+    for what, text in (("name", arguments.name), ("version", arguments.version)):
+        if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
+            raise DataError(f"--{what} '{text}' is not of letters, digits, '-', '_' and '.' alone")
+    if (out / "manifest.json").exists():
+        raise DataError(f"{out} holds a pair already, and edges may run it: export another --version, or remove the folder first")
+    twin = twin_of(run, arguments.twin) if arguments.twin else None
+    held, test = held_out(run, arguments.data), of_run(run, arguments.data, "test")
+    exits, curves, report = calibrate.calibrate(logits(run.net, held.images), held.labels, target, energy.parts(run.net))
     figures = calibrate.evaluate(logits(run.net, test.images), test.labels, exits, "entropy")
     measured = {"data": arguments.data_name, "samples": figures["samples"],
                 "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
     files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves)
-    if arguments.twin:
-        files.write_twin(load(arguments.twin).net, out / "twin.onnx")
+    if twin:
+        files.write_twin(twin, out / "twin.onnx")
     golden.write(out, run.net.layout.size)
     card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), report["exits"], out)
     print(json.dumps(report, indent=2))
@@ -155,7 +182,7 @@ def binary(arguments: argparse.Namespace) -> None:
 def explore(arguments: argparse.Namespace) -> None:
     from .explore import explore as run
 
-    run(arguments.data, arguments.out, arguments.bits, take(arguments, Schedule), arguments.size, arguments.width)
+    run(arguments.data, arguments.out, arguments.bits, schedule_of(arguments), arguments.size, arguments.width)
     print(f"wrote {arguments.out}/points.csv, accuracy-energy.svg and accuracy-offload.svg")
 
 
@@ -204,7 +231,10 @@ def add_target(command: argparse.ArgumentParser) -> None:
 def target_of(arguments: argparse.Namespace):
     from .calibrate import Target
 
-    return Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy)
+    try:
+        return Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def main() -> None:

@@ -28,6 +28,12 @@ class Target:
     def __post_init__(self):
         if sum(value is not None for value in (self.edge_share, self.accuracy_loss, self.energy)) != 1:
             raise ValueError("a target is one of an edge share, an accuracy loss and an energy reduction")
+        if self.edge_share is not None and not 0 <= self.edge_share <= 1:
+            raise ValueError(f"--edge-share {self.edge_share}: a share goes from 0 to 1")
+        if self.accuracy_loss is not None and not 0 <= self.accuracy_loss <= 1:
+            raise ValueError(f"--accuracy-loss {self.accuracy_loss}: it goes from 0 to 1; 0.005 is half a point")
+        if self.energy is not None and not 0 < self.energy < float("inf"):
+            raise ValueError(f"--energy {self.energy}: a number of times above 0 is needed")
 
 
 @dataclass(frozen=True)
@@ -101,13 +107,20 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
     # The most pictures that the loss allows, or the fewest that the energy asks for.
     most = target.accuracy_loss is not None
     final = right[-1].double().mean().item()
+    reached = 0.0
     for percent in range(99, 0, -1) if most else range(1, 100):
         found = at_share(sure, right, percent / 100)
         if most and final - found.accuracy <= target.accuracy_loss:
             return found
-        if not most and energy.reduction(parts, found.shares) >= target.energy:
+        if most:
+            continue
+        reached = energy.reduction(parts, found.shares)
+        if reached >= target.energy:
             return found
-    raise SystemExit(f"no thresholds of '{policy}' meet {target} on the held-out pictures")
+    if most:
+        raise SystemExit(f"no thresholds of '{policy}' lose at most {target.accuracy_loss} on the held-out pictures")
+    raise SystemExit(f"no thresholds of '{policy}' cost {target.energy} times less on the held-out pictures: with 99% at the edge it "
+                     f"is {reached:.2f} times")
 
 
 def curve(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, chosen: Choice) -> list[dict]:

@@ -125,18 +125,20 @@ def _folder(root: Path, split: str, size: int) -> Pictures | None:
     base = root / split
     if not base.is_dir():
         return None
-    folders = sorted(p.name for p in base.iterdir() if p.is_dir())
+    folders = sorted(p.name for p in base.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+    if len(folders) < 2:
+        raise DataError(f"{base}: {len(folders)} folders named after classes, where at least two are needed")
     names = _names(root, folders)
     files = [(path, label) for label, folder in enumerate(folders)
              for path in sorted((base / folder).iterdir()) if path.suffix.lower() in PICTURES]
-    if not files:
-        raise DataError(f"{base}: no .jpg or .png in folders named after classes")
+    if empty := set(range(len(folders))) - {label for _, label in files}:
+        raise DataError(f"{base / folders[min(empty)]}: no .jpg, .jpeg or .png in the folder of a class")
     images = np.empty((len(files), 3, size, size), dtype=np.uint8)
     for i, (path, _) in enumerate(tqdm(files, desc=f"reading {split}", unit=" pictures", leave=False, mininterval=1.0)):
         try:
             with Image.open(path) as picture:
                 images[i] = _as_the_edge_sees_it(picture, size)
-        except OSError as error:
+        except (OSError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: {error}") from error
     labels = torch.tensor([label for _, label in files])
     return Pictures(torch.from_numpy(images), labels, names)

@@ -1,7 +1,8 @@
 """Trained networks on disk, and what they say of pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from . import data
 from .net import Hybrid, Layout
+from .quant import FULL
 from .teacher import Layout as TeacherLayout
 from .teacher import Teacher
 
@@ -33,6 +35,18 @@ class Schedule:
     seed: int = 1
     hold_out_every: int = 20
 
+    def __post_init__(self):
+        limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0}
+        for name, least in limits.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least {least} is needed")
+        for name in ("rate", "kernel_rate", "warmup", "cooldown"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: a number above 0 is needed")
+        for name in ("focus", "distill", "smoothing", "exit_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: it goes from 0 to 1")
+
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -54,11 +68,24 @@ def load(folder: Path) -> Run:
     path = folder / "checkpoint.pt"
     if not path.is_file():
         raise data.DataError(f"{path}: no checkpoint there; train with --out {folder} first")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise data.DataError(f"{path}: no whole checkpoint: {error}") from error
     layout = state["layout"]
     found = Teacher(TeacherLayout(**layout)) if "backbone" in layout else Hybrid(Layout(**layout))
     found.load_state_dict(state["net"])
     return Run(found.eval(), state["names"], Schedule(**state["schedule"]), state["teachers"], state["start"])
+
+
+def twin_of(run: Run, folder: Path) -> Hybrid:
+    """The network in ``folder``, which must be the full-precision twin of ``run``'s."""
+    twin = load(folder)
+    if not isinstance(twin.net, Hybrid) or twin.net.layout != replace(run.net.layout, bits=FULL):
+        raise data.DataError(f"{folder}: not the twin, whose layout is the run's own with --bits {FULL}")
+    if twin.names != run.names:
+        raise data.DataError(f"{folder}: its classes, {', '.join(twin.names)}, are not the run's, {', '.join(run.names)}")
+    return twin.net
 
 
 def save(path: Path, state: dict) -> None:

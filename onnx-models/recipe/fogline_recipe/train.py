@@ -151,6 +151,8 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         state = torch.load(checkpoint, map_location=where, weights_only=True)
         fixed = {"epochs": schedule.epochs, "cooldown": schedule.cooldown}
         made = (state["layout"], state["schedule"] | fixed, state["teachers"])
+        if state["names"] != pictures.names:
+            raise SystemExit(f"{checkpoint} knows the classes {', '.join(state['names'])}, the pictures are of {', '.join(pictures.names)}")
         if made != (layout, asdict(schedule), taught_by):
             raise SystemExit(f"{checkpoint} was made with another layout, schedule or teachers: train into another folder")
         net.load_state_dict(state["net"])
