@@ -27,6 +27,8 @@ SPLITS = {
 }
 SHARES = [percent / 100 for percent in range(0, 101, 5)]
 POLICY = "entropy"
+COLOURS = {1: "seagreen", 2: "royalblue", 4: "darkorange", 8: "mediumorchid"}
+MARKERS = {"early": "v", "middle": "o", "late": "^"}
 FIELDS = ["bits", "split", "target_share", "accuracy", "final_accuracy", "edge_share", "offload_rate",
           "energy_reduction", "payload_bytes"]
 PAPER = {10: ("CIFAR-10, 1 bit", 5.5, 0.65), 100: ("CIFAR-100, 4 bits", 4.8, 0.52)}
@@ -71,8 +73,8 @@ def plot(rows: list[dict], x: str, label: str, good: str, paper: tuple[str, floa
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     for bits, split in sorted({(row["bits"], row["split"]) for row in rows}):
         own = [row for row in rows if (row["bits"], row["split"]) == (bits, split)]
-        axes.plot([row[x] for row in own], [100 * row["accuracy"] for row in own], ".-", linewidth=0.8, alpha=0.7,
-                  label=f"{bits} bit{'s' * (bits > 1)}, {split} split")
+        axes.plot([row[x] for row in own], [100 * row["accuracy"] for row in own], linewidth=0.8, alpha=0.7, markersize=4,
+                  color=COLOURS[bits], marker=MARKERS[split], label=f"{bits} bit{'s' * (bits > 1)}, {split} split")
     pareto = front(rows, good)
     axes.plot([row[x] for row in pareto], [100 * row["accuracy"] for row in pareto], "k--", linewidth=1.2, label="Pareto front")
     axes.axvline(paper[1], color="crimson", linestyle=":", label=paper[0])
