@@ -8,6 +8,7 @@
 //! - [`fog`]: the packed model, checked before it runs; [`op`]: what it may do;
 //! - [`kernel`]: the convolutions, a reference beside each fast one; [`engine`]: runs a model from exit to exit;
 //! - [`session`]: a pair at work, from pixels to an answer that says where it came from;
+//! - [`folder`]: where a pair lies on a device, and how a newer one takes its place;
 //! - [`batch`]: many pictures, hard ones in one frame; [`source`]: the files that they are in;
 //! - [`score`]: how well pictures of known classes were answered;
 //! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
@@ -44,6 +45,7 @@ mod check;
 pub mod cloud;
 pub mod engine;
 pub mod fog;
+pub mod folder;
 pub mod kernel;
 pub mod op;
 #[cfg(feature = "pack")]
