@@ -1,5 +1,6 @@
 //! Files from a web server, of a bounded size.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
@@ -18,7 +19,9 @@ pub struct Place {
 impl Place {
     /// By the URL of its manifest, or of the folder.
     pub fn of(url: &str) -> Result<Self, Fault> {
-        let parts = url.rsplit_once('/').filter(|(_, file)| file.ends_with(".json"));
+        let is_manifest =
+            |file: &str| Path::new(file).extension().is_some_and(|json| json == "json");
+        let parts = url.rsplit_once('/').filter(|(_, file)| is_manifest(file));
         let (folder, manifest) = parts.unwrap_or((url.trim_end_matches('/'), "manifest.json"));
         let at = |file: &str| {
             checked(url, &format!("{folder}/{file}")).map_err(|why| Fault::new("pull_url", why))

@@ -87,16 +87,13 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         Ok((manifest, fog))
     });
     let (manifest, fog) = fetched.await?;
-    let (outcome, change) = match fog {
-        Some(fog) => {
-            let change = folder.put(&manifest, &fog, backend)?;
-            let is_update = change.before.is_some();
-            (if is_update { Outcome::Updated } else { Outcome::Installed }, change)
-        }
-        None => {
-            let now = folder.load(backend)?.manifest().clone();
-            (Outcome::Unchanged, Change { now, before: None })
-        }
+    let (outcome, change) = if let Some(fog) = fog {
+        let change = folder.put(&manifest, &fog, backend)?;
+        let is_update = change.before.is_some();
+        (if is_update { Outcome::Updated } else { Outcome::Installed }, change)
+    } else {
+        let now = folder.load(backend)?.manifest().clone();
+        (Outcome::Unchanged, Change { now, before: None })
     };
     print(outcome, &change, options.json)?;
     Ok(true)

@@ -211,7 +211,7 @@ fn killed(bench: &Bench, url: &str, is_there: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_there() {
         assert!(running(&mut child), "it ended before it was killed");
-        assert!(began.elapsed() < Duration::from_secs(60), "it never came so far");
+        assert!(began.elapsed() < Duration::from_mins(1), "it never came so far");
         thread::sleep(Duration::from_millis(5));
     }
     // To where it waits.
@@ -264,7 +264,7 @@ fn a_pull_that_is_killed_at_any_file_leaves_a_pair_that_loads_and_is_made_again(
         let (success, said) = pull(&bench, &web, "/tiny/1.1.0", &[]);
         assert!(success, "{said}");
         assert_eq!(loaded(&bench), ("1.1.0".to_owned(), 4));
-        assert!(files(&bench).iter().all(|(name, _)| !name.ends_with(".new")));
+        assert!(files(&bench).iter().all(|(name, _)| !name.contains(".new")));
         let (success, said) = on_model(&bench, &["rollback"]);
         assert!(success, "{said}");
         assert_eq!(loaded(&bench), ("1.0.0".to_owned(), 1), "{name}");

@@ -89,7 +89,7 @@ fn answer(mut stream: TcpStream, file: Option<Served>) -> std::io::Result<()> {
         Some(Served::Endless) => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
             loop {
-                stream.write_all(&[b' '; 1 << 16])?;
+                stream.write_all(&vec![b' '; 1 << 16])?;
             }
         }
         Some(Served::Moved(to)) => {
