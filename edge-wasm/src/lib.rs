@@ -8,6 +8,7 @@
 //! - [`fog`]: the packed model, checked before it runs; [`op`]: what it may do;
 //! - [`kernel`]: the convolutions, a reference beside each fast one; [`engine`]: runs a model from exit to exit;
 //! - [`session`]: a pair at work, from pixels to an answer that says where it came from;
+//! - [`folder`]: where a pair lies on a device, and how a newer one takes its place;
 //! - [`batch`]: many pictures, hard ones in one frame; [`source`]: the files that they are in;
 //! - [`score`]: how well pictures of known classes were answered;
 //! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
@@ -35,6 +36,92 @@
 //! assert_eq!(answer.degraded.is_some(), pass.map.is_some());
 //! # Ok::<(), fogline_edge::session::LoadError>(())
 //! ```
+//!
+//! A program that takes this crate in brings its own way to the cloud, a `Transport`. This one is HTTP on a plain socket:
+//!
+//! ```
+//! # use core::{future::Future, pin::pin, task::{Context, Poll, Waker}, time::Duration};
+//! # use std::io::{Read, Write};
+//! # use std::net::{SocketAddr, TcpListener, TcpStream};
+//! # use std::time::Instant;
+//! # use fogline::frame::{Request, Response};
+//! use fogline_edge::cloud::{Client, Reply, Transport, TransportError};
+//! use fogline_edge::{kernel::Backend, picture, session::Session};
+//!
+//! struct Socket { function: SocketAddr, began: Instant }
+//!
+//! impl Transport for Socket {
+//!     async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
+//!         // Whichever HTTP client the program has.
+//!         let answer = exchange(self.function, body, limit);
+//!         answer.map_err(|error| TransportError::Unreachable(error.to_string()))
+//!     }
+//!     async fn pause(&self, duration: Duration) { std::thread::sleep(duration) }
+//!     fn now(&self) -> Duration { self.began.elapsed() }
+//!     fn random(&self) -> f64 { f64::from(self.began.elapsed().subsec_nanos() % 1000) / 1000.0 }
+//! }
+//! # fn exchange(function: SocketAddr, body: &[u8], limit: Duration) -> std::io::Result<Reply> {
+//! #     let mut stream = TcpStream::connect_timeout(&function, limit)?;
+//! #     stream.set_read_timeout(Some(limit))?;
+//! #     write!(stream, "POST /infer HTTP/1.0\r\ncontent-length: {}\r\n\r\n", body.len())?;
+//! #     stream.write_all(body)?;
+//! #     let mut answer = vec![];
+//! #     stream.read_to_end(&mut answer)?;
+//! #     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+//! #     let status = std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
+//! #     Ok(Reply { status, retry_after: None, body: answer.split_off(end) })
+//! # }
+//! # // A function that is sure that all it is asked about is of class 3.
+//! # fn function() -> SocketAddr {
+//! #     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+//! #     let address = listener.local_addr().unwrap();
+//! #     std::thread::spawn(move || {
+//! #         let (mut stream, _) = listener.accept().unwrap();
+//! #         let mut bytes = vec![];
+//! #         let request = loop {
+//! #             let mut some = [0; 4096];
+//! #             let length = stream.read(&mut some).unwrap();
+//! #             bytes.extend(&some[..length]);
+//! #             let head = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+//! #             if let Some(Ok(request)) = head.map(|at| Request::decode(&bytes[at + 4..])) {
+//! #                 break request;
+//! #             }
+//! #         };
+//! #         let scores = vec![vec![0.0, 0.0, 0.0, 9.0, 0.0]; request.tensors.len()];
+//! #         let body = Response { request_id: request.request_id, scores }.encode().unwrap();
+//! #         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
+//! #         stream.write_all(&body).unwrap();
+//! #     });
+//! #     address
+//! # }
+//! # // Nothing in `Socket` waits but by blocking.
+//! # fn block_on<T>(future: impl Future<Output = T>) -> T {
+//! #     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+//! #         Poll::Ready(value) => value,
+//! #         Poll::Pending => unreachable!("no part of it is ever pending"),
+//! #     }
+//! # }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (folder, function, began) = ("tests/tiny", function(), Instant::now());
+//! let cloud = Client::new(Socket { function, began }).within(Duration::from_secs(2));
+//! let mut session = fogline_edge::folder::Folder::at(folder.as_ref()).load(Backend::fastest())?;
+//! # session.set_thresholds(&[-1.0, -1.0])?; // No exit is ever sure.
+//! let picture = image::open("../web-demo/samples/frog.png")?.into_rgba8();
+//! let (width, height) = picture.dimensions();
+//! let size = session.manifest().input.size;
+//! let pass = session.run_edge(&picture::from_rgba(&picture, width, height, size)?);
+//! let outcome = pass.map.clone().map(|map| {
+//!     let request = session.request(vec![map], [7; 16]); // A random id, to find it in the function's log.
+//!     block_on(cloud.ask(&request, session.manifest().classes.len())).remove(0)
+//! });
+//! let answer = session.answer(&pass, outcome, 0.0);
+//! println!("{} by {}", answer.label, answer.origin);
+//! # assert_eq!((answer.label.as_str(), answer.origin.as_str()), ("class-3", "cloud"));
+//! # assert!(answer.degraded.is_none() && answer.exits.len() == 2 && answer.bytes_sent > 0);
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
 pub mod batch;
@@ -44,6 +131,7 @@ mod check;
 pub mod cloud;
 pub mod engine;
 pub mod fog;
+pub mod folder;
 pub mod kernel;
 pub mod op;
 #[cfg(feature = "pack")]

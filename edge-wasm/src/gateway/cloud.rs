@@ -74,7 +74,8 @@ impl Cloud {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A number of seconds, as options give them.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("'{text}' is not a number of seconds"))?;
     if !(0.001..=3600.0).contains(&seconds) {
         return Err(format!("'{text}' is not between 0.001 and 3600 seconds"));

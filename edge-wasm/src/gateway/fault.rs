@@ -1,9 +1,10 @@
 //! What went wrong, and how anything is said.
 
 use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
+use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::path::Path;
 
+use fogline_edge::folder::FolderError;
 use fogline_edge::picture::PictureError;
 use fogline_edge::session::LoadError;
 use serde::Serialize;
@@ -32,10 +33,33 @@ impl From<LoadError> for Fault {
     }
 }
 
+impl From<FolderError> for Fault {
+    fn from(error: FolderError) -> Self {
+        let fault = match &error {
+            FolderError::Unreadable(_, why) | FolderError::Unwritable(_, why) => {
+                Self::new(error.word(), hinted(why))
+            }
+            _ => Self::new(error.word(), &error),
+        };
+        error.path().map_or(fault.clone(), |path| fault.of(path))
+    }
+}
+
 impl From<PictureError> for Fault {
     fn from(error: PictureError) -> Self {
         Self::new(error.word(), error)
     }
+}
+
+/// What the system says of a file, and what it may mean here.
+pub fn hinted(error: &io::Error) -> String {
+    let hint = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+            " (wasmtime shows a component only folders given with --dir)"
+        }
+        _ => "",
+    };
+    format!("{error}{hint}")
 }
 
 /// A line on standard output. `println!` would end a full disk or a closed pipe in a trap.

@@ -10,9 +10,12 @@ mod cloud;
 mod config;
 mod eval;
 mod fault;
+mod fetch;
 mod info;
 mod pair;
 mod progress;
+mod pull;
+mod rollback;
 mod settle;
 mod spool;
 mod transport;
@@ -41,6 +44,8 @@ enum Command {
     Settle(settle::Options),
     Info(info::Options),
     Bench(bench::Options),
+    Pull(pull::Options),
+    Rollback(rollback::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +62,8 @@ fn main() -> ExitCode {
         Command::Settle(options) => (wstd::runtime::block_on(settle::run(options)), options.json),
         Command::Info(options) => (info::run(options), options.json),
         Command::Bench(options) => (bench::run(options), options.json),
+        Command::Pull(options) => (wstd::runtime::block_on(pull::run(options)), options.json),
+        Command::Rollback(options) => (rollback::run(options), options.json),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

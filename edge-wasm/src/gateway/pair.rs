@@ -1,19 +1,19 @@
 //! The pair that decides, and the pictures that it is given.
 
 use std::fs;
-use std::io::{ErrorKind, Read, stdin};
+use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fogline::manifest::EDGE_FOG;
 use fogline::policy::Policy;
 use fogline_edge::batch::Passed;
+use fogline_edge::folder::Folder;
 use fogline_edge::kernel::Backend;
 use fogline_edge::picture::{self, MOST_PIXELS};
 use fogline_edge::session::Session;
 use fogline_edge::source::{self, STDIN};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, hinted};
 
 /// Larger files are not read: no picture within the limits needs more.
 const MOST_BYTES: u64 = 50 << 20;
@@ -60,11 +60,7 @@ impl Pair {
 
 /// Loads and verifies the pair of a folder.
 pub fn load(model: &Path) -> Result<Session, Fault> {
-    let read = |name| {
-        let path = model.join(name);
-        read(&path).map_err(|fault| fault.of(&path))
-    };
-    Ok(Session::load(&read("manifest.json")?, &read(EDGE_FOG)?, Backend::fastest())?)
+    Ok(Folder::at(model).load(Backend::fastest())?)
 }
 
 /// The pictures that `paths` mean.
@@ -83,15 +79,7 @@ pub fn pass(session: &mut Session, rgb: &[u8]) -> Passed {
 /// All of a file, or of standard input.
 pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let too_large = || Fault::new("file_too_large", format!("over {MOST_BYTES} bytes"));
-    let unreadable = |error: std::io::Error| {
-        let hint = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::PermissionDenied => {
-                " (wasmtime shows a component only folders given with --dir)"
-            }
-            _ => "",
-        };
-        Fault::new("file_unreadable", format!("{error}{hint}"))
-    };
+    let unreadable = |error| Fault::new("file_unreadable", hinted(&error));
     if path.as_os_str() == STDIN {
         let mut bytes = vec![];
         stdin().take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;

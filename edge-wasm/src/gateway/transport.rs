@@ -21,23 +21,7 @@ pub struct WasiHttp {
 impl WasiHttp {
     /// A function by its base URL.
     pub fn new(base: &str) -> Result<Self, String> {
-        if base.contains(['?', '#']) {
-            return Err(format!(
-                "'{base}' has a query or fragment, where the path goes on with /infer"
-            ));
-        }
-        let url = format!("{}/infer", base.trim_end_matches('/'));
-        let url: Uri = url.parse().map_err(|error| format!("'{base}' is not a URL: {error}"))?;
-        if !matches!(url.scheme_str(), Some("http" | "https")) {
-            return Err(format!("'{base}' is not an http:// or https:// URL"));
-        }
-        let authority = url.authority().map_or("", |authority| authority.as_str());
-        if authority.contains('@') {
-            return Err(format!("'{base}' names a user, which a function's URL never does"));
-        }
-        if url.host().is_none_or(|host| host != authority && url.port_u16().is_none()) {
-            return Err(format!("'{base}' has a port that is none"));
-        }
+        let url = checked(base, &format!("{}/infer", base.trim_end_matches('/')))?;
         Ok(Self { url, proof: Proof::Nothing, began: Instant::now() })
     }
 
@@ -75,8 +59,27 @@ impl WasiHttp {
     }
 }
 
+/// A URL that `given`, which somebody wrote, led to.
+pub fn checked(given: &str, url: &str) -> Result<Uri, String> {
+    if given.contains(['?', '#']) {
+        return Err(format!("'{given}' has a query or fragment, where its path should go on"));
+    }
+    let url: Uri = url.parse().map_err(|error| format!("'{given}' is not a URL: {error}"))?;
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        return Err(format!("'{given}' is not an http:// or https:// URL"));
+    }
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    if authority.contains('@') {
+        return Err(format!("'{given}' names a user, which nobody is told here"));
+    }
+    if url.host().is_none_or(|host| host != authority && url.port_u16().is_none()) {
+        return Err(format!("'{given}' has a port that is none"));
+    }
+    Ok(url)
+}
+
 /// WASI's code as words: its own text is Rust's debug form.
-fn why(error: &Error) -> String {
+pub fn why(error: &Error) -> String {
     match error.downcast_ref::<ErrorCode>() {
         Some(ErrorCode::DnsTimeout | ErrorCode::DnsError(_)) => "its name was not found".into(),
         Some(ErrorCode::ConnectionRefused) => "it refused the connection".into(),

@@ -12,5 +12,7 @@ mod cloud;
 mod config;
 mod door;
 mod measure;
+mod pull;
 mod quota;
 mod spool;
+mod web;
