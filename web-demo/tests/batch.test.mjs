@@ -10,7 +10,7 @@ import { zipSync } from 'fflate';
 
 import { roughBytes } from '../words.js';
 import { launch, pageAddress } from './browser.mjs';
-import { dropFolder, openPage, runAll } from './page.mjs';
+import { openPage, runAll } from './page.mjs';
 import { longestTask } from './tasks.mjs';
 
 const SAMPLES = new URL('../samples/', import.meta.url);
@@ -86,8 +86,8 @@ describe('batches', () => {
     const copies = Math.ceil(500 / drawings.length);
     const folder = join(root, 'five-hundred');
     dataset(folder, copies);
-    const run = async (bring) => {
-      await bring();
+    const run = async () => {
+      await page.setInputFiles('#folder', folder);
       await page.waitForSelector('#batch[data-state="running"]');
       const { text, ...numbers } = await report(page);
       return numbers;
@@ -96,10 +96,10 @@ describe('batches', () => {
     const expected = {
       total, done: total, failed: 0, degraded: 0, labelled: total, right: rightOf(copies), bytes: sentOf(copies), ended: total,
     };
-    assert.deepEqual(await run(() => page.setInputFiles('#folder', folder)), expected);
+    assert.deepEqual(await run(), expected);
     const before = rendererMegabytes(browser.profile);
     assert.ok(before > 10, 'the renderers were found');
-    assert.deepEqual(await run(() => dropFolder(browser.context, page, folder)), expected);
+    assert.deepEqual(await run(), expected);
     const grown = rendererMegabytes(browser.profile) - before;
     assert.ok(grown < 25, `${grown.toFixed(1)} MB more after another ${total} pictures`);
   });
