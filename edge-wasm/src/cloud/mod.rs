@@ -146,9 +146,7 @@ impl fmt::Display for CloudError {
                 f.write_str("the cloud failed again and again, and is left alone for a while")
             }
             Self::OverQuota(why) => f.write_str(why),
-            Self::OverBandwidth => {
-                f.write_str("what is sent before it, at so many bytes a second, takes too long")
-            }
+            Self::OverBandwidth => f.write_str("the line is taken up to the deadline"),
             Self::Refused { status, refusal } => {
                 write!(f, "the cloud refused with status {status}: {}", refusal.message)
             }
