@@ -143,6 +143,15 @@ pub fn build_page_engine() -> Result<()> {
         build.env("PATH", tools::path()).env("RUSTFLAGS", features.to_owned() + STRIP);
         step::run(&format!("building the engine for {name}"), &mut build)?;
     }
+    tools::page()?;
+    for (name, folder, _) in engines {
+        // Half of what wasm-bindgen writes is comments and indents, and every visitor downloads it.
+        let glue = root().join("edge-wasm").join(folder).join("fogline_edge.js");
+        let esbuild = root().join("web-demo/node_modules/.bin/esbuild");
+        let mut minify = step::command(esbuild, &["--minify", "--format=esm", "--allow-overwrite"]);
+        minify.arg(format!("--outfile={}", glue.display())).arg(&glue);
+        step::run(&format!("minifying what binds {name}"), &mut minify)?;
+    }
     join_packages(&root().join("edge-wasm/pkg"))
 }
 
