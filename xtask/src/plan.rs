@@ -133,9 +133,11 @@ struct Fleet {
     dollars: Vec<f64>,
 }
 
-const JPEG_ANSWER: u64 = 200;
-/// The answer's frame: ten scores and what is around them.
-const ANSWER: u64 = 80;
+/// Bytes of an answer's frame: ten scores and what is around them.
+const FRAME_ANSWER: u64 = 80;
+/// Bytes of an answer in JSON, to who sends JPEG.
+const JSON_ANSWER: u64 = 200;
+/// Sizes of the fleets that are drawn.
 const DEVICES: [u64; 11] =
     [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000];
 const MONTH: f64 = 30.0 * 86_400.0;
@@ -215,7 +217,7 @@ fn scenarios(
         round_trip_ms: options.round_trip,
         up_mbit: options.up,
         bytes_up: report.bytes.frame.round() as u64,
-        bytes_down: ANSWER,
+        bytes_down: FRAME_ANSWER,
     };
     let slower = |times: Vec<f64>| times.into_iter().map(|ms| ms * options.slower).collect();
     let hybrid = Scenario {
@@ -237,7 +239,7 @@ fn scenarios(
     let cloud = Scenario {
         offload: 1.0,
         edge_ms: 0.0,
-        link: Link { bytes_up: jpeg.round() as u64, bytes_down: JPEG_ANSWER, ..link },
+        link: Link { bytes_up: jpeg.round() as u64, bytes_down: JSON_ANSWER, ..link },
         service_ms: slower(whole.collect()),
         ..hybrid.clone()
     };
