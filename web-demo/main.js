@@ -264,9 +264,11 @@ try {
     showProblem(error);
     return [];
   });
-  const [config, found] = await Promise.all([loadConfig(), shown(part('samples'), 'samples/index.json')]);
-  samples = found;
+  const drawings = shown(part('samples'), 'samples/index.json');
+  const config = await loadConfig();
   part('gallery-part').hidden = !config.gallery;
+  part('page').dataset.configured = true;
+  samples = await drawings;
   const hung = config.gallery ? shown(part('gallery'), config.gallery) : [];
   showChoice(config.models, config.model, (manifest) => loadModel(manifest, config.cloud));
   await loadModel(config.model, config.cloud);
@@ -276,5 +278,6 @@ try {
   if (pair && samples.length > 0) await classifySample(samples[0]);
   if (pair) await keepPage(part('page'), pair.files);
 } catch (error) {
+  part('page').dataset.configured = true; // else nobody sees what is wrong
   showModelProblem(error);
 }

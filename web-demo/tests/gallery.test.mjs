@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
 import { launch, pageAddress } from './browser.mjs';
-import { cardsOf, openPage, problemOf, runAll } from './page.mjs';
+import { cardsOf, jumpsOf, openPage, problemOf, runAll } from './page.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const drawing = (name) => readFileSync(new URL(`../samples/${name}.png`, import.meta.url));
@@ -19,26 +19,24 @@ const PICTURES = [
 ].flatMap((picture) => [picture, picture, picture]);
 const index = PICTURES.map(({ label }, at) => ({ file: `${at}.png`, label }));
 
-/** The page of a server that has a gallery, whose index is answered by `answer`. */
-function openGallery(context, answer = { json: index }) {
-  return openPage(context, pageAddress(), async (page) => {
-    await page.route('**/config.json', async (route) => {
-      const config = await (await route.fetch()).json();
-      await route.fulfill({ json: { ...config, gallery: 'gallery/index.json' } });
-    });
-    await page.route('**/gallery/*', (route) => {
-      const file = new URL(route.request().url()).pathname.split('/').at(-1);
-      return route.fulfill(file === 'index.json' ? answer : { contentType: 'image/png', body: drawing(PICTURES[parseInt(file, 10)].name) });
-    });
+/** Makes a page's server one that has a gallery, whose index is answered by `answer`. */
+const hang = (answer = { json: index }) => async (page) => {
+  await page.route('**/config.json', async (route) => {
+    const config = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...config, gallery: 'gallery/index.json' } });
   });
-}
+  await page.route('**/gallery/*', (route) => {
+    const file = new URL(route.request().url()).pathname.split('/').at(-1);
+    return route.fulfill(file === 'index.json' ? answer : { contentType: 'image/png', body: drawing(PICTURES[parseInt(file, 10)].name) });
+  });
+};
 
 describe('the gallery', () => {
   let browser;
   let page;
   before(async () => {
     browser = await launch();
-    page = await openGallery(browser.context);
+    page = await openPage(browser.context, pageAddress(), hang());
   });
   after(() => browser?.close());
 
@@ -96,6 +94,11 @@ describe('the gallery', () => {
     assert.deepEqual(violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)).map(({ id }) => id), []);
   });
 
+  test('nothing jumps because of it', async () => {
+    const { sum, shifts } = await jumpsOf(browser.context, pageAddress(), hang());
+    assert.ok(sum < 0.02, JSON.stringify(shifts));
+  });
+
   test('a server without one shows none', async () => {
     const plain = await openPage(browser.context, pageAddress(), (fresh) => fresh.route('**/config.json', async (route) => {
       const { gallery, ...config } = await (await route.fetch()).json();
@@ -106,7 +109,7 @@ describe('the gallery', () => {
   });
 
   test('one that is missing is said, and the page is of use without', async () => {
-    const poor = await openGallery(browser.context, { status: 404 });
+    const poor = await openPage(browser.context, pageAddress(), hang({ status: 404 }));
     const { code } = await problemOf(poor, () => poor.reload());
     assert.equal(code, 'sample_missing');
     await poor.locator('#results article').waitFor();

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
 import { launch, pageAddress } from './browser.mjs';
-import { openPage, runAll } from './page.mjs';
+import { jumpsOf, openPage, runAll } from './page.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PHONE = { width: 360, height: 740 };
@@ -38,21 +38,9 @@ describe('manners', () => {
   });
 
   test('nothing jumps while the page loads and answers', async () => {
-    const fresh = await browser.context.newPage();
-    await fresh.addInitScript(() => {
-      window.shifts = [];
-      new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map(({ value, sources }) => ({
-        value,
-        nodes: sources.map(({ node }) => node?.id || node?.className || node?.nodeName),
-      })))).observe({ type: 'layout-shift', buffered: true });
-    });
-    await fresh.goto(pageAddress());
-    await fresh.locator('#results article').waitFor();
-    const shifts = await fresh.evaluate(() => window.shifts);
-    const sum = shifts.reduce((total, { value }) => total + value, 0);
+    const { sum, shifts } = await jumpsOf(browser.context, pageAddress());
     // Web Vitals calls up to 0.1 good.
     assert.ok(sum < 0.02, JSON.stringify(shifts));
-    await fresh.close();
   });
 
   for (const [colorScheme, size] of [['light', null], ['dark', null], ['light', PHONE]]) {

@@ -22,6 +22,24 @@ export async function openPage(context, address, prepare = async () => {}) {
   return page;
 }
 
+/** How much of the screen jumps from the first paint to the first answer, by the Layout Instability measure. */
+export async function jumpsOf(context, address, prepare = async () => {}) {
+  const page = await context.newPage();
+  await prepare(page);
+  await page.addInitScript(() => {
+    window.shifts = [];
+    new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map(({ value, sources }) => ({
+      value,
+      nodes: sources.map(({ node }) => node?.id || node?.className || node?.nodeName),
+    })))).observe({ type: 'layout-shift', buffered: true });
+  });
+  await page.goto(address);
+  await page.locator('#results article').waitFor();
+  const shifts = await page.evaluate(() => window.shifts);
+  await page.close();
+  return { sum: shifts.reduce((total, { value }) => total + value, 0), shifts };
+}
+
 /** What a card's data attributes say. */
 export async function readCard(card) {
   const data = await card.evaluate((element) => ({ ...element.dataset }));
