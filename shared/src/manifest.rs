@@ -6,7 +6,7 @@
 
 use core::cmp::Ordering;
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -244,6 +244,10 @@ impl Manifest {
                 format!("{} of them, where 2 are the least", self.classes.len()),
             );
         }
+        let mut known = BTreeSet::new();
+        if let Some(twice) = self.classes.iter().find(|class| !known.insert(*class)) {
+            return refuse("classes", format!("'{twice}' stands there twice"));
+        }
         if !(1..=1024).contains(&self.input.size) {
             return refuse("input.size", format!("{} is not in 1..=1024", self.input.size));
         }
@@ -364,6 +368,7 @@ mod tests {
         for (path, bad, field) in [
             ("/name", serde_json::json!("../up"), "name"),
             ("/classes", serde_json::json!(["one"]), "classes"),
+            ("/classes", serde_json::json!(["a", "b", "a"]), "classes"),
             ("/input/size", serde_json::json!(100_000), "input.size"),
             ("/input/std/1", serde_json::json!(0.0), "input.std"),
             ("/exits", serde_json::json!([]), "exits"),

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use fogline_stack::function::{Function, Start};
-use fogline_stack::models::{self, Model};
+use fogline_stack::models::{Model, Models};
 use fogline_stack::page::Site;
 use fogline_stack::{server, store};
 
@@ -71,11 +71,14 @@ async fn run(options: Options) -> Result<()> {
     let ended = ended(options.until_stdin_closes)?;
     tokio::pin!(ended);
 
-    let models = models::find(&options.models)?;
-    let opened = models::choose(&models, options.model.as_deref())?;
-    let config = models::config(&models, opened, options.gallery.is_some());
-    let store = store::start(&models).await?;
-    eprintln!("store: {} pairs in {}", models.len(), store.url);
+    let models = Models::find(&options.models)?;
+    let opened = models.choose(options.model.as_deref())?;
+    let config = models.config(opened, options.gallery.is_some());
+    let store = store::start(&models.usable).await?;
+    for (_, why) in &models.refused {
+        eprintln!("left out: {why:#}");
+    }
+    eprintln!("store: {} pairs in {}", models.usable.len(), store.url);
 
     let mut function = Function::start(&Start {
         cargo_lambda: &options.cargo_lambda,

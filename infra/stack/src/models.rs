@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail, ensure};
 use fogline::manifest::{Manifest, compare_versions};
 use serde_json::{Value, json};
 
@@ -26,39 +26,90 @@ impl Model {
     }
 }
 
-/// Every NAME/VERSION of `root` that holds a manifest, in that order.
-///
-/// # Errors
-/// When there is none, or a manifest is not one or lies under another name.
-pub fn find(root: &Path) -> Result<Vec<Model>> {
-    let mut models = Vec::new();
-    for name in folders(root)? {
-        for folder in folders(&name)? {
-            let path = folder.join(MANIFEST);
-            if !path.is_file() {
-                continue;
+/// The pairs below a folder.
+#[derive(Debug)]
+pub struct Models {
+    /// By name, then by version.
+    pub usable: Vec<Model>,
+    /// Folders whose manifest is none or lies under another name, and why: they keep nobody from the others.
+    pub refused: Vec<(PathBuf, Error)>,
+}
+
+impl Models {
+    /// Every NAME/VERSION of `root` that holds a manifest.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(root: &Path) -> Result<Self> {
+        let mut models = Self { usable: vec![], refused: vec![] };
+        for name in folders(root)? {
+            for folder in folders(&name)? {
+                if !folder.join(MANIFEST).is_file() {
+                    continue;
+                }
+                match read(&folder) {
+                    Ok(manifest) => models.usable.push(Model { folder, manifest }),
+                    Err(why) => models.refused.push((folder, why)),
+                }
             }
-            let json = fs::read(&path).with_context(|| path.display().to_string())?;
-            let manifest = Manifest::parse(&json).with_context(|| path.display().to_string())?;
-            if !folder.ends_with(Path::new(&manifest.name).join(&manifest.version)) {
-                bail!(
-                    "{} is the manifest of {}/{}",
-                    path.display(),
-                    manifest.name,
-                    manifest.version
-                );
-            }
-            models.push(Model { folder, manifest });
         }
+        if models.usable.is_empty() && models.refused.is_empty() {
+            bail!("{} holds no NAME/VERSION/{MANIFEST}", root.display());
+        }
+        models.usable.sort_by(|a: &Model, b| {
+            let (a, b) = (&a.manifest, &b.manifest);
+            a.name.cmp(&b.name).then_with(|| compare_versions(&a.version, &b.version))
+        });
+        Ok(models)
     }
-    if models.is_empty() {
-        bail!("{} holds no NAME/VERSION/{MANIFEST}", root.display());
+
+    /// The pair that is meant by NAME (its last version) or NAME/VERSION; without either, the first.
+    ///
+    /// # Errors
+    /// When there is none of that name, and then says which there are; when one of that name is refused.
+    pub fn choose(&self, chosen: Option<&str>) -> Result<&Model> {
+        let Some(chosen) = chosen else {
+            let refused =
+                || self.refused.iter().map(|(_, why)| format!("{why:#}")).collect::<Vec<_>>();
+            return self.usable.first().with_context(|| refused().join("; "));
+        };
+        let is_meant = |folder: &Path| {
+            let mut names = folder.iter().rev().map(|part| part.to_string_lossy());
+            let (version, name) =
+                (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+            chosen == name || chosen == format!("{name}/{version}")
+        };
+        if let Some((_, why)) = self.refused.iter().find(|(folder, _)| is_meant(folder)) {
+            bail!("{why:#}");
+        }
+        self.usable.iter().rfind(|model| is_meant(&model.folder)).with_context(|| {
+            let place = |model: &Model| model.place().replace("models/", "");
+            let known: Vec<String> = self.usable.iter().map(place).collect();
+            format!("no model '{chosen}', only {}", known.join(", "))
+        })
     }
-    models.sort_by(|a: &Model, b| {
-        let (a, b) = (&a.manifest, &b.manifest);
-        a.name.cmp(&b.name).then_with(|| compare_versions(&a.version, &b.version))
-    });
-    Ok(models)
+
+    /// The page's `config.json`: every manifest's address, that of the pair it opens with, and where there is a gallery
+    /// that of its index.
+    pub fn config(&self, opened: &Model, gallery: bool) -> Value {
+        let manifest = |model: &Model| format!("{}/{MANIFEST}", model.place());
+        let all: Vec<_> = self.usable.iter().map(manifest).collect();
+        let gallery = gallery.then_some("gallery/index.json");
+        json!({"models": all, "model": manifest(opened), "cloud": "cloud", "gallery": gallery})
+    }
+}
+
+fn read(folder: &Path) -> Result<Manifest> {
+    let path = folder.join(MANIFEST);
+    let json = fs::read(&path).with_context(|| path.display().to_string())?;
+    let manifest = Manifest::parse(&json).with_context(|| path.display().to_string())?;
+    let Manifest { name, version, .. } = &manifest;
+    ensure!(
+        folder.ends_with(Path::new(name).join(version)),
+        "{} is the manifest of {name}/{version}",
+        path.display()
+    );
+    Ok(manifest)
 }
 
 fn folders(root: &Path) -> Result<Vec<PathBuf>> {
@@ -74,30 +125,42 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// The pair that is meant by NAME (its last version) or NAME/VERSION; without either, the first.
-///
-/// # Errors
-/// When there is none of that name; says which there are.
-pub fn choose<'a>(models: &'a [Model], chosen: Option<&str>) -> Result<&'a Model> {
-    let is_chosen = |model: &&Model| {
-        let Manifest { name, version, .. } = &model.manifest;
-        chosen.is_some_and(|c| c == name || c == format!("{name}/{version}"))
-    };
-    let model = match chosen {
-        None => models.first(),
-        Some(_) => models.iter().rfind(is_chosen),
-    };
-    model.with_context(|| {
-        let known: Vec<String> = models.iter().map(|m| m.place().replace("models/", "")).collect();
-        format!("no model '{}', only {}", chosen.unwrap_or_default(), known.join(", "))
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The page's `config.json`: every manifest's address, that of the pair it opens with, and where there is a gallery
-/// that of its index.
-pub fn config(models: &[Model], opened: &Model, gallery: bool) -> Value {
-    let manifest = |model: &Model| format!("{}/{MANIFEST}", model.place());
-    let all: Vec<_> = models.iter().map(manifest).collect();
-    let gallery = gallery.then_some("gallery/index.json");
-    json!({"models": all, "model": manifest(opened), "cloud": "cloud", "gallery": gallery})
+    fn put(root: &Path, place: &str, version: &str) {
+        let folder = root.join(place);
+        fs::create_dir_all(&folder).unwrap();
+        let manifest = json!({
+            "format": 1, "name": "tiny", "version": version, "classes": ["a", "b"],
+            "input": {"size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+            "exits": [{"name": "exit-1", "after_block": 1, "thresholds": {"entropy": 0.5}}],
+            "policy": "entropy", "split": {"shape": [8, 4, 4], "bits": 1}, "files": {}
+        });
+        fs::write(folder.join(MANIFEST), manifest.to_string()).unwrap();
+    }
+
+    #[test]
+    fn a_broken_manifest_keeps_nobody_from_the_other_pairs() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "tiny/1.9.0", "1.9.0");
+        put(root.path(), "tiny/1.10.0", "1.10.0");
+        put(root.path(), "broken/1.0.0", "2.0.0");
+        let models = Models::find(root.path()).unwrap();
+        let version = |chosen| Ok::<_, Error>(models.choose(chosen)?.manifest.version.clone());
+        assert_eq!(version(None).unwrap(), "1.9.0");
+        assert_eq!(version(Some("tiny")).unwrap(), "1.10.0");
+        assert_eq!(version(Some("tiny/1.9.0")).unwrap(), "1.9.0");
+        for broken in ["broken", "broken/1.0.0"] {
+            let why = version(Some(broken)).unwrap_err().to_string();
+            assert!(why.contains("is the manifest of tiny/2.0.0"), "{why}");
+        }
+        let why = version(Some("1.9.0")).unwrap_err().to_string();
+        assert_eq!(why, "no model '1.9.0', only tiny/1.9.0, tiny/1.10.0");
+        assert_eq!(
+            models.config(models.choose(None).unwrap(), false)["models"][1],
+            "models/tiny/1.10.0/manifest.json"
+        );
+    }
 }

@@ -90,20 +90,12 @@ pub fn test_pictures(
     limit: Option<usize>,
 ) -> Result<Vec<Sample>> {
     let samples = if root.join("test_batch.bin").is_file() {
-        cifar(&root.join("test_batch.bin"), 1)?
+        cifar(root, ["test_batch.bin", "batches.meta.txt"], 1, &manifest.classes)?
     } else if root.join("test.bin").is_file() {
-        cifar(&root.join("test.bin"), 2)?
+        cifar(root, ["test.bin", "fine_label_names.txt"], 2, &manifest.classes)?
     } else {
         folders(root, manifest)?
     };
-    let classes = manifest.classes.len();
-    if let Some(sample) = samples.iter().find(|sample| sample.label >= classes) {
-        bail!(
-            "{}: a label of {}, where the pair knows {classes} classes",
-            root.display(),
-            sample.label
-        );
-    }
     ensure!(!samples.is_empty(), "{}: no test pictures", root.display());
     Ok(evenly(samples, limit))
 }
@@ -158,8 +150,24 @@ fn extension(file: &Path) -> String {
     file.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-fn cifar(path: &Path, labels: usize) -> Result<Vec<Sample>> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+/// The records of a batch, whose labels are lines of the archive's file of names.
+fn cifar(
+    root: &Path,
+    [batch, names]: [&str; 2],
+    labels: usize,
+    classes: &[String],
+) -> Result<Vec<Sample>> {
+    let (path, names) = (root.join(batch), root.join(names));
+    let known = fs::read_to_string(&names).with_context(|| names.display().to_string())?;
+    let known: Vec<&str> = known.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    if let Some(other) = known.iter().find(|name| classes.iter().all(|class| class != *name)) {
+        bail!(
+            "{}: the pair knows no class '{other}', only {}",
+            names.display(),
+            classes.join(", ")
+        );
+    }
+    let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
     let record = labels + 3 * (SIDE * SIDE) as usize;
     ensure!(
         bytes.len().is_multiple_of(record),
@@ -169,12 +177,21 @@ fn cifar(path: &Path, labels: usize) -> Result<Vec<Sample>> {
     );
     let batch = Arc::new(bytes);
     let starts = (0..batch.len()).step_by(record);
-    Ok(starts
-        .map(|at| Sample {
-            label: usize::from(batch[at + labels - 1]),
-            pixels: Pixels::Planes(batch.clone(), at + labels),
-        })
-        .collect())
+    let sample = |at: usize| {
+        let label = usize::from(batch[at + labels - 1]);
+        let name = known.get(label).with_context(|| {
+            format!(
+                "{}: a label of {label}, where {} has {}",
+                path.display(),
+                names.display(),
+                known.len()
+            )
+        })?;
+        let label =
+            classes.iter().position(|class| class == name).expect("it was looked for above");
+        Ok(Sample { label, pixels: Pixels::Planes(batch.clone(), at + labels) })
+    };
+    starts.map(sample).collect()
 }
 
 #[cfg(test)]
@@ -185,16 +202,29 @@ mod tests {
     fn cifar_records_hold_planes_behind_their_label() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test_batch.bin");
-        let mut record = vec![3_u8];
+        let read = |classes: &[&str]| {
+            let classes: Vec<String> = classes.iter().map(|&class| class.into()).collect();
+            cifar(folder.path(), ["test_batch.bin", "batches.meta.txt"], 1, &classes)
+        };
+        let refusal = |classes| read(classes).err().unwrap().to_string();
+        let mut record = vec![1_u8];
         for channel in 0..3 {
             record.extend((0..1024).map(|i| (i % 100) as u8 + channel));
         }
         fs::write(&path, record.repeat(2)).unwrap();
-        let samples = cifar(&path, 1).unwrap();
-        assert_eq!((samples.len(), samples[1].label), (2, 3));
+        assert!(refusal(&["cat", "dog"]).contains("batches.meta.txt"));
+        fs::write(folder.path().join("batches.meta.txt"), "cat\ndog\n\n").unwrap();
+        let samples = read(&["cat", "dog"]).unwrap();
+        assert_eq!((samples.len(), samples[1].label), (2, 1));
         assert_eq!(samples[1].rgb(32).unwrap()[..6], [0, 1, 2, 1, 2, 3]);
+        // Names decide, not their order.
+        assert_eq!(read(&["dog", "frog", "cat"]).unwrap()[0].label, 0);
+        assert!(refusal(&["cat", "frog"]).contains("no class 'dog'"));
+        record[0] = 2;
+        fs::write(&path, &record).unwrap();
+        assert!(refusal(&["cat", "dog"]).contains("a label of 2"));
         fs::write(&path, &record[1..]).unwrap();
-        assert!(cifar(&path, 1).err().unwrap().to_string().contains("whole records"));
+        assert!(refusal(&["cat", "dog"]).contains("whole records"));
     }
 
     #[test]

@@ -4,19 +4,19 @@
 //! exit, the final head and the system are measured on the same run; the full-precision twin, where
 //! `twin.onnx` lies beside the pair, sees the same pictures.
 
-use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::{slice, thread};
+use std::{fs, io, slice, thread};
 
 use anyhow::{Context, Result, anyhow};
 use fogline::energy::Constants;
 use fogline::frame::Tensor;
-use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest};
+use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, sha256_hex};
 use fogline::policy::{Policy, Verdict};
 use fogline_cloud::plan::Plan;
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
-use fogline_stack::models;
+use fogline_stack::models::Models;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::dataset::{self, Sample};
@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Only this many pictures, spread evenly over the dataset.
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
     /// How exits decide: entropy, max_probability or margin [default: the manifest's].
     #[arg(long)]
@@ -62,8 +62,8 @@ pub fn run(options: &Options) -> Result<()> {
     for assignment in &options.constant {
         constants.set(assignment).map_err(|why| anyhow!(why))?;
     }
-    let models = models::find(&options.models)?;
-    let folder = &models::choose(&models, Some(&options.model))?.folder;
+    let models = Models::find(&options.models)?;
+    let folder = &models.choose(Some(&options.model))?.folder;
     let read = |name: &str| {
         let path = folder.join(name);
         fs::read(&path).with_context(|| path.display().to_string())
@@ -104,20 +104,25 @@ pub fn run(options: &Options) -> Result<()> {
     let named = options.data_name.clone().or(parsed.measured.as_ref().map(|m| m.data.clone()));
     let setting = Setting {
         manifest: &parsed,
+        manifest_sha256: sha256_hex(&manifest),
         data: named.unwrap_or_else(|| options.data.display().to_string()),
         date: time::OffsetDateTime::now_utc().date().to_string(),
         policy: options.policy.unwrap_or(parsed.policy),
         constants,
     };
     let report = Report::new(setting, &outcomes);
-    print!("{report}");
     let beside = options.limit.is_none().then(|| folder.join("report.json"));
     if let Some(path) = options.json.clone().or(beside) {
         let text = serde_json::to_string_pretty(&report)? + "\n";
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         eprintln!("wrote {}", path.display());
     }
-    Ok(())
+    // Who reads no further, as `head` does, loses the table but not the file.
+    write!(io::stdout(), "{report}").context("printing the table")
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "a whole number above 0 is needed".into())
 }
 
 fn measure(

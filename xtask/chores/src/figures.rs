@@ -2,10 +2,12 @@
 //!
 //! A table stands between two lines that name it; nobody types one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use fogline_stack::models::MANIFEST;
 
 use crate::cloud::KEPT;
 use crate::report::Report;
@@ -42,20 +44,27 @@ pub fn run(options: &Options) -> Result<()> {
     for (folder, table) in &reports {
         pages.push((folder.join("MODEL.md"), ACCURACY, table.clone()));
     }
+    // All of them, before any is written.
+    let mut changed = BTreeMap::new();
     for (page, part, tables) in pages {
-        let old = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-        let new = replaced(&old, part, &tables).with_context(|| page.display().to_string())?;
-        if new == old {
-            continue;
+        let at = || page.display().to_string();
+        let old = match changed.get(&page) {
+            Some(text) => String::clone(text),
+            None => fs::read_to_string(&page).with_context(at)?,
+        };
+        let new = replaced(&old, part, &tables).with_context(at)?;
+        if new != old {
+            changed.insert(page, new);
         }
-        if options.check {
-            bail!(
-                "{}: its figures are not those that were measured; run cargo xtask figures",
-                page.display()
-            );
-        }
-        fs::write(&page, new).with_context(|| page.display().to_string())?;
-        println!("{}: new figures", page.display());
+    }
+    for (page, text) in changed {
+        let page = page.display();
+        ensure!(
+            !options.check,
+            "{page}: its figures are not those that were measured; run cargo xtask figures"
+        );
+        fs::write(page.to_string(), text).with_context(|| page.to_string())?;
+        println!("{page}: new figures");
     }
     Ok(())
 }
@@ -95,6 +104,9 @@ fn reports(models: &Path) -> Result<Vec<(PathBuf, String)>> {
         let Ok(text) = fs::read(&path) else { continue };
         let report: Report =
             serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+        let manifest = folder.join(MANIFEST);
+        let manifest = fs::read(&manifest).with_context(|| manifest.display().to_string())?;
+        report.check_is_of(&manifest).with_context(|| path.display().to_string())?;
         reports.push((folder, format!("```text\n{report}```\n")));
     }
     Ok(reports)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use fogline_stack::models;
+use fogline_stack::models::Models;
 use serde::Serialize;
 
 use crate::dataset::{self, Sample};
@@ -39,8 +39,8 @@ struct Shown {
 
 /// Chooses, writes, says where.
 pub fn run(options: &Options) -> Result<()> {
-    let models = models::find(&options.models)?;
-    let manifest = &models::choose(&models, options.model.as_deref())?.manifest;
+    let models = Models::find(&options.models)?;
+    let manifest = &models.choose(options.model.as_deref())?.manifest;
     let samples = dataset::test_pictures(&options.data, manifest, None)?;
     let shown = write(&spread(samples, options.count), &manifest.classes, &options.out)?;
     println!("{shown} test pictures in {}", options.out.display());
@@ -89,6 +89,8 @@ mod tests {
     use super::*;
 
     /// A CIFAR-10 of `records` pictures whose classes come in no order.
+    const CLASSES: &str = "airplane automobile bird cat deer dog frog horse ship truck";
+
     fn binary(root: &Path, records: usize) {
         let record = |at: usize| {
             let label = (at * 7 % 10) as u8;
@@ -96,6 +98,7 @@ mod tests {
         };
         let batch: Vec<u8> = (0..records).flat_map(record).collect();
         fs::write(root.join("test_batch.bin"), batch).unwrap();
+        fs::write(root.join("batches.meta.txt"), CLASSES.replace(' ', "\n")).unwrap();
     }
 
     fn index(out: &Path) -> Vec<(String, String)> {
@@ -136,8 +139,7 @@ mod tests {
     #[test]
     fn a_folders_files_stay_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
-        let classes = "airplane automobile bird cat deer dog frog horse ship truck";
-        for class in classes.split(' ') {
+        for class in CLASSES.split(' ') {
             let test = folder.path().join("test").join(class);
             fs::create_dir_all(&test).unwrap();
             fs::write(test.join("1.jpg"), class).unwrap();

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use anyhow::{Result, ensure};
 use fogline::energy::{self, Constants, Ending, Terms};
-use fogline::manifest::{Manifest, Part, Role};
+use fogline::manifest::{Manifest, Part, Role, sha256_hex};
 use fogline::policy::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,8 @@ impl Outcome {
 pub struct Report {
     model: String,
     version: String,
+    /// SHA-256 of the manifest that was measured with: of its files and its thresholds.
+    manifest_sha256: String,
     data: String,
     date: String,
     policy: Policy,
@@ -129,6 +132,8 @@ impl Paper {
 pub struct Setting<'a> {
     /// The pair's.
     pub manifest: &'a Manifest,
+    /// SHA-256 of the manifest's file.
+    pub manifest_sha256: String,
     /// What the dataset is called.
     pub data: String,
     /// The day.
@@ -142,7 +147,7 @@ pub struct Setting<'a> {
 impl Report {
     /// Sums up.
     pub fn new(setting: Setting, outcomes: &[Outcome]) -> Self {
-        let Setting { manifest, data, date, policy, constants } = setting;
+        let Setting { manifest, manifest_sha256, data, date, policy, constants } = setting;
         let n = outcomes.len() as f64;
         let fraction = |test: &dyn Fn(&Outcome) -> bool| {
             outcomes.iter().filter(|o| test(o)).count() as f64 / n
@@ -181,6 +186,7 @@ impl Report {
         Self {
             model: manifest.name.clone(),
             version: manifest.version.clone(),
+            manifest_sha256,
             data,
             date,
             policy,
@@ -210,6 +216,16 @@ impl Report {
             paper: Paper::of(manifest),
             parts: manifest.parts.clone(),
         }
+    }
+
+    /// Refuses a manifest that is not the one that was measured with.
+    pub fn check_is_of(&self, manifest: &[u8]) -> Result<()> {
+        let Self { model, version, .. } = self;
+        ensure!(
+            self.manifest_sha256 == sha256_hex(manifest),
+            "it was measured before the manifest beside it changed; run cargo xtask eval --model {model}/{version}"
+        );
+        Ok(())
     }
 
     fn exits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -353,6 +369,7 @@ mod tests {
         ];
         let setting = Setting {
             manifest: &manifest,
+            manifest_sha256: sha256_hex(b"the manifest"),
             data: "four pictures".into(),
             date: "2026-11-23".into(),
             policy: Policy::Entropy,
@@ -385,6 +402,14 @@ mod tests {
         assert_eq!(report.bytes.mean, 50.0);
         assert!((radio.jpeg.unwrap() / radio.system - 8.0).abs() < 1e-9);
         assert!((radio.raw / radio.system - 3.84).abs() < 1e-9);
+    }
+
+    #[test]
+    fn figures_of_another_manifest_are_refused() {
+        let report = report(None);
+        report.check_is_of(b"the manifest").unwrap();
+        let why = report.check_is_of(b"another").unwrap_err().to_string();
+        assert!(why.contains("cargo xtask eval --model tiny/1"), "{why}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use fogline::frame::{Request as Frame, Tensor};
 use fogline::manifest::{CLOUD_ONNX, Manifest};
 use fogline::packed;
-use fogline_stack::models::{self, Model};
+use fogline_stack::models::{Model, Models};
 use fogline_stack::store;
 use serde::Serialize;
 use serde_json::json;
@@ -98,9 +98,9 @@ struct Figures {
 /// Times, prints.
 pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let models = models::find(&options.models)?;
-    let model = models::choose(&models, Some(&options.model))?;
-    let figures = runtime.block_on(measure(options, &models, model))?;
+    let models = Models::find(&options.models)?;
+    let model = models.choose(Some(&options.model))?;
+    let figures = runtime.block_on(measure(options, &models.usable, model))?;
     let table = table::table(&figures)?;
     print!("{table}");
     if options.keep {
