@@ -1,10 +1,11 @@
 //! `cargo xtask pack`: QONNX to edge.fog, and the manifest's notes of it.
 
-use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use fogline::manifest::{EDGE_FOG, EDGE_QONNX, File, Manifest, Role, sha256_hex};
+use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, EDGE_QONNX, File, Manifest, Role, sha256_hex};
 use fogline_edge::engine::Engine;
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
@@ -48,7 +49,10 @@ pub fn run(options: &Options) -> Result<()> {
     manifest.split.scale = packed.split_scale;
     let cloud = manifest.parts.into_iter().filter(|part| part.role == Role::Cloud);
     manifest.parts = packed.parts.into_iter().chain(cloud).collect();
-    for (name, bytes) in [(EDGE_QONNX, &qonnx), (EDGE_FOG, &packed.bytes)] {
+    let cloud = folder.join(CLOUD_ONNX);
+    let onnx =
+        fs::read(&cloud).with_context(|| format!("{}: the pair's other half", cloud.display()))?;
+    for (name, bytes) in [(EDGE_QONNX, &qonnx), (EDGE_FOG, &packed.bytes), (CLOUD_ONNX, &onnx)] {
         let file = File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 };
         manifest.files.insert(name.to_owned(), file);
     }
@@ -66,8 +70,8 @@ pub fn run(options: &Options) -> Result<()> {
     for (name, _) in files {
         fs::rename(partial(name), folder.join(name))?;
     }
-    println!(
-        "{}: {} operations, {} bytes (from {})",
+    let mut text = format!(
+        "{}: {} operations, {} bytes (from {})\n",
         folder.join(EDGE_FOG).display(),
         packed.model.program.ops.len(),
         packed.bytes.len(),
@@ -76,11 +80,9 @@ pub fn run(options: &Options) -> Result<()> {
     for part in &manifest.parts {
         let macs: Vec<String> =
             part.macs.iter().map(|(bits, n)| format!("{n} at {bits} bits")).collect();
-        println!(
-            "  {:<10} MACs: {}",
-            part.name,
-            if macs.is_empty() { "none".into() } else { macs.join(", ") }
-        );
+        let macs = if macs.is_empty() { "none".into() } else { macs.join(", ") };
+        text += &format!("  {:<10} MACs: {macs}\n", part.name);
     }
-    Ok(())
+    // Who reads no further, as `head` does, is no fault of the packing.
+    io::stdout().write_all(text.as_bytes()).context("printing what was packed")
 }

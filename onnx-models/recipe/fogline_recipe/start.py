@@ -4,6 +4,7 @@ ONNX keeps the layers in the order in which they run, but not all of their names
 convolutions before them. So layers and nodes are matched in order, and a folded batch-norm gets the statistics of some pictures.
 """
 
+import json
 from pathlib import Path
 
 import onnx
@@ -55,8 +56,12 @@ def nodes_of(paths: list[Path]) -> list[tuple[str, list[torch.Tensor]]]:
 def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
     """Gives ``net`` the weights of the pair's files, and its folded batch-norms the statistics of some of ``pictures``.
 
-    Raises DataError when the files do not hold a network of its layout.
+    Raises DataError when the files do not hold a network of its layout, or its classes are not the pictures'.
     """
+    manifest = pair / "manifest.json"
+    if manifest.is_file() and (theirs := json.loads(manifest.read_text())["classes"]) != pictures.names:
+        raise DataError(f"{pair} tells {len(theirs)} classes apart ({', '.join(theirs[:3])}, ...), the data set has "
+                        f"{len(pictures.names)} ({', '.join(pictures.names[:3])}, ...); a net for others starts with --teacher or anew")
     names, order = {module: name for name, module in net.named_modules()}, []
     hooks = [module.register_forward_hook(lambda module, *_: order.append(module))
              for module in names if isinstance(module, tuple(KINDS.values()))]

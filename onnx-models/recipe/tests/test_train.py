@@ -85,6 +85,9 @@ class Pairs(unittest.TestCase):
                 for other in (replace(layout, edge="16 pool 32 exit2 32 32 exit2"), replace(layout, split=8)):
                     with self.assertRaisesRegex(data.DataError, "not those of this layout"):
                         start.start_from(new(other, SHORT), pair, pictures())
+                if bits != quant.FULL:
+                    with self.assertRaisesRegex(data.DataError, "tells 3 classes apart.*has 3 "):
+                        start.start_from(again, pair, replace(pictures(), names=["a", "b", "d"]))
                 with self.assertRaisesRegex(data.DataError, "not there"):
                     start.start_from(again, pair / "nowhere", pictures())
 
