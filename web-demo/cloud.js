@@ -4,7 +4,7 @@ const SLOW_MS = 2500;
 const AGAIN_MS = 15_000;
 const SAID = {
   on: 'The cloud answers.',
-  slow: `Every answer takes ${SLOW_MS / 1000} s more.`,
+  slow: `The cloud answers, and takes ${SLOW_MS / 1000} s more for it.`,
   off: 'Hard pictures get the best exit\'s guess, marked as degraded.',
   away: 'The cloud is away: hard pictures get the best exit\'s guess, marked as degraded.',
 };

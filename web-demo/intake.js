@@ -34,7 +34,8 @@ export function listenForFiles(inputs, take) {
     mark(false);
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    if (allowed()) bring(await dropped(event.dataTransfer));
+    // An empty folder too: whoever dropped it is told.
+    if (allowed()) take(await dropped(event.dataTransfer));
   });
 
   document.addEventListener('paste', (event) => {

@@ -30,7 +30,7 @@ const cloud = new Cloud(part('page'), part('cloud-switch'), part('cloud-state'),
 const webcam = new Webcam(part('video'));
 const controls = new Controls(() => {
   engine.decideBy(controls.policy, controls.thresholds);
-  curve.show(pair, controls);
+  if (pair) curve.show(pair, controls);
 }, () => {
   if (again && !webcam.running) inTurn(again);
 });
@@ -57,11 +57,16 @@ function enableControls() {
   // Not `disabled` while it runs: that would throw the keyboard's focus off the page.
   part('run-all').setAttribute('aria-disabled', String(runningAll));
   for (const id of ['file', 'folder', 'webcam']) part(id).disabled = !ready;
-  part('clear').disabled = part('results').childElementCount === 0 && part('batch').hidden;
+  const batch = part('batch');
+  part('clear').disabled = batch.dataset.state === 'running' || (part('results').childElementCount === 0 && batch.hidden);
 }
 
 function showProblem(error, name = '') {
-  if (part('problems').childElementCount >= MOST_PROBLEMS) return;
+  if (part('problems').childElementCount > MOST_PROBLEMS) return;
+  if (part('problems').childElementCount === MOST_PROBLEMS) {
+    part('problems').append(element('p', { class: 'problem' }, 'Further ones are not listed.'));
+    return;
+  }
   part('problems').append(element(
     'p',
     { class: 'problem', 'data-error': errorCode(error), 'data-picture': name },
@@ -141,6 +146,7 @@ async function batch(pictures) {
   part('report').replaceChildren();
   part('batch').hidden = false;
   part('batch').dataset.state = 'running';
+  enableControls();
   part('batch').scrollIntoView({ block: 'nearest' });
   const draw = (score) => {
     waiting = 0;
@@ -155,12 +161,16 @@ async function batch(pictures) {
     // Once a frame, however fast they come.
     step: (current, { sample }, result) => {
       waiting ||= requestAnimationFrame(() => draw(current));
+      if (result) cloud.learn(result);
       if (sample && result) markSample(sample, result, isRight(sample, result, pair.manifest.classes));
     },
   });
   cancelAnimationFrame(waiting);
   draw(score);
+  if (abort.signal.aborted) part('batch-text').textContent = `${score.done + score.failed} of ${pictures.length}, cancelled`;
   part('batch-cancel').removeEventListener('click', cancel);
+  // The button goes, and focus must not fall off the page.
+  if (document.activeElement === part('batch-cancel')) part('batch-title').focus();
   part('batch-cancel').hidden = true;
   part('batch').dataset.state = abort.signal.aborted ? 'cancelled' : 'done';
   part('report').replaceChildren(batchReport(score, pictures.length, seconds()));
@@ -178,7 +188,10 @@ function loadModel(manifest, address) {
     if (webcam.running) await toggleWebcam();
     pair = null;
     again = null;
-    unmarkSamples(); // another model decides anew
+    // Another model decides anew: what was found with this one is not shown as its own.
+    unmarkSamples();
+    curve.measure(null);
+    for (const button of part('results').querySelectorAll('.look')) button.remove();
     enableControls();
     showLoading();
     try {
@@ -191,7 +204,7 @@ function loadModel(manifest, address) {
       part('announcer').textContent = 'The model is ready.';
     } catch (error) {
       pair = null;
-      showModelProblem(error);
+      showModelProblem(error, () => loadModel(manifest, address));
     }
     enableControls();
   });
@@ -279,5 +292,5 @@ try {
   if (pair) await keepPage(part('page'), pair.files);
 } catch (error) {
   part('page').dataset.configured = true; // else nobody sees what is wrong
-  showModelProblem(error);
+  showModelProblem(error, () => location.reload());
 }

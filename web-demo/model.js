@@ -58,14 +58,14 @@ export function showModel({ manifest, build, backend, kept }) {
   part('loading').hidden = true;
 }
 
-/** There is no model, and why. */
-export function showModelProblem(error) {
+/** There is no model, and why; `again` tries once more. */
+export function showModelProblem(error, again) {
   part('loading').hidden = true;
-  const again = element('button', { type: 'button' }, 'Try again');
-  again.addEventListener('click', () => location.reload());
+  const button = element('button', { type: 'button' }, 'Try again');
+  button.addEventListener('click', again);
   part('model-problem').replaceChildren(
     element('p', { class: 'problem' }, `The model could not be loaded. ${errorText(error)} `, element('code', {}, errorCode(error))),
-    again,
+    button,
   );
   part('page').dataset.model = 'failed';
   part('page').dataset.error = errorCode(error);

@@ -36,7 +36,7 @@ function totals(score, seconds) {
     [percent(1 - score.offload), 'stayed on this device'],
     accuracy === null ? null : [percent(accuracy), `right, of ${score.labelled} with a known class`],
     reduction === null ? null : [times(reduction), `less energy than the full-precision twin: ${energyText(score.twin - score.picojoules)} saved, computation by the model`],
-    [roughBytes(score.bytesSent), `sent, instead of ${roughBytes(score.fileBytes)} of picture files`],
+    [`${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}`, `sent, instead of ${roughBytes(score.fileBytes)} of picture files`],
     [`${(done / Math.max(seconds, 0.001)).toFixed(1)} a second`, `${done} pictures in ${duration(seconds)}`],
     degraded > 0 ? [String(degraded), 'degraded: the cloud gave no answer, the best exit guessed'] : null,
     score.failed > 0 ? [String(score.failed), 'could not be read'] : null,
@@ -57,7 +57,7 @@ function endings(score) {
 
 function confusion({ classes, confusion: rows }) {
   const most = Math.max(1, ...rows.flat());
-  const head = element('tr', {}, element('th', { scope: 'col' }, 'is'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
+  const head = element('tr', {}, element('th', { scope: 'col' }, 'is ↓, taken for →'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
   const body = rows.map((row, is) => element(
     'tr',
     {},

@@ -96,9 +96,14 @@ function degradedNote(result) {
     { class: 'degraded' },
     element('strong', {}, 'Degraded answer. '),
     'No exit was sure and the cloud gave no answer. ',
-    message ? `${message} ` : null,
+    message ? `${asSentence(message)} ` : null,
     element('code', {}, reason),
   );
+}
+
+/** The engine's clause, or the browser's words, as a sentence. */
+function asSentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
 /** What left this device. Of an attempt that failed, nobody can say how much got out. */

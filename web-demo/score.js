@@ -27,8 +27,8 @@ export class Score {
       this.degraded += 1;
     } else {
       this.origins.set(result.origin, this.origins.get(result.origin) + 1);
-      this.picojoules += this.#computation(result);
     }
+    this.picojoules += this.#computation(result);
     if (label < 0) return;
     this.labelled += 1;
     this.confusion[label][result.index] += 1;
@@ -52,13 +52,16 @@ export class Score {
     return this.labelled > 0 ? this.right / this.labelled : null;
   }
 
-  /** What the full-precision twin would have spent on the same pictures, less those that were degraded. */
+  /** What the full-precision twin would have spent on the same pictures. */
   get twin() {
-    return (this.done - this.degraded) * this.energy.twin.computation;
+    return this.done * this.energy.twin.computation;
   }
 
-  /** How many times less than the twin; null for a pair that does not say what it computes. */
+  /**
+   * How many times less than the twin. Null for a pair that does not say what it computes, and where the cloud was
+   * missed: it would look the better, the fewer hard pictures were finished.
+   */
   get reduction() {
-    return this.picojoules > 0 ? this.twin / this.picojoules : null;
+    return this.picojoules > 0 && this.degraded === 0 ? this.twin / this.picojoules : null;
   }
 }

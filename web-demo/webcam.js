@@ -1,14 +1,17 @@
-// The webcam, frame by frame: a newer frame takes the place of one that still waits for the cloud.
+// The webcam, frame by frame: a newer frame takes the place of one that waits too long for the cloud.
 
 import { codedError, errorCode, errorText } from './words.js';
 
 const FRAME_MS = 250;
+// So long a frame may wait for its answer: over a slow line none would ever come, if each gave way to the next.
+const PATIENCE_MS = 4000;
 
 /** Live classification of what a camera sees. */
 export class Webcam {
-  #stream = null;
+  #run = null; // the stream once there is one; each start has its own
   #timer = null;
   #pending = null;
+  #since = 0;
   #last = Promise.resolve();
 
   constructor(video) {
@@ -16,44 +19,64 @@ export class Webcam {
   }
 
   get running() {
-    return this.#stream !== null;
+    return this.#run !== null;
   }
 
   /** Asks for the camera, then hands each frame's result to `show`, and faults to `fail`. */
   async start(classify, show, fail) {
+    const run = { stream: null };
+    this.#run = run;
     try {
-      this.#stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 320 }, facingMode: 'environment' } });
+      if (!navigator.mediaDevices) throw new Error('a browser gives its camera only to pages that came by HTTPS');
+      run.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 320 }, facingMode: 'environment' } });
     } catch (cause) {
+      if (this.#run === run) this.#run = null;
       throw codedError('webcam_refused', `There is no picture from a webcam: ${errorText(cause)}.`, cause);
     }
-    this.video.srcObject = this.#stream;
+    if (this.#run !== run) { // stopped while the visitor was asked
+      end(run);
+      return;
+    }
+    this.video.srcObject = run.stream;
     this.video.hidden = false;
-    await this.video.play();
-    const frame = async () => {
-      this.#pending?.abort();
-      const abort = new AbortController();
-      this.#pending = abort;
-      try {
-        const bitmap = await createImageBitmap(this.video);
-        show(await classify(bitmap, abort.signal));
-      } catch (error) {
-        if (errorCode(error) !== 'cancelled') fail(error);
-      }
-    };
     this.#timer = setInterval(() => {
-      // A hidden page gets no frames of use to anybody.
-      if (!document.hidden) this.#last = frame();
+      // A hidden page gets no frames of use to anybody, and before the first one there is nothing to see.
+      if (document.hidden || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
+      if (this.#pending && performance.now() - this.#since < PATIENCE_MS) return;
+      this.#last = this.#frame(classify, show, fail);
     }, FRAME_MS);
+    await this.video.play().catch((error) => {
+      if (this.#run === run) throw error; // else it was stopped meanwhile
+    });
+  }
+
+  async #frame(classify, show, fail) {
+    this.#pending?.abort();
+    const abort = new AbortController();
+    this.#pending = abort;
+    this.#since = performance.now();
+    try {
+      const bitmap = await createImageBitmap(this.video);
+      show(await classify(bitmap, abort.signal));
+    } catch (error) {
+      if (errorCode(error) !== 'cancelled') fail(error);
+    } finally {
+      if (this.#pending === abort) this.#pending = null;
+    }
   }
 
   /** Resolves when no frame is under way any more. */
   async stop() {
     clearInterval(this.#timer);
     this.#pending?.abort();
-    for (const track of this.#stream?.getTracks() ?? []) track.stop();
-    this.#stream = null;
+    end(this.#run);
+    this.#run = null;
     this.video.srcObject = null;
     this.video.hidden = true;
     await this.#last;
   }
+}
+
+function end(run) {
+  for (const track of run?.stream?.getTracks() ?? []) track.stop();
 }

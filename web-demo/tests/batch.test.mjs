@@ -138,6 +138,23 @@ describe('batches', () => {
     assert.equal(await problem.getAttribute('data-picture'), 'set/ship/broken.png');
   });
 
+  test('an entry that cannot be read, or lies about its size, costs no other', async () => {
+    const files = Object.fromEntries(drawings.map((file) => [`set/${file}`, readFileSync(new URL(file, SAMPLES))]));
+    const zip = Buffer.from(zipSync({ ...files, 'set/bomb.png': Buffer.alloc(5_000_000) }));
+    // What the zip's list says of an entry: its packing 10 bytes in, its size 24, its name 46.
+    const listed = (name) => zip.lastIndexOf(name) - 46;
+    const [other, broken] = drawings;
+    zip.writeUInt16LE(14, listed(`set/${other}`) + 10); // LZMA
+    zip.fill(0xff, zip.indexOf(`set/${broken}`) + 40, zip.indexOf(`set/${broken}`) + 60);
+    zip.writeUInt32LE(100, listed('set/bomb.png') + 24);
+    await page.setInputFiles('#file', { name: 'odd.zip', mimeType: 'application/zip', buffer: zip });
+    await page.waitForSelector('#batch[data-state="running"]');
+    const { done, failed } = await report(page);
+    const refused = await page.locator('#problems [data-error]').evaluateAll((all) => all.map(({ dataset: { picture } }) => picture));
+    assert.deepEqual({ done, failed }, { done: drawings.length - 2, failed: 3 });
+    assert.deepEqual(refused.sort(), [`set/${other}`, `set/${broken}`, 'set/bomb.png'].sort());
+  });
+
   test('a file that only says it is a zip is refused', async () => {
     await page.setInputFiles('#file', { name: 'no.zip', mimeType: 'application/zip', buffer: Buffer.from('PK, or so they say') });
     await page.locator('#problems [data-error="zip_damaged"]').waitFor();
@@ -160,7 +177,11 @@ describe('batches', () => {
     const { done, degraded, ended } = await report(page);
     await page.unroute('**/cloud/infer');
     assert.deepEqual({ done, ended, degraded }, { done: drawings.length * 10, ended: drawings.length * 10, degraded: hard - answered.size });
-    assert.match(await page.textContent('.report'), /degraded: the cloud gave no answer/);
+    const text = await page.textContent('.report');
+    assert.match(text, /degraded: the cloud gave no answer/);
+    assert.match(text, /up to [\d.]+ KiB sent/);
+    assert.doesNotMatch(text, /less energy/, 'pictures that nobody finished save none');
+    assert.equal(await page.getAttribute('#page', 'data-cloud'), 'away');
   });
 
   test('a batch that is cancelled says how far it came, and the page goes on', async () => {
@@ -168,10 +189,13 @@ describe('batches', () => {
     await page.waitForSelector('#batch[data-state="running"]');
     await page.waitForFunction(() => document.querySelector('#batch-progress').value > 0);
     assert.match(await page.textContent('#batch-text'), /^\d+ of \d+, (\d+ min )?\d+ s to go$/);
+    assert.ok(await page.isDisabled('#clear'), 'what is under way is not cleared off');
     await page.click('#batch-cancel');
     const { done, total, ended } = await report(page, 'cancelled');
     assert.ok(done > 0 && done < total, `${done} of ${total}`);
     assert.equal(ended, done);
+    assert.equal(await page.textContent('#batch-text'), `${done} of ${total}, cancelled`);
+    assert.notEqual(await page.evaluate(() => document.activeElement.nodeName), 'BODY');
     await runAll(page);
   });
 });

@@ -40,13 +40,44 @@ describe('the webcam', () => {
     assert.equal(await page.textContent('#problems'), '');
   });
 
-  test('a newer frame takes the place of one that waits for the cloud', async () => {
+  test('however fast the button is pressed, no camera is left on', async () => {
+    await page.evaluate(() => {
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      window.streams = [];
+      navigator.mediaDevices.getUserMedia = async (what) => {
+        const stream = await ask(what);
+        window.streams.push(stream);
+        return stream;
+      };
+    });
+    for (const presses of [2, 3, 1]) {
+      await page.evaluate((count) => Array.from({ length: count }, () => document.querySelector('#webcam').click()), presses);
+      const on = presses === 3;
+      await page.waitForFunction((many) => window.streams.filter((stream) => stream.active).length === many, Number(on));
+      assert.equal(await page.getAttribute('#webcam', 'aria-pressed'), String(on));
+    }
+    assert.equal(await page.textContent('#problems'), '');
+  });
+
+  test('over a slow line frames are answered all the same', async () => {
     for (const slider of await page.locator('#thresholds input').all()) {
       await slider.evaluate((one) => {
         one.value = 0;
         one.dispatchEvent(new Event('input'));
       });
     }
+    await page.route('**/cloud/infer', async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await route.continue();
+    });
+    await page.click('#webcam');
+    await page.locator('#answer [data-outcome="cloud"]').waitFor();
+    await page.click('#webcam');
+    await page.locator('#video').waitFor({ state: 'hidden' });
+    await page.unroute('**/cloud/infer');
+  });
+
+  test('a newer frame takes the place of one that waits too long for the cloud', async () => {
     const given = [];
     page.on('requestfailed', (request) => {
       if (request.url().endsWith('/infer')) given.push(request.failure().errorText);
