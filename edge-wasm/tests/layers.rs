@@ -183,35 +183,38 @@ fn thresholds(g: &Geometry, sums: &[i32], random: &mut Random) -> (Vec<i32>, Vec
 }
 
 /// Sums at thresholds, on every backend, against one comparison a sum.
+fn fused(g: &Geometry, random: &mut Random) {
+    let x = random.signs(g.x.h * g.x.w, g.x.c);
+    let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
+    let mut conv = SignConv::new(Backend::Reference, *g, &weights);
+    let mut sums = vec![0; g.out.0 * g.row_len()];
+    sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, row)| conv.row(y, &x, row));
+    let (threshold, flip) = thresholds(g, &sums, random);
+    let words = g.outputs.div_ceil(64);
+    let mut expected = vec![0_u64; g.out.0 * g.out.1 * words];
+    for (i, &sum) in sums.iter().enumerate() {
+        let (pixel, output) = (i / g.outputs, i % g.outputs);
+        let up = (sum >= threshold[output]) != (flip[output] == 1);
+        expected[pixel * words + output / 64] |= u64::from(up) << (output % 64);
+    }
+    for backend in Backend::all() {
+        let mut conv = SignConv::new(backend, *g, &weights);
+        let mut thresholds = Thresholds::new(g, &threshold, &flip);
+        // Filled, so that a bit that is not written shows.
+        let mut got = vec![u64::MAX; expected.len()];
+        let mut room = vec![0; g.row_len()];
+        for (y, signs) in got.chunks_exact_mut(g.out.1 * words).enumerate() {
+            conv.fused_row(y, &x, &mut thresholds, &mut room, signs);
+        }
+        assert_eq!(got, expected, "{backend:?} differs in {g:?}");
+    }
+}
+
 #[test]
 fn fused_rows_are_the_sums_at_their_thresholds() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for case in CASES.into_iter().chain([eight_places(4095, 4), eight_places(4096, 4)]) {
-        let g = geometry(Kind::Sign, case);
-        let x = random.signs(g.x.h * g.x.w, g.x.c);
-        let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
-        let mut conv = SignConv::new(Backend::Reference, g, &weights);
-        let mut sums = vec![0; g.out.0 * g.row_len()];
-        sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, row)| conv.row(y, &x, row));
-        let (threshold, flip) = thresholds(&g, &sums, &mut random);
-        let words = g.outputs.div_ceil(64);
-        let mut expected = vec![0_u64; g.out.0 * g.out.1 * words];
-        for (i, &sum) in sums.iter().enumerate() {
-            let (pixel, output) = (i / g.outputs, i % g.outputs);
-            let up = (sum >= threshold[output]) != (flip[output] == 1);
-            expected[pixel * words + output / 64] |= u64::from(up) << (output % 64);
-        }
-        for backend in Backend::all() {
-            let mut conv = SignConv::new(backend, g, &weights);
-            let mut thresholds = Thresholds::new(&g, &threshold, &flip);
-            // Filled, so that a bit that is not written shows.
-            let mut got = vec![u64::MAX; expected.len()];
-            let mut room = vec![0; g.row_len()];
-            for (y, signs) in got.chunks_exact_mut(g.out.1 * words).enumerate() {
-                conv.fused_row(y, &x, &mut thresholds, &mut room, signs);
-            }
-            assert_eq!(got, expected, "{backend:?} differs in {g:?}");
-        }
+        fused(&geometry(Kind::Sign, case), &mut random);
     }
 }
 
@@ -244,6 +247,10 @@ fn the_largest_levels_and_weights_of_four_bits_overflow_no_sum() {
         products(3, 3, level, weight);
         products(4096, 17, level, weight);
     }
+    // The first that have more than four bits.
+    for (level, weight) in [(-128, -9), (127, -9), (-128, 8), (127, 8)] {
+        products(3, 3, level, weight);
+    }
 }
 
 /// Shapes that nobody thought of.
@@ -265,6 +272,7 @@ mod any_shape {
         fn convolutions_agree(case in case(), seed in 1_u64.., narrow: bool) {
             signs(&geometry(Kind::Sign, case), &mut Random(seed));
             levels(&geometry(Kind::Level, case), &mut Random(seed), narrow);
+            fused(&geometry(Kind::Sign, case), &mut Random(seed));
         }
     }
 }

@@ -77,8 +77,8 @@ impl Constants {
         *constant = value
             .parse()
             .ok()
-            .filter(|v: &f64| v.is_finite() && *v >= 0.0)
-            .ok_or_else(|| format!("'{value}' is not a number of picojoules"))?;
+            .filter(|v: &f64| v.is_finite() && *v > 0.0)
+            .ok_or_else(|| format!("'{value}' is not a number of picojoules above 0"))?;
         Ok(())
     }
 

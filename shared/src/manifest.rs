@@ -251,6 +251,9 @@ impl Manifest {
         if !(1..=1024).contains(&self.input.size) {
             return refuse("input.size", format!("{} is not in 1..=1024", self.input.size));
         }
+        if self.input.mean.iter().any(|mean| !(0.0..=1.0).contains(mean)) {
+            return refuse("input.mean", "it is of value / 255, and so in 0..=1".into());
+        }
         if self.input.std.iter().any(|&s| !positive(s)) {
             return refuse("input.std", "every channel's must be above 0".into());
         }
@@ -370,6 +373,7 @@ mod tests {
             ("/classes", serde_json::json!(["one"]), "classes"),
             ("/classes", serde_json::json!(["a", "b", "a"]), "classes"),
             ("/input/size", serde_json::json!(100_000), "input.size"),
+            ("/input/mean/2", serde_json::json!(128), "input.mean"),
             ("/input/std/1", serde_json::json!(0.0), "input.std"),
             ("/exits", serde_json::json!([]), "exits"),
             ("/policy", serde_json::json!("margin"), "exits.thresholds"),

@@ -3,12 +3,12 @@
 //! A picture is cut to its central square and scaled with a triangle filter, which averages
 //! when it shrinks. Transparent parts stand on white.
 
-#[cfg(any(feature = "gateway", all(test, not(target_family = "wasm"))))]
+#[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 mod file;
 
 use core::fmt;
 
-#[cfg(any(feature = "gateway", all(test, not(target_family = "wasm"))))]
+#[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 pub use file::decode;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};

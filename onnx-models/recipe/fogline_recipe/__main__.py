@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .data import DataError
 from .net import Layout, LayoutError
+from .quant import FULL
 from .runs import Schedule
 
 HELP = {
@@ -68,6 +69,8 @@ def train(arguments: argparse.Namespace) -> None:
         if teacher.names != pictures.names:
             raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
     net = new(layout, schedule)
+    if schedule.exit_weight * len(net.edge.exits) >= 1:
+        raise DataError(f"--exit-weight {schedule.exit_weight} for {len(net.edge.exits)} exits leaves no weight for the final head")
     if arguments.start and not arguments.resume:
         start_from(net, arguments.start, data.hold_out(pictures, schedule.hold_out_every)[0])
     start = " ".join(arguments.start.resolve().parts[-2:]) if arguments.start else ""
@@ -152,6 +155,8 @@ def export(arguments: argparse.Namespace) -> None:
     from .runs import load, logits, twin_of
 
     run, out, target = load(arguments.run_folder), arguments.out, target_of(arguments)
+    if run.net.layout.bits == FULL:
+        raise DataError(f"{arguments.run_folder} is a full-precision twin, which has no exits: --run takes a quantised network, --twin this one")
     for what, text in (("name", arguments.name), ("version", arguments.version)):
         if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
             raise DataError(f"--{what} '{text}' is not of letters, digits, '-', '_' and '.' alone")

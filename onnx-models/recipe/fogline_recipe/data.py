@@ -99,8 +99,11 @@ def _as_the_edge_sees_it(picture: Image.Image, size: int) -> np.ndarray:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     picture = picture.convert("RGB")
-    if picture.size != (size, size):
-        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
+    side = min(picture.size)
+    left, top = ((long - side) // 2 for long in picture.size)  # whole pixels, unlike ImageOps.fit
+    picture = picture.crop((left, top, left + side, top + side))
+    if side != size:
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(picture).transpose(2, 0, 1)
 
 

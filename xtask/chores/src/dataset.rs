@@ -1,6 +1,6 @@
 //! Test pictures: a folder of classes, or CIFAR's binary version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,16 +29,17 @@ const SIDE: u32 = 32;
 impl Sample {
     /// The picture as the model takes it.
     pub fn rgb(&self, size: u32) -> Result<Vec<u8>> {
-        let (rgba, width, height) = match &self.pixels {
+        match &self.pixels {
+            // As a gateway does: by its content, the right way up.
             Pixels::File(path) => {
-                let picture =
-                    image::open(path).with_context(|| path.display().to_string())?.into_rgba8();
-                let (width, height) = picture.dimensions();
-                (picture.into_raw(), width, height)
+                let at = || path.display().to_string();
+                let file = fs::read(path).with_context(at)?;
+                picture::decode(&file, size, picture::MOST_PIXELS).with_context(at)
             }
-            Pixels::Planes(batch, at) => (interleaved(batch, *at), SIDE, SIDE),
-        };
-        Ok(picture::from_rgba(&rgba, width, height, size)?)
+            Pixels::Planes(batch, at) => {
+                Ok(picture::from_rgba(&interleaved(batch, *at), SIDE, SIDE, size)?)
+            }
+        }
     }
 
     /// The picture as a file: its extension and its bytes, unchanged where it is one already.
@@ -126,7 +127,22 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
             entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|file| ["jpg", "jpeg", "png"].contains(&&*extension(file)));
         files.sort();
+        ensure!(!files.is_empty(), "{}: no .jpg, .jpeg or .png in the folder of a class", folder.display());
         samples.extend(files.into_iter().map(|file| Sample { label, pixels: Pixels::File(file) }));
+    }
+    let folders = manifest.classes.iter().map(|class| folder_of.get(class).unwrap_or(class));
+    let folders: BTreeSet<&str> = folders.map(String::as_str).collect();
+    let test = root.join("test");
+    for entry in fs::read_dir(&test).with_context(|| test.display().to_string())? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_class = entry.path().is_dir() && !name.starts_with(['.', '_']);
+        ensure!(
+            !is_class || folders.contains(&*name),
+            "{}: the pair knows no such class, only {}",
+            entry.path().display(),
+            manifest.classes.join(", ")
+        );
     }
     Ok(samples)
 }

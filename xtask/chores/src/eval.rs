@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::{fs, io, slice, thread};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use fogline::energy::Constants;
 use fogline::frame::Tensor;
-use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, sha256_hex};
+use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, Part, Role, sha256_hex};
 use fogline::policy::{Policy, Verdict};
 use fogline_cloud::plan::Plan;
 use fogline_edge::kernel::Backend;
@@ -58,6 +58,10 @@ pub struct Options {
 
 /// Measures, prints, writes.
 pub fn run(options: &Options) -> Result<()> {
+    if let Some(path) = &options.json {
+        let file = fs::OpenOptions::new().create(true).append(true).open(path);
+        file.with_context(|| format!("{}: not to be written", path.display()))?;
+    }
     let mut constants = Constants::default();
     for assignment in &options.constant {
         constants.set(assignment).map_err(|why| anyhow!(why))?;
@@ -77,6 +81,12 @@ pub fn run(options: &Options) -> Result<()> {
         Ok(session)
     };
     let parsed = Manifest::parse(&manifest)?;
+    let counted = |part: &Part| part.role == Role::Cloud && part.macs.values().any(|&n| n > 0);
+    ensure!(
+        parsed.parts.iter().any(counted),
+        "{}: its 'parts' count no MACs of the cloud, which would look as if it cost nothing",
+        folder.join("manifest.json").display()
+    );
     let plan = Plan::new(parsed.clone(), &onnx).map_err(|refusal| anyhow!(refusal.message))?;
     let twin = folder.join(TWIN_ONNX);
     let twin = if twin.is_file() {
@@ -111,7 +121,10 @@ pub fn run(options: &Options) -> Result<()> {
         constants,
     };
     let report = Report::new(setting, &outcomes);
-    let beside = options.limit.is_none().then(|| folder.join("report.json"));
+    // Beside the pair stands what it does as it is, on the whole dataset.
+    let as_it_is =
+        options.limit.is_none() && options.policy.is_none() && options.constant.is_empty();
+    let beside = as_it_is.then(|| folder.join("report.json"));
     if let Some(path) = options.json.clone().or(beside) {
         let text = serde_json::to_string_pretty(&report)? + "\n";
         fs::write(&path, text).with_context(|| path.display().to_string())?;

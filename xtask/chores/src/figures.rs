@@ -42,7 +42,10 @@ pub fn run(options: &Options) -> Result<()> {
     pages.push((options.readme.clone(), SPEED, speeds(&reports)));
     pages.push((options.readme.clone(), CLOUD, functions(&reports)));
     for (folder, table) in &reports {
-        pages.push((folder.join("MODEL.md"), ACCURACY, table.clone()));
+        let card = folder.join("MODEL.md");
+        if card.is_file() {
+            pages.push((card, ACCURACY, table.clone()));
+        }
     }
     // All of them, before any is written.
     let mut changed = BTreeMap::new();

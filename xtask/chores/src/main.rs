@@ -19,8 +19,8 @@ use clap::Parser;
 enum Chore {
     /// Measure a pair on a dataset's test pictures, with the real engine and the real cloud plan.
     ///
-    /// Prints the table that README and model card show, and writes report.json beside the pair. With --limit
-    /// nothing is written unless --json names a file.
+    /// Prints the table that README and model card show, and writes report.json beside the pair. With --limit,
+    /// --policy or --constant nothing is written unless --json names a file.
     Eval(eval::Options),
     /// Time the function as Lambda runs it: cold start, warm requests by batch size, memory, beside onnxruntime.
     BenchCloud(cloud::Options),

@@ -279,10 +279,12 @@ impl Report {
             writeln!(f, "{name:<30}{system:>12.2}{twin:>12.2}{reduction:>12.2}")?;
         }
         let times = |all: f64| format!("{:.2} times", all / radio.system);
-        let jpeg = radio.jpeg.map_or(String::new(), |all| {
-            format!("{} less than every picture as JPEG, ", times(all))
-        });
-        writeln!(f, "{:<30}{:>12.0}   {jpeg}{} than raw", "radio", radio.system, times(radio.raw))?;
+        let less = match radio.jpeg {
+            _ if radio.system == 0.0 => "nothing is sent".to_owned(),
+            Some(jpeg) => format!("{} less than every picture as JPEG, {} than raw", times(jpeg), times(radio.raw)),
+            None => format!("{} less than every picture raw", times(radio.raw)),
+        };
+        writeln!(f, "{:<30}{:>12.0}   {less}", "radio", radio.system)?;
         let Constants { multiply, add, full_mac, access, radio } = constants;
         writeln!(
             f,
