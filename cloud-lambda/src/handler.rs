@@ -4,6 +4,7 @@
 //! them, and a browser refuses an answer that carries them twice. For a page of another origin it has to
 //! expose `server-timing` and `retry-after`, which an edge reads.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -223,7 +224,9 @@ async fn scores(
     record.pair = Some(format!("{}/{}", manifest.name, manifest.version));
     plan.check(&frame.tensors)?;
     // On this thread: nobody else waits for it, since Lambda gives out one request at a time.
-    let logits = plan.logits(&frame.tensors, until)?;
+    let logits = catch_unwind(AssertUnwindSafe(|| plan.logits(&frame.tensors, until)));
+    let logits = logits
+        .unwrap_or_else(|_| Err(Refusal::new(INTERNAL, "the inference broke off; see the log")))?;
     record.infer_ms = logits.took.as_secs_f64() * 1e3;
     Ok((plan, Scores { request_id: frame.request_id, scores: logits.scores }))
 }

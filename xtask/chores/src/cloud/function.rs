@@ -26,8 +26,8 @@ pub struct Sample {
     pub whole: f64,
     /// In tract.
     pub tract: f64,
-    /// In all else that is the function's own: reading the request, finding the plan, unpacking, writing answer and log. What
-    /// is left of the whole is Lambda's runtime client's and the runtime API's.
+    /// In all else that its handler does from request to answer. What is left of the whole is its line in the log, Lambda's
+    /// runtime client and the runtime API.
     pub own: f64,
 }
 
