@@ -4,6 +4,7 @@
 //! them, and a browser refuses an answer that carries them twice. For a page of another origin it has to
 //! expose `server-timing` and `retry-after`, which an edge reads.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +23,7 @@ use crate::body::{self, JSON};
 use crate::index::REFRESH_AT_MOST_EVERY;
 use crate::metadata::Metadata;
 use crate::plan::Plan;
-use crate::plans::{Plans, apart};
+use crate::plans::Plans;
 use crate::record::Record;
 
 /// What is kept of Lambda's time for saying that there is no more of it.
@@ -222,10 +223,12 @@ async fn scores(
     let manifest = plan.manifest();
     record.pair = Some(format!("{}/{}", manifest.name, manifest.version));
     plan.check(&frame.tensors)?;
-    let (id, worker) = (frame.request_id, Arc::clone(&plan));
-    let logits = apart("the inference", move || worker.logits(&frame.tensors, until)).await?;
+    // On this thread: nobody else waits for it, since Lambda gives out one request at a time.
+    let logits = catch_unwind(AssertUnwindSafe(|| plan.logits(&frame.tensors, until)));
+    let logits = logits
+        .unwrap_or_else(|_| Err(Refusal::new(INTERNAL, "the inference broke off; see the log")))?;
     record.infer_ms = logits.took.as_secs_f64() * 1e3;
-    Ok((plan, Scores { request_id: id, scores: logits.scores }))
+    Ok((plan, Scores { request_id: frame.request_id, scores: logits.scores }))
 }
 
 fn readable<'a>(plan: &'a Plan, scores: &Scores) -> Answer<'a> {

@@ -8,6 +8,7 @@
 //! - [`store`]: the bucket that holds `models/NAME/VERSION/…`;
 //! - [`index`]: which pairs lie in it;
 //! - [`cache`]: models that were fetched, on disk;
+//! - [`batch`]: a batch's convolutions as one each;
 //! - [`runner`]: a `cloud.onnx` that runs any number of maps at once;
 //! - [`plan`]: the verified runner of one pair;
 //! - [`plans`]: every plan by its pair's digest, loaded once each, kept while there is room;
@@ -34,6 +35,7 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+pub mod batch;
 pub mod body;
 pub mod cache;
 pub mod handler;

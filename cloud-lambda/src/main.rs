@@ -19,7 +19,8 @@ use tracing::{info, warn};
 /// speed for ten seconds, and stops its threads whenever no request is under way.
 const HEAD_START: Duration = Duration::from_secs(6);
 
-#[tokio::main]
+// Lambda gives a function one request at a time: a second thread would only cost the way to it and back.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     log();
     let auth = Auth::from_env()?;

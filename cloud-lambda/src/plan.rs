@@ -103,8 +103,8 @@ impl Plan {
         Ok(())
     }
 
-    /// The logits of maps that [`Plan::check`] has passed, in their order. Takes its time: not
-    /// for an async thread.
+    /// The logits of maps that [`Plan::check`] has passed, in their order. Takes its time, and the
+    /// thread with it.
     ///
     /// # Errors
     /// With `internal` when the model fails on them, with `deadline` when `until` comes before

@@ -241,7 +241,7 @@ impl Plans {
 
 /// Runs `work` where it may take its time, and makes a panic in it a refusal: tract panics on some models
 /// that are none.
-pub(crate) async fn apart<T, F>(what: &str, work: F) -> Result<T, Refusal>
+async fn apart<T, F>(what: &str, work: F) -> Result<T, Refusal>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, Refusal> + Send + 'static,

@@ -16,6 +16,8 @@ use tract_onnx::prelude::{
     TractResult, TypedRunnableModel, tvec,
 };
 
+use crate::batch;
+
 /// The batch sizes that have a plan of their own, the smallest first.
 pub const BATCHES: [usize; 3] = [1, 4, 16];
 
@@ -74,7 +76,7 @@ impl Runner {
         Ok(runner)
     }
 
-    /// The scores of maps that lie one behind the other. Takes its time: not for an async thread.
+    /// The scores of maps that lie one behind the other. Takes its time, and the thread with it.
     ///
     /// # Errors
     /// When the model fails, or `until` comes before the last batch begins.
@@ -119,7 +121,10 @@ impl Runner {
     fn optimised(&self, batch: usize) -> TractResult<Runnable> {
         let [channels, height, width] = self.shape;
         let fact = f32::fact([batch, channels, height, width]);
-        self.model.clone().with_input_fact(0, fact.into())?.into_optimized()?.into_runnable()
+        let model = self.model.clone().with_input_fact(0, fact.into())?;
+        let mut model = model.into_typed()?.into_decluttered()?;
+        batch::fold(&mut model)?;
+        model.into_optimized()?.into_runnable()
     }
 
     /// The plan, if it says of a batch what the plan for one says of its samples.

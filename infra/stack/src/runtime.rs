@@ -32,14 +32,15 @@ struct State {
     /// The one that it has, and its id.
     running: Option<(String, oneshot::Sender<Outcome>)>,
     given: u64,
-    asked: bool,
+    /// Whether the function waits for work.
+    asking: bool,
 }
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     more: Notify,
-    first: Notify,
+    asked: Notify,
 }
 
 /// The running API.
@@ -65,14 +66,14 @@ impl Lambda {
         Ok(Self { shared, address })
     }
 
-    /// Resolves once the function has asked for work: its init phase is over.
+    /// Resolves once the function waits for work: its init phase is over, and all that follows its last answer.
     pub async fn asked(&self) {
         loop {
-            let first = self.shared.first.notified();
-            if self.shared.state().asked {
+            let asked = self.shared.asked.notified();
+            if self.shared.state().asking {
                 return;
             }
-            first.await;
+            asked.await;
         }
     }
 
@@ -117,8 +118,8 @@ impl Shared {
     }
 
     async fn next(&self) -> Result<Response<Full<Bytes>>> {
-        self.state().asked = true;
-        self.first.notify_waiters();
+        self.state().asking = true;
+        self.asked.notify_waiters();
         let invocation = loop {
             let more = self.more.notified();
             if let Some(invocation) = self.state().waiting.pop_front() {
@@ -128,6 +129,7 @@ impl Shared {
         };
         let mut state = self.state();
         state.given += 1;
+        state.asking = false;
         let id = format!("00000000-0000-4000-8000-{:012}", state.given);
         state.running = Some((id.clone(), invocation.done));
         let deadline = invocation.deadline.duration_since(UNIX_EPOCH)?.as_millis();

@@ -37,20 +37,22 @@ pub fn table(figures: &Figures) -> Result<String> {
     )?;
     writeln!(
         text,
-        "{:>7} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>12}",
-        "samples", "whole p50", "p99", "tract", "other", "samples/s", "ort", "tract / ort"
+        "{:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>12}",
+        "samples", "whole p50", "p99", "tract", "own", "runtime", "samples/s", "ort", "tract / ort"
     )?;
     for (batch, samples) in &figures.function {
         let column = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).collect::<Vec<_>>();
-        let (whole, tract) = (column(&|s| s.whole), column(&|s| s.tract));
-        let other = median(&column(&|s| s.whole - s.tract));
+        let (whole, tract, own) = (column(&|s| s.whole), column(&|s| s.tract), column(&|s| s.own));
+        let runtime = column(&|s| s.whole - s.tract - s.own);
         let ort = median(figures.onnxruntime.get(batch).context("onnxruntime left a batch out")?);
         writeln!(
             text,
-            "{batch:7} {:9.3} {:9.3} {:9.3} {other:9.3} {:10.1} {ort:9.3} {:12.2}",
+            "{batch:7} {:9.3} {:9.3} {:9.3} {:9.3} {:9.3} {:10.1} {ort:9.3} {:12.2}",
             median(&whole),
             quantile(&whole, 0.99),
             median(&tract),
+            median(&own),
+            median(&runtime),
             1e3 * *batch as f64 / median(&whole),
             median(&tract) / ort
         )?;
