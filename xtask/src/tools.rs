@@ -131,6 +131,12 @@ pub fn infra() -> Result<PathBuf> {
     locked("infra", "infra/tests", "what tests CloudFormation's templates")
 }
 
+/// Where the AWS and SAM command lines are.
+pub fn aws() -> Result<PathBuf> {
+    locked("aws", "infra", "the AWS and SAM command lines")?;
+    Ok(folder().join("aws/bin"))
+}
+
 /// The Python of the environment `name`, with the packages that the requirements in `from` are locked to.
 fn locked(name: &str, from: &str, what: &str) -> Result<PathBuf> {
     let locked = root().join(from).join("requirements.txt");
