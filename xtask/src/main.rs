@@ -10,6 +10,7 @@ mod deploy;
 mod fuzz;
 mod pack;
 mod plan;
+mod release;
 mod size;
 mod stack;
 mod step;
@@ -62,6 +63,9 @@ enum Chore {
     /// Put a pair into a bucket, its manifest last; `cargo xtask publish --help` says how.
     #[command(disable_help_flag = true)]
     Publish(Passed),
+    /// Build what others install into target/release-files: component, browser package, the function's zips, lists of what is
+    /// in them, checksums.
+    Release(release::Options),
     /// Put function, pair and page on AWS, and send a picture all the way.
     Deploy(deploy::Options),
     /// Put the version of a stage's function before the present one in its place.
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Chore::Plan(options) => plan::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Size(options) => size::run(&options),
+        Chore::Release(options) => release::run(&options),
         Chore::Deploy(options) => deploy::deploy(&options),
         Chore::Rollback(stage) => deploy::rollback(&stage),
         Chore::Destroy(options) => deploy::destroy(&options),

@@ -18,6 +18,7 @@ const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
 const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
 const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.18.9");
 const CARGO_FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
+const CARGO_SBOM: (&str, &str) = ("cargo-sbom", "0.10.0");
 const CARGO_LAMBDA: &str = "1.9.2";
 
 /// Where the tools are.
@@ -75,6 +76,11 @@ pub fn cargo_deny() -> Result<PathBuf> {
 /// cargo-fuzz.
 pub fn cargo_fuzz() -> Result<PathBuf> {
     cargo_tool("cargo-fuzz", CARGO_FUZZ, &["--locked"])
+}
+
+/// cargo-sbom.
+pub fn cargo_sbom() -> Result<PathBuf> {
+    cargo_tool("cargo-sbom", CARGO_SBOM, &["--locked"])
 }
 
 fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) -> Result<PathBuf> {
