@@ -28,8 +28,10 @@ pub enum PublishError {
     Elsewhere(String),
     /// A file is not what the manifest says it is.
     Altered(PathBuf),
-    /// The bucket has this version already.
+    /// The bucket has this very pair already.
     Published(String),
+    /// The bucket has another pair under this name and version.
+    Taken(String),
     /// The bucket has another file under this key, and no manifest beside it.
     Differs(String),
     /// The store.
@@ -52,9 +54,12 @@ impl fmt::Display for PublishError {
                 )
             }
             Self::Published(pair) => {
+                write!(f, "the bucket has {pair} already, as it is here: there is nothing to do")
+            }
+            Self::Taken(pair) => {
                 write!(
                     f,
-                    "the bucket has {pair} already, and versions do not change: raise the version"
+                    "the bucket has another {pair} already, and versions do not change: raise the version"
                 )
             }
             Self::Differs(key) => write!(
@@ -109,7 +114,8 @@ pub async fn publish(
     match store.get(&key, 1 << 20).await {
         Err(StoreError::Missing(_)) => {}
         Err(error @ StoreError::Unreachable(_)) => return Err(error.into()),
-        Ok(_) | Err(_) => return Err(PublishError::Published(pair)),
+        Ok(there) if there == json => return Err(PublishError::Published(pair)),
+        Ok(_) | Err(_) => return Err(PublishError::Taken(pair)),
     }
     for (key, bytes) in files {
         let len = bytes.len() as u64;
@@ -124,6 +130,7 @@ pub async fn publish(
         said(&key, len);
     }
     match store.put_new(&key, json.clone()).await {
+        // Somebody was quicker, with these very files: they were compared above.
         Err(StoreError::Exists(_)) => return Err(PublishError::Published(pair)),
         done => done?,
     }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use fogline::frame::{MAX_FRAME, Request as Frame, Response as Scores, Tensor};
+use fogline::manifest::sha256_hex;
 use fogline_cloud::index::REFRESH_AT_MOST_EVERY;
 use fogline_cloud::plans::LOAD_AT_MOST_EVERY;
 use rustix::process::{Pid, Signal, kill_process};
@@ -92,6 +93,29 @@ async fn a_pair_that_is_replaced_meanwhile_serves_on_from_memory() {
     assert_eq!(function.outcome(infer(&frame.encode().unwrap())).await, OK);
     // The bucket was listed anew, and the old pair is not in it.
     assert_eq!(function.outcome(infer(&golden())).await, (404, "unknown_pair".into()));
+}
+
+#[tokio::test]
+async fn edges_of_the_old_version_and_of_the_new_one_are_both_served() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start(&bucket.settings(), None).await;
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+    // The new version is published while the function runs.
+    let mut frame = Frame::decode(&golden()).unwrap();
+    frame.pair = bucket.put_other("2.0.0");
+    let new = frame.encode().unwrap();
+    pause(REFRESH_AT_MOST_EVERY).await;
+    // And a function that is deployed afterwards knows the old one still.
+    for function in [function, Function::start(&bucket.settings(), None).await] {
+        for frame in [&new, &golden(), &new] {
+            assert_eq!(function.outcome(infer(frame)).await, OK);
+        }
+        let log = function.end().await;
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let served: Vec<Value> = lines.map(|mut line| line["pair"].take()).collect();
+        let served: Vec<_> = served.iter().filter_map(Value::as_str).collect();
+        assert!(served.ends_with(&["tiny/2.0.0", "tiny/1.0.0", "tiny/2.0.0"]), "{served:?}");
+    }
 }
 
 #[tokio::test]
@@ -218,6 +242,28 @@ async fn only_a_token_opens_a_function_that_wants_one() {
     assert_eq!(function.outcome(event).await, OK);
     let log = function.end().await;
     assert!(log.contains("\"outcome\":\"unauthorized\"") && !log.contains("sesame"), "{log}");
+}
+
+#[tokio::test]
+async fn a_token_is_changed_without_an_edge_left_outside() {
+    let bucket = Bucket::with_pair().await;
+    let digest = |token: &str| sha256_hex(token.as_bytes());
+    let both = format!("{},{}", digest("old"), digest("new"));
+    let statuses = async |digests: &str| {
+        let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digests)];
+        let function = Function::start_with(&bucket.settings(), None, &variables).await;
+        let mut statuses = vec![];
+        // The last is a request seen before: a bearer token is good until it is taken out.
+        for token in ["old", "new", "other", "old"] {
+            let mut event = infer(&golden());
+            event["headers"]["authorization"] = json!(format!("Bearer {token}"));
+            statuses.push(function.outcome(event).await.0);
+        }
+        statuses
+    };
+    assert_eq!(statuses(&digest("old")).await, [200, 401, 401, 200]);
+    assert_eq!(statuses(&both).await, [200, 200, 401, 200]);
+    assert_eq!(statuses(&digest("new")).await, [401, 200, 401, 401]);
 }
 
 #[tokio::test]

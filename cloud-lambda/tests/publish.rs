@@ -34,6 +34,13 @@ async fn a_published_pair_is_served_and_never_overwritten() {
     assert_eq!(handle(&bucket.plans(), event!("infer")).await.status(), 200);
     let again = publish(&store, &folder, |_, _| panic!("nothing is written")).await.unwrap_err();
     assert!(matches!(again, PublishError::Published(_)), "{again}");
+    // Other thresholds, the same files: another pair all the same.
+    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let other = manifest.replacen("\"thresholds\"", "\"thresholds\" ", 1);
+    assert_ne!(other, manifest);
+    fs::write(folder.join("manifest.json"), other).unwrap();
+    let other = publish(&store, &folder, |_, _| panic!("nothing is written")).await.unwrap_err();
+    assert!(matches!(other, PublishError::Taken(_)), "{other}");
 }
 
 #[tokio::test]

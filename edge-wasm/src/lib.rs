@@ -14,7 +14,7 @@
 //! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
 //! - [`quota`]: how large a share of pictures may go to the cloud;
 //! - [`spool`]: questions that the cloud missed, kept on disk until it answers them;
-//! - `sigv4` (feature `gateway`): signing for AWS;
+//! - `sigv4` (feature `sign`): signing for AWS;
 //! - `pack` (feature `pack`): QONNX to a packed model;
 //! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI command is `src/gateway`.
 //!
@@ -142,7 +142,7 @@ pub mod quota;
 mod row;
 pub mod score;
 pub mod session;
-#[cfg(any(feature = "gateway", all(test, not(target_family = "wasm"))))]
+#[cfg(any(feature = "sign", all(test, not(target_family = "wasm"))))]
 pub mod sigv4;
 pub mod source;
 pub mod spool;

@@ -30,11 +30,11 @@ class Policies:
         return {}
 
 
-def template() -> dict:
-    """The template in CloudFormation's own words."""
+def template(**parameters: str) -> dict:
+    """The template in CloudFormation's own words, as a stack of these parameters has it."""
     read = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
     read["Resources"]["Function"]["Properties"]["CodeUri"] = CODE
-    return transform(read, {}, Policies())
+    return transform(read, parameters, Policies())
 
 
 def statements(translated: dict) -> list[tuple[str, dict]]:
@@ -98,9 +98,30 @@ class Template(unittest.TestCase):
         open_ = {name: r for name, r in resources.items() if r["Type"] == "AWS::Lambda::Permission"}
         self.assertEqual({r["Properties"]["Action"] for r in open_.values()}, {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"})
         self.assertEqual({r["Condition"] for r in open_.values()}, {"ByToken"})
+        # The URL is the alias's, and so must the permissions be.
+        self.assertEqual([r["Properties"]["FunctionName"] for r in open_.values()], [{"Ref": "FunctionAliaslive"}] * 2)
+        self.assertEqual(resources["FunctionUrl"]["Properties"]["TargetFunctionArn"], {"Ref": "FunctionAliaslive"})
         self.assertEqual(resources["FunctionUrl"]["Properties"]["AuthType"], {"Fn::If": ["ByToken", "NONE", "AWS_IAM"]})
-        origins = resources["FunctionUrl"]["Properties"]["Cors"]["AllowOrigins"]
-        self.assertEqual(origins, [{"Fn::Sub": "https://${Page.DomainName}"}])
+
+    def test_the_page_alone_may_ask_from_a_browser_and_may_send_and_read_what_an_edge_does(self):
+        cors = template()["Resources"]["FunctionUrl"]["Properties"]["Cors"]
+        self.assertEqual(cors.pop("AllowOrigins"), [{"Fn::Sub": "https://${Page.DomainName}"}])
+        self.assertEqual(cors.pop("AllowMethods"), ["GET", "POST"])
+        self.assertEqual(cors.pop("AllowHeaders"), ["authorization", "content-type", "accept"])
+        self.assertEqual(cors.pop("ExposeHeaders"), ["server-timing", "retry-after"])
+        self.assertEqual(cors.pop("MaxAge"), 3600)
+        self.assertEqual(cors, {}, "no cookies")
+
+    def test_every_release_is_a_version_to_go_back_to(self):
+        def version(release: str) -> str:
+            resources = template(Release=release)["Resources"]
+            (name,) = [name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Version"]
+            self.assertEqual(resources[name]["DeletionPolicy"], "Retain")
+            self.assertEqual(resources["FunctionAliaslive"]["Properties"]["FunctionVersion"], {"Fn::GetAtt": [name, "Version"]})
+            return name
+
+        self.assertEqual(version("1795651200"), version("1795651200"))
+        self.assertNotEqual(version("1795651200"), version("1795651201"))
 
     def test_every_alarm_watches_the_function_and_tells_somebody(self):
         resources = template()["Resources"]
@@ -124,6 +145,9 @@ class Stack(unittest.TestCase):
         client = boto3.client("cloudformation")
         # moto has no CloudFront to name in an output.
         translated = template() | {"Outputs": {}}
+        # Nor has it the alias that everybody may call.
+        for name in ("AnybodyMayCall", "AnybodyMayInvokeByUrl"):
+            del translated["Resources"][name]
         given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         client.create_stack(StackName="fogline", TemplateBody=json.dumps(translated), Parameters=given, Capabilities=["CAPABILITY_IAM"])
         made = client.describe_stack_resources(StackName="fogline")["StackResources"]
@@ -132,7 +156,7 @@ class Stack(unittest.TestCase):
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in made}
 
     def test_function_bucket_and_role_are_really_there(self):
-        made = self.create(Memory="2048", Architecture="x86_64", Preload="cifar10-w1/1.0.0")
+        made = self.create(Memory="2048", Architecture="x86_64", Preload="cifar10-w1/1.0.0", TokenSha256="a" * 64)
         functions = boto3.client("lambda").list_functions()["Functions"]
         self.assertEqual([f["FunctionName"] for f in functions], [made["Function"]])
         function = functions[0]
@@ -140,8 +164,7 @@ class Stack(unittest.TestCase):
         self.assertEqual(function["Architectures"], ["x86_64"])
         variables = function["Environment"]["Variables"]
         self.assertEqual(variables["FOGLINE_AUTH"], "token")
-        # CloudFormation puts the digests in its place; moto does not.
-        self.assertEqual(variables["FOGLINE_TOKEN_SHA256"], "{{resolve:ssm:/fogline/token-sha256}}")
+        self.assertEqual(variables["FOGLINE_TOKEN_SHA256"], "a" * 64)
         self.assertEqual(variables["FOGLINE_BUCKET"], made["Models"])
         self.assertEqual(variables["FOGLINE_PRELOAD"], "cifar10-w1/1.0.0")
 

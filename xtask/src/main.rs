@@ -4,10 +4,13 @@
 //! `target/xtask/`, and its end is shown when it fails.
 
 mod bench;
+mod call;
 mod demo;
+mod deploy;
 mod fuzz;
 mod pack;
 mod plan;
+mod release;
 mod size;
 mod stack;
 mod step;
@@ -36,6 +39,8 @@ enum Chore {
     Demo(demo::Options),
     /// Build edge-wasm/pkg, the npm package: the browser's engines with their types.
     Engine,
+    /// Build the gateway's component, target/wasm32-wasip2/component/fogline.wasm.
+    Component,
     /// Run every check and test, as CI does.
     Test(test::Options),
     /// Pack an edge model: QONNX to edge.fog beside it, noted in the manifest.json there.
@@ -58,6 +63,15 @@ enum Chore {
     /// Put a pair into a bucket, its manifest last; `cargo xtask publish --help` says how.
     #[command(disable_help_flag = true)]
     Publish(Passed),
+    /// Build what others install into target/release-files: component, browser package, the function's zips, lists of what is
+    /// in them, checksums.
+    Release(release::Options),
+    /// Put function, pair and page on AWS, and send a picture all the way.
+    Deploy(deploy::Options),
+    /// Put the version of a stage's function before the present one in its place.
+    Rollback(deploy::Stage),
+    /// Take a stage down, but for its buckets.
+    Destroy(deploy::Destroy),
 }
 
 /// Options that go to fogline-chores as they are.
@@ -81,12 +95,17 @@ fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Demo(options) => demo::run(&options),
         Chore::Engine => tools::targets().and_then(|()| demo::build_page_engine()),
+        Chore::Component => tools::targets().and_then(|()| demo::build_component()),
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
         Chore::Bench(what) => bench::run(&what),
         Chore::Plan(options) => plan::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Size(options) => size::run(&options),
+        Chore::Release(options) => release::run(&options),
+        Chore::Deploy(options) => deploy::deploy(&options),
+        Chore::Rollback(stage) => deploy::rollback(&stage),
+        Chore::Destroy(options) => deploy::destroy(&options),
         Chore::Eval(passed) => heavy("eval", &passed),
         Chore::Figures(passed) => heavy("figures", &passed),
         Chore::Publish(passed) => heavy("publish", &passed),

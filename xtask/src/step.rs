@@ -49,10 +49,15 @@ pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
 /// # Errors
 /// When it cannot be started or fails; the error shows the end of its output.
 pub fn run(name: &str, command: &mut Command) -> Result<String> {
+    fed(name, command, "")
+}
+
+/// The same for a command that reads `input`.
+pub fn fed(name: &str, command: &mut Command, input: &str) -> Result<String> {
     let log = log_file(name);
     fs::create_dir_all(target().join("xtask"))?;
     let output = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
     let began = Instant::now();
     let terminal = std::io::stderr().is_terminal();
     eprint!("  {name} …");
@@ -61,6 +66,8 @@ pub fn run(name: &str, command: &mut Command) -> Result<String> {
     }
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
+    // Closed at once: what reads on finds the end. A child that reads nothing has its own word to say.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
     let mut shown = 0;
     let status = loop {
         if let Some(status) = child.try_wait()? {

@@ -224,11 +224,11 @@ fn recipe(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// The template, translated and created where it costs nothing.
+/// The template, translated and created where it costs nothing, and CI's workflows.
 fn infra(tally: &mut Tally) -> Result<()> {
     let mut tests =
         step::command(tools::infra()?, &["-m", "unittest", "discover", "-s", "infra/tests"]);
-    tally.step("the template", &mut tests);
+    tally.step("the template and the workflows", &mut tests);
     Ok(())
 }
 

@@ -18,6 +18,7 @@ const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
 const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
 const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.18.9");
 const CARGO_FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
+const CARGO_SBOM: (&str, &str) = ("cargo-sbom", "0.10.0");
 const CARGO_LAMBDA: &str = "1.9.2";
 
 /// Where the tools are.
@@ -77,6 +78,11 @@ pub fn cargo_fuzz() -> Result<PathBuf> {
     cargo_tool("cargo-fuzz", CARGO_FUZZ, &["--locked"])
 }
 
+/// cargo-sbom.
+pub fn cargo_sbom() -> Result<PathBuf> {
+    cargo_tool("cargo-sbom", CARGO_SBOM, &["--locked"])
+}
+
 fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) -> Result<PathBuf> {
     let program = program(name);
     if says_version(&program, version) {
@@ -129,6 +135,12 @@ pub fn recipe() -> Result<PathBuf> {
 /// The Python that tests the template.
 pub fn infra() -> Result<PathBuf> {
     locked("infra", "infra/tests", "what tests CloudFormation's templates")
+}
+
+/// Where the AWS and SAM command lines are.
+pub fn aws() -> Result<PathBuf> {
+    locked("aws", "infra", "the AWS and SAM command lines")?;
+    Ok(folder().join("aws/bin"))
 }
 
 /// The Python of the environment `name`, with the packages that the requirements in `from` are locked to.

@@ -52,3 +52,89 @@ pub async fn start(models: &[Model]) -> Result<LocalStore> {
     let url = server::spawn(builder.build()).await?;
     Ok(LocalStore { root, url })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use bytes::Bytes;
+    use fogline::manifest::sha256_hex;
+    use fogline_edge::sigv4::{Signer, Unsigned};
+    use http_body_util::Full;
+    use hyper::Request;
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+
+    use super::*;
+
+    /// A PUT as it was signed, and as it is sent.
+    struct Put {
+        path: &'static str,
+        body: &'static str,
+        secret: &'static str,
+        /// Seconds from now at which it says it was signed.
+        at: i64,
+        sent_path: &'static str,
+        sent_body: &'static str,
+    }
+
+    const KEY_FILE: &str = "/fogline-models/file";
+    const GOOD: Put = Put {
+        path: KEY_FILE,
+        body: "map",
+        secret: KEY.1,
+        at: 0,
+        sent_path: KEY_FILE,
+        sent_body: "map",
+    };
+
+    async fn status(store: &LocalStore, put: &Put) -> u16 {
+        let signer = Signer {
+            access_key: KEY.0.into(),
+            secret_key: put.secret.into(),
+            session_token: None,
+            region: "eu-central-1".into(),
+            service: "s3".into(),
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let digest = sha256_hex(put.body.as_bytes());
+        let host = store.url.trim_start_matches("http://");
+        let headers = [("host", host), ("x-amz-content-sha256", digest.as_str())];
+        let unsigned = Unsigned {
+            method: "PUT",
+            path: put.path,
+            headers: &headers,
+            body: put.body.as_bytes(),
+        };
+        let mut request = Request::put(format!("{}{}", store.url, put.sent_path))
+            .header("x-amz-content-sha256", &digest);
+        for (name, value) in signer.sign(unsigned, now.saturating_add_signed(put.at)) {
+            request = request.header(name, value);
+        }
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let body = Full::from(put.sent_body);
+        client.request(request.body(body).unwrap()).await.unwrap().status().as_u16()
+    }
+
+    /// The store's verifier is not ours: what it takes, and refuses, AWS does. (AWS's own window is five minutes, its 15.)
+    #[tokio::test]
+    async fn a_signature_is_good_for_its_request_and_its_minutes_alone() {
+        let store = start(&[]).await.unwrap();
+        fs::create_dir(store.folder().join(BUCKET)).unwrap();
+        assert_eq!(status(&store, &GOOD).await, 200);
+        let hour = 3600;
+        for (what, put) in [
+            ("expired", Put { at: -hour, ..GOOD }),
+            ("from the future", Put { at: hour, ..GOOD }),
+            ("wrong", Put { secret: "guessed", ..GOOD }),
+            ("of another path", Put { sent_path: "/fogline-models/other", ..GOOD }),
+            ("of another body", Put { sent_body: "another map", ..GOOD }),
+        ] {
+            assert_eq!(status(&store, &put).await / 100, 4, "{what}");
+        }
+        assert!(!store.folder().join(BUCKET).join("other").exists());
+        assert_eq!(fs::read(store.folder().join(BUCKET).join("file")).unwrap(), b"map");
+        // Within its minutes, the same request again is as good as the first.
+        assert_eq!(status(&store, &GOOD).await, 200);
+    }
+}

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|peers|plot-bench|plot-plan|time-cloud|tiny --help``."""
+"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|invert|peers|plot-bench|plot-plan|time-cloud|tiny --help``."""
 
 import argparse
 import json
@@ -191,6 +191,14 @@ def explore(arguments: argparse.Namespace) -> None:
     print(f"wrote {arguments.out}/points.csv, accuracy-energy.svg and accuracy-offload.svg")
 
 
+def invert(arguments: argparse.Namespace) -> None:
+    from .invert import invert as run
+
+    found = run(arguments.pair, arguments.data, arguments.pictures, arguments.epochs, arguments.show, arguments.out)
+    print(json.dumps(found, indent=2))
+    print(f"wrote {arguments.out}")
+
+
 def tiny(arguments: argparse.Namespace) -> None:
     from . import golden
 
@@ -304,6 +312,15 @@ def main() -> None:
     command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE")
     add_fields(command, Schedule)
     command.set_defaults(run=explore)
+
+    command = commands.add_parser("invert", help="measure what a split map gives away: decoders learn to draw the picture from it")
+    command.add_argument("--pair", type=Path, required=True, help="the pair's folder, NAME/VERSION")
+    command.add_argument("--data", type=Path, required=True, help="the dataset: its training pictures teach, its test pictures measure")
+    command.add_argument("--pictures", type=int, default=20000, help="training pictures (default %(default)s)")
+    command.add_argument("--epochs", type=int, default=3, help="how often each is seen (default %(default)s)")
+    command.add_argument("--show", type=Path, metavar="DIR", help="folder of the pictures for the strip; without it, some test pictures")
+    command.add_argument("--out", type=Path, required=True, help="the strip, a PNG file: pictures, drawn from real-valued maps, drawn from what is sent")
+    command.set_defaults(run=invert)
 
     command = commands.add_parser("peers", help="write the models that cargo xtask bench edge times in other runtimes")
     command.add_argument("--edge", type=Path, required=True, help="edge.qonnx of a pair")

@@ -107,6 +107,13 @@ def _as_the_edge_sees_it(picture: Image.Image, size: int) -> np.ndarray:
     return np.asarray(picture).transpose(2, 0, 1)
 
 
+def of_folder(folder: Path, size: int) -> torch.Tensor:
+    """The pictures that lie in ``folder``, by name: uint8 (N, 3, S, S)."""
+    if not folder.is_dir() or not (files := sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)):
+        raise DataError(f"{folder}: no .jpg, .jpeg or .png there")
+    return torch.from_numpy(np.stack([_as_the_edge_sees_it(Image.open(path), size) for path in files]))
+
+
 def _names(root: Path, folders: list[str]) -> list[str]:
     """What the classes of ``folders`` are called: themselves, or what ``classes.txt``, a line FOLDER<TAB>NAME each, says."""
     path = root / "classes.txt"

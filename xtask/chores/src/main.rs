@@ -7,6 +7,7 @@ mod figures;
 mod gallery;
 mod publish;
 mod report;
+mod try_function;
 mod twin;
 
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ enum Chore {
     /// Keys come from the environment, as for the AWS SDKs: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
     /// AWS_SESSION_TOKEN.
     Publish(publish::Options),
+    /// Give a built function one event, as Lambda would.
+    TryFunction(try_function::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Chore::Figures(options) => figures::run(&options),
         Chore::Gallery(options) => gallery::run(&options),
         Chore::Publish(options) => publish::run(&options),
+        Chore::TryFunction(options) => try_function::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

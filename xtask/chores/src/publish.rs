@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use fogline_cloud::publish::publish;
+use fogline_cloud::publish::{PublishError, publish};
 use fogline_cloud::store::{Settings, Store};
 use serde_json::json;
 
@@ -18,6 +18,9 @@ pub struct Options {
     /// Another endpoint than AWS's own, addressed by path [default: AWS_ENDPOINT_URL_S3].
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// End well where the bucket has this very pair already.
+    #[arg(long)]
+    unless_there: bool,
     /// What was published as one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -35,7 +38,13 @@ pub fn run(options: &Options) -> Result<()> {
         keys.push(key.to_owned());
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let manifest = runtime.block_on(publish(&Store::new(settings), &pair, said))?;
+    let manifest = match runtime.block_on(publish(&Store::new(settings), &pair, said)) {
+        Err(there @ PublishError::Published(_)) if options.unless_there => {
+            eprintln!("{there}");
+            return Ok(());
+        }
+        done => done?,
+    };
     let (name, version) = (&manifest.name, &manifest.version);
     let digest = hex::encode(manifest.pair_digest());
     if options.json {

@@ -58,7 +58,7 @@ pub async fn arrivals(
     let arrived = Arc::new(Mutex::new(arrived));
     let mut workers = vec![];
     for _ in 0..functions {
-        let function = Function::start(&options.function, store, pair).await?;
+        let function = Function::start(&options.function, &[], store, pair).await?;
         function.sample(event).await?;
         let (arrived, event) = (Arc::clone(&arrived), event.clone());
         workers.push(tokio::spawn(async move {

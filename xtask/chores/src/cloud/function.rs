@@ -40,10 +40,16 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts it, before a store, to load this pair.
-    pub async fn start(program: &Path, store: &LocalStore, pair: &str) -> Result<Self> {
+    /// Starts it, before a store, to load this pair; `program` may be what runs it, and it the argument.
+    pub async fn start(
+        program: &Path,
+        arguments: &[&Path],
+        store: &LocalStore,
+        pair: &str,
+    ) -> Result<Self> {
         let lambda = Lambda::start().await?;
         let mut process = Command::new(program)
+            .args(arguments)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "bench")

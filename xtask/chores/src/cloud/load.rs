@@ -34,7 +34,7 @@ pub async fn load(
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut functions = vec![];
     for _ in 0..processors {
-        functions.push(Arc::new(Function::start(&options.function, store, pair).await?));
+        functions.push(Arc::new(Function::start(&options.function, &[], store, pair).await?));
     }
     let start = Instant::now();
     let workers: Vec<_> = functions

@@ -4,7 +4,7 @@
 //! machine. Its samples and onnxruntime's are taken in turn, on one thread each: what counts are the ratios.
 
 mod arrivals;
-mod function;
+pub mod function;
 mod load;
 mod table;
 
@@ -134,7 +134,7 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
         eprint!("\r  round {} of {}", round + 1, options.rounds);
         // A new process each round: a cold start, then warm requests.
         let start = Instant::now();
-        let function = Function::start(&options.function, &store, &figures.pair).await?;
+        let function = Function::start(&options.function, &[], &store, &figures.pair).await?;
         function.lambda.asked().await;
         figures.init.push(ms(start));
         let loaded = function.logged("tract_ms").await?;
@@ -192,7 +192,7 @@ fn ms(since: Instant) -> f64 {
 }
 
 /// A function URL's event with so many samples, their bits without a pattern.
-fn event(model: &Model, batch: usize) -> Result<Bytes> {
+pub fn event(model: &Model, batch: usize) -> Result<Bytes> {
     let split = &model.manifest.split;
     let len = packed::packed_len(split.shape, split.bits)?;
     let byte = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 24) as u8;

@@ -1,0 +1,184 @@
+"""What a split map gives away of its picture: a decoder learns to draw the picture from the map, as somebody would teach it
+who reads the frames and has the edge's weights and pictures of the kind.
+
+It does so twice: for the map that is sent, and for the real-valued one that the last quantiser makes it of. What is measured
+is the least that a map gives away: a larger decoder, taught for longer, draws a little better.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, mse_loss
+from tqdm import tqdm
+
+from . import data
+
+# QONNX's quantisers in ONNX's own operations, with which onnxruntime runs an edge as it is. Edges have signed levels only.
+QUANTISERS = ["""
+<domain: "qonnx.custom_op.general", opset_import: ["" : 17]>
+BipolarQuant (x, scale) => (y) {
+    zero = Constant <value = float {0.0}> ()
+    above = GreaterOrEqual (x, zero)
+    below = Neg (scale)
+    y = Where (above, scale, below)
+}""", """
+<domain: "qonnx.custom_op.general", opset_import: ["" : 17]>
+Quant <signed, narrow, rounding_mode> (x, scale, zero, bits) => (y) {
+    one = Constant <value = float {1.0}> ()
+    two = Constant <value = float {2.0}> ()
+    all_but_sign = Sub (bits, one)
+    half = Pow (two, all_but_sign)
+    high = Sub (half, one)
+    lowest = Neg (half)
+    narrow_int = Constant <value_int: int = @narrow> ()
+    raised = Cast <to = 1> (narrow_int)
+    low = Add (lowest, raised)
+    scaled = Div (x, scale)
+    moved = Add (scaled, zero)
+    level = Round (moved)
+    over = Max (level, low)
+    within = Min (over, high)
+    back = Sub (within, zero)
+    y = Mul (back, scale)
+}"""]
+
+
+@dataclass
+class Maps:
+    """Of the same pictures, (N, C, h, w) each, in half precision."""
+
+    real: Tensor
+    sent: Tensor
+
+
+class EdgeFile:
+    """The edge of a pair, as its edge.qonnx has it."""
+
+    def __init__(self, pair: Path):
+        path = pair / "edge.qonnx"
+        if not path.is_file():
+            raise data.DataError(f"{path}: not there; --pair takes the folder NAME/VERSION of a pair")
+        model = onnx.load(path)
+        model.functions.extend(onnx.parser.parse_function(text) for text in QUANTISERS)
+        split = model.graph.output[-1].name
+        quantiser = next(node for node in model.graph.node if split in node.output)
+        self.size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
+        self.bits = json.loads((pair / "manifest.json").read_text())["split"]["bits"]
+        self.outputs = [quantiser.input[0], split]
+        # The file's shapes are those of one picture.
+        del model.graph.value_info[:], model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs)
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def maps(self, images: Tensor, batch: int = 100) -> Maps:
+        """What the edge makes of uint8 pictures (N, 3, S, S)."""
+        found = []
+        for part in tqdm(images.split(batch), desc="maps", unit=" batches", leave=False):
+            made = self.session.run(self.outputs, {self.session.get_inputs()[0].name: data.normalise(part).numpy()})
+            found.append([torch.from_numpy(values).half() for values in made])
+        return Maps(*(torch.cat(part) for part in zip(*found, strict=True)))
+
+
+def decoder(channels: int, enlarge: int) -> nn.Sequential:
+    """Maps to pictures between 0 and 1, ``enlarge`` times as wide and high: a power of two."""
+    width = 64
+    layers = [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+    while enlarge > 1:
+        narrower = max(width // 2, 24)
+        layers += [nn.Conv2d(width, 4 * narrower, 3, padding=1), nn.PixelShuffle(2), nn.BatchNorm2d(narrower), nn.ReLU()]
+        layers += [nn.Conv2d(narrower, narrower, 3, padding=1), nn.BatchNorm2d(narrower), nn.ReLU()]
+        width, enlarge = narrower, enlarge // 2
+    return nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1), nn.Sigmoid())
+
+
+def teach(maps: Tensor, images: Tensor, epochs: int, seed: int, name: str, batch: int = 64) -> nn.Module:
+    """A decoder that has seen these pairs of map and picture ``epochs`` times."""
+    torch.manual_seed(seed)
+    net = decoder(maps.shape[1], images.shape[2] // maps.shape[2]).to(memory_format=torch.channels_last).train()
+    steps = epochs * -(-len(maps) // batch)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
+    with tqdm(total=steps, desc=name, unit=" steps", leave=False, mininterval=5) as progress:
+        for _ in range(epochs):
+            for chosen in torch.randperm(len(maps)).split(batch):
+                drawn = net(maps[chosen].float().contiguous(memory_format=torch.channels_last))
+                mse_loss(drawn, images[chosen].float() / 255).backward()
+                optimiser.step()
+                optimiser.zero_grad()
+                schedule.step()
+                progress.update()
+    return net.eval()
+
+
+@torch.no_grad()
+def draw(net: nn.Module, maps: Tensor) -> Tensor:
+    """What a decoder makes of maps: uint8 pictures (N, 3, S, S)."""
+    return torch.cat([net(part.float()).mul(255).round().byte() for part in maps.split(500)])
+
+
+def psnr(one: Tensor, other: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of uint8 pictures, the mean of theirs; of equal ones 99."""
+    error = (one.float() - other.float()).square().mean((1, 2, 3))
+    return (10 * (255**2 / error).log10()).clamp(max=99).mean().item()
+
+
+def ssim(one: Tensor, other: Tensor) -> float:
+    """Structural similarity (Wang et al. 2004) of uint8 pictures (N, 3, S, S), the mean over windows, channels and pictures."""
+    offset = torch.arange(11) - 5
+    bell = torch.exp(-offset.square() / (2 * 1.5**2))
+    window = torch.outer(bell, bell)[None, None] / bell.sum() ** 2
+    blur = lambda x: conv2d(x, window)  # noqa: E731
+    x, y = (pictures.float().flatten(0, 1)[:, None] for pictures in (one, other))
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y, both = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2, blur(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    alike = (2 * mean_x * mean_y + c1) * (2 * both + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return alike.mean().item()
+
+
+def strip(rows: list[Tensor], out: Path, enlarge: int = 3, gap: int = 4) -> None:
+    """Writes rows of uint8 pictures as one PNG, each pixel a square."""
+    side = rows[0].shape[2] * enlarge + gap
+    sheet = Image.new("RGB", (len(rows[0]) * side + gap, len(rows) * side + gap), "white")
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            tile = Image.fromarray(picture.permute(1, 2, 0).numpy())
+            tile = tile.resize((side - gap, side - gap), Image.Resampling.NEAREST)
+            sheet.paste(tile, (gap + x * side, gap + y * side))
+    sheet.save(out, optimize=True)
+
+
+def invert(pair: Path, root: Path, count: int, epochs: int, show: Path | None, out: Path, seed: int = 1) -> dict:
+    """Teaches both decoders ``count`` training pictures; figures on the test pictures, and a strip of those in ``show``.
+
+    The strip's rows: the picture, drawn from the real-valued map, drawn from the map that is sent.
+    """
+    edge = EdgeFile(pair)
+    train, test = data.load(root, "train", edge.size), data.load(root, "test", edge.size)
+    chosen = train.images[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:count]]
+    shown = data.of_folder(show, edge.size) if show else test.images[:: max(1, len(test) // 8)][:8]
+    known, asked, drawn = edge.maps(chosen), edge.maps(test.images), edge.maps(shown)
+    nothing = chosen.float().mean(0).round().byte().expand_as(test.images)
+    figures, rows = {"mean picture, from no map": scores(nothing, test.images)}, [shown]
+    for name, kind in (("real-valued map", "real"), (f"map that is sent, {edge.bits} bits", "sent")):
+        net = teach(getattr(known, kind), chosen, epochs, seed, name)
+        figures[name] = scores(draw(net, getattr(asked, kind)), test.images)
+        rows.append(draw(net, getattr(drawn, kind)))
+    strip(rows, out)
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    return {"train": len(chosen), "epochs": epochs, "parameters": parameters, "test": len(test), "drawn from": figures}
+
+
+def scores(drawn: Tensor, images: Tensor) -> dict[str, float]:
+    return {"psnr": round(psnr(drawn, images), 2), "ssim": round(ssim(drawn, images), 3)}

@@ -1,0 +1,126 @@
+//! `cargo xtask release`: what others install, with a list of what is in it and its checksums.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use fogline::manifest::sha256_hex;
+
+use crate::{demo, root, step, target, tools};
+
+/// Options of `cargo xtask release`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Build the function's zips for both processors, have what is in them answer, and leave it at that.
+    #[arg(long)]
+    zips: bool,
+}
+
+/// Processors that Lambda has: cargo-lambda's flag, the name in file names, and what runs its programs elsewhere.
+const PROCESSORS: [(&str, &str, Option<&str>); 2] =
+    [("--x86-64", "x86_64", None), ("--arm64", "arm64", Some("qemu-aarch64"))];
+
+/// Builds, tries out, lists and sums what is released; it lies in target/release-files then.
+pub fn run(options: &Options) -> Result<()> {
+    let folder = target().join("release-files");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    for (flag, name, runner) in PROCESSORS {
+        function(&folder, flag, name, runner)?;
+    }
+    if !options.zips {
+        tools::targets()?;
+        demo::build_component()?;
+        fs::copy(demo::component(), folder.join("fogline-gateway.wasm"))?;
+        demo::build_page_engine()?;
+        let mut pack = step::command("npm", &["pack", "./edge-wasm/pkg", "--pack-destination"]);
+        step::run("packing the browser package", pack.arg(&folder))?;
+        contents(&folder)?;
+    }
+    sums(&folder)
+}
+
+/// The function's zip for one processor; what is in it must answer an event.
+fn function(folder: &Path, flag: &str, name: &str, runner: Option<&str>) -> Result<()> {
+    let cargo_lambda = tools::cargo_lambda()?;
+    if flag == "--arm64" {
+        tools::add_target("aarch64-unknown-linux-gnu")?;
+    }
+    let built = target().join("lambda").join(name);
+    let mut build = step::command(cargo_lambda, &["lambda", "build", "--release", flag]);
+    build.args(["--output-format", "zip", "--package", "fogline-cloud", "--lambda-dir"]);
+    build.arg(&built).env("PATH", tools::path());
+    step::run(&format!("building the function for {name} (minutes)"), &mut build)?;
+    let zip = built.join("fogline-cloud/bootstrap.zip");
+    fs::copy(&zip, folder.join(format!("fogline-function-{name}.zip")))?;
+    step::build()?;
+    let mut unpack = step::command("python3", &["-m", "zipfile", "--extract"]);
+    step::run(&format!("unpacking it for {name}"), unpack.arg(&zip).arg(&built))?;
+    let mut answer = step::command(target().join("debug/fogline-chores"), &["try-function"]);
+    answer.arg(built.join("bootstrap"));
+    if let Some(runner) = runner.filter(|_| std::env::consts::ARCH != "aarch64") {
+        let path = on_path(runner).with_context(|| {
+            format!(
+                "{runner} is needed to try what is built for {name} (Debian's package qemu-user)"
+            )
+        })?;
+        answer.arg("--runner").arg(path);
+    }
+    let said = step::run(&format!("an event for the function for {name}"), &mut answer)?;
+    print!("{said}");
+    Ok(())
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Every crate and every npm package that is in it or made it, as CycloneDX lists.
+fn contents(folder: &Path) -> Result<()> {
+    let lists = [
+        ("fogline-rust.cdx.json", {
+            let mut sbom = step::command(tools::cargo_sbom()?, &["sbom"]);
+            sbom.args(["--output-format", "cyclone_dx_json_1_4"]);
+            sbom
+        }),
+        ("fogline-page.cdx.json", {
+            let mut sbom = step::command(
+                "npm",
+                &["sbom", "--sbom-format", "cyclonedx", "--package-lock-only"],
+            );
+            sbom.current_dir(root().join("web-demo"));
+            sbom
+        }),
+    ];
+    for (name, mut list) in lists {
+        let path = folder.join(name);
+        let status = list.stdout(File::create(&path)?).status()?;
+        let text = fs::read(&path)?;
+        let listed: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let count = listed["components"].as_array().map_or(0, Vec::len);
+        ensure!(
+            status.success() && count > 0,
+            "{name} lists nothing: its tool ended with {status}"
+        );
+        eprintln!("✓ {name}  {count} packages");
+    }
+    Ok(())
+}
+
+/// SHA256SUMS, as `sha256sum --check` takes it.
+fn sums(folder: &Path) -> Result<()> {
+    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let mut lines = files
+        .iter()
+        .map(|file| {
+            let name = file.file_name().context("a file without a name")?.to_string_lossy();
+            Ok(format!("{}  {name}\n", sha256_hex(&fs::read(file)?)))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    lines.sort_by(|a, b| a[64..].cmp(&b[64..]));
+    let text = lines.concat();
+    fs::write(folder.join("SHA256SUMS"), &text)?;
+    println!("{text}in {}", folder.display());
+    Ok(())
+}
