@@ -128,7 +128,7 @@ impl Known {
 
     fn learn(&mut self, what: Learn, said: &str) -> Result<()> {
         // $LATEST is among them, and no number; nor is what a tool says beside its answer.
-        let versions = said.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        let mut versions = said.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
         match what {
             Learn::Nothing => {}
             Learn::Outputs => {
@@ -137,7 +137,7 @@ impl Known {
                     .extend(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())));
             }
             Learn::Live => {
-                let live = versions.last().context("the alias names no version")?;
+                let live = versions.next_back().context("the alias names no version")?;
                 self.set("Live", live.to_string());
             }
             Learn::Before => {

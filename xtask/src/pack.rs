@@ -70,19 +70,20 @@ pub fn run(options: &Options) -> Result<()> {
     for (name, _) in files {
         fs::rename(partial(name), folder.join(name))?;
     }
-    let mut text = format!(
-        "{}: {} operations, {} bytes (from {})\n",
+    let packed = format!(
+        "{}: {} operations, {} bytes (from {})",
         folder.join(EDGE_FOG).display(),
         packed.model.program.ops.len(),
         packed.bytes.len(),
         qonnx.len()
     );
-    for part in &manifest.parts {
+    let parts = manifest.parts.iter().map(|part| {
         let macs: Vec<String> =
             part.macs.iter().map(|(bits, n)| format!("{n} at {bits} bits")).collect();
         let macs = if macs.is_empty() { "none".into() } else { macs.join(", ") };
-        text += &format!("  {:<10} MACs: {macs}\n", part.name);
-    }
+        format!("  {:<10} MACs: {macs}", part.name)
+    });
+    let lines: Vec<String> = [packed].into_iter().chain(parts).collect();
     // Who reads no further, as `head` does, is no fault of the packing.
-    io::stdout().write_all(text.as_bytes()).context("printing what was packed")
+    writeln!(io::stdout(), "{}", lines.join("\n")).context("printing what was packed")
 }

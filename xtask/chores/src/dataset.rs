@@ -127,7 +127,11 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
             entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|file| ["jpg", "jpeg", "png"].contains(&&*extension(file)));
         files.sort();
-        ensure!(!files.is_empty(), "{}: no .jpg, .jpeg or .png in the folder of a class", folder.display());
+        ensure!(
+            !files.is_empty(),
+            "{}: no .jpg, .jpeg or .png in the folder of a class",
+            folder.display()
+        );
         samples.extend(files.into_iter().map(|file| Sample { label, pixels: Pixels::File(file) }));
     }
     let folders = manifest.classes.iter().map(|class| folder_of.get(class).unwrap_or(class));

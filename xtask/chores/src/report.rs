@@ -281,7 +281,11 @@ impl Report {
         let times = |all: f64| format!("{:.2} times", all / radio.system);
         let less = match radio.jpeg {
             _ if radio.system == 0.0 => "nothing is sent".to_owned(),
-            Some(jpeg) => format!("{} less than every picture as JPEG, {} than raw", times(jpeg), times(radio.raw)),
+            Some(jpeg) => format!(
+                "{} less than every picture as JPEG, {} than raw",
+                times(jpeg),
+                times(radio.raw)
+            ),
             None => format!("{} less than every picture raw", times(radio.raw)),
         };
         writeln!(f, "{:<30}{:>12.0}   {less}", "radio", radio.system)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
-use fogline_stack::models;
+use fogline_stack::models::Models;
 use fogline_stack::store;
 
 use crate::cloud::event;
@@ -27,9 +27,9 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let models = models::find(&options.models)?;
-        let model = models::choose(&models, None)?;
-        let store = store::start(&models).await?;
+        let models = Models::find(&options.models)?;
+        let model = models.choose(None)?;
+        let store = store::start(&models.usable).await?;
         let (program, arguments) = match &options.runner {
             Some(runner) => (runner, vec![options.bootstrap.as_path()]),
             None => (&options.bootstrap, vec![]),
