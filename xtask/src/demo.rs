@@ -123,7 +123,8 @@ pub fn component() -> PathBuf {
     target().join("wasm32-wasip2/component/fogline.wasm")
 }
 
-fn build_component() -> Result<()> {
+/// Builds the gateway's component.
+pub fn build_component() -> Result<()> {
     let mut build = step::cargo(&["build", "--package", "fogline-edge", "--bin", "fogline"]);
     build.args(["--features", "gateway", "--profile", "component", "--target", "wasm32-wasip2"]);
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)

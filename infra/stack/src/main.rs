@@ -77,7 +77,7 @@ async fn run(options: Options) -> Result<()> {
     let store = store::start(&models).await?;
     eprintln!("store: {} pairs in {}", models.len(), store.url);
 
-    let mut function = Function::start(&Start {
+    let mut function = Function::start(Start {
         cargo_lambda: &options.cargo_lambda,
         prebuilt: options.function.as_deref(),
         store: &store,
@@ -94,7 +94,7 @@ async fn run(options: Options) -> Result<()> {
             let upstream: Uri = function.url.parse().context("the function's address")?;
             match server::listen(site, upstream).await {
                 Ok(page) => {
-                    announce(&page, &function.url, &store, opened)?;
+                    announce(&page, &function, &store, opened)?;
                     tokio::select! {
                         failure = function.failure() => Err(failure),
                         () = &mut ended => Ok(()),
@@ -110,12 +110,18 @@ async fn run(options: Options) -> Result<()> {
     result
 }
 
-fn announce(page: &str, function: &str, store: &store::LocalStore, opened: &Model) -> Result<()> {
+fn announce(
+    page: &str,
+    function: &Function,
+    store: &store::LocalStore,
+    opened: &Model,
+) -> Result<()> {
     let line = serde_json::json!({
         "page": format!("{page}/"),
         "model": opened.folder,
         "cloud": format!("{page}/cloud"),
-        "function": function,
+        "function": function.url,
+        "function_pid": function.pid(),
         "store": store.url,
         "bucket": store::BUCKET,
         "store_dir": store.folder(),
