@@ -17,6 +17,7 @@ pub fn fold(model: &mut TypedModel) -> TractResult<()> {
     Rewriter::default().with_rule_for("fold-batch", folded).rewrite(&(), model)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "tract's rules get their context so")]
 fn folded(
     (): &(),
     model: &TypedModel,

@@ -12,11 +12,12 @@
 //! - [`batch`]: many pictures, hard ones in one frame; [`source`]: the files that they are in;
 //! - [`score`]: how well pictures of known classes were answered;
 //! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
+//! - [`metrics`]: what a gateway has answered, counted in the words of Prometheus;
 //! - [`quota`]: how large a share of pictures may go to the cloud;
 //! - [`spool`]: questions that the cloud missed, kept on disk until it answers them;
 //! - `sigv4` (feature `sign`): signing for AWS;
 //! - `pack` (feature `pack`): QONNX to a packed model;
-//! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI command is `src/gateway`.
+//! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI component is `src/gateway`.
 //!
 //! Whole numbers up to the batch-norms, and floating point in a fixed order behind them, make results
 //! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
@@ -133,6 +134,7 @@ pub mod engine;
 pub mod fog;
 pub mod folder;
 pub mod kernel;
+pub mod metrics;
 pub mod op;
 #[cfg(feature = "pack")]
 pub mod pack;

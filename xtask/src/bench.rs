@@ -1,7 +1,9 @@
-//! `cargo xtask bench edge`: our kernels and the whole edge beside other runtimes, in one run.
+//! `cargo xtask bench`; of `edge`: our kernels and the whole edge beside other runtimes, in one run.
 //!
 //! Machines are never quiet and change their clock: every sample of ours has one of each peer's beside it, and what
 //! counts are ratios of medians.
+
+mod gateway;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,6 +33,8 @@ pub enum What {
     /// `cargo xtask bench cloud --help` says the rest.
     #[command(disable_help_flag = true)]
     Cloud(Passed),
+    /// The gateway's component: what HTTP takes beside the engine, and what WebAssembly takes of `eval`.
+    Gateway(gateway::Options),
 }
 
 /// Options of `cargo xtask bench edge`.
@@ -97,6 +101,7 @@ pub fn run(what: &What) -> Result<()> {
     match what {
         What::Edge(options) => edge(options),
         What::Cloud(passed) => cloud(passed),
+        What::Gateway(options) => gateway::run(options),
     }
 }
 

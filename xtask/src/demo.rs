@@ -123,7 +123,7 @@ pub fn component() -> PathBuf {
     target().join("wasm32-wasip2/component/fogline.wasm")
 }
 
-/// Builds the component.
+/// Builds the gateway's component.
 pub fn build_component() -> Result<()> {
     let mut build = step::cargo(&["build", "--package", "fogline-edge", "--bin", "fogline"]);
     build.args(["--features", "gateway", "--profile", "component", "--target", "wasm32-wasip2"]);

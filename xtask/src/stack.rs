@@ -24,6 +24,8 @@ pub struct Addresses {
     pub page: String,
     /// The function's base URL.
     pub function: String,
+    /// The function's process.
+    pub function_pid: Option<u32>,
     /// Folder of the pair that was chosen.
     pub model: PathBuf,
 }

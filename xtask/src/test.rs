@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::demo::{self, RELAXED, SIMD};
 use crate::stack::Stack;
@@ -276,6 +276,8 @@ fn soak() -> Result<()> {
     let stack = Stack::start(None, &root().join("onnx-models"), None)?;
     let mut tests = gateway(&stack);
     tests.args(["--", "--ignored", "--nocapture"]);
+    let function = stack.at.function_pid.context("the stack did not start the function itself")?;
+    tests.env("FOGLINE_FUNCTION_PID", function.to_string());
     let text = step::run("10,000 pictures, the cloud killed and restarted midway", &mut tests)?;
     text.lines().filter(|line| line.contains(" pictures: ")).for_each(|line| println!("{line}"));
     Ok(())

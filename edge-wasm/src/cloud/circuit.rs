@@ -44,6 +44,11 @@ impl Circuit {
         Some(Passage { circuit: self, probe })
     }
 
+    /// Whether it lets no more than a probe pass.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.state.get(), State::Closed { .. })
+    }
+
     /// Lets questions pass again, whatever was before.
     pub(super) fn close(&self) {
         self.state.set(State::Closed { faults: 0 });

@@ -42,6 +42,11 @@ impl<T: Transport> Client<T> {
         Self { pace: bytes_per_second.map(Pace::new), ..self }
     }
 
+    /// Whether it failed again and again, and no more than a question in a while is sent.
+    pub fn is_left_alone(&self) -> bool {
+        self.circuit.is_open()
+    }
+
     /// Forgets what the cloud did before: the next question is asked, with all tries.
     pub fn forgive(&self) {
         self.circuit.close();

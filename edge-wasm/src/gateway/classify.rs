@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use fogline_edge::batch::Batch;
 use fogline_edge::session::Answer;
 use fogline_edge::spool::Name;
-use serde::Serialize;
 
 use crate::cloud::{Cloud, Offload};
 use crate::fault::{Fault, complain, json, say, shown};
+use crate::line::Line;
 use crate::pair::{self, Pair};
 use crate::progress::Progress;
 use crate::spool::{Form, Spooling};
@@ -37,32 +37,12 @@ pub struct Options {
     offload: Offload,
     #[command(flatten)]
     spooling: Spooling,
-    /// Exit with status 1 also when an answer is degraded, settled later or not.
+    /// Exit with status 1 also when an answer is degraded, unless the cloud gave it by the end of the run (--spool).
     #[arg(long)]
     strict: bool,
     /// One JSON object a line, for machines, instead of a table.
     #[arg(long)]
     pub json: bool,
-}
-
-/// What is printed of one picture.
-#[derive(Serialize)]
-struct Line<'a> {
-    picture: String,
-    #[serde(flatten)]
-    outcome: Outcome<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Outcome<'a> {
-    Answer {
-        #[serde(flatten)]
-        answer: &'a Answer,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        spooled: Option<Name>,
-    },
-    Fault(&'a Fault),
 }
 
 /// Whether every picture was answered, and with `--strict` from where it should.
@@ -96,10 +76,12 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
             let mut answers = false;
             for (path, outcome) in batch.answer(&session, cloud.as_ref(), id).await {
                 let answer = outcome.as_ref().ok();
-                all &= answer.is_some_and(|a| !options.strict || a.degraded.is_none());
                 answers |= answer.is_some_and(|answer| answer.origin == "cloud");
                 let name = kept.as_mut().zip(answer);
                 let name = name.and_then(|(kept, answer)| kept.keep(&session, path, answer, id));
+                // What is spooled may be settled yet.
+                let stands = |a: &Answer| a.degraded.is_none() || name.is_some();
+                all &= answer.is_some_and(|answer| !options.strict || stands(answer));
                 print(path, &outcome, name, form)?;
             }
             // One request for what waits behind every one that was answered: new pictures come first.
@@ -115,6 +97,7 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
             while kept.settle(&session, cloud, most, form).await? {}
         }
         kept.sum(form)?;
+        all &= !options.strict || kept.is_settled();
     }
     Ok(all)
 }
@@ -125,10 +108,8 @@ fn print(
     spooled: Option<Name>,
     form: Form,
 ) -> Result<(), Fault> {
-    let line = |outcome| json(&Line { picture: path.display().to_string(), outcome });
     match (outcome, form) {
-        (Ok(answer), Form::Json) => say(&line(Outcome::Answer { answer, spooled }))?,
-        (Err(fault), Form::Json) => say(&line(Outcome::Fault(fault)))?,
+        (_, Form::Json) => say(&json(&Line::of(path.display().to_string(), outcome, spooled)))?,
         (Ok(answer), Form::Row(width)) => say(&row(&shown(path), width, answer, spooled))?,
         (Err(_), Form::Row(_)) => {}
     }

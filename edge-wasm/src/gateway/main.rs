@@ -1,4 +1,5 @@
-//! `fogline`, the command for gateways: a WASI 0.2 component that runs under the wasmtime CLI.
+//! `fogline`, for gateways: one WASI 0.2 component that is a command under `wasmtime run` and an HTTP handler under `wasmtime
+//! serve`, since a component may be of both worlds.
 
 #[cfg(not(target_os = "wasi"))]
 compile_error!("the gateway is a WASI component: build it with --target wasm32-wasip2");
@@ -12,10 +13,12 @@ mod eval;
 mod fault;
 mod fetch;
 mod info;
+mod line;
 mod pair;
 mod progress;
 mod pull;
 mod rollback;
+mod serve;
 mod settle;
 mod spool;
 mod transport;
@@ -42,6 +45,7 @@ enum Command {
     Classify(classify::Options),
     Eval(eval::Options),
     Settle(settle::Options),
+    Serve(serve::Options),
     Info(info::Options),
     Bench(bench::Options),
     Pull(pull::Options),
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         }
         Command::Eval(options) => (wstd::runtime::block_on(eval::run(options)), options.json),
         Command::Settle(options) => (wstd::runtime::block_on(settle::run(options)), options.json),
+        Command::Serve(options) => (serve::run(options), false),
         Command::Info(options) => (info::run(options), options.json),
         Command::Bench(options) => (bench::run(options), options.json),
         Command::Pull(options) => (wstd::runtime::block_on(pull::run(options)), options.json),

@@ -53,8 +53,12 @@ impl Pair {
     /// A picture's pixels, and the bytes of its file.
     pub fn open(&self, session: &Session, path: &Path) -> Result<(Vec<u8>, usize), Fault> {
         let file = read(path)?;
-        let size = session.manifest().input.size;
-        Ok((picture::decode(&file, size, self.max_pixels)?, file.len()))
+        Ok((self.decode(session, &file)?, file.len()))
+    }
+
+    /// The pixels of a picture's file.
+    pub fn decode(&self, session: &Session, file: &[u8]) -> Result<Vec<u8>, Fault> {
+        Ok(picture::decode(file, session.manifest().input.size, self.max_pixels)?)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::spool::{Form, Kept};
 /// Ask the cloud about the feature maps that `classify --spool` left.
 ///
 /// Frames of another pair stay for their own model; damaged ones are put aside. The exit status is 0 when no frame of this
-/// pair is left and none was damaged, else 1. One run at a time may use a spool.
+/// pair is left and none was damaged or taken out by somebody else, else 1. One run at a time may use a spool.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm settle --spool spool --model onnx-models/cifar10-w1/2.0.0 \\\n      \
@@ -46,6 +46,5 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let most = options.cloud.most(&session);
     while kept.settle(&session, &cloud, most, form).await? {}
     kept.sum(form)?;
-    let counts = kept.counts();
-    Ok(counts.left == counts.foreign && counts.damaged == 0)
+    Ok(kept.is_settled())
 }

@@ -57,8 +57,14 @@ impl Kept {
         Self { spool, rests: false, dropped: false }
     }
 
-    pub fn counts(&self) -> Counts {
+    fn counts(&self) -> Counts {
         self.spool.counts()
+    }
+
+    /// Whether the cloud has answered all that was here of this pair.
+    pub fn is_settled(&self) -> bool {
+        let Counts { left, foreign, dropped, damaged, gone, .. } = self.counts();
+        left == foreign && dropped + damaged + gone == 0
     }
 
     /// Keeps the question of an answer that the cloud should have given, and may give yet.

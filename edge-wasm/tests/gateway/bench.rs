@@ -16,7 +16,7 @@ pub fn variable(name: &str) -> String {
 }
 
 /// The component in machine code: compiled once, where every run would take seconds to do it again.
-fn compiled() -> &'static Path {
+pub fn compiled() -> &'static Path {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
     COMPILED.get_or_init(|| {
         let machine_code = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fogline.cwasm");
@@ -126,4 +126,23 @@ pub fn refused(bench: &Bench, picture: &str, word: &str) {
     assert!(!success, "{line}");
     assert_eq!(line["error"], word, "{line}");
     assert!(line["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
+}
+
+/// A picture of 50,000 by 50,000 pixels, by its header: signature and IHDR of an 8-bit RGB picture, then an empty IDAT.
+pub fn huge() -> Vec<u8> {
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+    png.extend(50_000_u32.to_be_bytes());
+    png.extend(50_000_u32.to_be_bytes());
+    png.extend([8, 2, 0, 0, 0]);
+    let crc = crc32(&png[12..29]);
+    png.extend(crc.to_be_bytes());
+    png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82");
+    png
+}
+
+/// PNG's checksum, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+    })
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, lines, refused, variable};
+use crate::bench::{Bench, huge, lines, refused, variable};
 use crate::cloud::{Say, scripted};
 
 #[test]
@@ -78,25 +78,8 @@ fn what_is_no_picture_is_refused_by_word() {
 #[test]
 fn a_picture_of_50_000_by_50_000_is_refused_by_its_header() {
     let bench = Bench::new();
-    // Signature and IHDR of an 8-bit RGB picture, then an empty IDAT.
-    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
-    png.extend(50_000_u32.to_be_bytes());
-    png.extend(50_000_u32.to_be_bytes());
-    png.extend([8, 2, 0, 0, 0]);
-    png.extend(0x7f47_b0ff_u32.to_be_bytes());
-    let crc = crc32(&png[12..29]);
-    png.truncate(29);
-    png.extend(crc.to_be_bytes());
-    png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82");
-    fs::write(bench.path("huge.png"), png).unwrap();
+    fs::write(bench.path("huge.png"), huge()).unwrap();
     refused(&bench, "huge.png", "picture_size");
-}
-
-/// PNG's checksum, bit by bit.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
-    })
 }
 
 #[test]

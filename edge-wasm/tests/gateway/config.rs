@@ -115,7 +115,7 @@ fn the_example_holds_every_option_and_all_of_it_is_accepted() {
     assert_eq!(thresholds(&all).len(), 2);
     let keys: Vec<_> = whole.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
     for (command, least) in
-        [("classify", 9), ("eval", 6), ("settle", 6), ("pull", 5), ("rollback", 3)]
+        [("classify", 9), ("eval", 6), ("settle", 6), ("serve", 8), ("pull", 5), ("rollback", 3)]
     {
         let names = options(command);
         assert!(names.len() >= least, "{command}: {names:?}");

@@ -14,5 +14,7 @@ mod door;
 mod measure;
 mod pull;
 mod quota;
+mod serve;
+mod server;
 mod spool;
 mod web;

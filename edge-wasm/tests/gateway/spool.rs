@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -125,6 +125,21 @@ fn at_the_end_of_a_run_what_is_left_is_tried_once_more() {
 }
 
 #[test]
+fn strict_takes_what_was_settled_in_the_run_for_answered_and_nothing_else() {
+    let strict = |script: fn(usize) -> Say| {
+        let cloud = scripted(script);
+        classify(&set(6, true), &cloud.url, &["--batch", "2", "--strict"])
+    };
+    let (success, lines) = strict(|request| if request < 3 { Say::Break } else { Say::Scores });
+    assert_eq!((success, by_name(&lines, true).len()), (true, 2), "{lines:?}");
+    let (success, lines) = strict(|_| Say::Break);
+    assert_eq!((success, sum(&lines, "left")), (false, &6.into()));
+    // Nobody asks that again.
+    let (success, lines) = strict(|_| Say::Status(404, ""));
+    assert_eq!((success, sum(&lines, "spooled")), (false, &0.into()));
+}
+
+#[test]
 fn refusals_of_the_question_and_a_missing_cloud_spool_nothing() {
     let bench = set(1, true);
     let cloud = scripted(|_| Say::Status(404, ""));
@@ -218,8 +233,8 @@ fn the_table_marks_what_is_spooled_and_settled() {
     assert!(text.contains("1 settled, 0 dropped"), "{text}");
 }
 
-/// Classifies so many pictures while the cloud is killed after a third of the answers, and back after two thirds.
-fn killed_and_restarted(pictures: usize, hard: bool) {
+/// Classifies so many pictures while the cloud is out of reach after a third of the answers, and back after two thirds.
+fn away_and_back(pictures: usize, hard: bool, away: impl Fn()) {
     let bench = set(pictures, hard);
     let mut door = Door::to(&variable("FOGLINE_CLOUD"));
     let line = ["classify", "set", "--model", ".", "--json", "--spool", "spool"];
@@ -229,7 +244,10 @@ fn killed_and_restarted(pictures: usize, hard: bool) {
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         lines.push(serde_json::from_str::<Value>(&line.unwrap()).unwrap());
         match lines.len() {
-            n if n == pictures / 3 => door.shut(),
+            n if n == pictures / 3 => {
+                away();
+                door.shut();
+            }
             n if n == pictures * 2 / 3 => door.open(),
             _ => {}
         }
@@ -269,13 +287,16 @@ fn killed_and_restarted(pictures: usize, hard: bool) {
 }
 
 #[test]
-fn a_cloud_that_is_killed_and_restarted_costs_no_answer() {
-    killed_and_restarted(300, true);
+fn a_cloud_that_is_out_of_reach_for_a_while_costs_no_answer() {
+    away_and_back(300, true, || {});
 }
 
-/// The same at length.
+/// The same at length, with the function's process, which the stack starts again, killed in the middle of its work.
 #[test]
 #[ignore = "takes minutes: cargo xtask test --soak"]
 fn ten_thousand_pictures_while_the_cloud_is_killed_and_restarted() {
-    killed_and_restarted(10_000, false);
+    away_and_back(10_000, false, || {
+        let function = variable("FOGLINE_FUNCTION_PID");
+        assert!(Command::new("kill").args(["-KILL", &function]).status().unwrap().success());
+    });
 }

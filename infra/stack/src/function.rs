@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::env;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +32,7 @@ const TAIL: usize = 40;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What the function is started with.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Start<'a> {
     /// The cargo-lambda binary.
     pub cargo_lambda: &'a Path,
@@ -45,7 +46,9 @@ type Tail = Arc<Mutex<VecDeque<String>>>;
 
 /// The emulator, and the function where it is not the emulator's own child.
 #[derive(Debug)]
-pub struct Function {
+pub struct Function<'a> {
+    start: Start<'a>,
+    address: SocketAddr,
     emulator: Child,
     prebuilt: Option<Child>,
     tail: Tail,
@@ -53,12 +56,12 @@ pub struct Function {
     pub url: String,
 }
 
-impl Function {
+impl<'a> Function<'a> {
     /// Starts the emulator on a free port, and the function in it.
     ///
     /// # Errors
     /// When either cannot be started.
-    pub async fn start(start: &Start<'_>) -> Result<Self> {
+    pub async fn start(start: Start<'a>) -> Result<Self> {
         // The emulator takes no listening socket; between this and its own, the port is anyone's.
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let tail = Tail::default();
@@ -72,13 +75,15 @@ impl Function {
             None => watch.args(["--package", NAME, "--wait"]),
         };
         let mut started = Self {
+            start,
+            address,
             emulator: spawn(&mut watch, &tail)?,
             prebuilt: None,
             url: format!("http://{address}/lambda-url/{NAME}"),
             tail,
         };
         if let Some(path) = start.prebuilt
-            && let Err(error) = started.run(path, address, start.store).await
+            && let Err(error) = started.run(path).await
         {
             started.stop().await;
             return Err(error);
@@ -87,7 +92,8 @@ impl Function {
     }
 
     /// Runs the built function against the emulator, with the variables that Lambda would set.
-    async fn run(&mut self, path: &Path, address: SocketAddr, store: &LocalStore) -> Result<()> {
+    async fn run(&mut self, path: &Path) -> Result<()> {
+        let address = self.address;
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).await.is_err() {
             self.alive()?;
@@ -97,7 +103,7 @@ impl Function {
             sleep(Duration::from_millis(50)).await;
         }
         let path = path.canonicalize().with_context(|| path.display().to_string())?;
-        let mut function = command(&path, store);
+        let mut function = command(&path, self.start.store);
         function
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}/.rt/{NAME}"))
             .env("AWS_LAMBDA_FUNCTION_NAME", NAME)
@@ -132,14 +138,29 @@ impl Function {
         }
     }
 
-    /// Resolves when a process ends that should not.
+    /// The number of the built function's process.
+    pub fn pid(&self) -> Option<u32> {
+        self.prebuilt.as_ref().and_then(Child::id)
+    }
+
+    /// Resolves when a process ends that should not. A built function that somebody kills is started again, as Lambda does.
     pub async fn failure(&mut self) -> Error {
         loop {
-            if let Err(error) = self.alive() {
+            if let Err(error) = self.revived().await {
                 return error;
             }
             sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    async fn revived(&mut self) -> Result<()> {
+        if let (Some(path), Some(function)) = (self.start.prebuilt, &mut self.prebuilt)
+            && function.try_wait()?.is_some_and(|status| status.signal().is_some())
+        {
+            eprintln!("the function was killed, and is started again");
+            self.run(path).await?;
+        }
+        self.alive()
     }
 
     fn alive(&mut self) -> Result<()> {

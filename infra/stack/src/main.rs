@@ -80,7 +80,7 @@ async fn run(options: Options) -> Result<()> {
     }
     eprintln!("store: {} pairs in {}", models.usable.len(), store.url);
 
-    let mut function = Function::start(&Start {
+    let mut function = Function::start(Start {
         cargo_lambda: &options.cargo_lambda,
         prebuilt: options.function.as_deref(),
         store: &store,
@@ -97,7 +97,7 @@ async fn run(options: Options) -> Result<()> {
             let upstream: Uri = function.url.parse().context("the function's address")?;
             match server::listen(site, upstream).await {
                 Ok(page) => {
-                    announce(&page, &function.url, &store, opened)?;
+                    announce(&page, &function, &store, opened)?;
                     tokio::select! {
                         failure = function.failure() => Err(failure),
                         () = &mut ended => Ok(()),
@@ -113,12 +113,18 @@ async fn run(options: Options) -> Result<()> {
     result
 }
 
-fn announce(page: &str, function: &str, store: &store::LocalStore, opened: &Model) -> Result<()> {
+fn announce(
+    page: &str,
+    function: &Function,
+    store: &store::LocalStore,
+    opened: &Model,
+) -> Result<()> {
     let line = serde_json::json!({
         "page": format!("{page}/"),
         "model": opened.folder,
         "cloud": format!("{page}/cloud"),
-        "function": function,
+        "function": function.url,
+        "function_pid": function.pid(),
         "store": store.url,
         "bucket": store::BUCKET,
         "store_dir": store.folder(),

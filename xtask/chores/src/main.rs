@@ -5,6 +5,8 @@ mod dataset;
 mod eval;
 mod figures;
 mod gallery;
+mod gateway;
+mod load;
 mod publish;
 mod report;
 mod try_function;
@@ -25,6 +27,8 @@ enum Chore {
     Eval(eval::Options),
     /// Time the function as Lambda runs it: cold start, warm requests by batch size, memory, beside onnxruntime.
     BenchCloud(cloud::Options),
+    /// Time the component under `wasmtime serve`: what HTTP takes beside the engine, and a bounded load.
+    BenchGateway(gateway::Options),
     /// Write the tables of all report.json files into README.md and the model cards.
     Figures(figures::Options),
     /// Write some of a dataset's test pictures into a folder, with their classes, for the page to show.
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     let done = match Chore::parse() {
         Chore::Eval(options) => eval::run(&options),
         Chore::BenchCloud(options) => cloud::run(&options),
+        Chore::BenchGateway(options) => gateway::run(&options),
         Chore::Figures(options) => figures::run(&options),
         Chore::Gallery(options) => gallery::run(&options),
         Chore::Publish(options) => publish::run(&options),

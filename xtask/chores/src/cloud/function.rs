@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::ms;
+use crate::load::resident;
 
 /// What Lambda would give a request here.
 const TIME: Duration = Duration::from_secs(30);
@@ -106,14 +107,9 @@ impl Function {
         Ok(Sample { whole, tract, own: number(&line, "TotalMs") - tract })
     }
 
-    /// Resident memory in MiB, as Linux counts it.
+    /// Resident memory in MiB.
     pub fn resident(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.process.id().context("it has ended")?);
-        let status = std::fs::read_to_string(&path).context(path)?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib / 1024.0)
+        resident(self.process.id())
     }
 
     /// Ends it at once.

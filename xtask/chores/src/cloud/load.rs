@@ -1,7 +1,7 @@
 //! A bounded load: single samples, as fast as the functions take them.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::function::Function;
 use super::{Options, quantile};
+use crate::load::{Loaded, Worker, load as run, processors};
 
 /// What came of it.
 #[derive(Serialize)]
@@ -23,6 +24,17 @@ pub struct Load {
     pub resident: Vec<f64>,
 }
 
+/// One event, for one function.
+struct Asker(Arc<Function>, Bytes);
+
+impl Worker for Asker {
+    type Sample = f64;
+
+    async fn ask(&mut self) -> Result<f64> {
+        Ok(self.0.sample(&self.1).await?.whole)
+    }
+}
+
 /// Single samples to one function a processor, as fast as each takes them.
 pub async fn load(
     options: &Options,
@@ -31,43 +43,19 @@ pub async fn load(
     event: &Bytes,
     time: Duration,
 ) -> Result<Load> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut functions = vec![];
-    for _ in 0..processors {
+    for _ in 0..processors() {
         functions.push(Arc::new(Function::start(&options.function, &[], store, pair).await?));
     }
-    let start = Instant::now();
-    let workers: Vec<_> = functions
-        .iter()
-        .map(|function| {
-            let (function, event) = (Arc::clone(function), event.clone());
-            tokio::spawn(async move {
-                let mut samples = vec![];
-                while start.elapsed() < time {
-                    samples.push(function.sample(&event).await?.whole);
-                }
-                anyhow::Ok(samples)
-            })
-        })
-        .collect();
-    let mut memory = vec![];
-    while start.elapsed() + Duration::from_secs(10) <= time {
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        let all: Result<f64> = functions.iter().map(|function| function.resident()).sum();
-        memory.push(all?);
-        eprint!("\r  {} s of load", start.elapsed().as_secs());
-    }
-    let mut samples = vec![];
-    for worker in workers {
-        samples.extend(worker.await??);
-    }
-    eprintln!();
+    let askers = functions.iter().map(|function| Asker(Arc::clone(function), event.clone()));
+    let resident = || functions.iter().map(|function| function.resident()).sum();
+    let Loaded { seconds, samples, resident } = run(askers.collect(), time, resident).await?;
     Ok(Load {
-        seconds: start.elapsed().as_secs_f64(),
-        functions: processors,
+        seconds,
+        functions: functions.len(),
         requests: samples.len(),
         p50: quantile(&samples, 0.5),
         p99: quantile(&samples, 0.99),
-        resident: memory,
+        resident,
     })
 }

@@ -187,7 +187,7 @@ impl Figures {
     }
 }
 
-fn ms(since: Instant) -> f64 {
+pub fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
@@ -229,7 +229,7 @@ async fn onnxruntime(python: &Path, onnx: &Path) -> Result<BTreeMap<usize, Vec<f
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn quantile(samples: &[f64], of: f64) -> f64 {
+pub fn quantile(samples: &[f64], of: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted
@@ -238,6 +238,6 @@ fn quantile(samples: &[f64], of: f64) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-fn median(samples: &[f64]) -> f64 {
+pub fn median(samples: &[f64]) -> f64 {
     quantile(samples, 0.5)
 }

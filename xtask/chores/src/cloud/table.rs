@@ -8,6 +8,7 @@ use super::arrivals::Arrivals;
 use super::function::Sample;
 use super::load::Load;
 use super::{Figures, median, quantile};
+use crate::load::settled;
 
 /// All of them.
 pub fn table(figures: &Figures) -> Result<String> {
@@ -66,8 +67,7 @@ pub fn table(figures: &Figures) -> Result<String> {
              p50 {p50:.3}, p99 {p99:.3} ({:.2} times)",
             p99 / p50
         )?;
-        let settled = resident.get(6..).filter(|later| !later.is_empty()).unwrap_or(resident);
-        let (low, high) = (quantile(settled, 0.0), quantile(settled, 1.0));
+        let (low, high) = settled(resident);
         writeln!(
             text,
             "resident memory of all, after the first minute: {low:.1} to {high:.1} MiB"

@@ -1,0 +1,44 @@
+//! What `fogline eval` does where there is no cloud, as a program of this machine: what the component's throughput is
+//! compared with.
+//!
+//! `fogline-bench-eval PAIR DIR` prints pictures a second by the kernels that took them, as JSON.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use fogline_edge::cloud::Outcome;
+use fogline_edge::folder::Folder;
+use fogline_edge::kernel::Backend;
+use fogline_edge::picture::{self, MOST_PIXELS};
+use fogline_edge::score::Score;
+use fogline_edge::source;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, pair, pictures] = &arguments[..] else {
+        panic!("usage: fogline-bench-eval PAIR DIR");
+    };
+    let paths = source::pictures(&[pictures.into()]).expect("pictures");
+    let mut rates = BTreeMap::new();
+    // One number at a time is not meant to be fast.
+    for backend in Backend::all().into_iter().skip(1) {
+        let mut session = Folder::at(Path::new(pair)).load(backend).expect("a packed pair");
+        let (mut score, size, began) =
+            (Score::default(), session.manifest().input.size, Instant::now());
+        for path in &paths {
+            let file = std::fs::read(path).expect("a file");
+            let rgb = picture::decode(&file, size, MOST_PIXELS).expect("a picture");
+            let pass = session.run_edge(&rgb);
+            let outcome = pass.map.is_some().then(Outcome::not_configured);
+            let answer = session.answer(&pass, outcome, 0.0);
+            let class = path.parent().and_then(Path::file_name).unwrap_or_default();
+            let classes = &session.manifest().classes;
+            let index = classes.iter().position(|name| class == name.as_str()).expect("a class");
+            score.add(session.manifest(), &answer, index, file.len());
+        }
+        let rate = score.all.pictures as f64 / began.elapsed().as_secs_f64();
+        rates.insert(backend.to_string(), rate);
+    }
+    println!("{}", serde_json::to_string(&rates).expect("plain data always has a JSON form"));
+}

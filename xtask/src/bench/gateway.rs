@@ -1,0 +1,85 @@
+//! `cargo xtask bench gateway`: the component under `wasmtime serve` and `wasmtime run`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::{build, text};
+use crate::{Passed, demo, heavy, step, target, tools};
+
+/// Options of `cargo xtask bench gateway`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The pair [default: the latest cifar10-w1].
+    #[arg(long, value_name = "DIR")]
+    pair: Option<PathBuf>,
+    /// After requests one by one, one connection a processor asks for so long, as fast as it is answered.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    load: u64,
+    /// Pictures as DIR/CLASS/*.jpg: `eval` of them through the component, beside the same natively.
+    #[arg(long, value_name = "DIR")]
+    eval: Option<PathBuf>,
+}
+
+/// Builds, times, prints.
+pub fn run(options: &Options) -> Result<()> {
+    tools::targets()?;
+    let (pair, wasmtime) = (super::pair(options.pair.as_deref())?, tools::wasmtime()?);
+    demo::build_component()?;
+    if let Some(pictures) = &options.eval {
+        let pictures = pictures.canonicalize().with_context(|| pictures.display().to_string())?;
+        eval(&pair, &wasmtime, &pictures)?;
+    }
+    let passed = [
+        ("--pair", text(&pair)),
+        ("--wasmtime", text(&wasmtime)),
+        ("--component", text(&demo::component())),
+        ("--scratch", text(&target().join("bench"))),
+        ("--load", options.load.to_string()),
+    ];
+    let options = passed.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+    heavy("bench-gateway", &Passed { options })
+}
+
+/// Pictures a second through the component, beside what the library does with each of its kernels on this machine. Both
+/// are built alike, and take turns; the first turn brings the files into memory.
+fn eval(pair: &Path, wasmtime: &Path, pictures: &Path) -> Result<()> {
+    build(&["--profile", "component", "--features", "eval", "--bin", "fogline-bench-eval"], "")?;
+    let native = || {
+        let mut eval = step::command(target().join("component/fogline-bench-eval"), &[]);
+        step::run("eval natively", eval.arg(pair).arg(pictures))
+    };
+    let component = || {
+        let mut eval = step::command(wasmtime, &["run", "-S", "http"]);
+        eval.arg("--dir").arg(pair).arg("--dir").arg(pictures).arg(demo::component());
+        eval.arg("eval").arg(pictures).arg("--json").arg("--model").arg(pair);
+        step::run("eval through the component", &mut eval)
+    };
+    native()?;
+    let (mut ours, mut theirs) = (0.0_f64, BTreeMap::new());
+    for _ in 0..3 {
+        let report: Value = serde_json::from_str(&component()?)?;
+        let rate = report["picturesPerSecond"].as_f64().context("eval without a rate")?;
+        ours = ours.max(rate);
+        let rates: BTreeMap<String, f64> = serde_json::from_str(&native()?)?;
+        for (kernels, rate) in rates {
+            let best = theirs.entry(kernels).or_insert(0.0_f64);
+            *best = best.max(rate);
+        }
+    }
+    println!(
+        "eval, pictures a second, the best of three turns\n\n{:<24} {ours:8.0}",
+        "component, simd128"
+    );
+    for (kernels, rate) in theirs {
+        println!(
+            "{:<24} {rate:8.0} {:6.2} times as many",
+            format!("native, {kernels}"),
+            rate / ours
+        );
+    }
+    println!();
+    Ok(())
+}
