@@ -122,7 +122,7 @@ fn what_is_no_picture_is_refused_by_status_and_word_and_counted() {
         ("", &frog, 415, "unsupported_media_type"),
         (PIXELS, &[0; 3071], 400, "malformed"),
         (PIXELS, b"", 400, "malformed"),
-        (PIXELS, &[0; 257 * 3072], 413, "too_large"),
+        (PIXELS, &vec![0; 257 * 3072], 413, "too_large"),
         ("multipart/form-data", &cut_form, 400, "malformed"),
         (FORM, &cut_form[..cut_form.len() - 20], 400, "malformed"),
         (FORM, b"--edge--\r\n", 400, "malformed"),
