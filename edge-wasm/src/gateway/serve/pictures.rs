@@ -50,7 +50,7 @@ fn too_many() -> Fault {
 
 fn pixels(body: &Bytes, size: u32) -> Result<Vec<(String, Picture)>, Fault> {
     let each = size as usize * size as usize * 3;
-    if body.len() % each != 0 {
+    if !body.len().is_multiple_of(each) {
         let message = format!(
             "{} bytes, where every picture has {each}: {size}x{size} pixels of RGB",
             body.len()
