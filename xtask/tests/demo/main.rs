@@ -74,6 +74,8 @@ fn cifar(records: usize) -> tempfile::TempDir {
     let record = |at: usize| [vec![(at % 10) as u8], vec![at as u8; 3 * 1024]].concat();
     let batch: Vec<u8> = (0..records).flat_map(record).collect();
     std::fs::write(folder.path().join("test_batch.bin"), batch).unwrap();
+    let names = "airplane automobile bird cat deer dog frog horse ship truck";
+    std::fs::write(folder.path().join("batches.meta.txt"), names.replace(' ', "\n")).unwrap();
     folder
 }
 
