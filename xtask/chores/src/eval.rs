@@ -39,8 +39,8 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Only this many pictures, spread evenly over the dataset.
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
     /// How exits decide: entropy, max_probability or margin [default: the manifest's].
     #[arg(long)]
     policy: Option<Policy>,
@@ -94,7 +94,8 @@ pub fn run(options: &Options) -> Result<()> {
     } else {
         None
     };
-    let samples = dataset::test_pictures(&options.data, &parsed, options.limit)?;
+    let limit = options.limit.map(|limit| limit as usize);
+    let samples = dataset::test_pictures(&options.data, &parsed, limit)?;
     let bar = ProgressBar::new(samples.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -132,10 +133,6 @@ pub fn run(options: &Options) -> Result<()> {
     }
     // Who reads no further, as `head` does, loses the table but not the file.
     write!(io::stdout(), "{report}").context("printing the table")
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "a whole number above 0 is needed".into())
 }
 
 fn measure(
