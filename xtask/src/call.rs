@@ -26,8 +26,10 @@ pub enum Learn {
     Outputs,
     /// The version of the function that answers.
     Live,
-    /// The version before the one that answers.
-    Before,
+    /// The version before the one that answers, or the one that is named.
+    Before {
+        named: Option<u64>,
+    },
 }
 
 impl Call {
@@ -126,6 +128,11 @@ impl Known {
         self.0.insert(name.into(), value.into());
     }
 
+    /// Whether anything stands for `${name}`.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     fn learn(&mut self, what: Learn, said: &str) -> Result<()> {
         // $LATEST is among them, and no number; nor is what a tool says beside its answer.
         let mut versions = said.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
@@ -140,10 +147,19 @@ impl Known {
                 let live = versions.next_back().context("the alias names no version")?;
                 self.set("Live", live.to_string());
             }
-            Learn::Before => {
+            Learn::Before { named } => {
                 let live: u64 = self.fill("${Live}").parse()?;
-                let Some(before) = versions.filter(|version| *version < live).max() else {
-                    bail!("version {live} is the first: there is none to go back to");
+                let there: Vec<u64> = versions.filter(|version| *version != live).collect();
+                let before = match named {
+                    Some(version) if there.contains(&version) => version,
+                    Some(version) => bail!(
+                        "version {version} is not one to go back to: {live} answers, and there are {there:?}"
+                    ),
+                    None => {
+                        there.into_iter().filter(|version| *version < live).max().with_context(
+                            || format!("version {live} is the first: there is none to go back to"),
+                        )?
+                    }
                 };
                 self.set("Before", before.to_string());
             }
@@ -160,4 +176,39 @@ fn quoted(word: &str) -> String {
     }
     // In double quotes a shell fills in what is known.
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the AWS command line lists versions, a line each.
+    const VERSIONS: &str = "$LATEST\n1\n2\n10\n9\n";
+
+    fn before(live: &str, named: Option<u64>) -> Result<String> {
+        let mut known = Known::default();
+        known.learn(Learn::Live, live)?;
+        known.learn(Learn::Before { named }, VERSIONS)?;
+        Ok(known.fill("${Before}"))
+    }
+
+    #[test]
+    fn one_goes_back_to_the_version_before_or_to_one_that_is_there() {
+        assert_eq!(before("10", None).unwrap(), "9");
+        assert_eq!(before("9\n", None).unwrap(), "2");
+        assert_eq!(before("9", Some(10)).unwrap(), "10");
+        for (live, named) in [("1", None), ("9", Some(9)), ("9", Some(3)), ("", None)] {
+            assert!(before(live, named).is_err(), "{live} {named:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_stack_puts_out_is_filled_in_where_it_is_named() {
+        let mut known = Known::default();
+        known
+            .learn(Learn::Outputs, "PageUrl\thttps://page\nFunctionUrl\thttps://a.on.aws/\n")
+            .unwrap();
+        assert_eq!(known.fill("${PageUrl}/x ${Other}"), "https://page/x ${Other}");
+        assert!(known.has("FunctionUrl") && !known.has("Other"));
+    }
 }

@@ -52,6 +52,16 @@ pub struct Options {
     parameters: Vec<String>,
 }
 
+/// Options of `cargo xtask rollback`.
+#[derive(clap::Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    stage: Stage,
+    /// The version that shall answer [default: the one before the present one, which may be one that you went back from].
+    #[arg(long, value_name = "VERSION")]
+    to: Option<u64>,
+}
+
 /// Options of `cargo xtask destroy`.
 #[derive(clap::Args)]
 pub struct Destroy {
@@ -75,7 +85,24 @@ pub fn deploy(options: &Options) -> Result<()> {
             known.set("TokenSha256", tokens(&options.also)?);
         }
     }
-    run(&calls(options, &manifest), &mut known, options.stage.dry_run)?;
+    let stage = &options.stage;
+    if let Err(error) = run(&calls(options, &manifest), &mut known, stage.dry_run) {
+        if known.has("FunctionUrl") {
+            eprintln!(
+                "the new function answers already; cargo xtask rollback --stage {} puts the one before in its place",
+                stage.name
+            );
+        }
+        return Err(error);
+    }
+    for (parameter, deaf) in [
+        ("AlarmTopic", "alarms ring for nobody"),
+        ("BudgetMail", "spending is written of to nobody"),
+    ] {
+        if !options.parameters.iter().any(|set| set.starts_with(&format!("{parameter}="))) {
+            println!("\n{deaf}: --set {parameter}=… changes that");
+        }
+    }
     println!("\npage      {}", known.fill("${PageUrl}"));
     println!("function  {}", known.fill("${FunctionUrl}"));
     Ok(())
@@ -93,6 +120,7 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
         "Release=${Release}".to_owned(),
         format!("Architecture={}", options.architecture),
         format!("Auth={}", options.auth),
+        format!("Preload={}/{}", manifest.name, manifest.version),
     ];
     if options.auth == "token" {
         parameters.push("TokenSha256=${TokenSha256}".into());
@@ -137,7 +165,7 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
         ),
         Call::new(
             "the engines; pages that are open keep the files that they have",
-            "aws s3 sync edge-wasm/pkg s3://${SiteBucket}/pkg --region ${AWS_REGION} --cache-control no-cache",
+            "aws s3 cp edge-wasm/pkg s3://${SiteBucket}/pkg --recursive --region ${AWS_REGION} --cache-control no-cache",
         ),
         Call::new(
             "what the page opens with",
@@ -147,7 +175,7 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
         .fed(config.to_string()),
         Call::new(
             "the page",
-            "aws s3 sync web-demo s3://${SiteBucket} --region ${AWS_REGION} --cache-control no-cache --exclude node_modules/* \
+            "aws s3 cp web-demo s3://${SiteBucket} --recursive --region ${AWS_REGION} --cache-control no-cache --exclude node_modules/* \
              --exclude tests/* --exclude libraries/* --exclude screenshots/* --exclude package*.json --exclude .* --exclude *.mjs",
         ),
         Call::new(
@@ -180,8 +208,9 @@ fn outputs(stack: &str) -> Call {
     .learning(Learn::Outputs)
 }
 
-/// Puts the version of the function before the present one in its place.
-pub fn rollback(stage: &Stage) -> Result<()> {
+/// Puts the version of the function before the present one, or one that is named, in its place.
+pub fn rollback(options: &Rollback) -> Result<()> {
+    let Rollback { stage, to } = options;
     let mut known = if stage.dry_run { Known::default() } else { Known::from_env()? };
     let function = "--region ${AWS_REGION} --function-name ${FunctionName}";
     let calls = [
@@ -194,11 +223,11 @@ pub fn rollback(stage: &Stage) -> Result<()> {
         )
         .learning(Learn::Live),
         Call::new(
-            "gives Before, the one before it",
+            "gives Before, the one to go back to",
             &format!("aws lambda list-versions-by-function {function} --output text --query"),
         )
         .and("Versions[].[Version]")
-        .learning(Learn::Before),
+        .learning(Learn::Before { named: *to }),
         Call::new(
             "its settings, tokens among them, come back with its code",
             &format!(
@@ -210,6 +239,9 @@ pub fn rollback(stage: &Stage) -> Result<()> {
     println!(
         "\n{}",
         known.fill("version ${Before} answers in place of ${Live}; the next deployment moves on")
+    );
+    println!(
+        "tokens that were taken out since that version count again, and new ones do not: deploy anew to change that"
     );
     println!(
         "pairs are never overwritten, and the page is that of the commit that is deployed: to go back, deploy the older one"

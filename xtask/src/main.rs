@@ -69,7 +69,7 @@ enum Chore {
     /// Put function, pair and page on AWS, and send a picture all the way.
     Deploy(deploy::Options),
     /// Put the version of a stage's function before the present one in its place.
-    Rollback(deploy::Stage),
+    Rollback(deploy::Rollback),
     /// Take a stage down, but for its buckets.
     Destroy(deploy::Destroy),
 }

@@ -40,8 +40,8 @@ pub struct Options {
     /// Megabits a second from an edge.
     #[arg(long, value_name = "MBIT", default_value_t = 10.0, value_parser = positive)]
     up: f64,
-    /// The most instances at once.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// The most instances at once, each of which Lambda lets answer ten requests a second.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     concurrency: u32,
     /// The function's memory in MiB; 1769 are one processor.
     #[arg(long, value_name = "MIB", default_value_t = 1769, value_parser = clap::value_parser!(u32).range(128..=10240))]
@@ -274,7 +274,7 @@ fn table(
         "p95",
         "p99",
         "instances",
-        "peak",
+        "needed",
         "cold",
         "refused",
         "degraded",
@@ -289,7 +289,7 @@ fn table(
             outcome.all.p95,
             outcome.all.p99,
             outcome.mean_busy,
-            outcome.peak,
+            outcome.needed,
             outcome.cold,
             outcome.refused,
             outcome.degraded

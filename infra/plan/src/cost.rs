@@ -169,7 +169,7 @@ mod tests {
         near(cost.requests, 0.2);
         near(cost.traffic, 0.09);
         near(cost.logs, 0.45);
-        near(cost.store, 0.0012);
+        near(cost.store, 0.0008);
         near(cost.times(2.0).total(), 2.0 * cost.total());
     }
 

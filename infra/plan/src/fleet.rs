@@ -52,5 +52,6 @@ mod tests {
         }
         // 34,000 requests a second of 7 ms.
         assert!((points[2].outcome.mean_busy - 238.0).abs() < 5.0);
+        assert!((3350..3450).contains(&points[2].outcome.needed), "{}", points[2].outcome.needed);
     }
 }

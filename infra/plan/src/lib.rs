@@ -38,6 +38,10 @@ const DEADLINE: f64 = 10_000.0;
 /// (docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html).
 const STARTS: f64 = 1000.0;
 
+/// Requests a second that Lambda lets through for each instance there may be, however short they are
+/// (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+const RATE: f64 = 10.0;
+
 /// Between an edge and the function.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(clippy::exhaustive_structs)]
@@ -166,6 +170,8 @@ pub struct Outcome {
     pub peak: u32,
     /// See `peak`.
     pub mean_busy: f64,
+    /// The concurrency that this takes: instances at once, or a tenth of the requests a second.
+    pub needed: u32,
     /// Seconds that are billed, starts included, each request's rounded up to a millisecond.
     pub billed_seconds: f64,
 }

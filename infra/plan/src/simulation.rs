@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
-use crate::{DEADLINE, FIRST_PAUSE, Full, Latency, Outcome, STARTS, Scenario, TRIES};
+use crate::{DEADLINE, FIRST_PAUSE, Full, Latency, Outcome, RATE, STARTS, Scenario, TRIES};
 
 /// What happens, and when in milliseconds; the next is the greatest.
 struct Event {
@@ -53,6 +53,8 @@ struct Simulation<'a> {
     waiting: VecDeque<Request>,
     /// Instances that may start now, and when that was counted.
     starts: (f64, f64),
+    /// Requests that may come now, and when that was counted.
+    rate: (f64, f64),
     /// When counting begins.
     counted: f64,
     /// Up to when `busy` is counted, and instance-milliseconds till then.
@@ -76,6 +78,7 @@ pub fn simulate(scenario: &Scenario, seconds: f64, seed: u64) -> Outcome {
         busy: 0,
         waiting: VecDeque::new(),
         starts: (STARTS, 0.0),
+        rate: (RATE * f64::from(scenario.concurrency), 0.0),
         counted,
         work: (counted, 0.0),
         edge_only: 0,
@@ -123,6 +126,15 @@ impl Simulation<'_> {
         let kept = now - self.scenario.keep_seconds * 1e3;
         while self.idle.front().is_some_and(|&since| since < kept) {
             self.idle.pop_front();
+        }
+        if self.scenario.full == Full::Refuse {
+            let most = RATE * f64::from(self.scenario.concurrency);
+            let (left, since) = self.rate;
+            self.rate = ((left + (now - since) * most / 1e3).min(most), now);
+            if self.rate.0 < 1.0 {
+                return self.refuse(now, request);
+            }
+            self.rate.0 -= 1.0;
         }
         if self.idle.pop_back().is_some() {
             return self.serve(now, request, 0.0);
@@ -188,6 +200,7 @@ impl Simulation<'_> {
         let ms = self.outcome.seconds * 1e3;
         self.outcome.mean_busy = self.work.1 / ms;
         self.outcome.throughput = self.outcome.answered as f64 * 1e3 / ms;
+        self.outcome.needed = self.outcome.peak.max((self.outcome.throughput / RATE).ceil() as u32);
         self.latencies.sort_by(f64::total_cmp);
         self.outcome.offloaded = latency(&self.latencies, 0);
         // Every picture that ends at the edge is as fast, and faster than any other.
@@ -228,19 +241,34 @@ mod tests {
     fn a_full_house_turns_away_what_erlang_says() {
         // Exponential times are what the formula is often given with; it holds for any.
         let scenario = Scenario {
-            pictures_per_second: 80.0,
+            pictures_per_second: 40.0,
             concurrency: 10,
             warm: 10,
-            ..Scenario::new(vec![50.0, 100.0, 150.0], vec![0.0])
+            ..Scenario::new(vec![100.0, 200.0, 300.0], vec![0.0])
         };
         // Without second tries: only first ones are counted.
-        let outcome = simulate(&scenario, 4000.0, 1);
+        let outcome = simulate(&scenario, 8000.0, 1);
         let firsts = outcome.pictures as f64;
         // Second and third tries add to the load: between the formula for one try and for three.
         let refused = outcome.refused as f64 / firsts;
         let low = erlang_b(8.0, 10);
         assert!((low..3.0 * low).contains(&refused), "{refused} {low}");
         assert_eq!(outcome.answered + outcome.degraded, outcome.pictures);
+    }
+
+    #[test]
+    fn short_requests_are_refused_beyond_ten_a_second_for_each_instance() {
+        let scenario = Scenario {
+            pictures_per_second: 400.0,
+            concurrency: 20,
+            warm: 20,
+            ..Scenario::new(vec![1.0], vec![0.0])
+        };
+        let outcome = simulate(&scenario, 100.0, 1);
+        assert!((outcome.throughput - 200.0).abs() < 2.0, "{}", outcome.throughput);
+        assert!(outcome.degraded > 0 && outcome.peak < 20, "{outcome:?}");
+        let enough = simulate(&Scenario { concurrency: 60, ..scenario }, 100.0, 1);
+        assert!(enough.refused == 0 && (38..=42).contains(&enough.needed), "{enough:?}");
     }
 
     #[test]

@@ -38,11 +38,11 @@ def plan(reckoned: Path, out: Path) -> None:
     figure, (need, dollars) = pyplot.subplots(1, 2, figsize=(11, 4))
     for fleet, colour in zip(found["fleets"], ["seagreen", "slategray"], strict=True):
         devices = [point["devices"] for point in fleet["points"]]
-        need.plot(devices, [point["outcome"]["peak"] for point in fleet["points"]], ".-", color=colour, label=f"{fleet['name']}, at most")
-        need.plot(devices, [point["outcome"]["mean_busy"] for point in fleet["points"]], ":", color=colour, label=f"{fleet['name']}, on the mean")
+        need.plot(devices, [point["outcome"]["needed"] for point in fleet["points"]], ".-", color=colour, label=f"{fleet['name']}, needed")
+        need.plot(devices, [point["outcome"]["mean_busy"] for point in fleet["points"]], ":", color=colour, label=f"{fleet['name']}, busy on the mean")
         dollars.plot(devices, fleet["dollars"], ".-", color=colour, label=fleet["name"])
     need.axhline(1000, color="crimson", linewidth=0.8, label="an account's first quota")
-    for axes, label in ((need, "instances at once"), (dollars, "US dollars in 30 days")):
+    for axes, label in ((need, "concurrency"), (dollars, "US dollars in 30 days")):
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(f"edges, {found['each']:g} pictures a second each")
