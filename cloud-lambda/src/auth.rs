@@ -9,7 +9,8 @@ use std::sync::Arc;
 use fogline::refusal::{Refusal, UNAUTHORIZED};
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use lambda_http::{Body, Request, Response};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, Response};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -22,7 +23,7 @@ use crate::store::variable;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Auth {
-    /// The function URL's auth type is `AWS_IAM`: what comes here, AWS has let through.
+    /// Whoever AWS has let through, and says so: the function URL's auth type is `AWS_IAM`.
     Iam,
     /// Whoever shows a token of one of these digests.
     Tokens(Vec<[u8; 32]>),
@@ -67,13 +68,20 @@ impl Auth {
         }
     }
 
-    /// Whether these headers come from one who may ask.
+    /// Whether one may ask who sent these headers and whom AWS has let through as `signed_by`.
     ///
     /// # Errors
     /// With `unauthorized`.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Self::Tokens(digests) = self else { return Ok(()) };
+    pub fn check(&self, headers: &HeaderMap, signed_by: Option<&str>) -> Result<(), Refusal> {
         let refusal = |why: &str| Refusal::new(UNAUTHORIZED, why);
+        let digests = match self {
+            // A version that counts on AWS may come to stand behind a URL that asks nobody.
+            Self::Iam if signed_by.is_none() => {
+                return Err(refusal("this function takes requests that AWS has let through"));
+            }
+            Self::Iam | Self::Nobody => return Ok(()),
+            Self::Tokens(digests) => digests,
+        };
         let shown = headers.get(AUTHORIZATION).ok_or_else(|| {
             refusal("this function takes requests with a token: authorization: Bearer TOKEN")
         })?;
@@ -88,7 +96,7 @@ impl Auth {
 
     /// Answers one request, if it comes from one who may ask.
     pub async fn handle(&self, plans: &Arc<Plans>, request: Request) -> Response<Body> {
-        let Err(refusal) = self.check(request.headers()) else {
+        let Err(refusal) = self.check(request.headers(), signed_by(&request).as_deref()) else {
             return handler::handle(plans, request).await;
         };
         Record { outcome: refusal.error.clone(), ..Record::of(&request) }.print();
@@ -96,6 +104,14 @@ impl Auth {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         response
     }
+}
+
+/// Whose signature AWS has verified, before it called the function.
+fn signed_by(request: &Request) -> Option<String> {
+    let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else {
+        return None;
+    };
+    context.authorizer.as_ref()?.iam.as_ref()?.user_arn.clone()
 }
 
 /// The token in `Bearer TOKEN`.
@@ -122,19 +138,19 @@ mod tests {
         let digests = format!("{}, {}", digest("old"), digest("new"));
         let auth = Auth::new(Some("token"), Some(&digests)).unwrap();
         for good in ["Bearer old", "bearer new", "Bearer  new "] {
-            auth.check(&shown(Some(good))).unwrap();
+            auth.check(&shown(Some(good)), None).unwrap();
         }
         for bad in ["Bearer other", "Bearer ", "Basic old", "old", "Bearer", "Bearer old new"] {
-            let refusal = auth.check(&shown(Some(bad))).unwrap_err();
+            let refusal = auth.check(&shown(Some(bad)), Some("arn")).unwrap_err();
             assert_eq!((refusal.error.as_str(), refusal.status()), ("unauthorized", 401), "{bad}");
             assert!(!refusal.message.contains("old"), "{}", refusal.message);
         }
-        assert_eq!(auth.check(&shown(None)).unwrap_err().status(), 401);
+        assert_eq!(auth.check(&shown(None), None).unwrap_err().status(), 401);
         // The digest opens nothing.
-        assert!(auth.check(&shown(Some(&format!("Bearer {}", digest("old"))))).is_err());
+        assert!(auth.check(&shown(Some(&format!("Bearer {}", digest("old")))), None).is_err());
         let rotated = Auth::new(Some("token"), Some(&digest("new"))).unwrap();
-        rotated.check(&shown(Some("Bearer new"))).unwrap();
-        rotated.check(&shown(Some("Bearer old"))).unwrap_err();
+        rotated.check(&shown(Some("Bearer new")), None).unwrap();
+        rotated.check(&shown(Some("Bearer old")), None).unwrap_err();
     }
 
     #[test]
@@ -148,7 +164,11 @@ mod tests {
         ] {
             assert!(Auth::new(kind, digests).is_err(), "{kind:?} {digests:?}");
         }
-        assert!(Auth::new(Some("none"), None).unwrap().check(&shown(None)).is_ok());
+        assert!(Auth::new(Some("none"), None).unwrap().check(&shown(None), None).is_ok());
+        let iam = Auth::new(Some("iam"), None).unwrap();
+        assert!(iam.check(&shown(None), Some("arn:aws:iam::1:user/edge")).is_ok());
+        // Behind a URL that asks nobody.
+        assert_eq!(iam.check(&shown(Some("Bearer any")), None).unwrap_err().status(), 401);
         assert_eq!(format!("{:?}", Auth::Tokens(vec![[7; 32]])), "token");
     }
 }

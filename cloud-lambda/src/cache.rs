@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use fogline::manifest::File;
-use tempfile::NamedTempFile;
+use tempfile::Builder;
+
+/// How names of files begin that are not yet whole.
+const UNFINISHED: &str = ".fogline-";
 
 /// A folder of models.
 #[derive(Debug, Clone)]
@@ -48,7 +51,7 @@ impl Cache {
             return Ok(());
         }
         self.make_room(bytes.len() as u64)?;
-        let mut fresh = NamedTempFile::new_in(&self.folder)?;
+        let mut fresh = Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder)?;
         fresh.write_all(bytes)?;
         fresh.persist(path)?;
         Ok(())
@@ -65,7 +68,9 @@ impl Cache {
         let entries = fs::read_dir(&self.folder)?.filter_map(Result::ok);
         let mut files: Vec<_> = entries
             .filter_map(|entry| {
-                let data = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+                // Others' files, where the folder is not the cache's alone, stay.
+                let is_own = entry.file_name().to_str().is_some_and(is_own);
+                let data = entry.metadata().ok().filter(|data| is_own && data.is_file())?;
                 Some((data.modified().ok()?, data.len(), entry.path()))
             })
             .collect();
@@ -84,9 +89,17 @@ impl Cache {
     /// No digest that is none becomes a path.
     fn path(&self, file: &File) -> Option<PathBuf> {
         let digest = file.sha256.to_ascii_lowercase();
-        let hex = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-        hex.then(|| self.folder.join(digest))
+        is_digest(&digest).then(|| self.folder.join(digest))
     }
+}
+
+fn is_digest(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a file of this name is a model, or was about to become one.
+fn is_own(name: &str) -> bool {
+    is_digest(name) || name.starts_with(UNFINISHED)
 }
 
 #[cfg(test)]
@@ -113,6 +126,7 @@ mod tests {
         };
         cache.put(&file(&a), &a).unwrap();
         cache.put(&file(&b), &b).unwrap();
+        fs::write(folder.path().join("models/mine"), [4; 30]).unwrap();
         age(&a, 20);
         age(&b, 10);
         assert_eq!(cache.read(&file(&a)), Some(a.into()));
@@ -125,6 +139,7 @@ mod tests {
         // Larger than the whole cache: not kept, and nothing else is lost for it.
         cache.put(&file(&[0; 26]), &[0; 26]).unwrap();
         assert_eq!(cache.read(&file(&a)), Some(a.into()));
+        assert!(folder.path().join("models/mine").exists(), "somebody else's");
     }
 
     #[test]

@@ -132,17 +132,22 @@ async fn model(
     name: &str,
     version: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
-    let found = || Metadata::of(&plans.index().pairs(), name, version);
-    let mut metadata = found();
-    if metadata.is_none() {
-        plans.index().refresh(REFRESH_AT_MOST_EVERY).await?;
-        metadata = found();
+    let index = plans.index();
+    let found = || Metadata::of(&index.pairs(), name, version);
+    // A function that has loaded one pair knows no other versions of it yet.
+    if let Some(metadata) = found()
+        && index.is_listed().await
+    {
+        return Ok(json(200, &metadata));
     }
-    let metadata = metadata.ok_or_else(|| {
-        let version = version.map(|version| format!("/{version}")).unwrap_or_default();
-        Refusal::new(UNKNOWN_PAIR, format!("the cloud has no pair '{name}{version}'"))
-    })?;
-    Ok(json(200, &metadata))
+    let listed = index.refresh(REFRESH_AT_MOST_EVERY).await;
+    // Without the store, what is known of before.
+    if let Some(metadata) = found() {
+        return Ok(json(200, &metadata));
+    }
+    listed?;
+    let version = version.map(|version| format!("/{version}")).unwrap_or_default();
+    Err(Refusal::new(UNKNOWN_PAIR, format!("the cloud has no pair '{name}{version}'")))
 }
 
 /// Infers, and leaves a line of it in the log.

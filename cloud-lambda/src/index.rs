@@ -54,6 +54,17 @@ struct Found {
     by_digest: HashMap<[u8; 32], Arc<Pair>>,
 }
 
+impl Found {
+    fn of(known: BTreeMap<String, (Option<String>, Arc<Pair>)>) -> Self {
+        let mut by_digest = HashMap::new();
+        for (_, pair) in known.values() {
+            // Of two names for the same files, the first serves both.
+            by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
+        }
+        Self { known, by_digest }
+    }
+}
+
 /// A listing of the bucket: when it ended, and what came of it.
 type Listing = (Instant, Result<(), Refusal>);
 
@@ -79,7 +90,7 @@ impl Index {
     ///
     /// # Errors
     /// With `unknown_pair` or `store_unreachable`.
-    pub async fn find(&self, digest: &[u8; 32]) -> Result<Arc<Pair>, Refusal> {
+    pub async fn find(self: &Arc<Self>, digest: &[u8; 32]) -> Result<Arc<Pair>, Refusal> {
         if let Some(pair) = self.found().by_digest.get(digest) {
             return Ok(Arc::clone(pair));
         }
@@ -92,6 +103,24 @@ impl Index {
         })
     }
 
+    /// Finds the pair `NAME/VERSION` without listing the bucket: a function that starts for one pair waits for no others.
+    ///
+    /// # Errors
+    /// When the store does not answer, or has no whole manifest of it.
+    pub async fn add(&self, pair: &str) -> Result<Arc<Pair>, Refusal> {
+        if self.configured.as_ref().is_some_and(|pairs| pairs.iter().all(|one| one != pair)) {
+            let message = format!("{pair} is none of the pairs that this function serves");
+            return Err(Refusal::new(UNKNOWN_PAIR, message));
+        }
+        let _listing = self.last.lock().await;
+        let key = format!("{PREFIX}{pair}/manifest.json");
+        let mut known = self.found().known.clone();
+        let pair = self.read(&key, known.get(&key).map(|(_, pair)| pair)).await?;
+        known.insert(key, (None, Arc::clone(&pair)));
+        self.put(Found::of(known));
+        Ok(pair)
+    }
+
     /// All pairs that were found, in the order of their keys.
     pub fn pairs(&self) -> Vec<Arc<Pair>> {
         self.found().known.values().map(|(_, pair)| Arc::clone(pair)).collect()
@@ -101,12 +130,29 @@ impl Index {
         Arc::clone(&self.found.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn put(&self, found: Found) {
+        *self.found.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
+    }
+
+    /// Whether the bucket has been listed, well or not.
+    pub async fn is_listed(&self) -> bool {
+        self.last.lock().await.is_some()
+    }
+
     /// Lists the bucket anew, unless the last listing is younger than `most`: then what came of that. A listing that
-    /// fails takes away nothing that was found before.
+    /// fails takes away nothing that was found before; one that nobody waits for any more goes on.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn refresh(&self, most: Duration) -> Result<(), Refusal> {
+    pub async fn refresh(self: &Arc<Self>, most: Duration) -> Result<(), Refusal> {
+        let index = Arc::clone(self);
+        match tokio::spawn(async move { index.refresh_here(most).await }).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Refusal::new(INTERNAL, format!("listing broke off: {error}"))),
+        }
+    }
+
+    async fn refresh_here(&self, most: Duration) -> Result<(), Refusal> {
         let mut last = self.last.lock().await;
         if let Some((at, outcome)) = &*last
             && at.elapsed() < most
@@ -114,9 +160,7 @@ impl Index {
             return outcome.clone();
         }
         let listed = self.list(&self.found()).await;
-        let outcome = listed.map(|found| {
-            *self.found.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
-        });
+        let outcome = listed.map(|found| self.put(found));
         *last = Some((Instant::now(), outcome.clone()));
         outcome
     }
@@ -153,12 +197,7 @@ impl Index {
                 }
             };
         }
-        let mut by_digest = HashMap::new();
-        for (_, pair) in known.values() {
-            // Of two names for the same files, the first serves both.
-            by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
-        }
-        Ok(Found { known, by_digest })
+        Ok(Found::of(known))
     }
 
     async fn read(&self, key: &str, before: Option<&Arc<Pair>>) -> Result<Arc<Pair>, Refusal> {

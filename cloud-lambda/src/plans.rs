@@ -81,7 +81,7 @@ impl Options {
 #[derive(Debug)]
 pub struct Plans {
     store: Store,
-    index: Index,
+    index: Arc<Index>,
     cache: Option<Cache>,
     loaded: Memory<[u8; 32], Arc<Plan>>,
 }
@@ -95,12 +95,12 @@ impl Plans {
             .max_capacity(options.memory / 1024)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        let index = Index::new(store.clone(), options.pairs);
+        let index = Arc::new(Index::new(store.clone(), options.pairs));
         Arc::new(Self { store, index, cache: options.cache, loaded })
     }
 
     /// Which pairs there are.
-    pub fn index(&self) -> &Index {
+    pub fn index(&self) -> &Arc<Index> {
         &self.index
     }
 
@@ -123,17 +123,20 @@ impl Plans {
     /// A pair that cannot be loaded is logged and does not keep the others from it.
     ///
     /// # Errors
-    /// When the bucket cannot be listed.
+    /// When the bucket cannot be listed, or the only pair is not there.
     pub async fn preload(self: &Arc<Self>, only: Option<&str>) -> Result<usize, Refusal> {
-        self.index.refresh(Duration::ZERO).await?;
         let mut wanted: BTreeMap<String, Arc<Pair>> = BTreeMap::new();
-        for pair in self.index.pairs() {
-            let Manifest { name, version, .. } = &pair.manifest;
-            let newer = wanted
-                .get(name)
-                .is_none_or(|other| compare_versions(&other.manifest.version, version).is_lt());
-            if only.map_or(newer, |only| only == format!("{name}/{version}")) {
-                wanted.insert(name.clone(), pair);
+        if let Some(only) = only {
+            wanted.insert(only.to_owned(), self.index.add(only).await?);
+        } else {
+            self.index.refresh(Duration::ZERO).await?;
+            for pair in self.index.pairs() {
+                let Manifest { name, version, .. } = &pair.manifest;
+                let newer =
+                    |other: &Arc<Pair>| compare_versions(&other.manifest.version, version).is_lt();
+                if wanted.get(name).is_none_or(newer) {
+                    wanted.insert(name.clone(), pair);
+                }
             }
         }
         for (name, pair) in wanted {

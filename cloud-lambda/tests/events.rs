@@ -99,7 +99,9 @@ async fn health_needs_no_store_and_ready_needs_a_plan() {
     assert_eq!((health.status().as_u16(), body(&health)), (200, json!({"status": "live"})));
     assert_eq!(refusal(&plans, event!("ready")).await, (503, "not_ready".into()));
 
-    assert_eq!(plans.preload(Some("other/1.0.0")).await.unwrap(), 0);
+    let missing = plans.preload(Some("other/1.0.0")).await.unwrap_err();
+    assert_eq!(missing.error, "model_corrupt");
+    assert!(missing.message.contains("models/other/1.0.0/manifest.json"), "{missing:?}");
     assert_eq!(refusal(&plans, event!("ready")).await, (503, "not_ready".into()));
 
     assert_eq!(plans.preload(Some("tiny/1.0.0")).await.unwrap(), 1);

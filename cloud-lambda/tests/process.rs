@@ -268,6 +268,20 @@ async fn a_token_is_changed_without_an_edge_left_outside() {
 }
 
 #[tokio::test]
+async fn a_function_that_counts_on_aws_is_not_open_behind_a_url_that_asks_nobody() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::start_with(&bucket.settings(), None, &[("FOGLINE_AUTH", "iam")]).await;
+    let mut event = infer(&golden());
+    assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
+    // As a function URL of auth type AWS_IAM says it of a signature that it has verified.
+    let user = "arn:aws:iam::123456789012:user/edge";
+    event["requestContext"]["authorizer"] = json!({"iam": {
+        "accessKey": "AKIA", "accountId": "123456789012", "callerId": "AIDA", "userArn": user, "userId": "AIDA",
+    }});
+    assert_eq!(function.outcome(event).await, OK);
+}
+
+#[tokio::test]
 async fn a_function_that_nobody_told_who_may_ask_does_not_start() {
     let bucket = Bucket::with_pair().await;
     let mut function = Function::start_with(&bucket.settings(), None, &[]).await;
