@@ -7,13 +7,12 @@ import { errorCode } from './words.js';
 const AT_ONCE = 4;
 
 /**
- * Classifies `pictures` (`{path, file}` or `{path, zipped}`); `step` gets the score, the picture and its result
- * after each, and `refuse` those that cannot be read. An abort ends it after those that are under way.
+ * Classifies the pictures of `sources`: `{pictures}` with a file each, or `{zip, pictures}`. `step` gets the score, the
+ * picture and its result after each, and `refuse` those that cannot be read. An abort ends it after those that are under way.
  */
-export async function runBatch(pictures, { engine, pair, signal, step, refuse }) {
+export async function runBatch(sources, { engine, pair, signal, step, refuse }) {
   const score = new Score(pair);
-  const left = pictures.values();
-  const worker = async () => {
+  const worker = async (left) => {
     for (const picture of left) {
       const { path, file, zipped } = picture;
       let result = null;
@@ -30,6 +29,17 @@ export async function runBatch(pictures, { engine, pair, signal, step, refuse })
       step(score, picture, result);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  for (const { zip, pictures } of sources) {
+    try {
+      // The worker has one zip open at a time, and listing them all has left it with the last.
+      if (zip && sources.length > 1 && !signal.aborted) await engine.listZip(zip);
+    } catch (error) {
+      refuse(error, zip.name);
+      pictures.forEach(() => score.fail());
+      continue;
+    }
+    const left = pictures.values();
+    await Promise.all(Array.from({ length: AT_ONCE }, () => worker(left)));
+  }
   return score;
 }

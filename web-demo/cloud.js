@@ -7,14 +7,32 @@ const SAID = {
   slow: `The cloud answers, and takes ${SLOW_MS / 1000} s more for it.`,
   off: 'Hard pictures get the best exit\'s guess, marked as degraded.',
   away: 'The cloud is away: hard pictures get the best exit\'s guess, marked as degraded.',
+  closed: 'The cloud wants a token: without one, hard pictures get the best exit\'s guess, marked as degraded.',
+  typed: 'The token is shown with the next hard picture.',
+  refused: 'The cloud does not take this token: hard pictures get the best exit\'s guess, marked as degraded.',
 };
+const DOOR = ['closed', 'typed', 'refused'];
 
-/** Marks the cloud's state on the page, and tells the engine which to ask. */
+/**
+ * Marks the cloud's state on the page, and tells the engine which to ask. A token that the visitor types into `door` is kept
+ * until the page is left, and no longer; `opened` is called with it.
+ */
 export class Cloud {
   #timer = null;
 
-  constructor(page, switches, line, engine) {
-    Object.assign(this, { page, line, engine, address: null, mode: 'on', away: false });
+  constructor({ page, switches, line, door, engine, opened }) {
+    Object.assign(this, { page, switches, line, door, engine, address: null, token: undefined, mode: 'on', away: false, closed: null });
+    door.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      this.token = door.elements.token.value.trim();
+      this.closed = 'typed';
+      await this.apply();
+      opened();
+    });
+    // What no header can carry would look like a cloud that is away.
+    door.elements.token.addEventListener('input', ({ target }) => {
+      target.setCustomValidity(/^\s*[\x21-\x7e]+\s*$/.test(target.value) ? '' : 'A token is of letters, digits and signs of ASCII alone.');
+    });
     switches.addEventListener('change', ({ target }) => {
       this.mode = target.value;
       this.apply();
@@ -32,18 +50,24 @@ export class Cloud {
 
   apply() {
     this.#show();
-    return this.engine.setCloud(this.mode === 'off' ? undefined : this.address, this.mode === 'slow' ? SLOW_MS : 0);
+    return this.engine.setCloud(this.mode === 'off' ? undefined : this.address, this.token, this.mode === 'slow' ? SLOW_MS : 0);
   }
 
   /** What an answer says of the cloud: it came from there, or there was no way. */
   learn({ origin, degraded }) {
-    if (origin === 'cloud') this.mark(false);
+    if (origin === 'cloud') this.closed = null;
+    else if (degraded?.reason === 'unauthorized') this.closed = this.token ? 'refused' : 'closed';
+    if (origin === 'cloud' || degraded?.reason === 'unauthorized') this.mark(false);
     if (degraded?.reason === 'cloud_unreachable' || degraded?.reason === 'circuit_open') this.mark(true);
   }
 
   /** Asks whether it is there; that also wakes a function that sleeps. */
   async look() {
-    const there = await fetch(`${this.address}/health`, { cache: 'no-store' }).then(({ ok }) => ok, () => false);
+    const headers = this.token ? { authorization: `Bearer ${this.token}` } : {};
+    const status = await fetch(`${this.address}/health`, { cache: 'no-store', headers }).then((answer) => answer.status, () => 0);
+    const isClosed = status === 401;
+    if (isClosed) this.closed = this.token ? 'refused' : 'closed';
+    const there = isClosed || (status >= 200 && status < 300);
     const back = there && this.away;
     this.mark(!there);
     // The engine would leave it alone for a while yet.
@@ -58,8 +82,13 @@ export class Cloud {
   }
 
   #show() {
-    const state = this.away && this.mode !== 'off' ? 'away' : this.mode;
+    const trouble = this.away ? 'away' : this.closed;
+    const state = this.mode === 'off' ? 'off' : trouble ?? this.mode;
+    const wasInside = this.door.contains(document.activeElement);
     this.page.dataset.cloud = state;
+    this.door.hidden = !DOOR.includes(state);
+    // Focus must not fall off the page with it.
+    if (wasInside && this.door.hidden) this.switches.querySelector(':checked').focus();
     if (this.line.textContent !== SAID[state]) this.line.textContent = SAID[state];
   }
 }

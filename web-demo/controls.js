@@ -23,9 +23,9 @@ export class Controls {
     part('reset').addEventListener('click', () => this.#choose(this.policy));
   }
 
-  /** The calibration's points for the policy, from all in the cloud to all on the device. */
+  /** The calibration's points for the policy, as the chart has them: from all on the device to all in the cloud. */
   get points() {
-    return this.#manifest.curves?.[this.policy] ?? [];
+    return this.#manifest.curves?.[this.policy]?.toReversed() ?? [];
   }
 
   /** The calibration's point with these thresholds; -1 where it never tried them. */
@@ -83,7 +83,7 @@ export class Controls {
     }
     const { at } = this;
     if (at >= 0) part('trade').value = at;
-    part('trade-value').value = at >= 0 ? percent(stays(this.points[at])) : 'not tried';
+    part('trade-value').value = at >= 0 ? percent(1 - stays(this.points[at])) : 'not tried';
     this.turned();
   }
 }

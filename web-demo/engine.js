@@ -1,7 +1,7 @@
 // The edge engine, which runs in a worker: each call is a message there and one back.
 
 import { relaxedSimd, simd } from './lib/features.js';
-import { codedError, errorText } from './words.js';
+import { codedError, errorCode, errorText } from './words.js';
 
 /** `config.json`: the manifests on offer, the one to begin with, where the cloud is, and the index of a gallery if there is one. */
 export async function loadConfig() {
@@ -35,23 +35,38 @@ async function chooseBuild() {
 
 /** The engine, to be asked by any number of callers at once. */
 export class Engine {
-  #worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  #worker = null;
+  #failed = null; // why the worker is of no use
   #calls = new Map();
   #last = 0;
 
   constructor() {
+    this.#start();
+  }
+
+  #start() {
+    this.#failed = null;
+    this.#worker?.terminate();
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
     this.#worker.addEventListener('message', ({ data }) => this.#receive(data));
     this.#worker.addEventListener('error', ({ message }) => {
-      const error = codedError('engine_missing', `The engine's worker failed: ${message || 'a file of it is missing'}`);
-      for (const { reject } of this.#calls.values()) reject(error);
+      this.#failed = codedError('engine_missing', `The engine's worker failed: ${message || 'a file of it is missing'}`);
+      for (const { reject } of this.#calls.values()) reject(this.#failed);
       this.#calls.clear();
     });
   }
 
-  /** Loads a pair; `{manifest, energy, backend, build, kept, files}`. */
-  async load(manifest, cloud, onProgress) {
+  /** Loads a pair; `{manifest, energy, backend, build, kept, files}`. It asks no cloud until `setCloud`. */
+  async load(manifest, onProgress) {
     const build = await chooseBuild();
-    return { build, ...await this.#call('load', { build, manifest, cloud }, { onProgress }) };
+    // What a worker could not import it does not import again: another one may.
+    if (this.#failed) this.#start();
+    try {
+      return { build, ...await this.#call('load', { build, manifest }, { onProgress }) };
+    } catch (error) {
+      if (errorCode(error) === 'engine_missing') this.#failed = error;
+      throw error;
+    }
   }
 
   /** Classifies `{file}`, `{zipped}` or `{frame}`; rejects with `cancelled` once `signal` is aborted. */
@@ -63,15 +78,18 @@ export class Engine {
     return this.#call('decideBy', { policy, thresholds });
   }
 
-  setCloud(cloud, slow) {
-    return this.#call('setCloud', { cloud, slow });
+  setCloud(cloud, token, slow) {
+    return this.#call('setCloud', { cloud, token, slow });
   }
 
+  /** Opens a zip, in place of the one before; its pictures as `{path, zipped}`. */
   listZip(file) {
     return this.#call('listZip', { file });
   }
 
-  #call(task, given, { transfer = [], signal = null, onProgress = null } = {}) {
+  async #call(task, given, { transfer = [], signal = null, onProgress = null } = {}) {
+    if (this.#failed) throw this.#failed;
+    if (signal?.aborted) throw codedError('cancelled', 'It was given up.');
     this.#last += 1;
     const call = this.#last;
     signal?.addEventListener('abort', () => this.#worker.postMessage({ task: 'cancel', given: { call } }), { once: true });

@@ -1,8 +1,10 @@
 // The ways in for a visitor's own pictures: choose, drop, paste; single ones, folders, zip files.
 // Each comes as `{file, path}`, the path being what a folder calls it.
 
-/** Calls `take` with what each choice, drop or paste brings. */
-export function listenForFiles(inputs, take) {
+import { codedError } from './words.js';
+
+/** Calls `take` with what each choice, drop or paste brings, and `fail` with what could not be read of it. */
+export function listenForFiles(inputs, take, fail) {
   const allowed = () => inputs.every((input) => !input.disabled);
   const bring = (pictures) => {
     if (pictures.length > 0) take(pictures);
@@ -34,8 +36,11 @@ export function listenForFiles(inputs, take) {
     mark(false);
     if (!carriesFiles(event)) return;
     event.preventDefault();
+    if (!allowed()) return;
+    const failed = [];
     // An empty folder too: whoever dropped it is told.
-    if (allowed()) take(await dropped(event.dataTransfer));
+    take(await dropped(event.dataTransfer, failed));
+    for (const { error, path } of failed) fail(error, path);
   });
 
   document.addEventListener('paste', (event) => {
@@ -46,8 +51,8 @@ export function listenForFiles(inputs, take) {
   });
 }
 
-/** What was dropped, folders walked through. */
-async function dropped(transfer) {
+/** What was dropped, folders walked through; what cannot be read goes into `failed`. */
+async function dropped(transfer, failed) {
   // Both lists are only there during the event, before anything is awaited.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
   const files = [...transfer.files];
@@ -55,19 +60,23 @@ async function dropped(transfer) {
     return files.map((file) => ({ file, path: file.name }));
   }
   const found = [];
-  for (const entry of entries) await walk(entry, found);
+  for (const entry of entries) await walk(entry, found, failed);
   return found;
 }
 
-async function walk(entry, found) {
-  if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    found.push({ file, path: entry.fullPath.slice(1) });
-    return;
-  }
-  const reader = entry.createReader();
-  // A reader gives a hundred at a time, and an empty list at the end.
-  for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length > 0;) {
-    for (const inner of some) await walk(inner, found);
+async function walk(entry, found, failed) {
+  const path = entry.fullPath.slice(1);
+  try {
+    if (entry.isFile) {
+      found.push({ path, file: await new Promise((resolve, reject) => entry.file(resolve, reject)) });
+      return;
+    }
+    const reader = entry.createReader();
+    // A reader gives a hundred at a time, and an empty list at the end.
+    for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length > 0;) {
+      for (const inner of some) await walk(inner, found, failed);
+    }
+  } catch (cause) {
+    failed.push({ path, error: codedError('picture_unreadable', 'It could not be read.', cause) });
   }
 }

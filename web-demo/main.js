@@ -26,27 +26,84 @@ const engine = new Engine();
 const tally = new Tally(part('tally'));
 const network = new Network(part('network'));
 const curve = new Curve(part('chart'), part('curve-text'));
-const cloud = new Cloud(part('page'), part('cloud-switch'), part('cloud-state'), engine);
+const cloud = new Cloud({
+  page: part('page'),
+  switches: part('cloud-switch'),
+  line: part('cloud-state'),
+  door: part('cloud-door'),
+  engine,
+  opened: tryAgain,
+});
 const webcam = new Webcam(part('video'));
 const controls = new Controls(() => {
-  engine.decideBy(controls.policy, controls.thresholds);
+  decide();
   if (pair) curve.show(pair, controls);
-}, () => {
-  if (again && !webcam.running) inTurn(again);
-});
+}, tryAgain);
 
 let pair = null;
 let samples = [];
 let gallery = [];
-let runningAll = false;
+let waiting = 0; // jobs in line
 let again = null; // classifies the picture on show once more
+let isAgain = false; // whether that is in line
+let policy = null; // by which the engine decides
+let isDeciding = false; // whether another is in line
+let isWelcome = false; // whether a first picture was answered unasked
 
 // One thing at a time: two pictures at once would spoil each other's times, and a model must not
 // be exchanged under a picture.
 let last = Promise.resolve();
 function inTurn(job) {
-  last = last.then(job).catch(showProblem);
+  waiting += 1;
+  showWaiting();
+  last = last.then(() => {
+    waiting -= 1;
+    showWaiting();
+    return job();
+  }).catch(showProblem);
   return last;
+}
+
+/** Classifies the picture on show anew, where something has changed that its answer came of: once, however often. */
+function tryAgain() {
+  if (!again || isAgain || webcam.running) return;
+  isAgain = true;
+  inTurn(() => {
+    isAgain = false;
+    return again?.();
+  });
+}
+
+/** Has the engine decide as the controls say: not in the middle of a batch, but of a webcam's frames. */
+function decide() {
+  if (isDeciding && !webcam.running) return;
+  const now = () => {
+    isDeciding = false;
+    policy = controls.policy;
+    return engine.decideBy(policy, controls.thresholds);
+  };
+  isDeciding = true;
+  if (webcam.running) now().catch(showProblem);
+  else last = last.then(now).catch(showProblem);
+}
+
+/** What was pressed during a batch has not been lost. */
+function showWaiting() {
+  const held = part('batch').dataset.state === 'running' ? waiting : 0;
+  part('batch-waiting').textContent = held > 0 ? `${held} more ${held === 1 ? 'waits' : 'wait'} for its end` : '';
+}
+
+const underWay = new Set(); // ids of buttons whose run is not over
+
+/** Runs what a button starts, unless it is running already. */
+async function once(id, run) {
+  if (underWay.has(id)) return;
+  clearProblems();
+  underWay.add(id);
+  enableControls();
+  await run();
+  underWay.delete(id);
+  enableControls();
 }
 
 function enableControls() {
@@ -54,11 +111,12 @@ function enableControls() {
   for (const { button } of [...samples, ...gallery]) button.disabled = !ready;
   part('run-gallery').disabled = !ready || gallery.length === 0;
   part('run-all').disabled = !ready || samples.length === 0;
-  // Not `disabled` while it runs: that would throw the keyboard's focus off the page.
-  part('run-all').setAttribute('aria-disabled', String(runningAll));
+  // Not `disabled` while they run: that would throw the keyboard's focus off the page.
+  for (const id of ['run-all', 'run-gallery']) part(id).setAttribute('aria-disabled', String(underWay.has(id)));
   for (const id of ['file', 'folder', 'webcam']) part(id).disabled = !ready;
   const batch = part('batch');
   part('clear').disabled = batch.dataset.state === 'running' || (part('results').childElementCount === 0 && batch.hidden);
+  showWaiting();
 }
 
 function showProblem(error, name = '') {
@@ -77,8 +135,8 @@ function showProblem(error, name = '') {
 }
 
 /** Lights a result's way in the network, with the answer above it. */
-function show(picture, result, policy = controls.policy, right = null) {
-  network.light(result, policy);
+function show(picture, result, by = policy, right = null) {
+  network.light(result, by);
   part('answer').replaceChildren(...verdictOf(result, right));
   part('subject').querySelector('canvas')?.remove();
   if (picture) part('subject').append(thumbnailOf(picture));
@@ -89,13 +147,16 @@ async function classify(name, sample, fetchFile) {
   try {
     if (!pair) throw codedError('model_missing', 'There is no model to ask.');
     const { result, ...picture } = await engine.classify({ file: await fetchFile(), thumbnail: true });
-    const { policy } = controls;
-    again = () => classify(name, sample, fetchFile);
+    const by = policy;
     const right = isRight(sample, result, pair.manifest.classes);
-    show(picture, result, policy, right);
+    const put = () => {
+      again = () => classify(name, sample, fetchFile);
+      show(picture, result, by, right);
+    };
+    put();
     cloud.learn(result);
     part('results').prepend(resultCard(picture, sample, result, right, () => {
-      show(picture, result, policy, right);
+      put();
       part('model-title').scrollIntoView({ block: 'start' });
     }));
     while (part('results').childElementCount > MOST_CARDS) part('results').lastElementChild.remove();
@@ -115,65 +176,93 @@ function classifySample(sample) {
 }
 
 function pressSample(sample) {
-  part('problems').replaceChildren();
-  classifySample(sample);
+  clearProblems();
+  reveal(classifySample(sample));
+}
+
+/** What was wrong before; a batch that runs still needs its list. */
+function clearProblems() {
+  if (part('batch').dataset.state !== 'running') part('problems').replaceChildren();
+}
+
+/** Brings an answer to where a small screen shows it, unless whoever waits for it has scrolled since. */
+async function reveal(answered) {
+  const at = scrollY;
+  await answered;
+  if (scrollY === at) part('shown').scrollIntoView({ block: 'nearest' });
 }
 
 function takePictures(pictures) {
-  part('problems').replaceChildren();
+  clearProblems();
   const zips = pictures.filter(({ file }) => /\.zip$/i.test(file.name));
   const rest = pictures.filter((picture) => !zips.includes(picture));
-  for (const { file } of zips) {
-    inTurn(async () => batch((await engine.listZip(file)).map((path) => ({ path, zipped: path }))));
-  }
   // A folder holds more than pictures; of files that were chosen one by one, each gets its answer.
   const inFolders = rest.some(({ path }) => path.includes('/'));
   const wanted = inFolders ? rest.filter(({ file }) => /\.(jpe?g|png|webp)$/i.test(file.name)) : rest;
-  if (inFolders || wanted.length > MOST_SINGLE) inTurn(() => batch(wanted));
-  else for (const { file } of wanted) inTurn(() => classify(file.name, null, async () => file));
+  const single = wanted.length > 0 && wanted.length <= MOST_SINGLE && zips.length === 0 && !inFolders;
+  if (!single) inTurn(() => batchOf(wanted, zips));
+  else reveal(Promise.all(wanted.map(({ file }) => inTurn(() => classify(file.name, null, async () => file)))));
 }
 
-async function batch(pictures) {
+/** One batch of all that came at once; a zip that cannot be opened costs no others. */
+async function batchOf(pictures, zips) {
+  const sources = pictures.length > 0 || zips.length === 0 ? [{ pictures }] : [];
+  for (const { file, path } of zips) {
+    try {
+      sources.push({ zip: file, pictures: await engine.listZip(file) });
+    } catch (error) {
+      showProblem(error, path);
+    }
+  }
+  if (sources.length > 0) await batch(sources);
+}
+
+async function batch(sources) {
+  const total = sources.reduce((sum, { pictures }) => sum + pictures.length, 0);
   if (!pair) throw codedError('model_missing', 'There is no model to ask.');
-  if (pictures.length === 0) throw codedError('batch_empty', 'There is no JPEG, PNG or WebP picture in it.');
+  if (total === 0) throw codedError('batch_empty', 'There is no JPEG, PNG or WebP picture in it.');
   const abort = new AbortController();
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
-  let waiting = 0;
+  let frame = 0;
   const cancel = () => abort.abort();
   part('batch-cancel').addEventListener('click', cancel);
   part('batch-cancel').hidden = false;
+  const draw = (score) => {
+    frame = 0;
+    part('batch-text').textContent = progressText(score, total, seconds());
+    part('batch-progress').value = (score.done + score.failed) / total;
+  };
   part('report').replaceChildren();
+  draw({ done: 0, failed: 0 });
   part('batch').hidden = false;
   part('batch').dataset.state = 'running';
   enableControls();
   part('batch').scrollIntoView({ block: 'nearest' });
-  const draw = (score) => {
-    waiting = 0;
-    part('batch-text').textContent = progressText(score, pictures.length, seconds());
-    part('batch-progress').value = (score.done + score.failed) / pictures.length;
-  };
-  const score = await runBatch(pictures, {
+  const score = await runBatch(sources, {
     engine,
     pair,
     signal: abort.signal,
     refuse: showProblem,
     // Once a frame, however fast they come.
     step: (current, { sample }, result) => {
-      waiting ||= requestAnimationFrame(() => draw(current));
+      frame ||= requestAnimationFrame(() => draw(current));
       if (result) cloud.learn(result);
       if (sample && result) markSample(sample, result, isRight(sample, result, pair.manifest.classes));
     },
   });
-  cancelAnimationFrame(waiting);
+  cancelAnimationFrame(frame);
   draw(score);
-  if (abort.signal.aborted) part('batch-text').textContent = `${score.done + score.failed} of ${pictures.length}, cancelled`;
+  if (abort.signal.aborted) part('batch-text').textContent = `${score.done + score.failed} of ${total}, cancelled`;
   part('batch-cancel').removeEventListener('click', cancel);
   // The button goes, and focus must not fall off the page.
   if (document.activeElement === part('batch-cancel')) part('batch-title').focus();
   part('batch-cancel').hidden = true;
   part('batch').dataset.state = abort.signal.aborted ? 'cancelled' : 'done';
-  part('report').replaceChildren(batchReport(score, pictures.length, seconds()));
+  part('report').replaceChildren(batchReport(score, total, seconds()));
+  // Whoever watched the bar sees the report; whoever looks elsewhere is left there.
+  const { top } = part('batch').getBoundingClientRect();
+  if (top >= 0 && top < innerHeight) part('batch').scrollIntoView({ block: 'start' });
   curve.measure(score);
   part('announcer').textContent = `${abort.signal.aborted ? 'Cancelled' : 'Done'}: ${part('batch-text').textContent}.`;
   enableControls();
@@ -195,19 +284,27 @@ function loadModel(manifest, address) {
     enableControls();
     showLoading();
     try {
-      const [loaded, report] = await Promise.all([engine.load(manifest, address, showProgress), reportBeside(manifest)]);
+      const [loaded, report] = await Promise.all([engine.load(manifest, showProgress), reportBeside(manifest)]);
       pair = { ...loaded, report };
       await cloud.use(address);
       network.show(pair.manifest);
       controls.show(pair.manifest);
       showModel(pair);
       part('announcer').textContent = 'The model is ready.';
+      welcome(pair);
     } catch (error) {
       pair = null;
       showModelProblem(error, () => loadModel(manifest, address));
     }
     enableControls();
   });
+}
+
+/** A visitor sees at once what this is about; then the page is kept, with what this pair needs. */
+function welcome({ files }) {
+  const first = isWelcome || samples.length === 0 ? last : classifySample(samples[0]);
+  isWelcome = true;
+  first.then(() => keepPage(part('page'), files));
 }
 
 /** What `cargo xtask eval` measured of a pair, where that lies beside its manifest. */
@@ -222,7 +319,8 @@ async function toggleWebcam() {
     await webcam.stop();
     return;
   }
-  part('problems').replaceChildren();
+  clearProblems();
+  again = null;
   try {
     await webcam.start(
       (frame, signal) => engine.classify({ frame }, signal),
@@ -238,25 +336,22 @@ async function toggleWebcam() {
   }
 }
 
-listenForFiles([part('file'), part('folder')], takePictures);
+listenForFiles([part('file'), part('folder')], takePictures, showProblem);
 part('webcam').addEventListener('click', toggleWebcam);
 
-part('run-all').addEventListener('click', async () => {
-  if (runningAll) return;
-  part('problems').replaceChildren();
-  runningAll = true;
-  enableControls();
+part('run-all').addEventListener('click', () => once('run-all', async () => {
   await Promise.all(samples.map(classifySample));
-  runningAll = false;
   part('announcer').textContent = part('tally').textContent;
-  enableControls();
-});
+}));
 
-part('run-gallery').addEventListener('click', () => {
-  part('problems').replaceChildren();
+part('run-gallery').addEventListener('click', () => once('run-gallery', () => inTurn(async () => {
   // Its path names a picture's class, as a folder does.
-  inTurn(async () => batch(await Promise.all(gallery.map(async (sample) => ({ sample, path: `${sample.label}/${sample.file}`, file: await sampleFile(sample) })))));
-});
+  const pictures = await Promise.all(gallery.map(async (sample) => {
+    const path = `${sample.label}/${sample.file}`;
+    return sampleFile(sample).then((file) => ({ sample, path, file }), (error) => showProblem(error, path));
+  }));
+  await batch([{ pictures: pictures.filter(Boolean) }]);
+})));
 
 part('clear').addEventListener('click', () => {
   part('results').replaceChildren();
@@ -287,9 +382,6 @@ try {
   await loadModel(config.model, config.cloud);
   gallery = await hung;
   enableControls();
-  // A visitor sees at once what this is about.
-  if (pair && samples.length > 0) await classifySample(samples[0]);
-  if (pair) await keepPage(part('page'), pair.files);
 } catch (error) {
   part('page').dataset.configured = true; // else nobody sees what is wrong
   showModelProblem(error, () => location.reload());

@@ -3,6 +3,9 @@
 import { element } from './element.js';
 import { duration, energyText, exitTitle, percent, roughBytes, times } from './words.js';
 
+const MOST_CLASSES = 20; // of a matrix that can be read
+const MOST_CONFUSED = 20;
+
 /** "120 of 500, 41 s to go". */
 export function progressText(score, total, seconds) {
   const done = score.done + score.failed;
@@ -33,7 +36,7 @@ export function batchReport(score, total, seconds) {
 function totals(score, seconds) {
   const { done, degraded, accuracy, reduction } = score;
   const figures = [
-    [percent(1 - score.offload), 'stayed on this device'],
+    done === 0 ? null : [percent(1 - score.offload), 'stayed on this device'],
     accuracy === null ? null : [percent(accuracy), `right, of ${score.labelled} with a known class`],
     reduction === null ? null : [times(reduction), `less energy than the full-precision twin: ${energyText(score.twin - score.picojoules)} saved, computation by the model`],
     [`${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}`, `sent, instead of ${roughBytes(score.fileBytes)} of picture files`],
@@ -55,7 +58,19 @@ function endings(score) {
   return element('section', {}, element('h3', {}, 'Where they ended'), element('ol', { class: 'histogram' }, ...list));
 }
 
-function confusion({ classes, confusion: rows }) {
+/** Who was taken for whom: a matrix of few classes, of many those that were most often confused. */
+function confusion(score) {
+  return score.classes.length <= MOST_CLASSES ? matrix(score) : confused(score);
+}
+
+function confused({ classes, confusion: rows }) {
+  const wrong = rows.flatMap((row, is) => row.map((count, said) => ({ is, said, count })).filter(({ said, count }) => said !== is && count > 0));
+  const listed = wrong.sort((a, b) => b.count - a.count).slice(0, MOST_CONFUSED);
+  const items = listed.map(({ is, said, count }) => element('li', {}, `${count} × ${classes[is]}, taken for ${classes[said]}`));
+  return element('section', {}, element('h3', {}, 'Most often confused'), items.length > 0 ? element('ol', { class: 'confused' }, ...items) : element('p', {}, 'None.'));
+}
+
+function matrix({ classes, confusion: rows }) {
   const most = Math.max(1, ...rows.flat());
   const head = element('tr', {}, element('th', { scope: 'col' }, 'is ↓, taken for →'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
   const body = rows.map((row, is) => element(

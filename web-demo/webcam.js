@@ -45,8 +45,10 @@ export class Webcam {
       if (this.#pending && performance.now() - this.#since < PATIENCE_MS) return;
       this.#last = this.#frame(classify, show, fail);
     }, FRAME_MS);
-    await this.video.play().catch((error) => {
-      if (this.#run === run) throw error; // else it was stopped meanwhile
+    await this.video.play().catch(async (cause) => {
+      if (this.#run !== run) return; // stopped meanwhile
+      await this.stop();
+      throw codedError('webcam_refused', `The webcam's picture does not play: ${errorText(cause)}.`, cause);
     });
   }
 

@@ -45,18 +45,17 @@ async function start(build) {
 }
 
 const tasks = {
-  async load({ build, manifest, cloud }, { report }) {
+  async load({ build, manifest }, { report }) {
     fogline?.free();
     fogline = null;
     engine ??= start(build);
     const pair = await openPair(await engine, manifest, report);
     fogline = pair.fogline;
-    fogline.setCloud(cloud);
     const files = performance.getEntriesByType('resource').map(({ name }) => name);
     return { manifest: fogline.manifest, energy: fogline.energy, backend: fogline.backend, kept: pair.kept, files };
   },
 
-  /** Of `file`, of `zipped` (a path in the zip that is open), or of `frame` (an ImageBitmap). */
+  /** Of `file`, of `zipped` (a place in the zip that is open), or of `frame` (an ImageBitmap). */
   async classify({ file, zipped, frame, thumbnail }, { signal }) {
     if (!fogline) throw codedError('model_missing', 'There is no model to ask.');
     let picture;
@@ -64,7 +63,7 @@ const tasks = {
       picture = { imageData: readPixels(frame) };
       frame.close();
     } else {
-      picture = await openPicture(zipped ? unzip(zipped) : file, thumbnail);
+      picture = await openPicture(file ?? unzip(zipped), thumbnail);
     }
     const { imageData, ...shown } = picture;
     const result = await fogline.classify(imageData, { signal });
@@ -76,9 +75,9 @@ const tasks = {
   },
 
   /** No address is no cloud; `slow` is a delay in milliseconds. */
-  setCloud({ cloud, slow }) {
+  setCloud({ cloud, token, slow }) {
     delay = slow;
-    fogline?.setCloud(cloud);
+    fogline?.setCloud(cloud, token);
   },
 
   listZip: ({ file }) => listZip(file),

@@ -1,4 +1,4 @@
-// The pictures in a zip file, by path.
+// The pictures in a zip file, by their places in its list: names may come twice.
 
 import { unzipSync } from './lib/zip.js';
 import { codedError } from './words.js';
@@ -10,46 +10,59 @@ const HANDFUL = 64;
 const HANDFUL_BYTES = 40_000_000;
 
 let bytes = null;
-let paths = [];
-const open = new Map();
+let pictures = [];
+const open = new Map(); // contents by place
 
-/** Opens a zip file; gives the paths of the pictures in it. */
+/** Opens a zip file, in place of the one before; gives the pictures in it, each as `{path, zipped}`, `zipped` being its place. */
 export async function listZip(file) {
   if (file.size > MOST_BYTES) {
     throw codedError('zip_bytes', `The zip file has ${Math.ceil(file.size / 1e6)} MB. The most this page takes is ${MOST_BYTES / 1e6} MB.`);
   }
-  bytes = new Uint8Array(await file.arrayBuffer());
-  paths = [];
-  open.clear();
-  inflate(({ name }) => {
-    if (/\.(jpe?g|png|webp)$/i.test(name) && !name.startsWith('__MACOSX/')) paths.push(name);
+  const content = new Uint8Array(await file.arrayBuffer());
+  const found = [];
+  inflate(content, ({ name }, zipped) => {
+    // Some programs on Windows write their own separator.
+    const path = name.replaceAll('\\', '/');
+    if (/\.(jpe?g|png|webp)$/i.test(path) && !path.startsWith('__MACOSX/')) found.push({ path, zipped });
     return false;
   });
-  return paths;
+  // Only now: a file that is no zip leaves the one before open.
+  [bytes, pictures] = [content, found];
+  open.clear();
+  return found;
 }
 
-/** One of its pictures as a file. */
-export function unzip(path) {
-  if (!open.has(path)) {
+/** The picture at this place as a file. */
+export function unzip(zipped) {
+  const at = pictures.findIndex((picture) => picture.zipped === zipped);
+  if (!open.has(zipped)) {
     open.clear();
-    const at = paths.indexOf(path);
-    const wanted = new Set(paths.slice(at, at + HANDFUL));
-    let sum = 0;
-    const take = (entry) => wanted.has(entry.name) && isHonest(entry) && (sum += entry.originalSize) <= HANDFUL_BYTES;
-    const alone = (entry) => entry.name === path && isHonest(entry);
-    let found;
     try {
-      found = inflate(take);
+      take(new Set(pictures.slice(at, at + HANDFUL).map((picture) => picture.zipped)));
     } catch {
-      found = inflate(alone); // a damaged one among them must not cost the others
+      take(new Set([zipped])); // a damaged one among them must not cost the others
     }
-    for (const [name, content] of Object.entries(found)) open.set(name, content);
   }
-  const content = open.get(path);
+  const content = open.get(zipped);
   if (!content) {
     throw codedError('picture_bytes', `A picture in the zip has more than ${MOST_PICTURE / 1e6} MB, or is packed in a way that this page does not know.`);
   }
-  return new File([content], path);
+  return new File([content], pictures[at].path);
+}
+
+/** Inflates the entries at these places, as far as they may be. */
+function take(wanted) {
+  const places = new Map();
+  let sum = 0;
+  const found = inflate(bytes, (entry, place) => {
+    // They come out by name: the second of a name waits until it is its turn.
+    if (!wanted.has(place) || places.has(entry.name) || !isHonest(entry)) return false;
+    sum += entry.originalSize;
+    if (sum > HANDFUL_BYTES) return false;
+    places.set(entry.name, place);
+    return true;
+  });
+  for (const [name, content] of Object.entries(found)) open.set(places.get(name), content);
 }
 
 /** Whether an entry may be inflated: a bomb promises gigabytes, or less than it is packed in, which nothing becomes. */
@@ -58,9 +71,11 @@ function isHonest({ size, originalSize, compression }) {
   return known && originalSize <= MOST_PICTURE && size <= originalSize * 1.01 + 1000;
 }
 
-function inflate(filter) {
+/** Contents by name of the entries that `filter` wants; it gets each with its place. */
+function inflate(zip, filter) {
+  let place = -1;
   try {
-    return unzipSync(bytes, { filter });
+    return unzipSync(zip, { filter: (entry) => filter(entry, place += 1) });
   } catch (cause) {
     throw codedError('zip_damaged', 'This is no zip file, or a damaged one.', cause);
   }

@@ -117,7 +117,7 @@ impl Fogline {
         let session = Session::load(manifest, fog, Backend::fastest())?;
         let text = |name| option(options.as_deref(), name).and_then(|value| value.as_string());
         let fogline = Self { session: RefCell::new(session), cloud: RefCell::default() };
-        fogline.set_cloud(text("cloud"));
+        fogline.set_cloud(text("cloud"), text("token"));
         if let Some(policy) = text("policy") {
             fogline.decide_by(&policy, None)?;
         }
@@ -158,10 +158,11 @@ impl Fogline {
         Ok(())
     }
 
-    /// Asks this function from now on, whatever came of asking it before; without an address, none.
+    /// Asks this function from now on, whatever came of asking it before, and shows it this token where there is one;
+    /// without an address, asks none.
     #[wasm_bindgen(js_name = setCloud)]
-    pub fn set_cloud(&self, url: Option<String>) {
-        *self.cloud.borrow_mut() = url.map(|url| Rc::new(Client::new(Fetch::new(&url))));
+    pub fn set_cloud(&self, url: Option<String>, token: Option<String>) {
+        *self.cloud.borrow_mut() = url.map(|url| Rc::new(Client::new(Fetch::new(&url, token))));
     }
 
     /// What samples cost, by the energy model and its default constants.

@@ -64,14 +64,10 @@ impl Score {
         self.energy += energy::of_sample(manifest, ending, &Constants::default());
     }
 
-    /// Answers that came from where they should.
-    pub fn whole(&self) -> u64 {
-        self.origins.values().map(|tally| tally.pictures).sum()
-    }
-
-    /// Picojoules of a picture that is not degraded, on the mean.
-    pub fn mean_energy(&self) -> Terms {
-        self.energy / self.whole().max(1) as f64
+    /// Picojoules of a picture, on the mean. None where the cloud was missed: the fewer hard pictures were finished, the
+    /// better it would look.
+    pub fn mean_energy(&self) -> Option<Terms> {
+        self.degraded.is_empty().then(|| self.energy / self.all.pictures.max(1) as f64)
     }
 }
 
@@ -100,19 +96,20 @@ mod tests {
         let late =
             Outcome { result: Err(CloudError::Late), ms: 1.0, function_ms: None, bytes_sent: 50 };
         let mut score = Score::default();
-        let mut add = |outcome, index| {
+        let add = |score: &mut Score, outcome, index| {
             let answer = session.answer(&pass, Some(outcome), 1.0);
             score.add(session.manifest(), &answer, index, 1000);
         };
-        add(cloud.clone(), 1);
-        add(cloud, 0);
-        add(late, usize::MAX);
+        add(&mut score, cloud.clone(), 1);
+        add(&mut score, cloud, 0);
+        let one = energy::of_sample(session.manifest(), Ending::Cloud, &Constants::default());
+        assert_eq!(score.mean_energy(), Some(one));
+        add(&mut score, late, usize::MAX);
+        assert_eq!(score.mean_energy(), None);
         assert_eq!(score.all, Tally { pictures: 3, right: 1 });
         assert_eq!(score.origins["cloud"], Tally { pictures: 2, right: 1 });
         assert_eq!(score.degraded["cloud_late"], Tally { pictures: 1, right: 0 });
-        assert_eq!((score.bytes_sent, score.file_bytes, score.whole()), (250, 3000, 2));
-        let one = energy::of_sample(session.manifest(), Ending::Cloud, &Constants::default());
-        assert_eq!(score.mean_energy(), one);
+        assert_eq!((score.bytes_sent, score.file_bytes), (250, 3000));
         assert_eq!(score.origins["cloud"].accuracy(), 0.5);
     }
 }

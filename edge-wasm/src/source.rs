@@ -52,6 +52,12 @@ fn gather(folder: &Path, pictures: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io
     Ok(())
 }
 
+/// The class, by its index, whose folder a picture lies in: the first folder below `root`.
+pub fn class_of(classes: &[String], root: &Path, path: &Path) -> Option<usize> {
+    let folder = path.strip_prefix(root).unwrap_or(path).parent()?.iter().next()?;
+    classes.iter().position(|class| folder == class.as_str())
+}
+
 fn is_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
@@ -84,6 +90,16 @@ mod tests {
         fs::write(folder.path().join("notes.txt"), "").unwrap();
         let (path, error) = pictures(&[folder.path().to_owned()]).unwrap_err();
         assert_eq!((path.as_path(), error.kind()), (folder.path(), io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_picture_s_class_is_the_folder_it_lies_in() {
+        let classes = ["cat", "dog"].map(String::from);
+        let class = |path: &str| class_of(&classes, Path::new("cat/set"), Path::new(path));
+        assert_eq!(class("cat/set/dog/1.png"), Some(1));
+        assert_eq!(class("cat/set/dog/cat/1.png"), Some(1));
+        assert_eq!(class("cat/set/1.png"), None);
+        assert_eq!(class("cat/set/bird/1.png"), None);
     }
 
     #[cfg(unix)]

@@ -10,7 +10,7 @@ import { zipSync } from 'fflate';
 
 import { roughBytes } from '../words.js';
 import { launch, pageAddress } from './browser.mjs';
-import { openPage, runAll } from './page.mjs';
+import { dropFolder, openPage, runAll } from './page.mjs';
 import { longestTask } from './tasks.mjs';
 
 const SAMPLES = new URL('../samples/', import.meta.url);
@@ -33,7 +33,7 @@ async function report(page, state = 'done') {
   await page.waitForSelector(`#batch[data-state="${state}"]`, { timeout: 400_000 });
   const data = await page.locator('.report').evaluate((element) => ({ ...element.dataset }));
   const numbers = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, Number(value)]));
-  const ended = await page.locator('.histogram li').evaluateAll((rows) => rows.map((row) => Number(row.lastElementChild.textContent)));
+  const ended = await page.locator('.histogram li').evaluateAll((all) => all.map((row) => Number(row.lastElementChild.textContent)));
   return { ...numbers, ended: ended.reduce((sum, count) => sum + count, 0), text: await page.textContent('.report') };
 }
 
@@ -67,6 +67,12 @@ describe('batches', () => {
     rmSync(root, { recursive: true });
   });
 
+  /** Chooses files; what `report` then waits for is of this batch, and not of the one before. */
+  const begin = async (input, files) => {
+    await page.locator('#batch').evaluate((batch) => batch.removeAttribute('data-state'));
+    await page.setInputFiles(input, files);
+  };
+
   const rightOf = (copies) => copies * singles.filter(({ sample, label }) => sample === `${label}.png`).length;
   const sentOf = (copies) => copies * singles.reduce((sum, { bytes }) => sum + bytes, 0);
 
@@ -87,8 +93,7 @@ describe('batches', () => {
     const folder = join(root, 'five-hundred');
     dataset(folder, copies);
     const run = async () => {
-      await page.setInputFiles('#folder', folder);
-      await page.waitForSelector('#batch[data-state="running"]');
+      await begin('#folder', folder);
       const { text, ...numbers } = await report(page);
       return numbers;
     };
@@ -121,16 +126,14 @@ describe('batches', () => {
     const names = pictures.flatMap(([name, bytes]) => Array.from({ length: Math.ceil(500 / drawings.length) }, (_, copy) => [`${name}/${copy}.png`, bytes]));
     const zip = join(root, 'large.zip');
     writeFileSync(zip, zipSync(Object.fromEntries(names), { level: 0 }));
-    await page.setInputFiles('#file', zip);
-    await page.waitForSelector('#batch[data-state="running"]');
+    await begin('#file', zip);
     assert.equal((await report(page)).done, names.length);
   });
 
   test('a zip is read as a folder is, and what is no picture in it is left alone', async () => {
     const files = { 'set/notes.txt': Buffer.from('no picture'), 'set/ship/broken.png': Buffer.from('not one either') };
     for (const file of drawings) files[`set/${file.replace('.png', '')}/1.png`] = readFileSync(new URL(file, SAMPLES));
-    await page.setInputFiles('#file', { name: 'set.zip', mimeType: 'application/zip', buffer: Buffer.from(zipSync(files)) });
-    await page.waitForSelector('#batch[data-state="running"]');
+    await begin('#file', { name: 'set.zip', mimeType: 'application/zip', buffer: Buffer.from(zipSync(files)) });
     const { done, failed, right, bytes } = await report(page);
     assert.deepEqual({ done, failed, right, bytes }, { done: drawings.length, failed: 1, right: rightOf(1), bytes: sentOf(1) });
     const problem = page.locator('#problems [data-error]');
@@ -147,12 +150,59 @@ describe('batches', () => {
     zip.writeUInt16LE(14, listed(`set/${other}`) + 10); // LZMA
     zip.fill(0xff, zip.indexOf(`set/${broken}`) + 40, zip.indexOf(`set/${broken}`) + 60);
     zip.writeUInt32LE(100, listed('set/bomb.png') + 24);
-    await page.setInputFiles('#file', { name: 'odd.zip', mimeType: 'application/zip', buffer: zip });
-    await page.waitForSelector('#batch[data-state="running"]');
+    await begin('#file', { name: 'odd.zip', mimeType: 'application/zip', buffer: zip });
     const { done, failed } = await report(page);
     const refused = await page.locator('#problems [data-error]').evaluateAll((all) => all.map(({ dataset: { picture } }) => picture));
     assert.deepEqual({ done, failed }, { done: drawings.length - 2, failed: 3 });
     assert.deepEqual(refused.sort(), [`set/${other}`, `set/${broken}`, 'set/bomb.png'].sort());
+  });
+
+  test('names that come twice, and those of Windows, are pictures of their own', async () => {
+    const [one, other] = drawings.filter((file) => /^(frog|ship)/.test(file));
+    const bytes = (file) => readFileSync(new URL(file, SAMPLES));
+    const zip = Buffer.from(zipSync({ 'set/frog/1.png': bytes(one), 'set/frog/2.png': bytes(other), 'set\\ship\\1.png': bytes(other) }));
+    for (let at; (at = zip.indexOf('set/frog/2.png')) >= 0;) zip.write('set/frog/1.png', at);
+    await begin('#file', { name: 'twice.zip', mimeType: 'application/zip', buffer: zip });
+    const { done, failed, labelled } = await report(page);
+    assert.deepEqual({ done, failed, labelled }, { done: 3, failed: 0, labelled: 3 });
+    const rows = await page.locator('.confusion tbody tr').evaluateAll((all) => all.map((row) => [...row.querySelectorAll('td')].reduce((sum, { textContent }) => sum + Number(textContent), 0)));
+    assert.deepEqual(rows.filter(Boolean), [2, 1]);
+  });
+
+  test('a folder of pictures and zips makes one report, and a broken zip costs no other', async () => {
+    const folder = join(root, 'mixed');
+    dataset(folder, 1);
+    const zip = (name) => Buffer.from(zipSync(Object.fromEntries(drawings.map((file) => [`${name}/${file.replace('.png', '')}/1.png`, readFileSync(new URL(file, SAMPLES))]))));
+    for (const name of ['a', 'b']) writeFileSync(join(folder, `${name}.zip`), zip(name));
+    writeFileSync(join(folder, 'broken.zip'), 'PK, or so they say');
+    await begin('#folder', folder);
+    const { done, failed, right, bytes } = await report(page);
+    assert.deepEqual({ done, failed, right, bytes }, { done: 3 * drawings.length, failed: 0, right: rightOf(3), bytes: sentOf(3) });
+    const problems = await page.locator('#problems [data-error]').evaluateAll((all) => all.map(({ dataset: { error, picture } }) => [error, picture]));
+    assert.deepEqual(problems, [['zip_damaged', 'mixed/broken.zip']]);
+    assert.ok(await page.locator('.report').evaluate((element) => element.getBoundingClientRect().top < innerHeight), 'the report is seen');
+  });
+
+  test('of a good zip and a broken one the good one is answered', async () => {
+    const good = Buffer.from(zipSync(Object.fromEntries(drawings.map((file) => [file, readFileSync(new URL(file, SAMPLES))]))));
+    const zip = (name, buffer) => ({ name, mimeType: 'application/zip', buffer });
+    await begin('#file', [zip('good.zip', good), zip('broken.zip', Buffer.from('PK, or so they say'))]);
+    const { done, failed } = await report(page);
+    assert.deepEqual({ done, failed }, { done: drawings.length, failed: 0 });
+  });
+
+  test('a batch of which nothing can be read says no share', async () => {
+    await begin('#file', { name: 'none.zip', mimeType: 'application/zip', buffer: Buffer.from(zipSync({ 'a.png': Buffer.from('no picture') })) });
+    const { done, failed, text } = await report(page);
+    assert.deepEqual({ done, failed }, { done: 0, failed: 1 });
+    assert.doesNotMatch(text, /NaN|stayed/);
+  });
+
+  test('a folder without a picture, dropped, is said to be one', async () => {
+    const folder = join(root, 'empty');
+    mkdirSync(folder);
+    await dropFolder(browser.context, page, folder);
+    await page.locator('#problems [data-error="batch_empty"]').waitFor();
   });
 
   test('a file that only says it is a zip is refused', async () => {
@@ -172,8 +222,7 @@ describe('batches', () => {
       answered.add(asked);
       return route.continue();
     });
-    await page.setInputFiles('#folder', folder);
-    await page.waitForSelector('#batch[data-state="running"]');
+    await begin('#folder', folder);
     const { done, degraded, ended } = await report(page);
     await page.unroute('**/cloud/infer');
     assert.deepEqual({ done, ended, degraded }, { done: drawings.length * 10, ended: drawings.length * 10, degraded: hard - answered.size });
@@ -185,17 +234,20 @@ describe('batches', () => {
   });
 
   test('a batch that is cancelled says how far it came, and the page goes on', async () => {
-    await page.setInputFiles('#folder', join(root, 'five-hundred'));
+    await begin('#folder', join(root, 'five-hundred'));
     await page.waitForSelector('#batch[data-state="running"]');
     await page.waitForFunction(() => document.querySelector('#batch-progress').value > 0);
     assert.match(await page.textContent('#batch-text'), /^\d+ of \d+, (\d+ min )?\d+ s to go$/);
     assert.ok(await page.isDisabled('#clear'), 'what is under way is not cleared off');
+    await page.locator('#samples button').first().click();
+    assert.equal(await page.textContent('#batch-waiting'), '1 more waits for its end');
     await page.click('#batch-cancel');
     const { done, total, ended } = await report(page, 'cancelled');
     assert.ok(done > 0 && done < total, `${done} of ${total}`);
     assert.equal(ended, done);
     assert.equal(await page.textContent('#batch-text'), `${done} of ${total}, cancelled`);
     assert.notEqual(await page.evaluate(() => document.activeElement.nodeName), 'BODY');
+    assert.equal(await page.textContent('#batch-waiting'), '');
     await runAll(page);
   });
 });

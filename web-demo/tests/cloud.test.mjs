@@ -69,6 +69,38 @@ describe('the cloud\'s switch', () => {
     assert.equal(cloud, said);
   });
 
+  test('a function that wants a token gets the one that a visitor types, and no other', async () => {
+    const asked = [];
+    const refuse = (route) => route.fulfill({ status: 401, json: { error: 'unauthorized', message: 'this function takes requests with a token' } });
+    await page.route('**/cloud/infer', (route) => {
+      const token = route.request().headers().authorization;
+      asked.push(token);
+      return token === 'Bearer right' ? route.continue() : refuse(route);
+    });
+    assert.ok(await page.isHidden('#cloud-door'));
+    // Of a page that opens before such a function, it is the first thing seen.
+    const other = await openPage(browser.context, pageAddress(), (fresh) => fresh.route('**/cloud/health', refuse));
+    await other.locator('#cloud-door').waitFor();
+    await other.close();
+    assert.equal((await ask('on')).degraded, 'unauthorized');
+    assert.equal(await page.getAttribute('#page', 'data-cloud'), 'closed');
+    const type = async (token) => {
+      await page.fill('#token', token);
+      const [{ origin, degraded }] = await cardsOf(page, () => page.press('#token', 'Enter'));
+      return origin === 'cloud' ? 'cloud' : degraded;
+    };
+    assert.equal(await type('wrong'), 'unauthorized');
+    assert.match(await page.textContent('#cloud-state'), /does not take this token/);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'token');
+    await page.fill('#token', 'not…ASCII');
+    assert.ok(!await page.locator('#token').evaluate((input) => input.checkValidity()));
+    assert.equal(await type(' right '), 'cloud');
+    assert.notEqual(await page.evaluate(() => document.activeElement.nodeName), 'BODY');
+    assert.deepEqual(asked, [undefined, 'Bearer wrong', 'Bearer right']);
+    assert.ok(await page.isHidden('#cloud-door'));
+    await page.unroute('**/cloud/infer');
+  });
+
   test('on: as before', async () => {
     const { origin, totalMs } = await ask('on');
     assert.equal(origin, 'cloud');

@@ -61,10 +61,10 @@ describe('controls', () => {
     const { curves } = await (await page.request.get(new URL(address, pageAddress()).href)).json();
     assert.equal(await page.locator('#trade-line').isVisible(), Boolean(curves));
     if (!curves) return;
-    const [cloud] = await turn('trade', 0);
+    const [cloud] = await turn('trade', curves.entropy.length - 1);
     assert.equal(cloud.origin, 'cloud', 'nothing is kept');
     assert.match(await page.textContent('#curve-text'), /Now,[^.]*: 100% to the cloud/);
-    const [edge] = await turn('trade', curves.entropy.length - 1);
+    const [edge] = await turn('trade', 0);
     assert.match(edge.origin, /^exit-/, 'everything is kept');
     assert.match(await page.textContent('#curve-text'), /Now,[^.]*: 0% to the cloud.*times less energy/);
     assert.ok(await page.locator('#chart canvas').isVisible());

@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { after, afterEach, before, describe, test } from 'node:test';
 
 import { launch, pageAddress } from './browser.mjs';
-import { openPage, runAll } from './page.mjs';
+import { cardsOf, openPage, runAll } from './page.mjs';
 
 const block = /\n {8}Cors:\n((?: {10}.*\n)+)/.exec(readFileSync(new URL('../../infra/template.yaml', import.meta.url), 'utf8'))[1];
 const listed = (name) => new RegExp(`${name}: \\[(.*)\\]`).exec(block)[1];
@@ -39,58 +39,78 @@ describe('a page of another origin', () => {
   const pass = async (path, request, response, headers) => {
     const { method } = request;
     const body = method === 'POST' ? Buffer.concat(await request.toArray()) : undefined;
-    const sent = ['content-type', 'accept'].filter((name) => request.headers[name]).map((name) => [name, request.headers[name]]);
+    const sent = ['content-type', 'accept', 'authorization'].filter((name) => request.headers[name]).map((name) => [name, request.headers[name]]);
     const answer = await fetch(new URL(path, pageAddress()), { method, body, headers: sent });
-    response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), ...headers });
+    // The policy that the page is served with names AWS's hosts.
+    const { 'content-security-policy': _, ...own } = Object.fromEntries(answer.headers);
+    response.writeHead(answer.status, { ...own, ...headers });
     response.end(Buffer.from(await answer.arrayBuffer()));
   };
 
-  /** A function URL that lets pages of `allowed(origin of the page)` in, and sends its header `times`. */
-  const functionUrl = (allowed, times) => serve(async (request, response) => {
+  /** A function URL that lets pages of the origin `allowed()` in, sends its header `times`, and may want a token. */
+  const functionUrl = (allowed, { times = 1, token = null }) => serve(async (request, response) => {
     const { origin } = request.headers;
-    const headers = allowed(origin)
+    const isAllowed = origin === allowed();
+    const headers = isAllowed
       ? { 'access-control-allow-origin': Array(times).fill(origin), 'access-control-expose-headers': listed('ExposeHeaders') }
       : {};
     if (request.method === 'OPTIONS') {
       preflights.push(request.headers);
       const may = { 'access-control-allow-methods': listed('AllowMethods'), 'access-control-allow-headers': listed('AllowHeaders') };
-      response.writeHead(200, allowed(origin) ? { ...headers, ...may } : {}).end();
+      response.writeHead(200, isAllowed ? { ...headers, ...may } : {}).end();
+      return;
+    }
+    if (token && request.headers.authorization !== `Bearer ${token}`) {
+      const refusal = JSON.stringify({ error: 'unauthorized', message: 'this function takes requests with a token' });
+      response.writeHead(401, { ...headers, 'content-type': 'application/json' }).end(refusal);
       return;
     }
     await pass(`cloud${request.url}`, request, response, headers);
   });
 
-  /** What all samples' cards say on a page whose cloud is that function. */
-  const results = async (allowed, times = 1) => {
-    const cloud = await functionUrl(allowed, times);
-    const address = await serve(async (request, response) => {
+  /** What all samples' cards say on a page whose cloud is that function, once its visitor has typed the token. */
+  const results = async (isNamed, options = {}) => {
+    let address = null;
+    const cloud = await functionUrl(() => (isNamed ? address : 'https://other.example'), options);
+    address = await serve(async (request, response) => {
       if (request.url !== '/config.json') return pass(request.url.slice(1), request, response);
       const config = await (await fetch(new URL('config.json', pageAddress()))).json();
       return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ ...config, cloud }));
     });
     const page = await openPage(browser.context, `${address}/`);
-    const cards = await runAll(page);
+    let cards = await runAll(page);
+    if (options.token) {
+      await page.fill('#token', options.token);
+      await cardsOf(page, () => page.press('#token', 'Enter'));
+      cards = await runAll(page);
+    }
     const functionMs = await page.locator('#results article').evaluateAll((all) => all.map((card) => Number(card.dataset.functionMs)));
     await page.close();
     return { cards, functionMs };
   };
 
   test('is let in where the function names it, and reads how long the function took', async () => {
-    const { cards, functionMs } = await results(() => true);
+    const { cards, functionMs } = await results(true);
     assert.deepEqual(cards.map(({ degraded }) => degraded).filter(Boolean), []);
     assert.ok(cards.some(({ origin }) => origin === 'cloud'), 'no sample goes to the cloud');
     assert.ok(functionMs.some((ms) => ms > 0), 'Server-Timing is exposed');
     assert.ok(preflights.length > 0, 'the browser asked first');
   });
 
+  test('shows the function the token that its visitor types', async () => {
+    const { cards } = await results(true, { token: 'right' });
+    assert.deepEqual(cards.map(({ degraded }) => degraded).filter(Boolean), []);
+    assert.ok(cards.some(({ origin }) => origin === 'cloud'), 'no sample goes to the cloud');
+  });
+
   test('is kept out where the function names another', async () => {
-    const { cards } = await results(() => false);
+    const { cards } = await results(false);
     assert.ok(cards.some(({ degraded }) => degraded === 'cloud_unreachable'));
     assert.ok(cards.every(({ origin }) => origin !== 'cloud'));
   });
 
   test('is kept out by a header that comes twice, which is why the function itself sends none', async () => {
-    const { cards } = await results(() => true, 2);
+    const { cards } = await results(true, { times: 2 });
     assert.ok(cards.some(({ degraded }) => degraded === 'cloud_unreachable'));
     assert.ok(cards.every(({ origin }) => origin !== 'cloud'));
   });

@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
 import { launch, pageAddress } from './browser.mjs';
-import { jumpsOf, openPage, runAll } from './page.mjs';
+import { cardsOf, jumpsOf, openPage, runAll } from './page.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PHONE = { width: 360, height: 740 };
@@ -37,6 +38,24 @@ describe('manners', () => {
     assert.doesNotMatch(policy, /unsafe-inline|'unsafe-eval'|\*[ ;]/);
   });
 
+  test('nor does it allow a map to go anywhere but to a function, whatever the configuration says', async () => {
+    const asked = [];
+    const stranger = createServer((request, response) => {
+      asked.push(request.url);
+      response.writeHead(204, { 'access-control-allow-origin': '*', 'access-control-allow-headers': '*' }).end();
+    });
+    await new Promise((ready) => { stranger.listen(0, '127.0.0.1', ready); });
+    const misled = await openPage(browser.context, pageAddress(), (fresh) => fresh.route('**/config.json', async (route) => {
+      const config = await (await route.fetch()).json();
+      await route.fulfill({ json: { ...config, cloud: `http://127.0.0.1:${stranger.address().port}` } });
+    }));
+    const cards = await runAll(misled);
+    assert.ok(cards.some(({ degraded }) => degraded === 'cloud_unreachable'), 'a hard one was there');
+    assert.deepEqual(asked, []);
+    await misled.close();
+    stranger.close();
+  });
+
   test('nothing jumps while the page loads and answers', async () => {
     const { sum, shifts } = await jumpsOf(browser.context, pageAddress());
     // Web Vitals calls up to 0.1 good.
@@ -60,6 +79,17 @@ describe('manners', () => {
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), PHONE.width);
     const [first, second] = await page.locator('.stage').evaluateAll((stages) => stages.map((stage) => stage.getBoundingClientRect().top));
     assert.ok(second > first);
+  });
+
+  test('on a phone a sample\'s answer is seen where the sample is', async () => {
+    const phone = await openPage(browser.context, pageAddress(), (fresh) => fresh.setViewportSize(PHONE));
+    await cardsOf(phone, () => phone.locator('#samples button').last().click());
+    const seen = (what) => phone.locator(what).evaluate((element) => {
+      const { top, bottom } = element.getBoundingClientRect();
+      return top >= 0 && bottom < innerHeight + 1;
+    });
+    assert.deepEqual([await seen('#shown'), await seen('#samples')], [true, true]);
+    await phone.close();
   });
 
   test('every control is reached by keyboard, in the order of the page', async () => {

@@ -61,7 +61,8 @@ pub(super) async fn unless_aborted<T>(
     future: impl Future<Output = T>,
 ) -> Option<T> {
     let Some(signal) = signal else { return Some(future.await) };
-    let mut listener = Function::default();
+    // Its own default would be made of text, which content policies forbid.
+    let mut listener: Function = JsValue::UNDEFINED.unchecked_into();
     let aborted = Promise::new(&mut |resolve, _| listener = resolve);
     // Adding and removing a listener cannot fail on a signal.
     let _ = signal.add_event_listener_with_callback("abort", &listener);
@@ -81,18 +82,26 @@ pub(super) async fn unless_aborted<T>(
 /// Posts to one function.
 pub(super) struct Fetch {
     url: String,
+    authorization: Option<String>,
     function_ms: Cell<Option<f64>>,
 }
 
 impl Fetch {
-    pub(super) fn new(base: &str) -> Self {
-        Self { url: format!("{}/infer", base.trim_end_matches('/')), function_ms: Cell::default() }
+    pub(super) fn new(base: &str, token: Option<String>) -> Self {
+        Self {
+            url: format!("{}/infer", base.trim_end_matches('/')),
+            authorization: token.map(|token| format!("Bearer {token}")),
+            function_ms: Cell::default(),
+        }
     }
 
     async fn exchange(&self, body: &[u8], abort: &AbortController) -> Result<Reply, JsValue> {
         let headers = Headers::new()?;
         headers.set("content-type", MEDIA_TYPE)?;
         headers.set("accept", MEDIA_TYPE)?;
+        if let Some(authorization) = &self.authorization {
+            headers.set("authorization", authorization)?;
+        }
         let init = RequestInit::new();
         init.set_method("POST");
         init.set_headers(&headers);

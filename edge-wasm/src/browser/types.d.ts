@@ -4,6 +4,8 @@ export type Policy = "entropy" | "max_probability" | "margin";
 export interface OpenOptions {
     /** The function's base URL; frames are posted to `cloud + "/infer"`. Without one the best exit answers. */
     cloud?: string;
+    /** Shown to the function as `Authorization: Bearer`, where it asks for one. */
+    token?: string;
     /** Instead of the manifest's. */
     policy?: Policy;
 }

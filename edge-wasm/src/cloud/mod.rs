@@ -1,8 +1,8 @@
 //! Asking the cloud: one frame, a few tries, one deadline, and none of it while the cloud is known to be away.
 //!
 //! A [`Client`] asks one function over a [`Transport`]. A request is tried again after a failed
-//! connection, a time-out of its own, and the statuses 429, 500, 502, 503 and 504; never after any other
-//! refusal, which would be the same again. Pauses double and are drawn at random from zero up ("full
+//! connection and the statuses 429, 500, 502, 503 and 504; never after any other refusal, which would be the
+//! same again. Each try has all the time that is left of the one deadline. Pauses double and are drawn at random from zero up ("full
 //! jitter"), so that many edges do not return together; `Retry-After` is honoured where the deadline
 //! allows. Every try carries the same request id. Questions that fail one after the other open the
 //! client's circuit: from then on one question in a while finds out whether the cloud is back, and every
@@ -117,9 +117,11 @@ impl CloudError {
         }
     }
 
-    /// Whether the same question may well be answered another time.
+    /// Whether the same question may well be answered another time: once the cloud is back, the line free, or a token that
+    /// has run out replaced.
     pub fn may_pass(&self) -> bool {
-        self.is_fault() || matches!(self, Self::CircuitOpen | Self::OverBandwidth)
+        let is_closed = matches!(self, Self::Refused { status: 401 | 403, .. });
+        self.is_fault() || is_closed || matches!(self, Self::CircuitOpen | Self::OverBandwidth)
     }
 
     /// Whether this speaks against the cloud, and not against the question.

@@ -49,8 +49,12 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut session = options.pair.load()?;
     let cloud = options.cloud.client()?;
-    let pictures = pair::pictures(&options.pictures)?;
     let mut kept = options.spooling.open()?;
+    let pictures = match pair::pictures(&options.pictures) {
+        // What an earlier run has spooled is work all the same.
+        Err(fault) if fault.error == pair::EMPTY && kept.is_some() => vec![],
+        pictures => pictures?,
+    };
     // Without a cloud nothing is sent, and every answer says so.
     let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
     let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);

@@ -1,7 +1,7 @@
 //! The pair that decides, and the pictures that it is given.
 
 use std::fs;
-use std::io::{Read, stdin};
+use std::io::{ErrorKind, Read, stdin};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -17,6 +17,9 @@ use crate::fault::{Fault, hinted};
 
 /// Larger files are not read: no picture within the limits needs more.
 const MOST_BYTES: u64 = 50 << 20;
+
+/// A folder holds no picture.
+pub const EMPTY: &str = "folder_empty";
 
 /// What decides.
 #[derive(clap::Args)]
@@ -69,8 +72,10 @@ pub fn load(model: &Path) -> Result<Session, Fault> {
 
 /// The pictures that `paths` mean.
 pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
-    source::pictures(paths)
-        .map_err(|(path, error)| Fault::new("folder_unreadable", error).of(&path))
+    source::pictures(paths).map_err(|(path, error)| {
+        let word = if error.kind() == ErrorKind::NotFound { EMPTY } else { "folder_unreadable" };
+        Fault::new(word, error).of(&path)
+    })
 }
 
 /// Runs the edge on pixels.

@@ -46,5 +46,6 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let most = options.cloud.most(&session);
     while kept.settle(&session, &cloud, most, form).await? {}
     kept.sum(form)?;
+    kept.tell_of_foreign();
     Ok(kept.is_settled())
 }

@@ -127,6 +127,17 @@ impl Kept {
         }
     }
 
+    /// Says how frames of another pair, such as that before a `pull`, get their answers.
+    pub fn tell_of_foreign(&self) {
+        let foreign = self.counts().foreign;
+        if foreign > 0 {
+            let message = format!(
+                "{foreign} frames are of another pair: settle with that pair's folder as --model, or after a rollback"
+            );
+            complain(&Fault::new("spool_foreign", message));
+        }
+    }
+
     /// Prints what became of everything.
     pub fn sum(&self, form: Form) -> Result<(), Fault> {
         let counts = self.counts();

@@ -206,7 +206,7 @@ fn policy_and_thresholds_are_the_command_lines() {
 fn a_folder_without_pictures_is_refused() {
     let bench = Bench::new();
     fs::create_dir(bench.path("empty")).unwrap();
-    refused(&bench, "empty", "folder_unreadable");
+    refused(&bench, "empty", "folder_empty");
 }
 
 #[test]

@@ -43,7 +43,8 @@ fn eval_tells_the_cloud_s_answers_from_degraded_ones() {
     assert_eq!((&report["all"]["pictures"], &report["unanswered"]), (&3.into(), &1.into()));
     let text = bench.run(&["eval", "set", "--model", "."]);
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("degraded, no_cloud") && text.contains("times less"), "{text}");
+    assert!(text.contains("degraded, no_cloud") && text.contains("energy is not stated"), "{text}");
+    assert!(report["system"].is_null(), "{report}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use prometheus_parse::{Scrape, Value as Metric};
 use serde_json::Value;
@@ -56,8 +57,20 @@ impl Server {
         ask(&mut self.connect(), "POST", "/classify", &content_type, body)
     }
 
-    /// What Prometheus reads of counters, by name and label.
+    /// What Prometheus reads of counters, by name and label, once all is written down: that is right behind an answer.
     pub fn counters(&self) -> BTreeMap<String, f64> {
+        let mut last = self.counted();
+        loop {
+            thread::sleep(Duration::from_millis(300));
+            let counted = self.counted();
+            if counted == last {
+                return counted;
+            }
+            last = counted;
+        }
+    }
+
+    fn counted(&self) -> BTreeMap<String, f64> {
         let reply = self.get("/metrics");
         assert_eq!(reply.status, 200, "{reply:?}");
         let text = String::from_utf8(reply.body).unwrap();

@@ -152,6 +152,30 @@ fn refusals_of_the_question_and_a_missing_cloud_spool_nothing() {
 }
 
 #[test]
+fn what_a_cloud_wants_a_newer_token_for_is_kept_until_it_is_shown_one() {
+    for status in [401, 403] {
+        let bench = set(1, true);
+        let closed = scripted(move |_| Say::Status(status, ""));
+        let (success, lines) = classify(&bench, &closed.url, &[]);
+        assert_eq!((success, sum(&lines, "spooled")), (true, &1.into()), "{lines:?}");
+        let open = scripted(|_| Say::Scores);
+        let (success, late, _) = settle(&bench, &open.url);
+        assert_eq!((success, sum(&late, "settled")), (true, &1.into()), "{late:?}");
+    }
+}
+
+#[test]
+fn a_folder_whose_pictures_were_taken_away_still_has_its_spool_settled() {
+    let bench = set(2, true);
+    classify(&bench, &nowhere(), &[]);
+    fs::remove_dir_all(bench.path("set")).unwrap();
+    fs::create_dir(bench.path("set")).unwrap();
+    let cloud = scripted(|_| Say::Scores);
+    let (success, late) = classify(&bench, &cloud.url, &[]);
+    assert_eq!((success, sum(&late, "settled")), (true, &2.into()), "{late:?}");
+}
+
+#[test]
 fn a_full_spool_drops_the_oldest_and_says_so() {
     let bench = set(300, true);
     let cloud = nowhere();
@@ -200,8 +224,8 @@ fn frames_of_another_pair_stay() {
         manifest["files"]["edge.qonnx"]["sha256"] = "ab".repeat(32).into();
     });
     let cloud = scripted(|_| Say::Scores);
-    let (success, late, _) = settle(&bench, &cloud.url);
-    assert!(success);
+    let (success, late, said) = settle(&bench, &cloud.url);
+    assert!(success && said.contains("error[spool_foreign]: 2 frames"), "{said}");
     assert_eq!((sum(&late, "foreign"), sum(&late, "left")), (&2.into(), &2.into()));
     assert_eq!((cloud.samples().len(), frames(&bench).len()), (0, 2));
 }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 
@@ -20,6 +23,8 @@ pub struct Site {
     models: PathBuf,
     gallery: Option<PathBuf>,
     config: Bytes,
+    /// The page's own content policy as a header too: what the page says of itself does not bind its worker.
+    policy: Option<HeaderValue>,
 }
 
 impl Site {
@@ -31,6 +36,7 @@ impl Site {
             models: models.to_owned(),
             gallery: None,
             config: config.to_string().into(),
+            policy: policy(page),
         }
     }
 
@@ -42,6 +48,14 @@ impl Site {
 
     /// The answer to one request. Hyper leaves the body out where the method is HEAD.
     pub async fn answer(&self, method: &Method, path: &str) -> Answer {
+        let mut answer = self.unbound(method, path).await;
+        if let Some(policy) = &self.policy {
+            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy.clone());
+        }
+        answer
+    }
+
+    async fn unbound(&self, method: &Method, path: &str) -> Answer {
         if method != Method::GET && method != Method::HEAD {
             let mut refused = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -78,6 +92,13 @@ impl Site {
         let segment = |s: &str| !s.is_empty() && !s.starts_with('.') && s.chars().all(plain);
         rest.split('/').all(segment).then(|| (root.as_path(), root.join(rest)))
     }
+}
+
+/// The content policy that the page states in its head.
+fn policy(page: &Path) -> Option<HeaderValue> {
+    let html = std::fs::read_to_string(page.join("index.html")).ok()?;
+    let (_, stated) = html.split_once("http-equiv=\"Content-Security-Policy\" content=\"")?;
+    HeaderValue::from_str(stated.split_once('"')?.0).ok()
 }
 
 /// A file's bytes, unless a link leads out of `root`.

@@ -1,8 +1,8 @@
 //! What instances have counted, in a folder that they share.
 //!
-//! Every instance has a file there, written beside its place and renamed before it answers: whoever reads meets whole files
-//! only, and what is read holds every answer that anybody has had. An instance goes on from the file that it finds, so that
-//! counts outlive a server where the folder does.
+//! Every instance has a file there, written beside its place and renamed: whoever reads meets whole files only. It does so
+//! right behind an answer and not before, since nobody should wait for that: a count is there a moment after the answer.
+//! An instance goes on from the file that it finds, so that counts outlive a server where the folder does.
 
 use std::env;
 use std::fs;
@@ -26,13 +26,14 @@ pub const METRICS_UNUSABLE: &str = "metrics_unusable";
 pub struct Counted {
     counts: Counts,
     file: Option<PathBuf>,
+    is_written: bool,
 }
 
 impl Counted {
     /// Kept in this folder, made where there is none; or nowhere.
     pub fn in_folder(folder: Option<&Path>) -> Result<Self, Fault> {
         let Some(folder) = folder else {
-            return Ok(Self { counts: Counts::default(), file: None });
+            return Ok(Self { counts: Counts::default(), file: None, is_written: true });
         };
         fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
         let number = env::var("INSTANCE_ID").ok().and_then(|id| id.parse::<u64>().ok());
@@ -44,13 +45,19 @@ impl Counted {
             complain(&fault);
             Counts::default()
         });
-        Ok(Self { counts, file: Some(file) })
+        Ok(Self { counts, file: Some(file), is_written: true })
     }
 
-    /// Counts, and writes it down. A disk that is full costs counts, and no answers.
+    /// Counts.
     pub fn add(&mut self, count: impl FnOnce(&mut Counts)) {
         count(&mut self.counts);
-        let Some(file) = &self.file else { return };
+        self.is_written = false;
+    }
+
+    /// Writes down what has been counted. A disk that is full costs counts, and no answers.
+    pub fn write(&mut self) {
+        let Some(file) = self.file.as_ref().filter(|_| !self.is_written) else { return };
+        self.is_written = true;
         let new = file.with_extension("new");
         let text = serde_json::to_vec(&self.counts).expect("plain data always has a JSON form");
         if let Err(error) = fs::write(&new, text).and_then(|()| fs::rename(&new, file)) {

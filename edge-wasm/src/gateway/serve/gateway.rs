@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use fogline::frame::MAX_BATCH;
 use fogline_edge::batch::Batch;
 use fogline_edge::cloud::Client;
 use fogline_edge::session::{Answer, Session};
@@ -36,7 +37,8 @@ impl Gateway {
         let cloud = options.cloud.client()?;
         // Without a cloud nothing is sent, and every answer says so.
         let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
-        let batch = Batch::new(&session, options.cloud.batch()).within(quota);
+        // A request's hard pictures ask together, whatever `batch` says: they have one deadline.
+        let batch = Batch::new(&session, MAX_BATCH).within(quota);
         let counted = Counted::in_folder(options.metrics.as_deref())?;
         Ok(Self { options, session, cloud, batch, counted })
     }
@@ -88,6 +90,11 @@ impl Gateway {
 
     async fn answer(&mut self) -> Vec<(String, Result<Answer, Fault>)> {
         self.batch.answer(&self.session, self.cloud.as_ref(), request_id()).await
+    }
+
+    /// Writes down what has been counted.
+    pub fn write_counts(&mut self) {
+        self.counted.write();
     }
 
     /// Counts a request that came to no pictures.

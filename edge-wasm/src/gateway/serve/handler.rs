@@ -29,7 +29,12 @@ wasip2::http::proxy::export!(Handler with_types_in wasip2);
 
 impl Guest for Handler {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        wstd::runtime::block_on(answer(&request)).send(out);
+        wstd::runtime::block_on(async { answer(&request).await.send(out).await });
+        // Whoever asked has the answer by now.
+        if let Some(mut gateway) = GATEWAY.take() {
+            gateway.write_counts();
+            GATEWAY.set(Some(gateway));
+        }
     }
 }
 

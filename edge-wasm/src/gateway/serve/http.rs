@@ -8,17 +8,15 @@ use wasip2::http::types::{
     Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
 use wstd::future::FutureExt;
-use wstd::io::AsyncInputStream;
+use wstd::io::{AsyncInputStream, AsyncOutputStream};
 
 use super::counted::{METRICS_DAMAGED, METRICS_UNUSABLE};
 use crate::fault::{Fault, json};
 
 /// The most bytes of a body: those of the largest picture's file.
 pub const MOST_BYTES: usize = 50 << 20;
-/// How long a body may take to come.
+/// How long a body may take to come, or an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How much WASI takes at once.
-const PIECE: usize = 4096;
 
 /// Other content than what is taken.
 pub const UNSUPPORTED_MEDIA_TYPE: &str = "unsupported_media_type";
@@ -102,7 +100,7 @@ impl Response {
     }
 
     /// Sends it. Whoever asked may have gone, which is no fault.
-    pub fn send(self, out: ResponseOutparam) {
+    pub async fn send(self, out: ResponseOutparam) {
         let length = self.body.len().to_string();
         let Self { status, headers, body: bytes } = self
             .with("content-length", length)
@@ -114,13 +112,12 @@ impl Response {
         response.set_status_code(status).expect("statuses of ours are valid");
         let body = response.body().expect("it is taken once");
         ResponseOutparam::set(out, Ok(response));
-        let stream = body.write().expect("it is taken once");
-        for piece in bytes.chunks(PIECE) {
-            if stream.blocking_write_and_flush(piece).is_err() {
-                return;
-            }
-        }
+        let stream = AsyncOutputStream::new(body.write().expect("it is taken once"));
+        // One who does not read must not keep the instance from others.
+        let all = stream.write_all(&bytes).timeout(wstd::time::Duration::from(PATIENCE)).await;
         drop(stream);
-        let _ = OutgoingBody::finish(body, None);
+        if matches!(all, Ok(Ok(()))) {
+            let _ = OutgoingBody::finish(body, None);
+        }
     }
 }

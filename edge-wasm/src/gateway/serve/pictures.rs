@@ -11,6 +11,9 @@ use multer::bytes::Bytes;
 use super::http::UNSUPPORTED_MEDIA_TYPE;
 use crate::fault::Fault;
 
+/// The most characters of a file's name.
+const LONGEST_NAME: usize = 255;
+
 /// A picture as it came.
 pub enum Picture {
     /// A JPEG or PNG file.
@@ -76,7 +79,9 @@ async fn parts(content_type: &str, body: Bytes) -> Result<Vec<(String, Picture)>
         if pictures.len() == MAX_BATCH {
             return Err(too_many());
         }
-        let name = part.file_name().map_or_else(|| (pictures.len() + 1).to_string(), str::to_owned);
+        // The answer says it again.
+        let name = part.file_name().map(|name| name.chars().take(LONGEST_NAME).collect());
+        let name = name.unwrap_or_else(|| (pictures.len() + 1).to_string());
         let file = part.bytes().await.map_err(malformed)?;
         pictures.push((name, Picture::File(file)));
     }

@@ -17,6 +17,9 @@ use tokio::net::TcpStream;
 use super::Site;
 use crate::server;
 
+const PAGE: &str =
+    r#"<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src 'self'">"#;
+
 struct Fixture {
     folder: TempDir,
     url: String,
@@ -27,7 +30,7 @@ async fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     for (file, text) in [
-        ("page/index.html", "<!doctype html>"),
+        ("page/index.html", PAGE),
         ("page/js/main.js", "export {}"),
         ("page/.hidden", "no"),
         ("pkg/fogline_edge_bg.wasm", "\0asm"),
@@ -72,6 +75,7 @@ async fn ask(request: Request<Full<Bytes>>) -> (u16, String, String) {
     let content_type = header("content-type").unwrap_or_default();
     if status == 200 {
         assert_eq!(header("cache-control").as_deref(), Some("no-cache"));
+        assert_eq!(header("content-security-policy").as_deref(), Some("default-src 'self'"));
     }
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, content_type, String::from_utf8(body.to_vec()).unwrap())
@@ -85,8 +89,8 @@ fn request(method: &str, url: &str, body: &'static str) -> Request<Full<Bytes>> 
 async fn files_have_the_types_that_browsers_insist_on() {
     let fixture = fixture().await;
     for (path, content_type, body) in [
-        ("/", "text/html; charset=utf-8", "<!doctype html>"),
-        ("/index.html", "text/html; charset=utf-8", "<!doctype html>"),
+        ("/", "text/html; charset=utf-8", PAGE),
+        ("/index.html", "text/html; charset=utf-8", PAGE),
         ("/js/main.js?v=1", "text/javascript; charset=utf-8", "export {}"),
         ("/pkg/fogline_edge_bg.wasm", "application/wasm", "\0asm"),
         ("/models/tiny/1.0.0/edge.fog", "application/octet-stream", "fog"),
