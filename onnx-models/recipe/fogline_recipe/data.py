@@ -158,6 +158,8 @@ def load(root: Path, split: str, size: int = 32) -> Pictures:
     """Reads ``split`` ("train" or "test") of the data set in ``root``, whatever its layout."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
+    if size < 1:
+        raise DataError(f"--size {size}: at least 1 is needed")
     for read in (_cifar_python, _cifar_binary):
         if (pictures := read(root, split)) is not None:
             return pictures

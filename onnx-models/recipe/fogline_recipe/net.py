@@ -37,6 +37,11 @@ class Layout:
     split: int = 128
     cloud: str = "256 pool 256+ 256+ 256+"
 
+    def __post_init__(self):
+        for name in ("size", "stem", "split"):
+            if getattr(self, name) < 1:
+                raise LayoutError(f"--{name} {getattr(self, name)}: at least 1 is needed")
+
     def to_dict(self) -> dict:
         return asdict(self)
 

@@ -93,7 +93,8 @@ class Commands(unittest.TestCase):
             self.train("again", "--bits", 32, "--resume", "--epochs", 2, data=renamed)
 
     def test_numbers_out_of_range_are_said_by_their_option(self):
-        for words in (["--focus", 3], ["--batch", 0], ["--rate", "nan"], ["--hold-out-every", 1]):
+        for words in (["--focus", 3], ["--batch", 0], ["--rate", "nan"], ["--hold-out-every", 1],
+                      ["--size", 0], ["--stem", 0], ["--split", -1], ["--shift", 16]):
             with self.assertRaisesRegex(SystemExit, words[0]):
                 self.train("numbers", "--bits", 1, *words)
         with self.assertRaisesRegex(SystemExit, "--name '../evil'"):

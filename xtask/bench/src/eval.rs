@@ -32,9 +32,8 @@ fn main() {
             let pass = session.run_edge(&rgb);
             let outcome = pass.map.is_some().then(Outcome::not_configured);
             let answer = session.answer(&pass, outcome, 0.0);
-            let class = path.parent().and_then(Path::file_name).unwrap_or_default();
-            let classes = &session.manifest().classes;
-            let index = classes.iter().position(|name| class == name.as_str()).expect("a class");
+            let index = source::class_of(&session.manifest().classes, Path::new(pictures), path);
+            let index = index.expect("a class");
             score.add(session.manifest(), &answer, index, file.len());
         }
         let rate = score.all.pictures as f64 / began.elapsed().as_secs_f64();

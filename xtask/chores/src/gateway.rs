@@ -13,8 +13,8 @@ use anyhow::{Context, Result, ensure};
 use fogline_edge::picture;
 use serde_json::Value;
 
-use crate::cloud::{median, quantile};
 use crate::load::{Loaded, Worker, load, processors, settled};
+use crate::times::{median, quantile};
 use server::{Question, Sample, Server};
 
 /// Options of `cargo xtask bench gateway`.
@@ -88,6 +88,8 @@ async fn measure(options: &Options) -> Result<()> {
             resident.last().unwrap_or(&f64::NAN)
         );
     }
+    // Counts are written right behind their answers.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let counted = server.counted().await?;
     ensure!(counted == asked, "{asked} requests were answered, and /metrics has {counted}");
     println!("/metrics has all {counted} answers");

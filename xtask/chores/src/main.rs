@@ -9,6 +9,7 @@ mod gateway;
 mod load;
 mod publish;
 mod report;
+mod times;
 mod try_function;
 mod twin;
 

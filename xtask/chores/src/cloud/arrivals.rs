@@ -10,8 +10,9 @@ use fogline_stack::store::LocalStore;
 use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 
+use super::Options;
 use super::function::{Function, Sample};
-use super::{Options, median, ms};
+use crate::times::{median, ms};
 
 /// How busy the functions are kept: they wait for work and work waits for them.
 const LOAD: f64 = 0.6;

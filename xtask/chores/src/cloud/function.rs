@@ -14,8 +14,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::ms;
 use crate::load::resident;
+use crate::times::ms;
 
 /// What Lambda would give a request here.
 const TIME: Duration = Duration::from_secs(30);

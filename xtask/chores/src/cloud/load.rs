@@ -8,9 +8,10 @@ use bytes::Bytes;
 use fogline_stack::store::LocalStore;
 use serde::Serialize;
 
+use super::Options;
 use super::function::Function;
-use super::{Options, quantile};
 use crate::load::{Loaded, Worker, load as run, processors};
+use crate::times::quantile;
 
 /// What came of it.
 #[derive(Serialize)]

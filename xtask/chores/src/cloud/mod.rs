@@ -30,6 +30,8 @@ use arrivals::Arrivals;
 use function::{Function, Sample, number};
 use load::Load;
 
+use crate::times::{ms, quantile};
+
 /// Options of `cargo xtask bench cloud`.
 #[derive(clap::Args)]
 pub struct Options {
@@ -187,10 +189,6 @@ impl Figures {
     }
 }
 
-pub fn ms(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
-}
-
 /// A function URL's event with so many samples, their bits without a pattern.
 pub fn event(model: &Model, batch: usize) -> Result<Bytes> {
     let split = &model.manifest.split;
@@ -227,17 +225,4 @@ async fn onnxruntime(python: &Path, onnx: &Path) -> Result<BTreeMap<usize, Vec<f
     let output = command.output().await.with_context(|| python.display().to_string())?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-pub fn quantile(samples: &[f64], of: f64) -> f64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
-        .get((sorted.len().saturating_sub(1) as f64 * of).round() as usize)
-        .copied()
-        .unwrap_or(f64::NAN)
-}
-
-pub fn median(samples: &[f64]) -> f64 {
-    quantile(samples, 0.5)
 }

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 
+use super::Figures;
 use super::arrivals::Arrivals;
 use super::function::Sample;
 use super::load::Load;
-use super::{Figures, median, quantile};
 use crate::load::settled;
+use crate::times::{median, quantile};
 
 /// All of them.
 pub fn table(figures: &Figures) -> Result<String> {

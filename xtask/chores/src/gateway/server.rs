@@ -18,8 +18,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::Options;
-use crate::cloud::ms;
 use crate::load::{Worker, resident};
+use crate::times::ms;
 
 /// Milliseconds of one request.
 pub struct Sample {
