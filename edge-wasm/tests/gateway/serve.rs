@@ -305,11 +305,11 @@ fn what_is_wrong_with_options_or_pair_is_said_until_it_is_put_right() {
 fn a_damaged_count_is_said_and_costs_no_answer() {
     let bench = Bench::new();
     fs::create_dir(bench.path("metrics")).unwrap();
-    fs::write(bench.path("metrics/000.json"), "").unwrap();
+    fs::write(bench.path("metrics/000.counts"), "no counts").unwrap();
     let server = Server::start(bench, &[]);
     let reply = server.get("/metrics");
     reply.refused(500, "metrics_damaged");
-    assert!(reply.json()["message"].as_str().unwrap().contains("000.json"));
+    assert!(reply.json()["message"].as_str().unwrap().contains("000.counts"));
     assert_eq!(server.classify("image/png", &file(&server, "frog.png")).answers().len(), 1);
     let uncounted = Server::start(Bench::new(), &["FOGLINE_METRICS=frog.png"]);
     uncounted.get("/ready").refused(503, "not_ready");
