@@ -16,7 +16,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::timeout;
 
 /// The folder of the bucket that holds `NAME/VERSION/…`.
@@ -25,11 +24,6 @@ pub const PREFIX: &str = "models/";
 /// How long an object may take at least, and how many bytes a second a store sends at the slowest.
 const PATIENCE: Duration = Duration::from_secs(8);
 const SLOWEST: u64 = 1 << 20;
-
-/// A larger object is fetched in pieces of so many bytes, so many at once: a store sends one line some 90 MB a second, and
-/// a function that starts waits for little else.
-const PIECE: u64 = 2 << 20;
-const AT_ONCE: usize = 8;
 
 /// Where the bucket is, and with whose key it opens.
 #[derive(Clone)]
@@ -212,36 +206,21 @@ impl Store {
     }
 
     async fn fetch(&self, key: &str, cap: u64) -> Result<Vec<u8>, StoreError> {
-        let pieces = (0..cap.max(1)).step_by(PIECE as usize).map(|at| self.piece(key, at, cap));
-        let pieces: Vec<_> = stream::iter(pieces).buffered(AT_ONCE).try_collect().await?;
-        Ok(pieces.concat())
-    }
-
-    /// What an object that may have `cap` bytes has of them from `at` on, a [`PIECE`] at most.
-    async fn piece(&self, key: &str, at: u64, cap: u64) -> Result<Vec<u8>, StoreError> {
-        let most = PIECE.min(cap - at);
-        let range = (cap > PIECE).then(|| format!("bytes={at}-{}", at + most - 1));
-        let get = self.client.get_object().bucket(&self.bucket).key(key).set_range(range);
-        let mut object = match get.send().await {
-            Ok(object) => object,
-            Err(error) => match error.code() {
-                // The second where a proxy answers 404 without a word; a missing bucket has another code.
-                Some("NoSuchKey" | "NotFound") => return Err(StoreError::Missing(key.to_owned())),
-                // It is shorter than it may be.
-                Some("InvalidRange") => return Ok(vec![]),
-                _ => return Err(unreachable(&error)),
-            },
-        };
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        let mut object = get.send().await.map_err(|error| match error.code() {
+            // The second where a proxy answers 404 without a word; a missing bucket has another code.
+            Some("NoSuchKey" | "NotFound") => StoreError::Missing(key.to_owned()),
+            _ => unreachable(&error),
+        })?;
         let too_large = || StoreError::TooLarge { key: key.to_owned(), cap };
         let length = object.content_length().unwrap_or(0).max(0).unsigned_abs();
-        let whole = object.content_range().and_then(|range| range.rsplit('/').next()?.parse().ok());
-        if length > most || whole.is_some_and(|whole: u64| whole > cap) {
+        if length > cap {
             return Err(too_large());
         }
         let mut bytes = Vec::with_capacity(length as usize);
         while let Some(chunk) = object.body.next().await {
             let chunk = chunk.map_err(|error| StoreError::Unreachable(error.to_string()))?;
-            if (bytes.len() + chunk.len()) as u64 > most {
+            if (bytes.len() + chunk.len()) as u64 > cap {
                 return Err(too_large());
             }
             bytes.extend_from_slice(&chunk);
