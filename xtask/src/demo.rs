@@ -64,7 +64,7 @@ struct Row {
 /// Builds, brings up, classifies, prints.
 pub fn run(options: &Options) -> Result<()> {
     eprintln!(
-        "Building Fogline and what it needs (a first time takes about 20 minutes on two cores)"
+        "Building Fogline and what it needs (a first time takes 20 to 40 minutes on two cores)"
     );
     build()?;
     tools::page()?;
