@@ -11,7 +11,6 @@ const SAID = {
   typed: 'The token is shown with the next hard picture.',
   refused: 'The cloud does not take this token: hard pictures get the best exit\'s guess, marked as degraded.',
 };
-const DOOR = ['closed', 'typed', 'refused'];
 
 /**
  * Marks the cloud's state on the page, and tells the engine which to ask. A token that the visitor types into `door` is kept
@@ -55,9 +54,11 @@ export class Cloud {
 
   /** What an answer says of the cloud: it came from there, or there was no way. */
   learn({ origin, degraded }) {
-    if (origin === 'cloud') this.closed = null;
-    else if (degraded?.reason === 'unauthorized') this.closed = this.token ? 'refused' : 'closed';
-    if (origin === 'cloud' || degraded?.reason === 'unauthorized') this.mark(false);
+    if (origin === 'cloud') {
+      this.closed = null;
+      this.mark(false);
+    }
+    if (degraded?.reason === 'unauthorized') this.#turnedAway();
     if (degraded?.reason === 'cloud_unreachable' || degraded?.reason === 'circuit_open') this.mark(true);
   }
 
@@ -65,13 +66,18 @@ export class Cloud {
   async look() {
     const headers = this.token ? { authorization: `Bearer ${this.token}` } : {};
     const status = await fetch(`${this.address}/health`, { cache: 'no-store', headers }).then((answer) => answer.status, () => 0);
-    const isClosed = status === 401;
-    if (isClosed) this.closed = this.token ? 'refused' : 'closed';
-    const there = isClosed || (status >= 200 && status < 300);
+    const there = status === 401 || (status >= 200 && status < 300);
     const back = there && this.away;
-    this.mark(!there);
+    if (status === 401) this.#turnedAway();
+    else this.mark(!there);
     // The engine would leave it alone for a while yet.
     if (back) await this.apply();
+  }
+
+  /** It is there, and asks for a token, or for another. */
+  #turnedAway() {
+    this.closed = this.token ? 'refused' : 'closed';
+    this.mark(false);
   }
 
   mark(away) {
@@ -86,7 +92,7 @@ export class Cloud {
     const state = this.mode === 'off' ? 'off' : trouble ?? this.mode;
     const wasInside = this.door.contains(document.activeElement);
     this.page.dataset.cloud = state;
-    this.door.hidden = !DOOR.includes(state);
+    this.door.hidden = state !== this.closed;
     // Focus must not fall off the page with it.
     if (wasInside && this.door.hidden) this.switches.querySelector(':checked').focus();
     if (this.line.textContent !== SAID[state]) this.line.textContent = SAID[state];

@@ -43,6 +43,30 @@ impl Ord for Event {
     }
 }
 
+/// So many at once, refilled all the time, and no more saved.
+struct Allowance {
+    left: f64,
+    most: f64,
+    each_ms: f64,
+    /// When `left` was counted.
+    since: f64,
+}
+
+impl Allowance {
+    fn new(most: f64, each_ms: f64) -> Self {
+        Self { left: most, most, each_ms, since: 0.0 }
+    }
+
+    /// Takes one, if there is one now.
+    fn take(&mut self, now: f64) -> bool {
+        self.left = (self.left + (now - self.since) * self.each_ms).min(self.most);
+        self.since = now;
+        let is_left = self.left >= 1.0;
+        self.left -= f64::from(u8::from(is_left));
+        is_left
+    }
+}
+
 struct Simulation<'a> {
     scenario: &'a Scenario,
     random: fastrand::Rng,
@@ -51,10 +75,10 @@ struct Simulation<'a> {
     idle: VecDeque<f64>,
     busy: u32,
     waiting: VecDeque<Request>,
-    /// Instances that may start now, and when that was counted.
-    starts: (f64, f64),
-    /// Requests that may come now, and when that was counted.
-    rate: (f64, f64),
+    /// Instances that may start.
+    starts: Allowance,
+    /// Requests that may come.
+    rate: Allowance,
     /// When counting begins.
     counted: f64,
     /// Up to when `busy` is counted, and instance-milliseconds till then.
@@ -70,6 +94,7 @@ struct Simulation<'a> {
 /// When the scenario has no service or start time.
 pub fn simulate(scenario: &Scenario, seconds: f64, seed: u64) -> Outcome {
     let (counted, end) = (seconds * 100.0, seconds * 1e3);
+    let rate = RATE * f64::from(scenario.concurrency);
     let mut simulation = Simulation {
         scenario,
         random: fastrand::Rng::with_seed(seed),
@@ -77,8 +102,8 @@ pub fn simulate(scenario: &Scenario, seconds: f64, seed: u64) -> Outcome {
         idle: std::iter::repeat_n(0.0, scenario.warm as usize).collect(),
         busy: 0,
         waiting: VecDeque::new(),
-        starts: (STARTS, 0.0),
-        rate: (RATE * f64::from(scenario.concurrency), 0.0),
+        starts: Allowance::new(STARTS, STARTS / 10_000.0),
+        rate: Allowance::new(rate, rate / 1e3),
         counted,
         work: (counted, 0.0),
         edge_only: 0,
@@ -127,23 +152,13 @@ impl Simulation<'_> {
         while self.idle.front().is_some_and(|&since| since < kept) {
             self.idle.pop_front();
         }
-        if self.scenario.full == Full::Refuse {
-            let most = RATE * f64::from(self.scenario.concurrency);
-            let (left, since) = self.rate;
-            self.rate = ((left + (now - since) * most / 1e3).min(most), now);
-            if self.rate.0 < 1.0 {
-                return self.refuse(now, request);
-            }
-            self.rate.0 -= 1.0;
+        if self.scenario.full == Full::Refuse && !self.rate.take(now) {
+            return self.refuse(now, request);
         }
         if self.idle.pop_back().is_some() {
             return self.serve(now, request, 0.0);
         }
-        // Lambda refills the starts all the time, and saves none.
-        let (left, since) = self.starts;
-        self.starts = ((left + (now - since) * STARTS / 10_000.0).min(STARTS), now);
-        if self.busy < self.scenario.concurrency && self.starts.0 >= 1.0 {
-            self.starts.0 -= 1.0;
+        if self.busy < self.scenario.concurrency && self.starts.take(now) {
             let start = self.random.choice(&self.scenario.start_ms).copied().expect("start times");
             self.outcome.cold += u64::from(request.since >= self.counted);
             return self.serve(now, request, start);

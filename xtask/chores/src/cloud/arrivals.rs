@@ -35,8 +35,8 @@ pub struct Answered {
     pub throughput: f64,
 }
 
-/// Lets single samples arrive at random for so long, before one function for every two processors. `warm` are requests that were timed
-/// one after the other.
+/// Lets single samples arrive at random for so long, before one function for every two processors. `warm` are requests that
+/// were timed one after the other.
 pub async fn arrivals(
     options: &Options,
     store: &LocalStore,
