@@ -80,13 +80,6 @@ fn ours(pair: &Path) -> Vec<(String, Vec<PathBuf>)> {
     ]
 }
 
-/// What a page downloads at most, engine and model: bytes, gzipped.
-pub fn engine_and_model(pair: &Path) -> Result<u64> {
-    let sizes = of(&ours(pair))?;
-    let of = |name: &str| sizes[name].gzip;
-    Ok(of("engine").max(of("engine, relaxed SIMD")) + of("model"))
-}
-
 fn of(files: &[(String, Vec<PathBuf>)]) -> Result<BTreeMap<String, Size>> {
     let files: BTreeMap<_, _> = files.iter().map(|(name, files)| (name, files)).collect();
     let mut measure =

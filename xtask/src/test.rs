@@ -1,13 +1,12 @@
 //! `cargo xtask test`: every check and every test, as CI runs them.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::demo::{self, RELAXED, SIMD};
 use crate::stack::Stack;
-use crate::{root, size, step, target, tools};
+use crate::{root, step, target, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -252,9 +251,9 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
         .env("FOGLINE_PAGE", &stack.at.page)
         .env("FOGLINE_BROWSER", &browser);
     tally.step("the page in Chromium, with the function and the store", &mut page);
-    let mut budget = step::command("node", &["web-demo/tests/budget.mjs", &stack.at.page]);
-    tally.step("the page's budget", budget.env("FOGLINE_BROWSER", browser));
-    page_engine_size(tally, &stack.at.model);
+    let mut budget =
+        step::command("node", &["web-demo/tests/budget.mjs", &stack.at.page, "--sizes"]);
+    tally.step("what the page downloads", budget.env("FOGLINE_BROWSER", browser));
     Ok(())
 }
 
@@ -281,19 +280,6 @@ fn soak() -> Result<()> {
     let text = step::run("10,000 pictures, the cloud killed and restarted midway", &mut tests)?;
     text.lines().filter(|line| line.contains(" pictures: ")).for_each(|line| println!("{line}"));
     Ok(())
-}
-
-/// Engine and model, compressed, against the budget of 300 KiB.
-fn page_engine_size(tally: &mut Tally, model: &Path) {
-    let name = "the page's engine and model stay under 300 KiB";
-    match size::engine_and_model(model) {
-        Ok(bytes) if bytes <= 300 * 1024 => {
-            tally.passed += 1;
-            eprintln!("  {name}: {bytes} bytes, gzipped");
-        }
-        Ok(bytes) => tally.fail(name, &anyhow::anyhow!("{bytes} bytes, gzipped")),
-        Err(error) => tally.fail(name, &error),
-    }
 }
 
 /// Reads the closing lines of cargo test, nextest, wasm-bindgen's runner, Node's and Python's unittest.
