@@ -20,6 +20,14 @@ pub struct Options {
 const PROCESSORS: [(&str, &str, Option<&str>); 2] =
     [("--x86-64", "x86_64", None), ("--arm64", "arm64", Some("qemu-aarch64"))];
 
+/// Takes the program out of a zip with the rights that it has in there, as Lambda does; `python3 -m zipfile` gives it none.
+const UNPACK: &str = "\
+import os, sys, zipfile
+zip = zipfile.ZipFile(sys.argv[1])
+program = zip.getinfo('bootstrap')
+os.chmod(zip.extract(program, sys.argv[2]), program.external_attr >> 16)
+";
+
 /// Builds, tries out, lists and sums what is released; it lies in target/release-files then.
 pub fn run(options: &Options) -> Result<()> {
     let folder = target().join("release-files");
@@ -54,7 +62,7 @@ fn function(folder: &Path, flag: &str, name: &str, runner: Option<&str>) -> Resu
     let zip = built.join("fogline-cloud/bootstrap.zip");
     fs::copy(&zip, folder.join(format!("fogline-function-{name}.zip")))?;
     step::build()?;
-    let mut unpack = step::command("python3", &["-m", "zipfile", "--extract"]);
+    let mut unpack = step::command("python3", &["-c", UNPACK]);
     step::run(&format!("unpacking it for {name}"), unpack.arg(&zip).arg(&built))?;
     let mut answer = step::command(target().join("debug/fogline-chores"), &["try-function"]);
     answer.arg(built.join("bootstrap"));

@@ -11,12 +11,14 @@ use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 
 use super::Options;
-use super::function::{Function, Sample};
+use super::function::Function;
 use crate::load::processors;
 use crate::times::{median, ms};
 
 /// How busy the functions are kept: they wait for work and work waits for them.
 const LOAD: f64 = 0.6;
+/// Requests that are timed for the simulation.
+const REQUESTS: usize = 1000;
 
 /// The same of a real run and of the simulation.
 #[derive(Serialize)]
@@ -35,19 +37,24 @@ pub struct Answered {
     pub throughput: f64,
 }
 
-/// Lets single samples arrive at random for so long, before one function for every two processors. `warm` are requests that
-/// were timed one after the other.
+/// Lets single samples arrive at random for so long, before one function for every two processors.
 pub async fn arrivals(
     options: &Options,
     store: &LocalStore,
     pair: &str,
     event: &Bytes,
-    warm: &[Sample],
     time: Duration,
 ) -> Result<Arrivals> {
     // On the other processors are the store, the runtime API and whoever asks, so that a function takes as long as it did alone.
     let functions = (processors() / 2).max(1);
-    let service: Vec<f64> = warm.iter().map(|sample| sample.whole).collect();
+    let mut started = vec![];
+    for _ in 0..functions {
+        let function = Function::start(&options.function, &[], store, pair).await?;
+        function.sample(event).await?;
+        started.push(function);
+    }
+    let mut random = fastrand::Rng::with_seed(1);
+    let service = service(&started[0], event, &mut random).await?;
     let scenario = Scenario {
         concurrency: functions as u32,
         warm: functions as u32,
@@ -60,9 +67,7 @@ pub async fn arrivals(
     let (arrive, arrived) = mpsc::unbounded_channel::<Instant>();
     let arrived = Arc::new(Mutex::new(arrived));
     let mut workers = vec![];
-    for _ in 0..functions {
-        let function = Function::start(&options.function, &[], store, pair).await?;
-        function.sample(event).await?;
+    for function in started {
         let (arrived, event) = (Arc::clone(&arrived), event.clone());
         workers.push(tokio::spawn(async move {
             let mut latencies = vec![];
@@ -75,13 +80,12 @@ pub async fn arrivals(
             }
         }));
     }
-    let mut random = fastrand::Rng::with_seed(1);
     let (start, mut next) = (Instant::now(), 0.0);
     while next < time.as_secs_f64() {
         tokio::time::sleep_until((start + Duration::from_secs_f64(next)).into()).await;
         // A timer comes late by up to a millisecond: what came in at once did.
         arrive.send(Instant::now())?;
-        next += -(1.0 - random.f64()).ln() / rate;
+        next += pause(&mut random, 1.0 / rate);
     }
     drop(arrive);
     let mut latencies = vec![];
@@ -99,4 +103,29 @@ pub async fn arrivals(
         },
         simulated: Answered { p50: predicted.offloaded.p50, throughput: predicted.throughput },
     })
+}
+
+/// For how many milliseconds a request takes a function up, from its coming to its line in the log: one after the other, and
+/// with pauses as arrivals at random leave them, since a processor that slept is slower than one that did not.
+async fn service(
+    function: &Function,
+    event: &Bytes,
+    random: &mut fastrand::Rng,
+) -> Result<Vec<f64>> {
+    let mut taken = vec![];
+    for _ in 0..REQUESTS {
+        if !taken.is_empty() && random.f64() >= LOAD {
+            let seconds = median(&taken) / 1e3;
+            tokio::time::sleep(Duration::from_secs_f64(pause(random, seconds / LOAD))).await;
+        }
+        let start = Instant::now();
+        function.sample(event).await?;
+        taken.push(ms(start));
+    }
+    Ok(taken)
+}
+
+/// Seconds to the next of arrivals at random, whose pauses are of `mean` seconds.
+fn pause(random: &mut fastrand::Rng, mean: f64) -> f64 {
+    -(1.0 - random.f64()).ln() * mean
 }

@@ -166,10 +166,9 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
             Some(load::load(options, &store, &figures.pair, &events[&1], time).await?);
     }
     if options.arrivals > 0 {
-        let (warm, time) = (&figures.function[&1], Duration::from_secs(options.arrivals));
-        let arrivals =
-            arrivals::arrivals(options, &store, &figures.pair, &events[&1], warm, time).await?;
-        figures.arrivals = Some(arrivals);
+        let time = Duration::from_secs(options.arrivals);
+        figures.arrivals =
+            Some(arrivals::arrivals(options, &store, &figures.pair, &events[&1], time).await?);
     }
     Ok(figures)
 }
