@@ -69,7 +69,8 @@ fn function(folder: &Path, flag: &str, name: &str, runner: Option<&str>) -> Resu
     if let Some(runner) = runner.filter(|_| std::env::consts::ARCH != "aarch64") {
         let path = on_path(runner).with_context(|| {
             format!(
-                "{runner} is needed to try what is built for {name} (Debian's package qemu-user)"
+                "{runner} is needed to try what is built for {name} (Debian's packages qemu-user, libc6-arm64-cross, \
+                     libgcc-s1-arm64-cross)"
             )
         })?;
         answer.arg("--runner").arg(path);
