@@ -1,4 +1,4 @@
-//! Requests at random, and what `fogline-plan` says of them beforehand: how far its simulation can be believed.
+//! Requests at random, and what `fogline-plan` says of them: how far its simulation can be believed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,35 +46,34 @@ pub async fn arrivals(
     time: Duration,
 ) -> Result<Arrivals> {
     // On the other processors are the store, the runtime API and whoever asks, so that a function takes as long as it did alone.
-    let functions = (processors() / 2).max(1);
-    let mut started = vec![];
-    for _ in 0..functions {
+    let count = (processors() / 2).max(1);
+    let mut functions = vec![];
+    for _ in 0..count {
         let function = Function::start(&options.function, &[], store, pair).await?;
         function.sample(event).await?;
-        started.push(function);
+        functions.push(Arc::new(function));
     }
     let mut random = fastrand::Rng::with_seed(1);
-    let mut taken = service(&started[0], event, &mut random).await?;
+    let mut taken = service(&functions[0], event, &mut random).await?;
     let scenario = Scenario {
-        concurrency: functions as u32,
-        warm: functions as u32,
+        concurrency: count as u32,
+        warm: count as u32,
         full: Full::Queue,
         ..Scenario::new(taken.clone(), vec![0.0])
     };
-    let rate = LOAD * functions as f64 * 1e3 / scenario.mean_service_ms();
+    let rate = LOAD * count as f64 * 1e3 / scenario.mean_service_ms();
     let (arrive, arrived) = mpsc::unbounded_channel::<Instant>();
     let arrived = Arc::new(Mutex::new(arrived));
     let mut workers = vec![];
-    for function in started {
-        let (arrived, event) = (Arc::clone(&arrived), event.clone());
+    for function in &functions {
+        let (function, arrived) = (Arc::clone(function), Arc::clone(&arrived));
+        let event = event.clone();
         workers.push(tokio::spawn(async move {
             let mut latencies = vec![];
             loop {
                 // In a statement of its own, so that the lock is gone while the function works.
                 let next = arrived.lock().await.recv().await;
-                let Some(since) = next else {
-                    return anyhow::Ok((function, latencies));
-                };
+                let Some(since) = next else { return anyhow::Ok(latencies) };
                 function.sample(&event).await?;
                 latencies.push(ms(since));
             }
@@ -89,19 +88,16 @@ pub async fn arrivals(
     }
     drop(arrive);
     let mut latencies = vec![];
-    let mut rested = vec![];
     for worker in workers {
-        let (function, answered) = worker.await??;
-        latencies.extend(answered);
-        rested.push(function);
+        latencies.extend(worker.await??);
     }
     let seconds = start.elapsed().as_secs_f64();
     // Before and after: a machine may be faster now than it was.
-    taken.extend(service(&rested[0], event, &mut random).await?);
+    taken.extend(service(&functions[0], event, &mut random).await?);
     let scenario = Scenario { pictures_per_second: rate, service_ms: taken, ..scenario };
     let predicted = simulate(&scenario, 600.0, 1);
     Ok(Arrivals {
-        functions,
+        functions: count,
         seconds,
         requests_per_second: rate,
         measured: Answered {
