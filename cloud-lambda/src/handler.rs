@@ -239,7 +239,7 @@ async fn scores(
 fn readable<'a>(plan: &'a Plan, scores: &Scores) -> Answer<'a> {
     let samples = scores.scores.iter().map(|logits| {
         // The last word is the cloud's: no threshold applies, only the label and the softmax.
-        let verdict = Verdict::of(logits, 1.0, Policy::MaxProbability, 0.0);
+        let verdict = Verdict::last(logits);
         Sample {
             label: &plan.manifest().classes[verdict.label],
             index: verdict.label,

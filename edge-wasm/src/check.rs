@@ -1,9 +1,11 @@
 //! What must hold of a packed model before it runs: its shapes, its numbers, and the memory that it takes.
 
+use crate::conv::Conv;
 use crate::fog::{FogError, Model, Program};
-use crate::op::{Conv, Kind, Op, Shape};
+use crate::op::{Kind, Op, Shape};
 
 const MAX_OPS: usize = 4096;
+const MAX_WAYS: u8 = 8;
 /// The most that results and laid-out weights may take together. A file may name the same bytes as the weights of
 /// thousands of convolutions, and each has a copy of its own in the order of its kernel: 2 MB would become 600.
 /// The committed model takes a tenth; a phone's tab has this much to give.
@@ -25,6 +27,7 @@ pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
     if program.exits.is_empty() || !program.exits.is_sorted_by(|a, b| a < b) {
         return refuse("its exits are missing or out of order");
     }
+    ways(program).map_err(FogError::Program)?;
     if program.split != program.ops.len() - 1 || shapes[program.split].kind == Kind::Real {
         return refuse("its last operation is not the split");
     }
@@ -40,6 +43,38 @@ pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
         return refuse("its results and laid-out weights together are too large");
     }
     Ok(shapes)
+}
+
+/// Whoever takes a way must find there what it reads.
+fn ways(program: &Program) -> Result<(), String> {
+    let mut end = 0;
+    for stretch in &program.stretches {
+        if stretch.from < end || stretch.to <= stretch.from || stretch.way >= MAX_WAYS {
+            return Err("its stretches overlap, are empty, or go too many ways".into());
+        }
+        end = stretch.to;
+    }
+    // All samples begin with the first operation and may end with the last.
+    if program.way_of(0).is_some() || program.way_of(program.split).is_some() {
+        return Err("its input or its split lies on one way only".into());
+    }
+    for (index, op) in program.ops.iter().enumerate() {
+        let own = program.way_of(index);
+        let met = match op {
+            Op::Either { of } => {
+                let each = (0..program.ways()).map(Some);
+                own.is_none() && of.iter().map(|&input| program.way_of(input)).eq(each)
+            }
+            op => op
+                .inputs()
+                .iter()
+                .all(|&input| program.way_of(input).is_none_or(|way| Some(way) == own)),
+        };
+        if !met {
+            return Err(format!("operation {index} reads what lies on another way"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks the numbers of a model whose program was checked.
@@ -70,6 +105,7 @@ fn numbers_of(model: &Model, op: &Op) -> Result<(), String> {
         | Op::Add { .. }
         | Op::AveragePool { .. }
         | Op::MaxPool { .. }
+        | Op::Either { .. }
         | Op::Concat { .. } => return Ok(()),
     };
     // Nothing that follows from a number that is none is an answer, and engines may differ in it.
@@ -85,7 +121,9 @@ fn numbers_of(model: &Model, op: &Op) -> Result<(), String> {
 /// Signs beyond the channels must be 0: kernels that count whole words would count them, others not.
 fn signs(model: &Model, x: Shape, conv: &Conv) -> Result<(), String> {
     let beyond = u64::MAX.checked_shl((x.c % 64) as u32).filter(|_| !x.c.is_multiple_of(64));
-    let (Some(beyond), 1) = (beyond, conv.bits) else { return Ok(()) };
+    let (Some(beyond), (1, 0, 0)) = (beyond, (conv.bits, conv.nested, conv.share)) else {
+        return Ok(()); // other weights become signs of as many channels as there are
+    };
     let words: &[u64] = model.tensor(conv.weights);
     let last = words.iter().skip(x.words() - 1).step_by(x.words());
     if last.into_iter().any(|word| word & beyond != 0) {

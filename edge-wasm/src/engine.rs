@@ -4,9 +4,10 @@ use core::mem::take;
 
 use fogline::packed;
 
+use crate::conv::Conv;
 use crate::fog::Model;
 use crate::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
-use crate::op::{Blob, Conv, Kind, Op};
+use crate::op::{Blob, Kind, Op};
 use crate::plan::{Plan, Step};
 use crate::row;
 
@@ -26,17 +27,19 @@ pub struct Engine {
     /// Steps that ran, and stops that were made.
     ran: usize,
     stopped: usize,
+    /// Which way the run goes where there are several.
+    way: u8,
 }
 
 /// A convolution and the operation that it reads.
 struct Layer {
     x: usize,
-    way: Way,
+    layout: Layout,
     /// Where its sums become signs at once.
     thresholds: Option<Thresholds>,
 }
 
-enum Way {
+enum Layout {
     Signs(SignConv),
     Levels(LevelConv),
 }
@@ -70,7 +73,7 @@ impl Engine {
         let buffers = plan.buffers.iter().map(|&words| vec![0; words]).collect();
         let longest = model.shapes.iter().map(|shape| shape.w * shape.c).max().unwrap_or(0);
         let (sums, passing) = (vec![0; longest], vec![0.0; longest]);
-        Self { model, backend, plan, convs, buffers, sums, passing, ran: 0, stopped: 0 }
+        Self { model, backend, plan, convs, buffers, sums, passing, ran: 0, stopped: 0, way: 0 }
     }
 
     /// What the convolutions run on.
@@ -101,20 +104,38 @@ impl Engine {
                 *level = table[channel * 256 + usize::from(byte)];
             }
         }
-        (self.ran, self.stopped) = (1, 0);
+        (self.ran, self.stopped, self.way) = (1, 0, 0);
     }
 
-    /// Runs to the next exit, or from the last exit to the split.
+    /// Goes this way from here on, where there are several; a run begins with way 0.
+    ///
+    /// # Panics
+    /// When the model has no such way.
+    pub fn take(&mut self, way: u8) {
+        assert!(way < self.model.program.ways(), "the model has no way {way}");
+        self.way = way;
+    }
+
+    /// Runs to the next exit on its way, or from the last one to the split.
     ///
     /// # Panics
     /// Before the first start, and after the split: start again first.
     pub fn go_on(&mut self) -> Stop {
         assert!(self.ran > 0, "there is no run to go on with: start one first");
-        let stop = self.stopped;
-        assert!(stop < self.plan.stops.len(), "the run has reached the split");
-        self.stopped += 1;
-        while self.ran <= self.plan.stops[stop] {
-            self.step();
+        let on_the_way = |step: &Step, way| step.way.is_none_or(|own| own == way);
+        let (stop, last) = loop {
+            let stop = self.stopped;
+            assert!(stop < self.plan.stops.len(), "the run has reached the split");
+            self.stopped += 1;
+            let last = self.plan.stops[stop];
+            if on_the_way(&self.plan.steps[last], self.way) {
+                break (stop, last);
+            }
+        };
+        while self.ran <= last {
+            if on_the_way(&self.plan.steps[self.ran], self.way) {
+                self.step();
+            }
             self.ran += 1;
         }
         match self.model.program.exits.get(stop) {
@@ -128,8 +149,8 @@ impl Engine {
 
     /// Runs the next step, row by row.
     fn step(&mut self) {
-        let Self { model, plan, convs, buffers, sums, passing, ran, .. } = self;
-        let Step { head, tail, result } = &plan.steps[*ran];
+        let Self { model, plan, convs, buffers, sums, passing, ran, way, .. } = self;
+        let Step { head, tail, result, .. } = &plan.steps[*ran];
         let shape = model.shapes[*head];
         let row_len = shape.w * shape.c;
         // A buffer is taken out while it is written: what a step reads lies in others.
@@ -140,16 +161,22 @@ impl Engine {
                 if let (Some(thresholds), Some((_, map))) = (&mut layer.thresholds, &mut stored) {
                     let words = shape.w * shape.words();
                     let signs = &mut map[y * words..][..words];
-                    layer.way.fused_row(y, layer.x, &maps, thresholds, sums, signs);
+                    layer.layout.fused_row(y, layer.x, &maps, thresholds, sums, signs);
                     continue;
                 }
-                layer.way.row(y, layer.x, &maps, sums);
+                layer.layout.row(y, layer.x, &maps, sums);
             }
             let row = match &mut stored {
                 Some((_, map)) => &mut cast_mut(map)[y * row_len..][..row_len],
                 None => &mut passing[..row_len],
             };
-            Maps { model, plan, buffers }.head(*head, y, &sums[..row_len], row);
+            match &model.program.ops[*head] {
+                Op::Either { of } => {
+                    let taken = of[usize::from(*way)];
+                    row.copy_from_slice(Maps { model, plan, buffers }.real_row(taken, y));
+                }
+                _ => Maps { model, plan, buffers }.head(*head, y, &sums[..row_len], row),
+            }
             let mut changed = *head;
             for &op in tail {
                 if model.shapes[op].kind == Kind::Real {
@@ -207,24 +234,18 @@ impl Layer {
         thresholds: Option<(Blob, Blob)>,
     ) -> Self {
         let g = Geometry::new(model.shapes[x], conv);
-        let way = match conv.bits {
-            1 => Way::Signs(SignConv::new(backend, g, model.tensor(conv.weights))),
-            8 => Way::Levels(LevelConv::new(backend, g, model.tensor(conv.weights))),
-            bits => {
-                let count = g.k * g.k * g.x.c * g.outputs;
-                let levels = packed::levels(model.tensor(conv.weights), bits).take(count);
-                let levels: Vec<i8> = levels.collect();
-                Way::Levels(LevelConv::new(backend, g, &levels))
-            }
+        let layout = match conv.bits {
+            1 => Layout::Signs(SignConv::new(backend, g, &conv.signs(model, g.x))),
+            _ => Layout::Levels(LevelConv::new(backend, g, &conv.levels(model, g.x))),
         };
         let thresholds = thresholds.map(|(threshold, flip)| {
             Thresholds::new(&g, model.tensor(threshold), model.tensor(flip))
         });
-        Self { x, way, thresholds }
+        Self { x, layout, thresholds }
     }
 }
 
-impl Way {
+impl Layout {
     /// Row `y` of the sums over the result of operation `x`.
     fn row(&mut self, y: usize, x: usize, maps: &Maps, sums: &mut [i32]) {
         match self {

@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..4 | magic `FOGM` |
-//! | 4..8 | format version, u32, 1 |
+//! | 4..8 | format version, u32, 1 or 2 |
 //! | 8..40 | SHA-256 of the QONNX file it was packed from |
 //! | 40..44 | length of the program, u32 |
 //! | 44..48 | length of the data, u32 |
@@ -22,8 +22,9 @@ use crate::op::{Blob, Op, Shape};
 #[cfg(target_endian = "big")]
 compile_error!("tensors in edge.fog are used in place and are little-endian");
 
-/// The format version that this crate reads and writes.
-pub const VERSION: u32 = 1;
+/// The newest format version, and what is written where a model needs it: for weights that are nested or shared, and for
+/// ways. Others are of version 1, which edges in the field know.
+pub const VERSION: u32 = 2;
 const MAGIC: &[u8; 4] = b"FOGM";
 const HEADER: usize = 48;
 const LINE: usize = 64;
@@ -39,6 +40,44 @@ pub struct Program {
     pub exits: Vec<usize>,
     /// The last operation: the map that travels.
     pub split: usize,
+    /// Stretches of operations that only some samples pass, in order; all samples pass the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stretches: Vec<Stretch>,
+}
+
+/// The operations from `from` up to and without `to`, passed by the samples that take `way`.
+///
+/// What they give is read on the same way, or by [`Op::Either`]; an exit among them is met on that way alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// The way.
+    pub way: u8,
+    /// The first operation.
+    pub from: usize,
+    /// The first one behind it.
+    pub to: usize,
+}
+
+impl Program {
+    /// The way whose samples pass an operation; none where all do.
+    pub fn way_of(&self, op: usize) -> Option<u8> {
+        let around = |stretch: &&Stretch| (stretch.from..stretch.to).contains(&op);
+        self.stretches.iter().find(around).map(|stretch| stretch.way)
+    }
+
+    /// How many ways there are; 1 where all samples go the same.
+    pub fn ways(&self) -> u8 {
+        self.stretches.iter().map(|stretch| stretch.way + 1).max().unwrap_or(1)
+    }
+
+    /// The oldest format version that knows all of it.
+    fn version(&self) -> u32 {
+        let newer = |op: &Op| match op {
+            Op::Conv { conv, .. } | Op::ConvSign { conv, .. } => conv.nested + conv.share > 0,
+            _ => false,
+        };
+        if self.stretches.is_empty() && !self.ops.iter().any(newer) { 1 } else { VERSION }
+    }
 }
 
 /// A packed model, checked and ready to run.
@@ -93,7 +132,7 @@ impl fmt::Display for FogError {
             Self::Magic => f.write_str("this is not a packed edge model (edge.fog)"),
             Self::Version(v) => write!(
                 f,
-                "the packed model has format {v}, this version of Fogline reads {VERSION}: pack it anew"
+                "the packed model has format {v}, this version of Fogline reads up to {VERSION}: pack it anew"
             ),
             Self::Program(why) => write!(f, "the packed model's program: {why}"),
             Self::Op { index, why } => write!(f, "operation {index} of the packed model: {why}"),
@@ -125,7 +164,7 @@ impl Model {
         }
         let word =
             |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-        if word(4) != VERSION {
+        if !(1..=VERSION).contains(&word(4)) {
             return Err(FogError::Version(word(4)));
         }
         // In u64: a length near 2^32 would wrap where usize has 32 bits.
@@ -159,7 +198,7 @@ impl Model {
             serde_json::to_vec(program).map_err(|error| FogError::Program(error.to_string()))?;
         let mut bytes = Vec::with_capacity(lines(HEADER + text.len()) + data.len());
         bytes.extend(MAGIC);
-        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(program.version().to_le_bytes());
         bytes.extend(source);
         bytes.extend((text.len() as u32).to_le_bytes());
         bytes.extend((data.len() as u32).to_le_bytes());

@@ -130,6 +130,7 @@ pub mod batch;
 pub mod browser;
 mod check;
 pub mod cloud;
+pub mod conv;
 pub mod engine;
 pub mod fog;
 pub mod folder;

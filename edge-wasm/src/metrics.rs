@@ -188,6 +188,7 @@ mod tests {
             exits: vec![],
             timings: Timings { edge_ms: 1.5, cloud_ms, ..Timings::default() },
             bytes_sent: if cloud_ms > 0.0 { 1085 } else { 0 },
+            way: None,
         }
     }
 

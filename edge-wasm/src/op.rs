@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::conv::Conv;
+
 /// A tensor in the data of a packed model: `len` bytes from `at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blob {
@@ -107,6 +109,11 @@ pub enum Op {
         /// Distance of windows.
         stride: u32,
     },
+    /// The map of the way that the sample takes: one of several of the same shape, of which only that one is computed.
+    Either {
+        /// A real map a way.
+        of: Vec<usize>,
+    },
     /// The channels of `a`, then those of `b`.
     Concat {
         /// A real map.
@@ -129,23 +136,6 @@ pub enum Op {
         /// f32, one an output.
         bias: Blob,
     },
-}
-
-/// What a convolution needs besides its input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Conv {
-    /// Side of the square kernel.
-    pub k: u32,
-    /// Distance of output pixels in input pixels.
-    pub stride: u32,
-    /// Zeros around the input.
-    pub pad: u32,
-    /// Output channels.
-    pub outputs: u32,
-    /// Bits a weight: 1 over signs, 2, 4 or 8 over levels.
-    pub bits: u8,
-    /// 1 bit: u64 words, outputs x k x k x ceil(inputs / 64). More: packed levels, k x k x inputs x outputs.
-    pub weights: Blob,
 }
 
 /// What kind of numbers a map holds.
@@ -196,7 +186,7 @@ impl core::fmt::Display for Shape {
 }
 
 /// The longest side, channel count and window that a model may have.
-const LARGEST: u32 = 4096;
+pub(crate) const LARGEST: u32 = 4096;
 /// The most elements that one map may have.
 const MOST_ELEMENTS: u64 = 1 << 24;
 
@@ -216,6 +206,7 @@ impl Op {
                 visit(a);
                 visit(b);
             }
+            Self::Either { of } => of.iter_mut().for_each(visit),
             Self::Sign { x, .. }
             | Self::Quantise { x, .. }
             | Self::Conv { x, .. }
@@ -312,6 +303,13 @@ impl Op {
                 let (h, w) = windows(shape, *k, *stride, 0)?;
                 Shape { h, w, ..shape }
             }
+            Self::Either { of: maps } => {
+                let shapes = maps.iter().map(|&x| real(x)).collect::<Result<Vec<_>, _>>()?;
+                match shapes[..] {
+                    [first, _, ..] if shapes.iter().all(|shape| *shape == first) => first,
+                    _ => return Err("it takes fewer than two maps, or of different shapes".into()),
+                }
+            }
             Self::Concat { a, b } => {
                 let (a, b) = (real(*a)?, real(*b)?);
                 if (a.h, a.w) != (b.h, b.w) {
@@ -339,52 +337,8 @@ impl Op {
     }
 }
 
-impl Conv {
-    fn shape(
-        &self,
-        x: Shape,
-        holds: impl Fn(Blob, u64, &str) -> Result<(), String>,
-    ) -> Result<Shape, String> {
-        let right = match self.bits {
-            1 => Kind::Sign,
-            2 | 4 | 8 => Kind::Level,
-            bits => return Err(format!("weights of {bits} bits, where 1, 2, 4 and 8 are known")),
-        };
-        if x.kind != right {
-            return Err(format!("weights of {} bits over a map of {:?}", self.bits, x.kind));
-        }
-        if self.pad >= self.k || self.outputs == 0 || self.outputs > LARGEST {
-            return Err(
-                "its padding is not below its kernel, or it has no or too many outputs".into()
-            );
-        }
-        let shape = self.output(x)?;
-        let products = u64::from(self.k) * u64::from(self.k) * x.c as u64;
-        let largest = if self.bits == 1 { 1 } else { 128 << (self.bits - 1) };
-        if products * largest > i32::MAX as u64 {
-            return Err(format!("sums of {products} products may overflow 32 bits"));
-        }
-        let taps = u64::from(self.outputs) * u64::from(self.k) * u64::from(self.k);
-        let bytes = if self.bits == 1 {
-            taps * x.words() as u64 * 8
-        } else {
-            (taps * x.c as u64 * u64::from(self.bits)).div_ceil(8)
-        };
-        holds(self.weights, bytes, "weights")?;
-        Ok(shape)
-    }
-
-    /// The shape of this convolution over `x`.
-    ///
-    /// # Errors
-    /// When the kernel does not fit into the padded map.
-    pub fn output(&self, x: Shape) -> Result<Shape, String> {
-        let (h, w) = windows(x, self.k, self.stride, self.pad)?;
-        Ok(Shape { kind: Kind::Real, h, w, c: self.outputs as usize })
-    }
-}
-
-fn windows(x: Shape, k: u32, stride: u32, pad: u32) -> Result<(usize, usize), String> {
+/// The height and width of what windows of `k`, `stride` apart, with `pad` around the map, give.
+pub(crate) fn windows(x: Shape, k: u32, stride: u32, pad: u32) -> Result<(usize, usize), String> {
     let side = |length: usize| {
         let padded = length + 2 * pad as usize;
         if k == 0 || stride == 0 || k > 64 || stride > 64 || padded < k as usize {

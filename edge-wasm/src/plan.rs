@@ -1,7 +1,7 @@
 //! What runs together, and where results lie: decided once, when a model is loaded.
 //!
 //! A *step* is an operation with the element-wise ones behind it (affine, sum, PReLU, and the quantisers
-//! that read it). It runs row by row, so that a row meets all of them while it is in the fastest memory,
+//! that read it, on whatever way). It runs row by row, so that a row meets all of them while it is in the fastest memory,
 //! and what only they read is never stored. Results that are stored lie in a few buffers: one is used
 //! again as soon as nothing reads what it holds.
 
@@ -28,6 +28,8 @@ pub struct Step {
     pub tail: Vec<usize>,
     /// The last operation that changes the row: what the step gives.
     pub result: usize,
+    /// The way whose runs take the step; none where all do.
+    pub way: Option<u8>,
 }
 
 impl Plan {
@@ -71,7 +73,7 @@ fn steps(program: &Program) -> Vec<Step> {
         if placed[head] {
             continue;
         }
-        let mut step = Step { head, tail: vec![], result: head };
+        let mut step = Step { head, tail: vec![], result: head, way: program.way_of(head) };
         placed[head] = true;
         loop {
             let quantiser =
@@ -81,7 +83,12 @@ fn steps(program: &Program) -> Vec<Step> {
             step.tail.extend(own.iter().inspect(|&&op| placed[op] = true));
             // The row may be changed in place if nobody else wants it as it is.
             let next = match others[..] {
-                [next] if !program.exits.contains(&step.result) => next,
+                [next]
+                    if !program.exits.contains(&step.result)
+                        && program.way_of(next) == step.way =>
+                {
+                    next
+                }
                 _ => break,
             };
             let follows = match program.ops[next] {

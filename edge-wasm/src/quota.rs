@@ -105,7 +105,7 @@ mod tests {
     fn pass(certainty: f32, hard: bool) -> EdgePass {
         let verdict =
             Verdict { label: 0, confidence: 0.5, certainty, sure: !hard, scores: vec![0.5, 0.5] };
-        EdgePass { verdicts: vec![verdict], map: hard.then(|| vec![0]) }
+        EdgePass { verdicts: vec![verdict], map: hard.then(|| vec![0]), way: None }
     }
 
     /// A number in 0..1 that looks random, of `at`.

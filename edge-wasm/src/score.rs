@@ -61,7 +61,8 @@ impl Score {
         self.origins.entry(answer.origin.clone()).or_default().add(right);
         let exit = manifest.exits.iter().position(|exit| exit.name == answer.origin);
         let ending = exit.map_or(Ending::Cloud, Ending::Exit);
-        self.energy += energy::of_sample(manifest, ending, &Constants::default());
+        self.energy +=
+            energy::of_sample(manifest, ending, answer.way.unwrap_or(0), &Constants::default());
     }
 
     /// Picojoules of a picture, on the mean. None where the cloud was missed: the fewer hard pictures were finished, the
@@ -102,7 +103,7 @@ mod tests {
         };
         add(&mut score, cloud.clone(), 1);
         add(&mut score, cloud, 0);
-        let one = energy::of_sample(session.manifest(), Ending::Cloud, &Constants::default());
+        let one = energy::of_sample(session.manifest(), Ending::Cloud, 0, &Constants::default());
         assert_eq!(score.mean_energy(), Some(one));
         add(&mut score, late, usize::MAX);
         assert_eq!(score.mean_energy(), None);

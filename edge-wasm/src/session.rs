@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cloud::Outcome;
 use crate::engine::{Engine, Stop};
-use crate::fog::{FogError, Model};
+use crate::fog::{FogError, Model, Program};
 use crate::kernel::Backend;
 
 /// A loaded pair.
@@ -42,6 +42,9 @@ pub struct Answer {
     pub timings: Timings,
     /// Bytes of the request's body, on every try; of a frame with more samples, this one's share.
     pub bytes_sent: usize,
+    /// The way that it went on the edge, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<u8>,
 }
 
 /// Why an exit answered in the cloud's place.
@@ -63,8 +66,8 @@ pub struct ExitReport {
     pub name: String,
     /// The class's name.
     pub label: String,
-    /// The policy's threshold.
-    pub threshold: f32,
+    /// The policy's threshold; an extension decides nothing and has none.
+    pub threshold: Option<f32>,
     /// The judgement, with its label as `index`.
     #[serde(flatten)]
     pub verdict: Judgement,
@@ -150,7 +153,12 @@ pub struct EdgePass {
     pub verdicts: Vec<Verdict>,
     /// The packed map, when no exit was sure.
     pub map: Option<Vec<u8>>,
+    /// The way that an exit sent the picture, where there are several.
+    pub way: Option<u8>,
 }
+
+/// The way of an extension; samples that it does not answer take way 0.
+const EXTENSION: u8 = 1;
 
 impl Session {
     /// Loads a pair from its manifest and packed model, and checks the one against the other.
@@ -171,7 +179,7 @@ impl Session {
         let engine = Engine::new(model, backend);
         let split = ([shape.c, shape.h, shape.w].map(|n| n as u32), engine.split_bits());
         let pairs = [
-            ("classes", manifest.classes.len(), classes),
+            ("scores an exit", manifest.exit_scores(), classes),
             ("exits", manifest.exits.len(), engine.model().program.exits.len()),
             ("pixels a side", manifest.input.size as usize, engine.model().size()),
         ];
@@ -186,6 +194,7 @@ impl Session {
             let is = text(split.0, split.1);
             return Err(LoadError::Mismatch(format!("the split is {said} and {is}")));
         }
+        check_ways(&manifest, &engine.model().program)?;
         let policy = manifest.policy;
         let mut session = Self { manifest, engine, policy, thresholds: vec![] };
         session.set_policy(policy)?;
@@ -212,12 +221,13 @@ impl Session {
                 LoadError::Mismatch(format!("{} has no threshold for '{policy}'", exit.name))
             })
         };
-        self.thresholds = self.manifest.exits.iter().map(threshold).collect::<Result<_, _>>()?;
+        self.thresholds =
+            self.manifest.deciding().iter().map(threshold).collect::<Result<_, _>>()?;
         self.policy = policy;
         Ok(())
     }
 
-    /// The threshold of every exit.
+    /// The threshold of every exit that decides.
     pub fn thresholds(&self) -> &[f32] {
         &self.thresholds
     }
@@ -225,9 +235,9 @@ impl Session {
     /// Decides by other thresholds than the manifest's, until the policy is set anew.
     ///
     /// # Errors
-    /// When there is not one number for every exit.
+    /// When there is not one number for every exit that decides.
     pub fn set_thresholds(&mut self, thresholds: &[f32]) -> Result<(), LoadError> {
-        let exits = self.manifest.exits.len();
+        let exits = self.thresholds.len();
         if thresholds.len() != exits || thresholds.iter().any(|threshold| threshold.is_nan()) {
             return Err(LoadError::Mismatch(format!("{exits} exits need as many thresholds")));
         }
@@ -235,45 +245,93 @@ impl Session {
         Ok(())
     }
 
-    /// Runs the edge on RGB bytes, up to the first sure exit or to the split.
+    /// Runs the edge on RGB bytes, up to the exit that answers or to the split.
     ///
     /// # Panics
     /// When `rgb` is not of the model's input size.
     pub fn run_edge(&mut self, rgb: &[u8]) -> EdgePass {
         self.engine.start(rgb);
-        let mut verdicts = vec![];
+        let (mut verdicts, mut way, mut settled) = (vec![], None, false);
         loop {
-            match self.engine.go_on() {
+            let map = match self.engine.go_on() {
                 Stop::Exit { index, logits } => {
                     let verdict = self.judge(index, &logits);
-                    let sure = verdict.sure;
                     verdicts.push(verdict);
-                    if sure {
-                        return EdgePass { verdicts, map: None };
+                    let verdict = &verdicts[index];
+                    if settled && index < self.thresholds.len() {
+                        continue; // on its way to the extension
+                    } else if verdict.sure && (settled || !self.is_hard(verdict)) {
+                        None
+                    } else {
+                        settled = verdict.sure;
+                        way = self.turn(index, verdict).or(way);
+                        continue;
                     }
                 }
-                Stop::Split(map) => return EdgePass { verdicts, map: Some(map) },
-            }
+                Stop::Split(map) => Some(map),
+            };
+            return EdgePass { verdicts, map, way };
         }
     }
 
-    /// What exit `index` (from 0) makes of its logits.
-    pub fn judge(&self, index: usize, logits: &[f32]) -> Verdict {
-        let temperature = self.manifest.exits[index].temperature;
-        Verdict::of(logits, temperature, self.policy, self.thresholds[index])
+    /// Whether an extension answers for what a sure exit said.
+    fn is_hard(&self, verdict: &Verdict) -> bool {
+        let label = &self.manifest.classes[verdict.label];
+        self.manifest.extension().is_some_and(|exit| exit.extends.contains(label))
     }
 
-    /// Runs past every exit to the split: all logits, and the packed map. For evaluation.
+    /// Takes the way that a sample goes behind exit `index`, where it turns off there.
+    fn turn(&mut self, index: usize, verdict: &Verdict) -> Option<u8> {
+        let way = match verdict.sure {
+            true => Some(EXTENSION),
+            false => self.manifest.exits[index].way(verdict.confidence),
+        };
+        if let Some(way) = way {
+            self.engine.take(way);
+        }
+        way
+    }
+
+    /// What exit `index` (from 0) makes of its logits. An extension is always sure.
+    pub fn judge(&self, index: usize, logits: &[f32]) -> Verdict {
+        let classes = self.manifest.classes.len();
+        let temperature = self.manifest.exits[index].temperature;
+        match self.thresholds.get(index) {
+            Some(&threshold) => Verdict::of(logits, classes, temperature, self.policy, threshold),
+            None => Verdict { sure: true, ..Verdict::last(&logits[..classes]) },
+        }
+    }
+
+    /// The exit that answers, by the judgements of all; none means the cloud. As [`Session::run_edge`] decides.
+    pub fn ending(&self, verdicts: &[Verdict]) -> Option<usize> {
+        let sure = verdicts.iter().position(|verdict| verdict.sure)?;
+        let deciding = self.thresholds.len();
+        match sure < deciding {
+            true if self.is_hard(&verdicts[sure]) => Some(deciding),
+            true => Some(sure),
+            false => None, // only the extension, which nobody asked
+        }
+    }
+
+    /// Runs past every exit, an extension too, to the split: all logits, the packed map, and the way that an exit sent it. For
+    /// evaluation.
     ///
     /// # Panics
     /// When `rgb` is not of the model's input size.
-    pub fn run_through(&mut self, rgb: &[u8]) -> (Vec<Vec<f32>>, Vec<u8>) {
+    pub fn run_through(&mut self, rgb: &[u8]) -> (Vec<Vec<f32>>, Vec<u8>, Option<u8>) {
         self.engine.start(rgb);
-        let mut exits = vec![];
+        if self.manifest.extension().is_some() {
+            self.engine.take(EXTENSION);
+        }
+        let (mut exits, mut way) = (vec![], None);
         loop {
             match self.engine.go_on() {
-                Stop::Exit { logits, .. } => exits.push(logits),
-                Stop::Split(map) => return (exits, map),
+                Stop::Exit { index, logits } => {
+                    let verdict = Verdict { sure: false, ..self.judge(index, &logits) };
+                    way = self.turn(index, &verdict).or(way);
+                    exits.push(logits);
+                }
+                Stop::Split(map) => return (exits, map, way),
             }
         }
     }
@@ -299,11 +357,12 @@ impl Session {
         let exits: Vec<ExitReport> = pass
             .verdicts
             .iter()
-            .zip(self.manifest.exits.iter().zip(&self.thresholds))
-            .map(|(verdict, (exit, &threshold))| ExitReport {
+            .zip(&self.manifest.exits)
+            .enumerate()
+            .map(|(index, (verdict, exit))| ExitReport {
                 name: exit.name.clone(),
                 label: self.manifest.classes[verdict.label].clone(),
-                threshold,
+                threshold: self.thresholds.get(index).copied(),
                 verdict: Judgement {
                     index: verdict.label,
                     confidence: verdict.confidence,
@@ -316,11 +375,13 @@ impl Session {
         let (cloud_ms, bytes_sent) = cloud.as_ref().map_or((0.0, 0), |c| (c.ms, c.bytes_sent));
         let function_ms = cloud.as_ref().and_then(|c| c.function_ms);
         let (verdict, origin, degraded) = match cloud.map(|c| c.result) {
-            Some(Ok(logits)) => {
-                (Verdict::of(&logits, 1.0, self.policy, 0.0), "cloud".to_owned(), None)
-            }
+            Some(Ok(logits)) => (Verdict::last(&logits), "cloud".to_owned(), None),
             other => {
-                let best = best_exit(&pass.verdicts);
+                // Where one was sure, it ended there.
+                let best = pass
+                    .map
+                    .as_ref()
+                    .map_or(pass.verdicts.len() - 1, |_| most_confident(&pass.verdicts));
                 let degraded = match other {
                     Some(Err(error)) => Some(Degraded {
                         reason: error.word().to_owned(),
@@ -342,16 +403,36 @@ impl Session {
             exits,
             timings: Timings { edge_ms, cloud_ms, function_ms, total_ms: edge_ms + cloud_ms },
             bytes_sent,
+            way: pass.way,
         }
     }
 }
 
-/// The sure exit if there is one, else the most confident.
-fn best_exit(verdicts: &[Verdict]) -> usize {
-    let sure = verdicts.iter().position(|verdict| verdict.sure);
-    sure.unwrap_or_else(|| {
-        (1..verdicts.len()).fold(0, |best, i| {
-            if verdicts[i].confidence > verdicts[best].confidence { i } else { best }
-        })
+/// The exit with the highest confidence, of equals the first.
+fn most_confident(verdicts: &[Verdict]) -> usize {
+    (1..verdicts.len()).fold(0, |best, i| {
+        if verdicts[i].confidence > verdicts[best].confidence { i } else { best }
     })
+}
+
+/// Whether the ways that the manifest sends samples are the packed model's.
+fn check_ways(manifest: &Manifest, program: &Program) -> Result<(), LoadError> {
+    let refuse = |why: String| Err(LoadError::Mismatch(why));
+    let extends = manifest.extension().is_some();
+    for (exit, &op) in manifest.exits.iter().zip(&program.exits) {
+        let on_a_way = program.way_of(op);
+        if on_a_way != (!exit.extends.is_empty()).then_some(EXTENSION) {
+            return refuse(format!(
+                "only an extension, and any, lies on way 1, but {} on {on_a_way:?}",
+                exit.name
+            ));
+        }
+        if let Some(way) = exit.ways.iter().find(|to| extends || to.way >= program.ways()) {
+            return refuse(format!(
+                "{} sends samples way {}, which is not there",
+                exit.name, way.way
+            ));
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,10 @@
 //! Thresholds that batch-norms are folded into, in a whole engine: native, Node and wasmtime run this file.
 
+use fogline_edge::conv::Conv;
 use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::fog::Model;
 use fogline_edge::kernel::Backend;
-use fogline_edge::op::{Conv, Op};
+use fogline_edge::op::Op;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -30,7 +31,16 @@ fn layers(channels: u32, fused: bool) -> Model {
             })
             .collect();
         let weights = built.blob(&weights);
-        let conv = Conv { k: 3, stride: 1, pad: 1, outputs: channels, bits: 1, weights };
+        let conv = Conv {
+            k: 3,
+            stride: 1,
+            pad: 1,
+            outputs: channels,
+            bits: 1,
+            weights,
+            nested: 0,
+            share: 0,
+        };
         // Every second channel's batch-norm has a negative factor. All thresholds lie where sums do, most at one
         // exactly (sums of 9 and of 6 taps have the parity of the channels); a few decide for everybody.
         let most = 9 * channels as i32;

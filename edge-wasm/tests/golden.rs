@@ -19,6 +19,7 @@ struct Golden {
 #[derive(Deserialize)]
 struct Sample {
     rgb: String,
+    way: Option<u8>,
     exits: Vec<Vec<f32>>,
     split: String,
 }
@@ -33,6 +34,9 @@ fn check(fog: &[u8], golden: &str) {
         let mut engine = Engine::new(Model::parse(fog).unwrap(), backend);
         for (number, sample) in golden.samples.iter().enumerate() {
             engine.start(&hex::decode(&sample.rgb).unwrap());
+            // An extension is met on the last way alone.
+            let last = engine.model().program.ways() - 1;
+            engine.take(sample.way.unwrap_or(last));
             for (exit, expected) in sample.exits.iter().enumerate() {
                 let Stop::Exit { index, logits } = engine.go_on() else { panic!("no exit {exit}") };
                 assert_eq!((index, logits.len()), (exit, expected.len()));
@@ -62,6 +66,22 @@ fn a_small_net_says_what_its_qonnx_graph_says() {
 #[test]
 fn a_small_net_of_four_bits_says_what_its_qonnx_graph_says() {
     check(include_bytes!("tiny4/edge.fog"), include_str!("tiny4/golden.json"));
+}
+
+#[test]
+fn a_small_net_whose_exits_judge_themselves_and_whose_weights_are_shared_says_what_its_graph_says()
+{
+    check(include_bytes!("tiny-appeal/edge.fog"), include_str!("tiny-appeal/golden.json"));
+}
+
+#[test]
+fn a_small_net_says_on_every_way_what_its_graph_says() {
+    check(include_bytes!("tiny-ways/edge.fog"), include_str!("tiny-ways/golden.json"));
+}
+
+#[test]
+fn a_small_net_with_an_extension_says_what_its_graph_says() {
+    check(include_bytes!("tiny-extension/edge.fog"), include_str!("tiny-extension/golden.json"));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Packed models that no packer writes: refused when they are loaded, and each says why.
 
+use fogline_edge::conv::Conv;
 use fogline_edge::engine::Engine;
 use fogline_edge::fog::{FogError, Model};
 use fogline_edge::kernel::Backend;
-use fogline_edge::op::{Conv, Op};
+use fogline_edge::op::Op;
 
 mod built;
 use built::{Built, SIGNS};
@@ -11,7 +12,16 @@ use built::{Built, SIGNS};
 const CIFAR10: &[u8] = include_bytes!("../../onnx-models/cifar10-w1/2.0.0/edge.fog");
 
 fn conv(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Conv {
-    Conv { k, stride: 1, pad: k / 2, outputs: 1, bits, weights: built.blob(bytes) }
+    Conv {
+        k,
+        stride: 1,
+        pad: k / 2,
+        outputs: 1,
+        bits,
+        weights: built.blob(bytes),
+        nested: 0,
+        share: 0,
+    }
 }
 
 /// Adds a convolution of 1 output channel, its scale and bias 1.
@@ -75,7 +85,16 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
     let weights = built.blob(&vec![0x11_u8; 4096 * outputs / 2]);
     let ones = built.blob(&vec![1.0_f32; outputs]);
     for _ in 0..120 {
-        let conv = Conv { k: 1, stride: 1, pad: 0, outputs: outputs as u32, bits: 4, weights };
+        let conv = Conv {
+            k: 1,
+            stride: 1,
+            pad: 0,
+            outputs: outputs as u32,
+            bits: 4,
+            weights,
+            nested: 0,
+            share: 0,
+        };
         built.ops.push(Op::Conv { x: 4, conv, scale: ones, bias: ones });
     }
     end(&mut built);

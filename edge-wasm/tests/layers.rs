@@ -4,8 +4,9 @@
 //! must be the one that is written down here.
 
 use fogline::manifest::sha256_hex;
+use fogline_edge::conv::Conv;
 use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
-use fogline_edge::op::{Blob, Conv, Kind, Shape};
+use fogline_edge::op::{Blob, Kind, Shape};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -40,7 +41,16 @@ const CASES: [Case; 19] = [
 ];
 
 fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
-    let conv = Conv { k, stride, pad, outputs, bits: 8, weights: Blob { at: 0, len: 0 } };
+    let conv = Conv {
+        k,
+        stride,
+        pad,
+        outputs,
+        bits: 8,
+        weights: Blob { at: 0, len: 0 },
+        nested: 0,
+        share: 0,
+    };
     Geometry::new(Shape { kind, h, w, c }, &conv)
 }
 

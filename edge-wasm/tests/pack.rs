@@ -27,7 +27,7 @@ fn rename(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn packing_is_reproducible() {
     assert!(
-        pack(QONNX, &input()).unwrap().bytes == FOG,
+        pack(QONNX, &input(), 1).unwrap().bytes == FOG,
         "edge.fog differs: run `cargo xtask pack` on the tiny pair"
     );
 }
@@ -35,7 +35,7 @@ fn packing_is_reproducible() {
 #[test]
 fn the_manifest_counts_what_the_network_does() {
     let manifest = Manifest::parse(include_bytes!("tiny/manifest.json")).unwrap();
-    let parts = pack(QONNX, &manifest.input).unwrap().parts;
+    let parts = pack(QONNX, &manifest.input, 1).unwrap().parts;
     assert_eq!(parts[..], manifest.parts[..parts.len()]);
     // Stem: 16*16 pixels, 8 channels out, 3x3x3 in; the first block's shortcut, 8 to 16 channels.
     assert_eq!(parts[0].macs[&8], 16 * 16 * 8 * 27 + 16 * 16 * 16 * 8);
@@ -49,7 +49,7 @@ fn the_manifest_counts_what_the_network_does() {
 
 #[test]
 fn an_unknown_node_is_refused_by_name() {
-    let error = pack(&rename(QONNX, "PRelu", "PRxlu"), &input()).err().unwrap();
+    let error = pack(&rename(QONNX, "PRelu", "PRxlu"), &input(), 1).err().unwrap();
     assert_eq!(error.word(), "unsupported_node");
     let PackError::Node { node, op_type, .. } = &error else { panic!("{error}") };
     assert_eq!(op_type, "PRxlu");
@@ -68,7 +68,7 @@ fn set_first(bytes: &[u8], name: &str, value: f32) -> Vec<u8> {
 
 #[test]
 fn numbers_that_are_none_are_refused_by_name() {
-    let refused = |bytes: &[u8]| pack(bytes, &input()).err().unwrap();
+    let refused = |bytes: &[u8]| pack(bytes, &input(), 1).err().unwrap();
     for bad in [f32::NAN, f32::INFINITY] {
         let error = refused(&set_first(QONNX, "norm.bias", bad));
         assert_eq!(error.word(), "unsupported_tensor");
@@ -84,9 +84,9 @@ fn numbers_that_are_none_are_refused_by_name() {
 
 #[test]
 fn what_is_no_edge_model_is_refused() {
-    assert_eq!(pack(b"not protobuf", &input()).err().unwrap().word(), "not_onnx");
+    assert_eq!(pack(b"not protobuf", &input(), 1).err().unwrap().word(), "not_onnx");
     let other = Input { size: 64, ..input() };
-    let error = pack(QONNX, &other).err().unwrap();
+    let error = pack(QONNX, &other, 1).err().unwrap();
     assert_eq!(error.word(), "unsupported_graph");
     assert!(error.to_string().contains("[1, 3, 64, 64]"), "{error}");
 }
@@ -127,6 +127,6 @@ proptest! {
     fn any_bytes_parse_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = Model::parse(&bytes);
         let _ = Model::parse(&[&b"FOGM\x01\0\0\0"[..], &bytes].concat());
-        let _ = pack(&bytes, &input());
+        let _ = pack(&bytes, &input(), 1);
     }
 }

@@ -149,16 +149,21 @@ pub enum Ending {
     Cloud,
 }
 
-/// What a sample with this ending costs: all parts that it passed.
-pub fn of_sample(manifest: &Manifest, ending: Ending, constants: &Constants) -> Terms {
+/// What a sample with this ending costs: all parts that it passed. Where blocks have several ways, it took `way`.
+///
+/// An extension costs only those that it answers.
+pub fn of_sample(manifest: &Manifest, ending: Ending, way: u8, constants: &Constants) -> Terms {
     let heads = match ending {
         Ending::Exit(index) => index + 1,
         Ending::Cloud => usize::MAX,
     };
     let (mut sum, mut seen) = (Terms::default(), 0);
-    for part in &manifest.parts {
-        sum += constants.part(part);
+    for part in manifest.parts.iter().filter(|part| part.way.is_none_or(|own| own == way)) {
         seen += usize::from(part.role == Role::Head);
+        let extension = part.role == Role::Head && seen > manifest.deciding().len();
+        if !extension || seen == heads {
+            sum += constants.part(part);
+        }
         if seen == heads {
             break;
         }
@@ -166,10 +171,11 @@ pub fn of_sample(manifest: &Manifest, ending: Ending, constants: &Constants) -> 
     sum
 }
 
-/// What a sample costs the full-precision twin: trunk and cloud at 32 bits, no exits.
+/// What a sample costs the full-precision twin: trunk and cloud at 32 bits, no exits; of several ways, one.
 pub fn of_twin(manifest: &Manifest, constants: &Constants) -> Terms {
     let full = |counts: &Counts| Counts::from([(32, counts.values().sum())]);
-    let parts = manifest.parts.iter().filter(|part| part.role != Role::Head);
+    let of_all = |part: &&Part| part.role != Role::Head && part.way.unwrap_or(0) == 0;
+    let parts = manifest.parts.iter().filter(of_all);
     parts.fold(Terms::default(), |sum, part| {
         sum + Terms {
             computation: constants.macs(&full(&part.macs)),
@@ -225,7 +231,7 @@ mod tests {
         });
         let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
         let constants = Constants::default();
-        let at = |ending| of_sample(&manifest, ending, &constants);
+        let at = |ending| of_sample(&manifest, ending, 0, &constants);
         let near = |terms: Terms, computation: f64, memory: f64| {
             (terms.computation - computation).abs() < 1e-9 && (terms.memory - memory).abs() < 1e-9
         };

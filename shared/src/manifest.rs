@@ -78,8 +78,38 @@ pub struct Exit {
     /// Logits are divided by this before the softmax.
     #[serde(default = "one")]
     pub temperature: f32,
-    /// The threshold for each policy.
+    /// The threshold for each policy. An exit that has one for `appeal` gives one score more than there are classes.
+    #[serde(default)]
     pub thresholds: BTreeMap<Policy, f32>,
+    /// Of an *extension*, which is the last exit, the hard classes: it answers where an earlier exit is sure of one of them,
+    /// and never sends a sample on (MEANet, Long et al. 2021, arXiv 2109.06440). Others have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extends: Vec<String>,
+    /// Where blocks behind this exit have several ways, which of them a sample takes, by how confident this exit was: the last
+    /// that begins at or below its confidence (after USDN, Jeon et al. 2024, WACV).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<WayFrom>,
+}
+
+/// A way, and the least confidence with which it is taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WayFrom {
+    /// The least confidence.
+    pub from: f32,
+    /// The way.
+    pub way: u8,
+}
+
+impl Exit {
+    /// Whether it predicts if its own answer will hold.
+    pub fn appeals(&self) -> bool {
+        self.thresholds.contains_key(&Policy::Appeal)
+    }
+
+    /// The way of a sample on which this exit had `confidence`; none where all go the same.
+    pub fn way(&self, confidence: f32) -> Option<u8> {
+        self.ways.iter().rev().find(|way| way.from <= confidence).map(|way| way.way)
+    }
 }
 
 /// A name that is safe in paths, and in the lines that the pair digest is made of.
@@ -116,6 +146,9 @@ pub struct Part {
     pub name: String,
     /// What it is.
     pub role: Role,
+    /// The way whose samples pass it; none where all do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<u8>,
     /// Its MACs by bit width.
     pub macs: Counts,
     /// Elements of weights and input maps that its layers read, by bit width.
@@ -161,9 +194,9 @@ pub struct Measured {
 /// A point of a calibration's curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// The threshold of each exit.
+    /// The threshold of each exit that decides.
     pub thresholds: Vec<f32>,
-    /// The share of all samples that each exit answers.
+    /// The share of all samples that each exit answers, an extension with them.
     pub shares: Vec<f64>,
     /// The system's accuracy.
     pub accuracy: f64,
@@ -260,20 +293,39 @@ impl Manifest {
         if self.exits.is_empty() {
             return refuse("exits", "there is none".into());
         }
-        for exit in &self.exits {
-            if !positive(exit.temperature) {
-                return refuse("exits.temperature", format!("{} is not above 0", exit.temperature));
-            }
+        if let Some(exit) = self.exits.iter().find(|exit| !positive(exit.temperature)) {
+            return refuse("exits.temperature", format!("{} is not above 0", exit.temperature));
+        }
+        let deciding = self.deciding();
+        if deciding.is_empty() || deciding.iter().any(|exit| !exit.extends.is_empty()) {
+            return refuse(
+                "exits.extends",
+                "an extension is the last exit, and not the only one".into(),
+            );
+        }
+        let hard = self.extension().map_or(&[][..], |exit| &exit.extends);
+        if let Some(name) = hard.iter().find(|name| !self.classes.contains(name)) {
+            return refuse("exits.extends", format!("'{name}' is none of the classes"));
+        }
+        for exit in deciding {
             if !exit.thresholds.contains_key(&self.policy) {
                 return refuse(
                     "exits.thresholds",
                     format!("{} has none for the policy '{}'", exit.name, self.policy),
                 );
             }
+            if exit.appeals() != deciding[0].appeals() {
+                return refuse("exits.thresholds", "not all exits have one for 'appeal'".into());
+            }
+            let ways = &exit.ways;
+            let rising = ways.is_sorted_by(|a, b| a.from < b.from);
+            if !rising || ways.first().is_some_and(|way| way.from != 0.0) {
+                return refuse("exits.ways", "they begin at 0 and rise".into());
+            }
         }
         for point in self.curves.values().flatten() {
             let counts = [point.thresholds.len(), point.shares.len()];
-            if counts != [self.exits.len(); 2] {
+            if counts != [deciding.len(), self.exits.len()] {
                 return refuse("curves", "a point has not one threshold and share an exit".into());
             }
         }
@@ -304,6 +356,21 @@ impl Manifest {
             hasher.update(format!("{name} {}\n", file.sha256.to_ascii_lowercase()));
         }
         hasher.finalize().into()
+    }
+
+    /// The exits that decide whether a sample ends there: all but an extension.
+    pub fn deciding(&self) -> &[Exit] {
+        &self.exits[..self.exits.len() - usize::from(self.extension().is_some())]
+    }
+
+    /// The exit that answers for the hard classes, where there is one; the last.
+    pub fn extension(&self) -> Option<&Exit> {
+        self.exits.last().filter(|exit| !exit.extends.is_empty())
+    }
+
+    /// How many scores an exit gives.
+    pub fn exit_scores(&self) -> usize {
+        self.classes.len() + usize::from(self.exits[0].appeals())
     }
 
     /// Bytes of one packed map.
@@ -377,6 +444,15 @@ mod tests {
             ("/input/std/1", serde_json::json!(0.0), "input.std"),
             ("/exits", serde_json::json!([]), "exits"),
             ("/policy", serde_json::json!("margin"), "exits.thresholds"),
+            ("/exits/1/thresholds/appeal", serde_json::json!(0.5), "exits.thresholds"),
+            ("/exits/0/extends", serde_json::json!(["a"]), "exits.extends"),
+            ("/exits/1/extends", serde_json::json!(["c"]), "exits.extends"),
+            ("/exits/0/ways", serde_json::json!([{"from": 0.5, "way": 1}]), "exits.ways"),
+            (
+                "/exits/0/ways",
+                serde_json::json!([{"from": 0, "way": 1}, {"from": 0, "way": 2}]),
+                "exits.ways",
+            ),
             ("/split/scale", serde_json::json!(0), "split.scale"),
             ("/curves/entropy/0/shares", serde_json::json!([0.5]), "curves"),
             ("/files/edge.fog/sha256", serde_json::json!("zz"), "files"),
@@ -387,7 +463,11 @@ mod tests {
             value["curves"] = serde_json::json!({
                 "entropy": [{"thresholds": [0.1, 0.2], "shares": [0.3, 0.4], "accuracy": 0.9}]
             });
-            *value.pointer_mut(path).unwrap() = bad;
+            let (above, last) = path.rsplit_once('/').unwrap();
+            match value.pointer_mut(path) {
+                Some(there) => *there = bad,
+                None => value.pointer_mut(above).unwrap()[last] = bad,
+            }
             let error = parse(&value).unwrap_err();
             assert!(error.to_string().contains(&format!("'{field}'")), "{path}: {error}");
         }

@@ -19,11 +19,14 @@ pub enum Policy {
     MaxProbability,
     /// The largest less the second largest probability, at least the threshold.
     Margin,
+    /// The exit's own prediction that its answer will hold, at least the threshold: the sigmoid of a score beside those
+    /// of the classes (AppealNet, Li et al. 2021, arXiv 2105.04104).
+    Appeal,
 }
 
 impl Policy {
     /// Every policy, in the order of the manifest.
-    pub const ALL: [Self; 3] = [Self::Entropy, Self::MaxProbability, Self::Margin];
+    pub const ALL: [Self; 4] = [Self::Entropy, Self::MaxProbability, Self::Margin, Self::Appeal];
 
     /// The policy's name in manifests and options.
     pub fn name(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Policy {
             Self::Entropy => "entropy",
             Self::MaxProbability => "max_probability",
             Self::Margin => "margin",
+            Self::Appeal => "appeal",
         }
     }
 
@@ -38,12 +42,13 @@ impl Policy {
     pub fn is_sure(self, certainty: f32, threshold: f32) -> bool {
         match self {
             Self::Entropy => certainty <= threshold,
-            Self::MaxProbability | Self::Margin => certainty >= threshold,
+            _ => certainty >= threshold,
         }
     }
 
-    /// This policy's measure of `probabilities`; NaN if one of them is.
-    pub fn certainty(self, probabilities: &[f32]) -> f32 {
+    /// This policy's measure of `probabilities` and of the score that an exit may give beside them; NaN if one of them is,
+    /// and where an exit should predict whether its answer holds and gives no score of it.
+    pub fn certainty(self, probabilities: &[f32], score: Option<f32>) -> f32 {
         if probabilities.iter().any(|p| p.is_nan()) {
             return f32::NAN;
         }
@@ -54,6 +59,7 @@ impl Policy {
             Self::Entropy => entropy(probabilities),
             Self::MaxProbability => first,
             Self::Margin => first - second,
+            Self::Appeal => score.map_or(f32::NAN, sigmoid),
         }
     }
 }
@@ -69,7 +75,9 @@ impl FromStr for Policy {
 
     fn from_str(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|policy| policy.name() == name).ok_or_else(|| {
-            format!("no policy '{name}': the policies are entropy, max_probability and margin")
+            format!(
+                "no policy '{name}': the policies are entropy, max_probability, margin and appeal"
+            )
         })
     }
 }
@@ -90,18 +98,35 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges `logits` at `temperature` (1 leaves them as they are).
+    /// Judges the logits of `classes` classes at `temperature` (1 leaves them as they are); one more is the exit's word on
+    /// its own answer, for [`Policy::Appeal`].
     ///
     /// # Panics
-    /// When there are no logits: a manifest has at least two classes.
-    pub fn of(logits: &[f32], temperature: f32, policy: Policy, threshold: f32) -> Self {
-        let scores = softmax(logits, temperature);
+    /// When there are fewer logits than classes, or no class: a manifest has at least two.
+    pub fn of(
+        logits: &[f32],
+        classes: usize,
+        temperature: f32,
+        policy: Policy,
+        threshold: f32,
+    ) -> Self {
+        let scores = softmax(&logits[..classes], temperature);
         let label =
             (1..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
-        let certainty = policy.certainty(&scores);
+        let certainty = policy.certainty(&scores, logits.get(classes).copied());
         let sure = policy.is_sure(certainty, threshold);
         Self { label, confidence: scores[label], scores, certainty, sure }
     }
+
+    /// The judgement of the last head, behind which nobody is asked any more.
+    pub fn last(logits: &[f32]) -> Self {
+        Self::of(logits, logits.len(), 1.0, Policy::MaxProbability, 0.0)
+    }
+}
+
+/// 1 / (1 + exp(-x)).
+fn sigmoid(x: f32) -> f32 {
+    (1.0 / (1.0 + libm::exp(-f64::from(x)))) as f32
 }
 
 /// Softmax of `logits / temperature`.
@@ -136,9 +161,14 @@ mod tests {
     #[test]
     fn each_policy_measures_what_it_says() {
         let p = [0.2, 0.7, 0.1];
-        assert!((Policy::Margin.certainty(&p) - 0.5).abs() < 1e-6);
-        assert!((Policy::MaxProbability.certainty(&p) - 0.7).abs() < 1e-6);
-        assert!((Policy::Entropy.certainty(&p) - 0.801_818_6).abs() < 1e-6);
+        let near = |policy: Policy, expected: f32| {
+            (policy.certainty(&p, Some(-1.0)) - expected).abs() < 1e-6
+        };
+        assert!(near(Policy::Margin, 0.5));
+        assert!(near(Policy::MaxProbability, 0.7));
+        assert!(near(Policy::Entropy, 0.801_818_6));
+        assert!(near(Policy::Appeal, 0.268_941_4));
+        assert!(Policy::Appeal.certainty(&p, None).is_nan());
     }
 
     #[test]
@@ -151,7 +181,7 @@ mod tests {
 
     #[test]
     fn equal_logits_answer_the_first_class() {
-        let verdict = Verdict::of(&[1.0, 1.0, 1.0], 1.0, Policy::Entropy, 0.1);
+        let verdict = Verdict::of(&[1.0, 1.0, 1.0], 3, 1.0, Policy::Entropy, 0.1);
         assert_eq!((verdict.label, verdict.sure), (0, false));
     }
 
@@ -168,9 +198,17 @@ mod tests {
         for logits in [[f32::NAN, 0.0], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]] {
             for policy in Policy::ALL {
                 let threshold = if policy == Policy::Entropy { 99.0 } else { -99.0 };
-                assert!(!Verdict::of(&logits, 1.0, policy, threshold).sure, "{policy}: {logits:?}");
+                let verdict = Verdict::of(&logits, 2, 1.0, policy, threshold);
+                assert!(!verdict.sure, "{policy}: {logits:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_exit_that_predicts_its_own_answer_names_only_classes() {
+        let verdict = Verdict::of(&[0.0, 1.0, 9.0], 2, 1.0, Policy::Appeal, 0.5);
+        assert_eq!((verdict.label, verdict.scores.len(), verdict.sure), (1, 2, true));
+        assert!(!Verdict::of(&[0.0, 1.0, f32::NAN], 2, 1.0, Policy::Appeal, -1.0).sure);
     }
 
     #[test]

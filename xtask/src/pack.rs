@@ -15,6 +15,9 @@ use fogline_edge::session::Session;
 pub struct Options {
     /// The edge model; manifest.json lies beside it, edge.fog is written there.
     edge: PathBuf,
+    /// Store each sign once that N weights share by hashing, as the recipe's train --share N makes them: a smaller download.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    share: u8,
 }
 
 /// Packs, checks the result against the manifest, and writes both.
@@ -29,7 +32,7 @@ pub fn run(options: &Options) -> Result<()> {
         format!("{}: the recipe's export writes it beside the model", path.display())
     })?;
     let mut manifest = Manifest::parse(&text).with_context(|| path.display().to_string())?;
-    let packed = match fogline_edge::pack::pack(&qonnx, &manifest.input) {
+    let packed = match fogline_edge::pack::pack(&qonnx, &manifest.input, options.share) {
         Ok(packed) => packed,
         Err(error) => bail!("error[{}]: {}: {error}", error.word(), options.edge.display()),
     };
@@ -81,7 +84,8 @@ pub fn run(options: &Options) -> Result<()> {
         let macs: Vec<String> =
             part.macs.iter().map(|(bits, n)| format!("{n} at {bits} bits")).collect();
         let macs = if macs.is_empty() { "none".into() } else { macs.join(", ") };
-        format!("  {:<10} MACs: {macs}", part.name)
+        let way = part.way.map_or(String::new(), |way| format!(" (way {way})"));
+        format!("  {:<10} MACs: {macs}{way}", part.name)
     });
     let lines: Vec<String> = [packed].into_iter().chain(parts).collect();
     // Who reads no further, as `head` does, is no fault of the packing.

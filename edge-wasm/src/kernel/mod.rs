@@ -6,7 +6,8 @@
 //! plain Rust; the vector kernels, [`lanes`] and [`dot`], are written once for every width of vector,
 //! over the layout that [`tile`] draws. Where a batch-norm and a sign follow, they are [`thresholds`] on the sums.
 
-use crate::op::{Conv, Shape};
+use crate::conv::Conv;
+use crate::op::Shape;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -8,13 +8,14 @@
 mod layers;
 mod quant;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use fogline::manifest::Input;
 
 use super::PackError;
 use super::onnx::{Constant, Graph, NodeProto};
-use crate::op::{Blob, Conv, Op, Shape};
+use crate::conv::Conv;
+use crate::op::{Blob, Op, Shape};
 
 /// Operations, their data, and which of them are outputs.
 #[derive(Default)]
@@ -38,6 +39,10 @@ enum Value {
     /// A real map whose next reader takes it as one row.
     Flat(usize),
     Weights(Weights),
+    /// 1 for the samples that take this way, else 0.
+    Way(usize),
+    /// The maps of some of the ways, by their index, each times its [`Value::Way`].
+    Ways(BTreeMap<usize, usize>),
 }
 
 /// `base * scale + bias` a channel, not computed yet.
@@ -66,20 +71,28 @@ struct Weights {
     levels: Vec<i8>,
     bits: u8,
     scale: Vec<f32>,
+    /// The tensor and the bits of the levels that these weights are the highest bits of; `levels` are those.
+    nested: Option<(String, u8)>,
 }
 
 struct Lowering<'a> {
     graph: &'a Graph,
     input: &'a Input,
+    /// How many 1-bit weights share each stored sign, where they do.
+    share: u8,
+    /// Tensors that are stored for several convolutions.
+    kernels: HashMap<String, Blob>,
     values: HashMap<String, Value>,
     shapes: Vec<Shape>,
     out: Lowered,
 }
 
-pub fn lower(graph: &Graph, input: &Input) -> Result<Lowered, PackError> {
+pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackError> {
     let mut lowering = Lowering {
         graph,
         input,
+        share,
+        kernels: HashMap::new(),
         values: HashMap::from([(graph.input.clone(), Value::Picture)]),
         shapes: vec![],
         out: Lowered::default(),
@@ -165,6 +178,7 @@ impl Lowering<'_> {
             "PRelu" | "Relu" | "LeakyRelu" => self.relu(node),
             "AveragePool" | "MaxPool" | "GlobalAveragePool" => self.pool(node),
             "Concat" => self.concat(node),
+            "Gather" => self.way(node),
             "Flatten" | "Reshape" => self.flatten(node),
             "Identity" | "Dropout" => self.value(node, 0),
             _ => Err("the edge has no such operation".into()),
@@ -263,7 +277,44 @@ impl Lowering<'_> {
         Ok(Value::Real(affine))
     }
 
+    /// An element of the graph's second input.
+    fn way(&self, node: &NodeProto) -> Result<Value, String> {
+        let (name, ways) =
+            self.graph.way.as_ref().ok_or("only of the input 'way' an element is taken")?;
+        match (node.input.first() == Some(name), &self.constant(node, 1)?.values[..]) {
+            (true, &[index]) if (0.0..*ways as f32).contains(&index) => {
+                Ok(Value::Way(index as usize))
+            }
+            _ => Err(format!("it takes no element of '{name}', which has {ways}")),
+        }
+    }
+
+    /// The product of a map and its way, or the sum of such products; with those of all ways it is [`Op::Either`].
+    fn ways(&mut self, node: &NodeProto) -> Result<Option<Value>, String> {
+        let of = |index| self.value(node, index);
+        let maps = match (node.op_type.as_str(), of(0), of(1)) {
+            ("Mul", Ok(Value::Way(way)), Ok(Value::Real(map)))
+            | ("Mul", Ok(Value::Real(map)), Ok(Value::Way(way))) => {
+                BTreeMap::from([(way, self.settle(map)?)])
+            }
+            ("Add", Ok(Value::Ways(mut some)), Ok(Value::Ways(others))) => {
+                some.extend(others);
+                some
+            }
+            _ => return Ok(None),
+        };
+        let all = self.graph.way.as_ref().is_some_and(|(_, ways)| *ways == maps.len());
+        Ok(Some(if all {
+            self.push_real(Op::Either { of: maps.into_values().collect() })?
+        } else {
+            Value::Ways(maps)
+        }))
+    }
+
     fn arithmetic(&mut self, node: &NodeProto) -> Result<Value, String> {
+        if let Some(value) = self.ways(node)? {
+            return Ok(value);
+        }
         let constants = [0, 1].map(|index| self.constant(node, index).is_ok());
         let op = node.op_type.as_str();
         let (at, constant) = match (constants, op) {

@@ -1,8 +1,10 @@
 //! QONNX to `edge.fog`.
 //!
 //! The edge model comes as QONNX: standard ONNX with `Quant` and `BipolarQuant` nodes of the
-//! domain `qonnx.custom_op.general`. Its only input is the picture, its last output the map at
-//! the split, every other output an exit's logits. Packing
+//! domain `qonnx.custom_op.general`. Its input is the picture, its last output the map at
+//! the split, every other output an exit's logits; one of the name `extension` is for the hard classes alone. Where blocks
+//! have several ways, a second input has 1 at the one that the sample takes and 0 elsewhere, and their maps, each times its
+//! element, are added up. Packing
 //!
 //! - reads the graph ([`onnx`]),
 //! - turns it into operations, folding batch-norms and scales into one affine or, where a sign
@@ -13,16 +15,20 @@
 //! What cannot be represented is refused by the node's name.
 
 use core::fmt;
+use std::collections::BTreeSet;
 
 use fogline::energy::Counts;
 use fogline::manifest::{Input, Part, Role};
 
-use crate::fog::{FogError, Model, Program};
+use crate::fog::{FogError, Model, Program, Stretch};
 use crate::kernel::Geometry;
 use crate::op::Op;
 
 mod lower;
 mod onnx;
+
+/// The output that is an extension.
+const EXTENSION: &str = "extension";
 
 /// Why an edge model cannot be packed.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,19 +110,29 @@ pub struct Packed {
     pub parts: Vec<Part>,
 }
 
-/// Packs a QONNX file for pictures that are normalised as `input` says.
+/// Packs a QONNX file for pictures that are normalised as `input` says. Above 1, `share` stores each sign once that as many
+/// 1-bit weights share by hashing ([`crate::conv`]).
 ///
 /// # Errors
-/// When the file cannot be read, or holds what the edge cannot represent.
-pub fn pack(qonnx: &[u8], input: &Input) -> Result<Packed, PackError> {
+/// When the file cannot be read, or holds what the edge cannot represent; when no convolution's weights are shared so.
+pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError> {
     let graph = onnx::Graph::read(qonnx)?;
-    let lowered = lower::lower(&graph, input)?;
+    let lowered = lower::lower(&graph, input, share)?;
     let digest = fogline::manifest::sha256_hex(qonnx);
     let mut source = [0; 32];
     for (byte, pair) in source.iter_mut().zip(digest.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hexadecimal digits");
     }
-    let (program, heads) = in_order_of_need(lowered.ops, &lowered.exits, lowered.split);
+    let shared =
+        |op: &Op| matches!(op, Op::Conv { conv, .. } | Op::ConvSign { conv, .. } if conv.share > 0);
+    if share > 1 && !lowered.ops.iter().any(shared) {
+        return Err(PackError::Graph(format!(
+            "no convolution has 1-bit weights that share each value by {share}: train with --share {share}"
+        )));
+    }
+    let (mut program, heads) = in_order_of_need(lowered.ops, &lowered.exits, lowered.split);
+    let extension = graph.outputs.iter().position(|name| name == EXTENSION);
+    program.stretches = stretches(&program, extension.map(|exit| program.exits[exit]));
     let bytes = Model::write(&program, &lowered.data, source).map_err(PackError::Fog)?;
     let model = Model::parse(&bytes).map_err(PackError::Fog)?;
     let parts = count_costs(&model, &heads);
@@ -150,46 +166,92 @@ fn in_order_of_need(ops: Vec<Op>, exits: &[usize], split: usize) -> (Program, Ve
     });
     let ops = reordered.collect();
     let exits = exits.iter().map(|&exit| place(exit)).collect();
-    (Program { ops, exits, split: place(split) }, heads)
+    (Program { ops, exits, split: place(split), stretches: vec![] }, heads)
+}
+
+/// The operations that only some samples need: those of an extension, which is way 1, and of one of several ways.
+fn stretches(program: &Program, extension: Option<usize>) -> Vec<Stretch> {
+    let outputs = program.exits.iter().chain([&program.split]);
+    // What each operation is read on: no way where everybody reads it.
+    let mut read: Vec<BTreeSet<Option<u8>>> = vec![BTreeSet::new(); program.ops.len()];
+    for &output in outputs {
+        read[output].insert((Some(output) == extension).then_some(1));
+    }
+    let mut ways = vec![None; program.ops.len()];
+    for (index, op) in program.ops.iter().enumerate().rev() {
+        let all: Vec<Option<u8>> = read[index].iter().copied().collect();
+        ways[index] = if let [way] = all[..] { way } else { None };
+        for (at, input) in op.inputs().into_iter().enumerate() {
+            let either = matches!(op, Op::Either { .. }).then_some(at as u8);
+            read[input].insert(either.or(ways[index]));
+        }
+    }
+    let mut found: Vec<Stretch> = vec![];
+    for (index, way) in ways.iter().enumerate().filter_map(|(index, way)| Some((index, (*way)?))) {
+        match found.last_mut().filter(|last| last.way == way && last.to == index) {
+            Some(last) => last.to += 1,
+            None => found.push(Stretch { way, from: index, to: index + 1 }),
+        }
+    }
+    found
 }
 
 /// MACs, and elements read, of trunk and head up to each exit, then of the trunk up to the split.
 ///
 /// A convolution counts at the width of its weights; an exit's linear layer, whose inputs are
 /// real, at 32 bits. Taps over the padding count, as in the usual formula. Weights and input map
-/// are read once.
+/// are read once. A stretch with several ways is as many parts, each with what all samples pass there.
 fn count_costs(model: &Model, heads: &[bool]) -> Vec<Part> {
+    let program = &model.program;
     let mut parts: Vec<Part> = vec![];
-    let mut stretch = 1;
-    let new = |name: String, role| Part { name, role, macs: Counts::new(), reads: Counts::new() };
-    let mut trunk = new("trunk-1".into(), Role::Trunk);
-    let mut head = new("exit-1".into(), Role::Head);
-    for (index, op) in model.program.ops.iter().enumerate() {
-        let part = if heads[index] { &mut head } else { &mut trunk };
-        let cost = match op {
-            Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
-                let g = Geometry::new(model.shapes[*x], conv);
-                let weights = g.outputs * g.k * g.k * g.x.c;
-                Some((conv.bits, g.out.0 * g.row_len() * g.k * g.k * g.x.c, weights + g.x.len()))
-            }
-            Op::Dense { x, outputs, .. } => {
-                let inputs = model.shapes[*x].len();
-                let macs = inputs * *outputs as usize;
-                Some((32, macs, macs + inputs))
-            }
-            _ => None,
-        };
-        if let Some((bits, macs, reads)) = cost {
-            *part.macs.entry(bits).or_default() += macs as u64;
-            *part.reads.entry(bits).or_default() += reads as u64;
+    let new = |name: String, role, way| Part {
+        name,
+        role,
+        way,
+        macs: Counts::new(),
+        reads: Counts::new(),
+    };
+    let mut from = 0;
+    let ends = program.exits.iter().chain([&program.split]);
+    for (number, &end) in (1..).zip(ends) {
+        let members = from..=end;
+        from = end + 1;
+        let trunk = |op: &usize| !heads[*op];
+        let mut ways: BTreeSet<Option<u8>> =
+            members.clone().filter(trunk).filter_map(|op| program.way_of(op)).map(Some).collect();
+        if ways.is_empty() {
+            ways.insert(None);
         }
-        if model.program.exits.contains(&index) {
-            stretch += 1;
-            parts
-                .push(core::mem::replace(&mut trunk, new(format!("trunk-{stretch}"), Role::Trunk)));
-            parts.push(core::mem::replace(&mut head, new(format!("exit-{stretch}"), Role::Head)));
+        for way in ways {
+            let mut part = new(format!("trunk-{number}"), Role::Trunk, way);
+            let on_it = |op: &usize| program.way_of(*op).is_none_or(|own| Some(own) == way);
+            members.clone().filter(trunk).filter(on_it).for_each(|op| count(model, op, &mut part));
+            parts.push(part);
+        }
+        if end != program.split {
+            let mut head = new(format!("exit-{number}"), Role::Head, None);
+            members.filter(|op| heads[*op]).for_each(|op| count(model, op, &mut head));
+            parts.push(head);
         }
     }
-    parts.push(trunk);
     parts
+}
+
+/// Adds what an operation costs.
+fn count(model: &Model, op: usize, part: &mut Part) {
+    let (bits, macs, reads) = match &model.program.ops[op] {
+        Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
+            let g = Geometry::new(model.shapes[*x], conv);
+            let weights = g.outputs * g.k * g.k * g.x.c;
+            (conv.bits, g.out.0 * g.row_len() * g.k * g.k * g.x.c, weights + g.x.len())
+        }
+        Op::Dense { x, outputs, .. } => {
+            let inputs = model.shapes[*x].len();
+            let macs = inputs * *outputs as usize;
+            (32, macs, macs + inputs)
+        }
+        _ => return,
+    };
+    *part.macs.entry(bits).or_default() += macs as u64;
+    *part.reads.entry(bits).or_default() += reads as u64;
 }

@@ -158,6 +158,8 @@ pub struct Graph {
     pub constants: HashMap<String, Constant>,
     pub input: String,
     pub input_dims: Vec<i64>,
+    /// The name and length of a second input, which has 1 at the way of the sample and 0 elsewhere.
+    pub way: Option<(String, usize)>,
     pub outputs: Vec<String>,
 }
 
@@ -189,18 +191,26 @@ impl Graph {
         // Some exporters list the constants among the inputs.
         let mut inputs =
             graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
-        let (Some(input), None) = (inputs.next(), inputs.next()) else {
+        let (Some(input), way, None) = (inputs.next(), inputs.next(), inputs.next()) else {
             return Err(PackError::Graph(
-                "an edge model has exactly one input, the picture".into(),
+                "an edge model has one input, the picture, or two, the picture and the way".into(),
             ));
         };
         let dims = |info: &ValueInfoProto| -> Option<Vec<i64>> {
             let shape = info.kind.as_ref()?.tensor.as_ref()?.shape.as_ref()?;
             Some(shape.dim.iter().map(|d| d.value).collect())
         };
+        let way = way.map(|way| match dims(&way).as_deref() {
+            Some([ways @ 2..=8]) => Ok((way.name, *ways as usize)),
+            _ => Err(PackError::Graph(format!(
+                "a second input is the way, of shape [2] to [8], but '{}' is not",
+                way.name
+            ))),
+        });
         Ok(Self {
             nodes,
             constants,
+            way: way.transpose()?,
             input_dims: dims(&input).unwrap_or_default(),
             input: input.name,
             outputs: graph.output.into_iter().map(|output| output.name).collect(),

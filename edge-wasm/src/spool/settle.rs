@@ -57,7 +57,7 @@ pub async fn settle<T: Transport>(
     let outcomes = cloud.ask(&session.request(maps, request_id), classes.len()).await;
     let settled = named.into_iter().zip(outcomes).map(|((name, picture), outcome)| {
         // As the answer would have been at once.
-        let verdict = Verdict::of(&outcome.result?, 1.0, session.policy(), 0.0);
+        let verdict = Verdict::last(&outcome.result?);
         let answer = LateAnswer {
             label: classes[verdict.label].clone(),
             index: verdict.label,

@@ -1,7 +1,8 @@
 //! Models that are built by hand, for tests.
 
+use fogline_edge::conv::Conv;
 use fogline_edge::fog::{FogError, Model, Program};
-use fogline_edge::op::{Blob, Conv, Op};
+use fogline_edge::op::{Blob, Op};
 
 /// Operations and their data.
 pub struct Built {
@@ -24,7 +25,16 @@ impl Built {
         built.ops.push(Op::Input { size, table });
         let weights: Vec<i8> = (0..3 * channels).map(|i| (i * 91 + 5) as i8).collect();
         let weights = built.blob(&weights);
-        let conv = Conv { k: 1, stride: 1, pad: 0, outputs: channels, bits: 8, weights };
+        let conv = Conv {
+            k: 1,
+            stride: 1,
+            pad: 0,
+            outputs: channels,
+            bits: 8,
+            weights,
+            nested: 0,
+            share: 0,
+        };
         let scale = built.blob(&vec![1.0_f32; channels as usize]);
         let zeros = built.blob(&vec![0.0_f32; channels as usize]);
         built.ops.push(Op::Conv { x: 0, conv, scale, bias: zeros });
@@ -44,7 +54,8 @@ impl Built {
     /// The packed model, whose last operation is the split.
     pub fn write(&self) -> Result<Vec<u8>, FogError> {
         let split = self.ops.len() - 1;
-        let program = Program { ops: self.ops.clone(), exits: vec![EXIT], split };
+        let program =
+            Program { ops: self.ops.clone(), exits: vec![EXIT], split, stretches: vec![] };
         Model::write(&program, &self.data, [0; 32])
     }
 }

@@ -5,11 +5,11 @@ import json
 import math
 import re
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from .data import DataError
-from .net import Layout, LayoutError
+from .net import TINY, Layout, LayoutError
 from .quant import FULL
 from .runs import Schedule
 
@@ -21,6 +21,11 @@ HELP = {
     "edge": "edge layout: WIDTH a block, pool, exitGRID an exit",
     "split": "channels of the split map",
     "cloud": "cloud layout: WIDTH a convolution, WIDTH+ one with a shortcut, pool",
+    "ways": "bits of the blocks behind the first exit, such as '1 2 4': one network whose precision is chosen a sample (USDN)",
+    "extension": "ADAPTIVE + BLOCKS exitGRID, for the hard classes alone; goes with --start, and only it is trained (MEANet)",
+    "hard": "the hard classes' numbers; without, the half of them that the pair to start from gets wrong most on held-out pictures",
+    "appeals": "give each exit a score of whether its own answer will hold, for the policy appeal (AppealNet)",
+    "share": "how many weights of the blocks' kernels share each value by hashing, for pack --share",
     "epochs": "epochs in all; may be changed on --resume",
     "batch": "pictures a step",
     "rate": "highest learning rate of AdamW, for all but the kernels",
@@ -33,6 +38,7 @@ HELP = {
     "hole": "side of the square that is greyed in each training picture",
     "exit_weight": "weight of each exit's loss; the final head has the rest",
     "distill": "how much of a loss is towards the teacher's scores; without --teacher the final head teaches the exits",
+    "price": "AppealNet's price of asking the cloud, in nats: more keeps more pictures at the edge",
     "focus": "from 0 to 1, how much of the final head's loss goes by how unsure the exits are of a picture",
     "seed": "seed of weights, order and augmentation",
     "hold_out_every": "every n-th training picture of a class is kept out, for choosing thresholds",
@@ -42,11 +48,12 @@ HELP = {
 FEW = 500  # held-out pictures: with fewer, a share of them is off by more than four points, one time in twenty
 
 
-def add_fields(parser: argparse.ArgumentParser, kind: type) -> None:
-    for field in fields(kind):
+def add_fields(parser: argparse.ArgumentParser, defaults: Layout | Schedule) -> None:
+    for field in fields(defaults):
+        default = getattr(defaults, field.name)
         if text := HELP[field.name]:
-            parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default,
-                                help=f"{text} (default {field.default!r})")
+            kind = {"action": argparse.BooleanOptionalAction} if field.type is bool else {"type": field.type}
+            parser.add_argument("--" + field.name.replace("_", "-"), default=default, help=f"{text} (default {default!r})", **kind)
 
 
 def take(arguments: argparse.Namespace, kind: type, **known):
@@ -73,6 +80,8 @@ def train(arguments: argparse.Namespace) -> None:
     for folder, teacher in teachers.items():
         if teacher.names != pictures.names:
             raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
+    if layout.extension and not layout.hard and not arguments.resume:
+        layout = replace(layout, hard=hard_classes(layout, schedule, arguments, pictures))
     net = new(layout, schedule)
     if schedule.shift >= layout.size:
         raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")
@@ -82,6 +91,25 @@ def train(arguments: argparse.Namespace) -> None:
         start_from(net, arguments.start, data.hold_out(pictures, schedule.hold_out_every)[0])
     start = " ".join(arguments.start.resolve().parts[-2:]) if arguments.start else ""
     run(pictures, net, schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()], start)
+
+
+def hard_classes(layout: Layout, schedule: Schedule, arguments: argparse.Namespace, pictures) -> str:
+    """The half of the classes that the last exit of the pair to start from gets wrong most often, on held-out pictures."""
+    from . import data
+    from .runs import logits
+    from .start import start_from
+    from .train import new
+
+    if not arguments.start:
+        raise DataError("--extension goes with a trained network: --start names the pair, or --hard the classes")
+    training, held = data.hold_out(pictures, schedule.hold_out_every)
+    net = new(replace(layout, extension=""), schedule)
+    start_from(net, arguments.start, training)
+    right = logits(net, held.images)[-2].argmax(1) == held.labels
+    share = [right[held.labels == label].float().mean().item() for label in range(layout.classes)]
+    found = sorted(sorted(range(layout.classes), key=share.__getitem__)[:layout.classes // 2])
+    print("hard classes: " + ", ".join(f"{pictures.names[label]} ({share[label]:.1%})" for label in found))
+    return " ".join(map(str, found))
 
 
 def teacher(arguments: argparse.Namespace) -> None:
@@ -211,7 +239,7 @@ def invert(arguments: argparse.Namespace) -> None:
 def tiny(arguments: argparse.Namespace) -> None:
     from . import golden
 
-    golden.tiny(arguments.out, arguments.bits)
+    golden.tiny(arguments.out, take(arguments, Layout, classes=TINY.classes))
 
 
 def peers(arguments: argparse.Namespace) -> None:
@@ -270,8 +298,8 @@ def main() -> None:
                          help="a pair's folder, NAME/VERSION: its weights are the first ones (of the twin, with --bits 32, its twin.onnx); same layout")
     command.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="RUN",
                          help="folders of trained runs, whose scores, averaged, teach every head; of the twin's, the weights are the first ones")
-    add_fields(command, Layout)
-    add_fields(command, Schedule)
+    add_fields(command, Layout())
+    add_fields(command, Schedule())
     command.set_defaults(run=train)
 
     command = commands.add_parser("teacher", help="fine-tune an EfficientNet-Lite0 that has seen ImageNet, for train --teacher")
@@ -319,7 +347,7 @@ def main() -> None:
     command.add_argument("--bits", type=int, nargs="+", default=[1, 2, 4, 8], help="bits of the edge (default 1 2 4 8)")
     command.add_argument("--width", type=int, default=128, help="channels of the blocks; 64 ranks candidates in a quarter of the time (default 128)")
     command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE")
-    add_fields(command, Schedule)
+    add_fields(command, Schedule())
     command.set_defaults(run=explore)
 
     command = commands.add_parser("invert", help="measure what a split map gives away: decoders learn to draw the picture from it")
@@ -355,7 +383,7 @@ def main() -> None:
 
     command = commands.add_parser("tiny", help="write the small untrained pair that the engine's tests use")
     command.add_argument("--out", type=Path, required=True, help="folder for the files")
-    command.add_argument("--bits", type=int, default=1, help="bits of its edge (default 1)")
+    add_fields(command, TINY)
     command.set_defaults(run=tiny)
     arguments = parser.parse_args()
     try:

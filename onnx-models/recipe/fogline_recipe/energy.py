@@ -7,6 +7,7 @@ from brevitas.nn import QuantConv2d
 from torch import nn
 
 from .net import Hybrid
+from .ways import NestedConv
 
 FULL_PRECISION_PJ = 3.2
 
@@ -31,27 +32,40 @@ def reduction(parts: list[dict], shares: list[float]) -> float:
 
 
 def parts(net: Hybrid) -> list[dict]:
-    """The manifest's ``parts``, counted while the network runs on one picture."""
+    """The manifest's ``parts``, counted while the network runs on one picture; a stretch with several ways is as many parts."""
+    runs = [_parts(net, way) for way in range(len(net.mixed()[0].bits) if net.mixed() else 1)]
+    mixed = {f"trunk-{number}" for number, after in enumerate(net.edge.exit_after, 1)
+             for block in net.edge.blocks[net.edge.exit_after[number - 2] if number > 1 else 0:after] if block in net.mixed()}
+    return [found for each in zip(*runs, strict=True)
+            for found in ([part | {"way": way} for way, part in enumerate(each)] if each[0]["name"] in mixed else each[:1])]
+
+
+def _parts(net: Hybrid, way: int) -> list[dict]:
     found, macs, reads = [], Counter(), Counter()
 
     def count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
         # An exit's linear layer has weights of eight bits and real inputs: it counts in full.
-        bits = str(int(module.weight_quant.bit_width()) if isinstance(module, QuantConv2d) else 32)
-        macs[bits] += output[0].numel() * module.weight[0].numel()
-        reads[bits] += module.weight.numel() + inputs[0][0].numel()
+        bits = 32
+        if isinstance(module, NestedConv):
+            bits = inputs[1]
+        elif isinstance(module, QuantConv2d):
+            bits = int(module.weight_quant.bit_width())
+        macs[str(bits)] += output[0].numel() * module.weight[0].numel()
+        reads[str(bits)] += module.weight.numel() + inputs[0][0].numel()
 
     def close(name: str, role: str) -> None:
-        found.append({"name": name, "role": role, "macs": dict(macs), "reads": dict(reads)})
+        found.append({"name": name, "role": role, "macs": dict(macs)} | ({"reads": dict(reads)} if reads else {}))
         macs.clear()
         reads.clear()
 
     hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    for number, exit_ in enumerate(net.edge.exits, 1):
+    heads = [*net.edge.exits, *([net.edge.extension] if net.edge.extension else [])]
+    for number, exit_ in enumerate(heads, 1):
         hooks.append(exit_.register_forward_pre_hook(lambda *_, n=number: close(f"trunk-{n}", "trunk")))
         hooks.append(exit_.register_forward_hook(lambda *_, n=number: close(f"exit-{n}", "head")))
     with torch.no_grad():
-        split = net.eval().edge(torch.zeros(1, 3, net.layout.size, net.layout.size))[-1]
-        close(f"trunk-{len(net.edge.exits) + 1}", "trunk")
+        split = net.eval().edge(torch.zeros(1, 3, net.layout.size, net.layout.size), way)[-1]
+        close(f"trunk-{len(heads) + 1}", "trunk")
         net.cloud(split)
         close("cloud", "cloud")
     for hook in hooks:

@@ -20,13 +20,18 @@ def sha256(path: Path) -> str:
 
 
 def write_edge(net: Hybrid, path: Path) -> None:
-    """Writes the edge as QONNX; its outputs are the exits in their order, then the split map."""
+    """Writes the edge as QONNX; its outputs are the exits in their order, an extension, then the split map.
+
+    Blocks with several ways take a second input, ``way``: 1 at the way of the sample, 0 elsewhere.
+    """
     size = net.layout.size
-    picture = torch.zeros(1, 3, size, size)
-    names = [f"exit-{i + 1}" for i in range(len(net.edge.exit_after))] + ["split"]
+    inputs = {"picture": torch.zeros(1, 3, size, size)}
+    if net.mixed():
+        inputs["way"] = torch.eye(len(net.mixed()[0].bits))[0]
+    names = [*(f"exit-{i + 1}" for i in range(len(net.edge.exits))), *(["extension"] if net.edge.extension else []), "split"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        export_qonnx(net.edge.eval(), args=picture, export_path=str(path), input_names=["picture"],
+        export_qonnx(net.edge.eval(), args=tuple(inputs.values()), export_path=str(path), input_names=list(inputs),
                      output_names=names, dynamo=False, opset_version=17)
 
 
@@ -61,6 +66,9 @@ def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrate
              for file in ("edge.qonnx", "cloud.onnx")}
     exits = [{"name": f"exit-{i + 1}", "after_block": after, **found}
              for i, (after, found) in enumerate(zip(net.edge.exit_after, calibrated, strict=True))]
+    if net.edge.extension:
+        hard = [names[index] for index in net.edge.extension.hard]
+        exits.append({"name": "extension", "after_block": len(net.edge.blocks), "extends": hard})
     manifest = {
         "format": 1, "name": name, "version": version, "classes": names,
         "input": {"size": layout.size, "mean": [MEAN_STD] * 3, "std": [MEAN_STD] * 3},

@@ -4,7 +4,6 @@ The Rust engine is tested against these files, not against this recipe.
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
-from . import export
+from . import export, hashing
 from .net import Hybrid, Layout
-
-TINY = Layout(classes=5, size=16, stem=8, edge="16 pool 16 exit2 pool 32 exit2", split=16, cloud="16 pool 16+")
-
 
 def pictures(count: int, size: int, seed: int) -> np.ndarray:
     """Generated pictures, uint8 (N, S, S, 3): soft blobs with noise, so that both signs occur everywhere."""
@@ -47,30 +43,36 @@ def write(folder: Path, size: int, count: int = 4, seed: int = 7) -> None:
     """Writes golden.json beside ``folder``/edge.qonnx."""
     model = ModelWrapper(str(folder / "edge.qonnx")).transform(InferShapes())
     images = pictures(count, size, seed)
+    picture, *chosen = [value.name for value in model.graph.input]
+    ways = model.get_tensor_shape(chosen[0])[0] if chosen else 1
     samples = []
-    for image in images:
+    for way, image in [(way, image) for image in images for way in range(ways)]:
         normalised = ((image.astype(np.float32) - 128) / 128).transpose(2, 0, 1)[None]
-        outputs = execute_onnx(model, {model.graph.input[0].name: normalised})
+        outputs = execute_onnx(model, {picture: normalised} | {name: np.eye(ways, dtype=np.float32)[way] for name in chosen})
         *exits, split = [outputs[o.name] for o in model.graph.output]
-        samples.append({"rgb": image.tobytes().hex(),
+        samples.append({"rgb": image.tobytes().hex(), **({"way": way} if chosen else {}),
                         "exits": [[float(v) for v in e.reshape(-1)] for e in exits],
                         "split": packed(model, model.graph.output[-1].name, split).hex()})
     (folder / "golden.json").write_text(json.dumps({"size": size, "samples": samples}, indent=1) + "\n")
 
 
-def tiny(folder: Path, bits: int) -> None:
+def tiny(folder: Path, layout: Layout) -> None:
     """Writes a small untrained pair with its golden file: for tests of the packer and the engine."""
     torch.manual_seed(3)
-    net = Hybrid(replace(TINY, bits=bits))
+    net = Hybrid(layout)
     # Running statistics of real pictures, and slopes and shifts that are not their initial values.
     net.train()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
+        hashing.tie(net.shared(), layout.share)
+        for block in net.mixed():
+            block.conv.find_step()
         for seed in range(8):
-            images = torch.from_numpy(pictures(16, TINY.size, seed)).permute(0, 3, 1, 2)
+            images = torch.from_numpy(pictures(16, layout.size, seed)).permute(0, 3, 1, 2)
             net((images.float() - 128) / 128)
-    names = [f"class-{i}" for i in range(TINY.classes)]
-    exit_ = {"temperature": 1.0, "thresholds": {"entropy": 1.0, "max_probability": 0.6, "margin": 0.3}}
-    export.write_pair(net.eval(), names, f"tiny-w{bits}", "1.0.0", [exit_] * len(net.edge.exit_after), None, folder)
-    write(folder, TINY.size)
+    names = [f"class-{i}" for i in range(layout.classes)]
+    thresholds = {"entropy": 1.0, "max_probability": 0.6, "margin": 0.3} | ({"appeal": 0.5} if layout.appeals else {})
+    exit_ = {"temperature": 1.0, "thresholds": thresholds}
+    export.write_pair(net.eval(), names, f"tiny-w{layout.bits}", "1.0.0", [exit_] * len(net.edge.exits), None, folder)
+    write(folder, layout.size)

@@ -32,11 +32,12 @@ class Schedule:
     exit_weight: float = 0.25
     distill: float = 0.5
     focus: float = 0.0
+    price: float = 0.1
     seed: int = 1
     hold_out_every: int = 20
 
     def __post_init__(self):
-        limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0}
+        limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0, "price": 0}
         for name, least in limits.items():
             if getattr(self, name) < least:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least {least} is needed")

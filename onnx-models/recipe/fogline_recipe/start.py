@@ -5,6 +5,7 @@ convolutions before them. So layers and nodes are matched in order, and a folded
 """
 
 import json
+import re
 from pathlib import Path
 
 import onnx
@@ -13,11 +14,13 @@ from brevitas.nn import QuantConv2d
 from onnx import numpy_helper
 from torch import nn
 
-from . import data, quant
+from . import data, hashing, quant
 from .data import DataError
 from .net import Hybrid, Shift
 from .quant import Levels
+from .ways import NestedConv
 
+NEW = re.compile(r"^edge\.extension|\.appeal\.")  # what is trained on from a pair that lacks it
 KINDS = {"Conv": nn.Conv2d, "BatchNormalization": nn.BatchNorm2d, "PRelu": nn.PReLU, "Add": Shift, "Gemm": nn.Linear, "Quant": Levels}
 
 
@@ -64,13 +67,13 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
                         f"{len(pictures.names)} ({', '.join(pictures.names[:3])}, ...); a net for others starts with --teacher or anew")
     names, order = {module: name for name, module in net.named_modules()}, []
     hooks = [module.register_forward_hook(lambda module, *_: order.append(module))
-             for module in names if isinstance(module, tuple(KINDS.values()))]
+             for module, name in names.items() if isinstance(module, tuple(KINDS.values())) and not NEW.search(name)]
     net.eval()(torch.zeros(1, 3, net.layout.size, net.layout.size))
     for hook in hooks:
         hook.remove()
     # Only full-precision convolutions have their batch-norm, the next layer that runs, folded into them.
     folding = {module: norm for module, norm in zip(order, order[1:], strict=False)
-               if isinstance(norm, nn.BatchNorm2d) and not isinstance(module, QuantConv2d)}
+               if isinstance(norm, nn.BatchNorm2d) and not isinstance(module, QuantConv2d | NestedConv)}
     left = {operation: [module for module in order if isinstance(module, kind) and module not in folding.values()]
             for operation, kind in KINDS.items()}
     there, state, biases = net.state_dict(), {}, {}
@@ -107,6 +110,9 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
         raise other
     net.load_state_dict(state, strict=False)
     unfold(net, biases, pictures)
+    hashing.tie(net.shared(), net.layout.share)
+    for block in net.mixed():
+        block.spread()
 
 
 LEARNED_SCALE = "weight_quant.tensor_quant.scaling_impl.value"

@@ -49,6 +49,10 @@ class Teacher(nn.Module):
         """None are for Muon: those of depthwise convolutions are no matrices, and few epochs shall not move the others far."""
         return []
 
+    def shared(self) -> list[nn.Parameter]:
+        """None of its weights share values."""
+        return []
+
     def forward(self, x: Tensor) -> list[Tensor]:
         with torch.no_grad():
             x = nn.functional.interpolate(x, scale_factor=float(self.layout.enlarge), mode="bilinear")

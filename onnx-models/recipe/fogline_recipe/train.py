@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from . import data
+from . import appeal, data, hashing
 from .net import Hybrid, Layout
 from .runs import Schedule, device, logits, save
 
@@ -89,9 +89,12 @@ def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule
     L is the mean over the pictures, for the final head weighted by ``focus``, of a head's cross-entropy, mixed
     with that against the softened scores of a teacher (Hinton et al. 2015, arXiv 1503.02531). Without a teacher the
     final head learns from the labels alone and teaches the exits (Zhang et al. 2019, "Be Your Own Teacher", arXiv
-    1905.08094).
+    1905.08094). To that of an exit with a score of its own answer, AppealNet's is added.
     """
     outputs = [output.float() for output in outputs]
+    classes = outputs[-1].shape[1]
+    appeals = [(output[:, :classes], output[:, classes]) for output in outputs[:-1] if output.shape[1] > classes]
+    outputs = [output[:, :classes] for output in outputs]
     taught = outputs[:-1] if teacher is None else outputs
     scores = outputs[-1].detach() if teacher is None else teacher.float()
     soft = (scores / TEACHER_TEMPERATURE).softmax(1)
@@ -102,6 +105,8 @@ def losses(outputs: list[torch.Tensor], labels: torch.Tensor, schedule: Schedule
     if outputs[:-1]:
         loss[-1] = loss[-1] * focus(outputs[:-1], schedule.focus)
     loss = [each.mean() for each in loss]
+    for i, (exit_, score) in enumerate(appeals):
+        loss[i] = loss[i] + appeal.loss(exit_, score, outputs[-1], labels, schedule.price)
     return schedule.exit_weight * sum(loss[:-1]) + (1 - schedule.exit_weight * len(loss[:-1])) * loss[-1]
 
 
@@ -140,6 +145,10 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
     checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"
     where, layout = device(), net.layout.to_dict()
     training, held = data.hold_out(pictures, schedule.hold_out_every)
+    extension = net.edge.extension if isinstance(net, Hybrid) else None
+    hard = torch.tensor(extension.hard) if extension else None
+    if extension:  # it learns to tell the hard classes apart, and nothing else learns
+        training, held = (part.take(torch.isin(part.labels, hard)) for part in (training, held))
     net = net.to(where, memory_format=torch.channels_last)
     steps = math.ceil(len(training) / schedule.batch)
     first, taught_by = 0, [teacher.layout.to_dict() for teacher in teachers]
@@ -165,6 +174,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
     optimiser = Optimiser(net, schedule)
     if resume:
         optimiser.load_state_dict(state["optimiser"])
+    shared = net.shared()
     taught = scores_of(teachers, training) if teachers else None
     parity = torch.rand(len(training), generator=torch.Generator().manual_seed(schedule.seed)) < 0.5
     for epoch in range(first, schedule.epochs):
@@ -182,9 +192,15 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
             with torch.autocast(where.type, dtype=torch.bfloat16):
                 outputs = net(images)
             scores = taught[flip.long(), index].to(where) if taught is not None else None
-            loss = losses(outputs, training.labels[index].to(where), schedule, scores)
+            labels = training.labels[index].to(where)
+            if extension:
+                outputs, labels = [output[:, hard] for output in outputs[-2:]], torch.searchsorted(hard, labels)
+                scores = scores[:, hard] if scores is not None else None
+            loss = losses(outputs, labels, schedule, scores)
             loss.backward()
             optimiser.step(rate_factor(epoch + step / steps, schedule))
+            if shared:
+                hashing.tie(shared, net.layout.share)
             total += loss.item()
             if step % 10 == 9:
                 left = (schedule.epochs - epoch - (step + 1) / steps) * (time.monotonic() - began) * steps / (step + 1)
@@ -192,7 +208,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         line = {"epoch": epoch + 1, "loss": round(total / steps, 4), "seconds": round(time.monotonic() - began)}
         if epoch % 5 == 4 or epoch + 1 == schedule.epochs:
             heads = logits(net, held.images, "asking the held-out pictures")
-            line["held_out"] = [round((head.argmax(1) == held.labels).float().mean().item(), 4) for head in heads]
+            line["held_out"] = [round((head[:, :len(held.names)].argmax(1) == held.labels).float().mean().item(), 4) for head in heads]
         print(json.dumps(line), flush=True)
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -45,7 +45,7 @@ class Inverted(unittest.TestCase):
         for bits in (1, 4):
             pair = self.root / str(bits)
             with contextlib.redirect_stdout(io.StringIO()):
-                golden.tiny(pair, bits)
+                golden.tiny(pair, replace(TINY, bits=bits))
             written = json.loads((pair / "golden.json").read_text())
             rgb = [np.frombuffer(bytes.fromhex(sample["rgb"]), np.uint8) for sample in written["samples"]]
             images = torch.from_numpy(np.stack(rgb).reshape(len(rgb), 16, 16, 3)).permute(0, 3, 1, 2)
@@ -59,7 +59,7 @@ class Inverted(unittest.TestCase):
 
     def test_a_decoder_draws_more_than_the_mean_and_the_map_that_is_sent_gives_away_less(self):
         with contextlib.redirect_stdout(io.StringIO()):
-            golden.tiny(self.root / "pair", 1)
+            golden.tiny(self.root / "pair", TINY)
         for part, count, seed in (("train", 300, 5), ("test", 40, 6)):
             for i, picture in enumerate(golden.pictures(count, 16, seed)):
                 folder = self.root / "data" / part / ("odd" if i % 2 else "even")

@@ -4,7 +4,8 @@ use fogline::packed;
 
 use super::super::onnx::NodeProto;
 use super::{Affine, Base, Lowering, Value, Weights};
-use crate::op::{Blob, Conv, Kind, Op};
+use crate::conv::{self, Conv};
+use crate::op::{Blob, Kind, Op};
 
 impl Lowering<'_> {
     fn weights(&self, node: &NodeProto, index: usize) -> Result<Weights, String> {
@@ -44,9 +45,31 @@ impl Lowering<'_> {
             return Err(format!("weights of {} bits over signs are not supported", weights.bits));
         }
         if !signs && weights.bits == 1 {
+            if weights.nested.is_some() {
+                return Err(
+                    "signs that are the highest bits of levels work over signs alone".into()
+                );
+            }
             weights.bits = 2;
         }
-        let stored = if signs { self.sign_words(&weights) } else { self.level_bytes(&weights)? };
+        let mut share = 0;
+        let stored = match (weights.nested.clone(), signs) {
+            (Some((name, bits)), _) => match self.kernels.get(&name) {
+                Some(&stored) => stored,
+                None => {
+                    let stored = self.level_bytes(&weights, bits)?;
+                    *self.kernels.entry(name).or_insert(stored)
+                }
+            },
+            (None, true) => match shared_signs(&weights, self.share) {
+                Some(words) => {
+                    share = self.share;
+                    self.blob(&words)
+                }
+                None => self.sign_words(&weights),
+            },
+            (None, false) => self.level_bytes(&weights, weights.bits)?,
+        };
         let number = |v: i64| u32::try_from(v).map_err(|_| "a negative pad or stride".to_owned());
         let conv = Conv {
             k: k as u32,
@@ -55,6 +78,8 @@ impl Lowering<'_> {
             outputs: outputs as u32,
             bits: weights.bits,
             weights: stored,
+            nested: weights.nested.map_or(0, |(_, bits)| bits),
+            share,
         };
         let scale: Vec<f64> =
             weights.scale.iter().map(|&s| f64::from(s) * f64::from(worth)).collect();
@@ -80,7 +105,7 @@ impl Lowering<'_> {
     }
 
     /// k, k, inputs, outputs.
-    fn level_bytes(&mut self, weights: &Weights) -> Result<Blob, String> {
+    fn level_bytes(&mut self, weights: &Weights, bits: u8) -> Result<Blob, String> {
         let [outputs, inputs, k] = [weights.dims[0], weights.dims[1], weights.dims[2]];
         let mut levels = vec![0; weights.levels.len()];
         for (index, &level) in weights.levels.iter().enumerate() {
@@ -88,8 +113,7 @@ impl Lowering<'_> {
                 (index / (inputs * k * k), index / (k * k) % inputs, index % (k * k));
             levels[(tap * inputs + input) * outputs + output] = level;
         }
-        let bytes =
-            packed::pack(levels.into_iter(), weights.bits).map_err(|error| error.to_string())?;
+        let bytes = packed::pack(levels.into_iter(), bits).map_err(|error| error.to_string())?;
         Ok(self.blob(&bytes))
     }
 
@@ -150,4 +174,23 @@ impl Lowering<'_> {
         let (scale, bias) = (self.blob(&scale), self.blob(&bias));
         self.push_real(Op::Dense { x, outputs: outputs as u32, bits, weights, scale, bias })
     }
+}
+
+/// The signs that weights share by hashing, `share` each; none where some do not agree.
+fn shared_signs(weights: &Weights, share: u8) -> Option<Vec<u64>> {
+    let count = weights.levels.len();
+    if share < 2 || !count.is_multiple_of(usize::from(share)) {
+        return None;
+    }
+    let mut signs: Vec<Option<bool>> = vec![None; count / usize::from(share)];
+    for (value, &level) in conv::values(count, share).zip(&weights.levels) {
+        if *signs[value].get_or_insert(level > 0) != (level > 0) {
+            return None;
+        }
+    }
+    let mut words = vec![0_u64; signs.len().div_ceil(64)];
+    for (at, _) in signs.iter().enumerate().filter(|(_, sign)| **sign == Some(true)) {
+        words[at / 64] |= 1 << (at % 64);
+    }
+    Some(words)
 }

@@ -12,11 +12,20 @@ struct Grid {
     low: f32,
     high: f32,
     bits: u8,
+    /// 0, or half a level where levels lie beside 0 instead of on it.
+    beside: f32,
 }
 
 impl Grid {
     fn level(&self, value: f32, scale: f32) -> f32 {
-        (value / scale).round_ties_even().clamp(self.low, self.high)
+        (value / scale - self.beside).round_ties_even().clamp(self.low, self.high)
+    }
+
+    fn levels(&self, weights: &Constant) -> Result<(Vec<i8>, Vec<f32>), String> {
+        let scale = per_output(&self.scale, &weights.dims)?;
+        let each = weights.values.len() / weights.dims.first().copied().unwrap_or(1).max(1);
+        let level = |(i, &w): (usize, &f32)| self.level(w, scale[i / each.max(1)]) as i8;
+        Ok((weights.values.iter().enumerate().map(level).collect(), scale))
     }
 
     fn single_scale(&self) -> Result<f32, String> {
@@ -31,14 +40,16 @@ impl Lowering<'_> {
     pub(super) fn bipolar_quant(&mut self, node: &NodeProto) -> Result<Value, String> {
         let scale = self.constant(node, 1)?.clone();
         if let Ok(weights) = self.constant(node, 0) {
-            let levels = weights.values.iter().map(|&w| if w >= 0.0 { 1 } else { -1 }).collect();
-            let scale = per_output(&scale, &weights.dims)?;
-            return Ok(Value::Weights(Weights {
-                dims: weights.dims.clone(),
-                levels,
-                bits: 1,
-                scale,
-            }));
+            let dims = weights.dims.clone();
+            let scale = per_output(&scale, &dims)?;
+            let signs: Vec<i8> = weights.values.iter().map(|&w| i8::from(w >= 0.0)).collect();
+            let highest = |signs: &[i8]| signs.iter().map(|sign| sign - 1).collect::<Vec<i8>>();
+            if let Some((levels, nested)) = self.nested(node, &highest(&signs), 1)? {
+                let nested = Some(nested);
+                return Ok(Value::Weights(Weights { dims, levels, bits: 1, scale, nested }));
+            }
+            let levels = signs.into_iter().map(|sign| 2 * sign - 1).collect();
+            return Ok(Value::Weights(Weights { dims, levels, bits: 1, scale, nested: None }));
         }
         let worth = match scale.values[..] {
             [scale] if scale > 0.0 => scale,
@@ -71,9 +82,11 @@ impl Lowering<'_> {
             [value] => Ok(value),
             _ => Err(format!("its {what} is not one number")),
         };
-        if self.constant(node, 2)?.values.iter().any(|&z| z != 0.0) {
-            return Err("its zero point is not 0".into());
-        }
+        let beside = match self.constant(node, 2)?.values[..] {
+            [0.0] => 0.0,
+            [-0.5] if self.constant(node, 0).is_ok() => 0.5,
+            _ => return Err("its zero point is not 0, nor -0.5 over weights".into()),
+        };
         let bits = single(3, "bit width")?;
         if !(2.0..=8.0).contains(&bits) || bits.fract() != 0.0 {
             return Err(format!("{bits} bits, where 2 to 8 are known (1 bit is BipolarQuant)"));
@@ -94,22 +107,50 @@ impl Lowering<'_> {
         }
         let bits = if signed { bits as u8 } else { bits as u8 + 1 };
         let bits = packed::WIDTHS.into_iter().find(|&width| width >= bits).unwrap_or(8);
-        Ok(Grid { scale: self.constant(node, 1)?.clone(), low, high, bits })
+        if beside > 0.0 && !(signed && !narrow && (bits == 2 || bits == 4)) {
+            return Err("weights beside 0 are signed, not narrow, and of 2 or 4 bits".into());
+        }
+        Ok(Grid { scale: self.constant(node, 1)?.clone(), low, high, bits, beside })
+    }
+
+    /// The levels of a tensor that several nodes quantise to different widths, and its name with the largest; nothing where
+    /// none of them lie beside 0. `own` are those of this node: they must be the highest `bits` of the others.
+    #[expect(clippy::type_complexity, reason = "levels, and the tensor's name with its bits")]
+    fn nested(
+        &self,
+        node: &NodeProto,
+        own: &[i8],
+        bits: u8,
+    ) -> Result<Option<(Vec<i8>, (String, u8))>, String> {
+        let same = self.graph.nodes.iter().filter(|other| {
+            other.op_type != "BipolarQuant" && other.input.first() == node.input.first()
+        });
+        let grids = same.filter_map(|other| self.grid(other).ok()).filter(|grid| grid.beside > 0.0);
+        let Some(widest) = grids.max_by_key(|grid| grid.bits) else { return Ok(None) };
+        let (levels, _) = widest.levels(self.constant(node, 0)?)?;
+        let shift = widest.bits - bits;
+        if own.iter().zip(&levels).any(|(own, level)| *own != level >> shift) {
+            return Err(format!(
+                "its weights are not the highest {bits} bits of those of {}",
+                widest.bits
+            ));
+        }
+        Ok(Some((levels, (node.input[0].clone(), widest.bits))))
     }
 
     pub(super) fn quant(&mut self, node: &NodeProto) -> Result<Value, String> {
         let grid = self.grid(node)?;
         if let Ok(weights) = self.constant(node, 0) {
-            let scale = per_output(&grid.scale, &weights.dims)?;
-            let each = weights.values.len() / weights.dims.first().copied().unwrap_or(1).max(1);
-            let level = |(i, &w): (usize, &f32)| grid.level(w, scale[i / each.max(1)]) as i8;
-            let levels = weights.values.iter().enumerate().map(level).collect();
-            return Ok(Value::Weights(Weights {
-                dims: weights.dims.clone(),
-                levels,
-                bits: grid.bits,
-                scale,
-            }));
+            let (dims, bits) = (weights.dims.clone(), grid.bits);
+            let (levels, scale) = grid.levels(weights)?;
+            if grid.beside == 0.0 {
+                return Ok(Value::Weights(Weights { dims, levels, bits, scale, nested: None }));
+            }
+            let nested = self.nested(node, &levels, bits)?;
+            let (levels, nested) = nested.map_or((levels, None), |(levels, of)| (levels, Some(of)));
+            // (q + 1/2) * scale is (2q + 1) * scale / 2.
+            let scale = scale.into_iter().map(|scale| scale / 2.0).collect();
+            return Ok(Value::Weights(Weights { dims, levels, bits, scale, nested }));
         }
         let scale = grid.single_scale()?;
         let op = if let Value::Picture = self.value(node, 0)? {

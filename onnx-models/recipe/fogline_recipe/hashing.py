@@ -1,0 +1,35 @@
+"""Weights that share values by hashing, so that an edge downloads fewer (Chen et al. 2015, "HashedNets", arXiv 1504.04788).
+
+Deflate-inflate (Nazir et al. 2021, doi 10.1002/cpe.6593) sends a model so to the devices, which expand it at run time. Weight i of
+a tensor with ``size`` shared values takes value ``(i % size) * 2654435761 ** (i // size) % size``: Knuth's multiplicative hash, which
+gives every value equally many weights. ``cargo xtask pack --share N`` stores each value once.
+"""
+
+from functools import cache
+
+import torch
+from torch import nn
+
+from .quant import LayoutError
+
+MULTIPLIER = 2654435761
+
+
+@cache
+def groups(count: int, share: int) -> torch.Tensor:
+    """The weights (share, count / share) that take each value, by their place in the flattened tensor."""
+    if count % share:
+        raise LayoutError(f"{count} weights cannot share values by {share}")
+    size = count // share
+    places = torch.arange(count).view(share, size)
+    return torch.stack([row[(torch.arange(size) * pow(MULTIPLIER, turn, size) % size).argsort()] for turn, row in enumerate(places)])
+
+
+@torch.no_grad()
+def tie(kernels: list[nn.Parameter], share: int) -> None:
+    """Sets the weights of every group to their mean: after each step, the nearest kernels that share their values."""
+    for kernel in kernels:
+        flat = kernel.flatten()
+        together = groups(flat.numel(), share)
+        flat[together] = flat[together].mean(0, keepdim=True).expand(share, -1)
+        kernel.copy_(flat.view(kernel.shape))

@@ -1,0 +1,85 @@
+"""Blocks whose precision is chosen anew for every sample (after USDN, Jeon et al. 2024, WACV).
+
+Each *way* runs the same kernels at another width. They are stored once, at the largest width, on a grid without zero,
+``(q + 1/2) * step``; the highest k bits of q are the kernel of k bits, and the highest one is its sign. What is small, a way has for
+itself: the shifts, the quantisers of the maps, the batch-norms and the slopes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from . import quant
+from .quant import LayoutError
+
+
+class _HighestBits(torch.autograd.Function):
+    """(q + 1/2) * step, where q are the highest ``bits`` of the levels; the gradient passes within the grid."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, step: float, bits: int) -> Tensor:
+        half = 2 ** (bits - 1)
+        ctx.save_for_backward(weight)
+        ctx.end = half * step
+        return ((weight / step).floor().clamp_(-half, half - 1) + 0.5) * step
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, weight, -ctx.end, ctx.end), None, None
+
+    @staticmethod
+    def symbolic(g, weight, step, bits: int):
+        def constant(number: float):
+            return g.op("Constant", value_t=torch.tensor(number))
+
+        if bits == 1:
+            return g.op("qonnx.custom_op.general::BipolarQuant", weight, constant(step / 2)).setType(weight.type())
+        grid = constant(step), constant(-0.5), constant(float(bits))
+        return g.op("qonnx.custom_op.general::Quant", weight, *grid, signed_i=1, narrow_i=0, rounding_mode_s="ROUND").setType(weight.type())
+
+
+class NestedConv(nn.Conv2d):
+    """A 3x3 convolution whose kernels of few bits are the highest bits of those of many."""
+
+    def __init__(self, channels: int, widest: int):
+        super().__init__(channels, channels, 3, padding=1, bias=False)
+        self.widest = widest
+        self.register_buffer("step", torch.tensor(0.0))
+
+    @torch.no_grad()
+    def find_step(self) -> None:
+        """The step with which the widest grid spans 2.8 times the mean weight: between the best of four bits and of two."""
+        self.step.copy_(2.8 * self.weight.abs().mean() / 2 ** (self.widest - 1))
+
+    def forward(self, x: Tensor, bits: int) -> Tensor:
+        # A batch-norm follows, so that the worth of a sign is free.
+        step = 2.0 if bits == 1 else self.step.item() * 2 ** (self.widest - bits)
+        kernel = _HighestBits.apply(self.weight, step, bits)
+        return nn.functional.conv2d(x, kernel, padding=1)
+
+
+class MixedBlock(nn.Module):
+    """A block that runs at one of several widths: ``way`` is the index of one or, for export, a tensor with 1 at it and 0 elsewhere."""
+
+    def __init__(self, bits: list[int], channels: int, block: type[nn.Module]):
+        super().__init__()
+        if len(bits) < 2 or bits != sorted(set(bits)) or quant.FULL in bits:
+            raise LayoutError(f"--ways '{' '.join(map(str, bits))}': at least two widths are needed, the fewest bits first")
+        self.bits = bits
+        self.conv = NestedConv(channels, max(bits))
+        self.ways = nn.ModuleList(block(each, channels, channels, own=False) for each in bits)
+
+    def forward(self, x: Tensor, way: int | Tensor) -> Tensor:
+        def run(index: int) -> Tensor:
+            return self.ways[index](x, lambda map_: self.conv(map_, self.bits[index]))
+
+        if isinstance(way, int):
+            return run(way)
+        return sum(run(index) * way[index] for index in range(len(self.bits)))
+
+    def spread(self) -> None:
+        """Gives every way what the first one has learned: training began without the others."""
+        self.conv.find_step()
+        for way in self.ways[1:]:
+            for part in ("shift", "norm", "act"):
+                getattr(way, part).load_state_dict(getattr(self.ways[0], part).state_dict())
