@@ -4,7 +4,7 @@
 import { element } from './element.js';
 import { exitTitle, percent } from './words.js';
 
-const MEASURES = { entropy: 'entropy', max_probability: 'largest probability', margin: 'lead over the second' };
+const MEASURES = { entropy: 'entropy', max_probability: 'largest probability', margin: 'lead over the second', appeal: 'its own prediction' };
 const part = (id) => document.getElementById(id);
 
 /** The controls of a pair. `turned` gets the decision while it is turned, `settled` when it stays. */
@@ -35,14 +35,14 @@ export class Controls {
 
   /** Whether they are the ones that the pair came with. */
   get isOwn() {
-    const { policy, exits } = this.#manifest;
-    return this.policy === policy && exits.every(({ thresholds }, exit) => thresholds[policy] === this.thresholds[exit]);
+    const { policy } = this.#manifest;
+    return this.policy === policy && deciding(this.#manifest).every(({ thresholds }, exit) => thresholds[policy] === this.thresholds[exit]);
   }
 
   /** Begins anew with the pair's own policy and thresholds. */
   show(manifest) {
     this.#manifest = manifest;
-    const known = Object.keys(MEASURES).filter((policy) => manifest.exits.every(({ thresholds }) => policy in thresholds));
+    const known = Object.keys(MEASURES).filter((policy) => deciding(manifest).every(({ thresholds }) => policy in thresholds));
     part('policy').replaceChildren(...known.map((policy) => element('option', { value: policy }, MEASURES[policy])));
     part('policy').value = manifest.policy;
     this.#draw(manifest.policy);
@@ -54,7 +54,8 @@ export class Controls {
   }
 
   #draw(policy) {
-    const { exits, classes } = this.#manifest;
+    const { classes } = this.#manifest;
+    const exits = deciding(this.#manifest);
     this.policy = policy;
     const most = policy === 'entropy' ? Math.log(classes.length) : 1;
     this.#sliders = exits.map(({ name }, exit) => {
@@ -86,6 +87,11 @@ export class Controls {
     part('trade-value').value = at >= 0 ? percent(1 - stays(this.points[at])) : 'not tried';
     this.turned();
   }
+}
+
+/** The exits that decide: all but an extension, which answers for hard classes. */
+function deciding({ exits }) {
+  return exits.filter((exit) => !exit.extends);
 }
 
 /** The share of pictures that end on the device. */

@@ -16,10 +16,17 @@ const LINES = [
   ['the paper, energy', 'less', '--fails', null, 11],
 ];
 
-/** How many times less energy than the twin, where `shares` of all pictures end at the exits. */
-function reduction({ exits, cloud, twin }, shares) {
-  const edge = shares.reduce((sum, share, exit) => sum + share * exits[exit].computation, 0);
-  const system = edge + (1 - shares.reduce((sum, share) => sum + share, 0)) * cloud.computation;
+/**
+ * How many times less energy than the twin, where `shares` of all pictures end at the exits, and the others in the cloud. Where
+ * pictures go several ways, `ways` has their shares by way, the cloud's behind the exits'.
+ */
+function reduction(energy, { shares, ways = [[...shares, 1 - stays({ shares })]] }) {
+  const { twin } = energy;
+  const costs = ways.map((ended, way) => {
+    const { exits, cloud } = energy.ways[way];
+    return ended.reduce((sum, share, at) => sum + share * [...exits, cloud][at].computation, 0);
+  });
+  const system = costs.reduce((sum, cost) => sum + cost, 0);
   return system > 0 ? twin.computation / system : null;
 }
 
@@ -38,7 +45,7 @@ export class Curve {
   /** Shows a pair: its curve under a policy, and of its report, where it has one, test pictures and paper. */
   show({ energy, report }, controls) {
     const { points, at } = controls;
-    const place = (point) => ({ x: 1 - stays(point), right: point.accuracy, less: reduction(energy, point.shares) });
+    const place = (point) => ({ x: 1 - stays(point), right: point.accuracy, less: reduction(energy, point) });
     this.#marks.calibrated = points.map(place);
     this.#marks.now = at >= 0 ? place(points[at]) : null;
     this.#marks.tested = report && controls.isOwn ? { x: report.share.cloud, right: report.accuracy.system } : null;

@@ -19,10 +19,11 @@ export class Network {
   /** Draws a pair. */
   show(manifest) {
     this.#manifest = manifest;
-    const trunks = manifest.parts.filter(({ role }) => role === 'trunk');
+    const trunks = manifest.parts.filter(({ role, way }) => role === 'trunk' && !way);
     const exits = manifest.exits.map((exit, at) => {
       const blocks = exit.after_block - (manifest.exits[at - 1]?.after_block ?? 0);
-      return stage(exit.name, exitTitle(exit.name), layersOf(trunks[at], at === 0, blocks), classBars(manifest), gauge());
+      const layers = exit.extends ? layersOf(manifest.parts.find(({ name }) => name === `exit-${at + 1}`), true, 2) : layersOf(trunks[at], at === 0, blocks);
+      return stage(exit.name, exitTitle(exit.name), layers, classBars(manifest), gauge());
     });
     const { shape, bits } = manifest.split;
     const split = stage('split', 'Split', layersOf(trunks[exits.length], false, 1), element(
@@ -58,15 +59,27 @@ export class Network {
   }
 
   #lightExit(made, exit, result, policy) {
+    this.#showWay(made, result?.way);
     if (!exit) return this.#fill(made, 'skipped', result ? 'not reached' : '');
     const answered = result.origin === exit.name;
-    const state = exit.sure ? 'sure' : answered ? 'fallback' : 'passed';
-    const verdict = exit.sure ? '✓ sure' : answered ? 'best guess' : '✗ not sure';
+    const [state, verdict] = verdictOf(exit, answered, result);
     const detail = `${certainty(policy, exit)}, ${milliseconds(result.timings.edgeMs)} on this device`;
     this.#fill(made, state, verdict, exit.scores);
     setGauge(made.querySelector('.gauge'), policy, exit, this.#manifest.classes.length);
     made.querySelector('.gauge').title = detail;
     return undefined;
+  }
+
+  /** Names the bits of the way that a picture took, at the exit behind it. */
+  #showWay(made, way = 0) {
+    const at = this.#manifest.exits.findIndex(({ name }) => name === made.dataset.name);
+    const ways = this.#manifest.parts.filter(({ name, way: own }) => name === `trunk-${at + 1}` && own !== undefined);
+    if (ways.length === 0) return;
+    const bits = Object.keys(ways[way].macs)[0];
+    for (const block of made.querySelectorAll('.slab')) {
+      block.dataset.bits = bits;
+      block.textContent = `${bits}-bit`;
+    }
   }
 
   #lightCloud(made, result, travelled) {
@@ -159,8 +172,20 @@ function gauge() {
   );
 }
 
+/** How an exit that was met is lit, and what stands beside its name. */
+function verdictOf(exit, answered, { exits }) {
+  const extended = exits.at(-1).threshold === null;
+  if (extended && !answered) return ['passed', exit.sure ? '✓ sure, but of a hard class' : 'passed through'];
+  if (exit.sure) return ['sure', exit.threshold === null ? '✓ answers' : '✓ sure'];
+  return answered ? ['fallback', 'best guess'] : ['passed', '✗ not sure'];
+}
+
 /** The measure as a needle, the threshold as a line, and where an exit is sure as a zone. */
 function setGauge(made, policy, { certainty: measured, threshold, sure }, classes) {
+  if (threshold === null) {
+    made.querySelector('.measure').textContent = certainty(policy, { threshold });
+    return;
+  }
   const most = policy === 'entropy' ? Math.log(classes) : 1;
   const at = (value) => Math.min(1, Math.max(0, value / most));
   made.toggleAttribute('data-known', true);

@@ -39,8 +39,9 @@ export class Score {
     this.failed += 1;
   }
 
-  #computation({ origin, exits }) {
-    return origin === 'cloud' ? this.energy.cloud.computation : this.energy.exits[exits.length - 1].computation;
+  #computation({ origin, exits, way = 0 }) {
+    const costs = this.energy.ways[way];
+    return origin === 'cloud' ? costs.cloud.computation : costs.exits[exits.length - 1].computation;
   }
 
   /** The share of pictures whose map was sent, or would have been. */

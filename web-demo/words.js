@@ -60,6 +60,7 @@ export function exitTitle(name) {
 
 /** An exit's measure beside its threshold, in the terms of the policy that decided. */
 export function certainty(policy, exit) {
+  if (exit.threshold === null) return 'answers for the hard classes';
   const measured = exit.certainty.toFixed(2);
   const threshold = exit.threshold.toFixed(2);
   switch (policy) {
@@ -69,6 +70,8 @@ export function certainty(policy, exit) {
       return `probability ${measured}, sure from ${threshold}`;
     case 'margin':
       return `margin ${measured}, sure from ${threshold}`;
+    case 'appeal':
+      return `predicts ${measured} for its answer, sure from ${threshold}`;
     default:
       return `certainty ${measured}, threshold ${threshold}`;
   }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use fogline::frame::{MEDIA_TYPE, Request as Frame, Response as Scores};
-use fogline::policy::{Policy, Verdict};
+use fogline::policy::Verdict;
 use fogline::refusal::{
     DEADLINE, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, NOT_READY, Refusal, UNKNOWN_PAIR,
 };

@@ -173,11 +173,13 @@ impl Fogline {
     pub fn energy(&self) -> Result<Energy, JsValue> {
         let session = self.session.borrow();
         let (manifest, constants) = (session.manifest(), Constants::default());
-        let of = |ending| energy::of_sample(manifest, ending, &constants);
-        let exits: Vec<_> = (0..manifest.exits.len()).map(|i| of(Ending::Exit(i))).collect();
+        let of = |ending, way| energy::of_sample(manifest, ending, way, &constants);
+        let ways = (0..session.ways()).map(|way| {
+            let exits = (0..manifest.exits.len()).map(|i| of(Ending::Exit(i), way));
+            serde_json::json!({"exits": exits.collect::<Vec<_>>(), "cloud": of(Ending::Cloud, way)})
+        });
         let costs = serde_json::json!({
-            "exits": exits,
-            "cloud": of(Ending::Cloud),
+            "ways": ways.collect::<Vec<_>>(),
             "twin": energy::of_twin(manifest, &constants),
             "radio": constants.sending(1.0),
         });

@@ -282,9 +282,10 @@ impl Session {
 
     /// Takes the way that a sample goes behind exit `index`, where it turns off there.
     fn turn(&mut self, index: usize, verdict: &Verdict) -> Option<u8> {
-        let way = match verdict.sure {
-            true => Some(EXTENSION),
-            false => self.manifest.exits[index].way(verdict.confidence),
+        let way = if verdict.sure {
+            Some(EXTENSION)
+        } else {
+            self.manifest.exits[index].way(verdict.confidence)
         };
         if let Some(way) = way {
             self.engine.take(way);
@@ -334,6 +335,11 @@ impl Session {
                 Stop::Split(map) => return (exits, map, way),
             }
         }
+    }
+
+    /// How many ways a sample may go on the edge; 1 where all go the same.
+    pub fn ways(&self) -> u8 {
+        self.engine.model().program.ways()
     }
 
     /// The policy that decides.

@@ -198,6 +198,10 @@ pub struct Point {
     pub thresholds: Vec<f32>,
     /// The share of all samples that each exit answers, an extension with them.
     pub shares: Vec<f64>,
+    /// Where samples go several ways, for each way the shares of all samples that took it and ended at each exit, then in
+    /// the cloud; those that ended before the ways part count as the first one's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Vec<f64>>,
     /// The system's accuracy.
     pub accuracy: f64,
 }
@@ -327,6 +331,12 @@ impl Manifest {
             let counts = [point.thresholds.len(), point.shares.len()];
             if counts != [deciding.len(), self.exits.len()] {
                 return refuse("curves", "a point has not one threshold and share an exit".into());
+            }
+            if point.ways.iter().any(|shares| shares.len() != self.exits.len() + 1) {
+                return refuse(
+                    "curves",
+                    "a way has not one share an exit and one of the cloud".into(),
+                );
             }
         }
         if !positive(self.split.scale) {

@@ -48,6 +48,9 @@ enum Chore {
     /// Measure a pair on a dataset, with the real engine and the real cloud plan; `cargo xtask eval --help` says how.
     #[command(disable_help_flag = true)]
     Eval(Passed),
+    /// Measure the neighbouring systems beside the plain network; `cargo xtask compare --help` says how.
+    #[command(disable_help_flag = true)]
+    Compare(Passed),
     /// Time the edge beside other runtimes, in one run.
     #[command(subcommand)]
     Bench(bench::What),
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         Chore::Rollback(stage) => deploy::rollback(&stage),
         Chore::Destroy(options) => deploy::destroy(&options),
         Chore::Eval(passed) => heavy("eval", &passed),
+        Chore::Compare(passed) => compare(&passed),
         Chore::Figures(passed) => heavy("figures", &passed),
         Chore::Publish(passed) => heavy("publish", &passed),
     };
@@ -117,6 +121,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// With --keep, the plot as well.
+fn compare(passed: &Passed) -> anyhow::Result<()> {
+    heavy("compare", passed)?;
+    if passed.options.iter().any(|option| option == "--keep") {
+        step::run(
+            "plotting",
+            bench::recipe("plot-compare")?.arg("--models").arg(root().join("onnx-models")),
+        )?;
+    }
+    Ok(())
 }
 
 /// A chore that needs the function's crate, and so tract and the AWS SDK.

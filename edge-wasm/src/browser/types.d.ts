@@ -1,5 +1,5 @@
-/** How sure an exit must be: by entropy in nats, by the largest probability, or by its lead. */
-export type Policy = "entropy" | "max_probability" | "margin";
+/** How sure an exit must be: by entropy in nats, by the largest probability, by its lead, or by the exit's own prediction. */
+export type Policy = "entropy" | "max_probability" | "margin" | "appeal";
 
 export interface OpenOptions {
     /** The function's base URL; frames are posted to `cloud + "/infer"`. Without one the best exit answers. */
@@ -33,7 +33,8 @@ export interface ExitReport {
     scores: number[];
     /** The policy's measure, and what it was compared with. */
     certainty: number;
-    threshold: number;
+    /** None of an extension, which decides nothing. */
+    threshold: number | null;
     sure: boolean;
 }
 
@@ -42,7 +43,7 @@ export interface Answer {
     index: number;
     confidence: number;
     scores: number[];
-    /** `exit-1`, `exit-2`, … or `cloud`. */
+    /** `exit-1`, `exit-2`, …, `extension` or `cloud`. */
     origin: string;
     /** Set where the cloud should have answered and did not. */
     degraded: { reason: string; message: string } | null;
@@ -52,6 +53,8 @@ export interface Answer {
     timings: { edgeMs: number; cloudMs: number; functionMs: number | null; totalMs: number };
     /** Bytes of the request's body, on every try. */
     bytesSent: number;
+    /** The way that it went on the edge, where there are several. */
+    way?: number;
 }
 
 export interface Terms {
@@ -59,10 +62,9 @@ export interface Terms {
     memory: number;
 }
 
-/** Picojoules a sample, by where it ends; `radio` is picojoules a byte sent. */
+/** Picojoules a sample, by the way that it goes and where it ends; `radio` is picojoules a byte sent. */
 export interface Energy {
-    exits: Terms[];
-    cloud: Terms;
+    ways: { exits: Terms[]; cloud: Terms }[];
     twin: Terms;
     radio: number;
 }
@@ -73,10 +75,10 @@ export interface Manifest {
     version: string;
     classes: string[];
     input: { size: number; mean: number[]; std: number[] };
-    exits: { name: string; after_block: number; temperature: number; thresholds: Partial<Record<Policy, number>> }[];
+    exits: { name: string; after_block: number; temperature: number; thresholds: Partial<Record<Policy, number>>; extends?: string[]; ways?: { from: number; way: number }[] }[];
     policy: Policy;
     split: { shape: [number, number, number]; bits: number; scale: number };
-    parts: { name: string; role: "trunk" | "head" | "cloud"; macs: Record<string, number> }[];
+    parts: { name: string; role: "trunk" | "head" | "cloud"; way?: number; macs: Record<string, number> }[];
     files: Record<string, { sha256: string; bytes: number }>;
     /** What thresholds would lead to, on held-out pictures. */
     curves?: Partial<Record<Policy, { thresholds: number[]; shares: number[]; accuracy: number }[]>>;

@@ -29,10 +29,11 @@ pub fn run(options: &Options) -> Result<bool, Fault> {
 
 fn describe(session: &Session) -> Value {
     let manifest = session.manifest();
-    let exits = manifest.exits.iter().zip(session.thresholds()).map(|(exit, threshold)| {
+    let exits = manifest.exits.iter().enumerate().map(|(index, exit)| {
         json!({
             "name": exit.name, "afterBlock": exit.after_block,
-            "temperature": exit.temperature, "threshold": threshold,
+            "temperature": exit.temperature, "threshold": session.thresholds().get(index),
+            "extends": exit.extends, "ways": exit.ways,
         })
     });
     json!({
@@ -64,12 +65,16 @@ fn print(session: &Session) -> Result<(), Fault> {
     line("classes", format!("{}: {}", manifest.classes.len(), manifest.classes.join(", ")))?;
     line("takes", format!("RGB, {0}x{0}, scaled from any picture", manifest.input.size))?;
     line("policy", session.policy().to_string())?;
-    for (exit, threshold) in manifest.exits.iter().zip(session.thresholds()) {
+    for (index, exit) in manifest.exits.iter().enumerate() {
         let (block, heat) = (exit.after_block, exit.temperature);
-        line(
-            &exit.name,
-            format!("threshold {threshold}, after block {block}, temperature {heat}"),
-        )?;
+        let decides = match session.thresholds().get(index) {
+            Some(threshold) => format!("threshold {threshold}"),
+            None => format!("answers for {}", exit.extends.join(", ")),
+        };
+        let ways =
+            exit.ways.iter().map(|to| format!(", from confidence {} way {}", to.from, to.way));
+        let ways: String = ways.collect();
+        line(&exit.name, format!("{decides}, after block {block}, temperature {heat}{ways}"))?;
     }
     let [channels, height, width] = manifest.split.shape;
     let (bits, bytes) = (manifest.split.bits, manifest.payload_bytes());
@@ -79,7 +84,8 @@ fn print(session: &Session) -> Result<(), Fault> {
             .macs
             .iter()
             .map(|(bits, &macs)| format!("{:.2} M at {bits} bits", macs as f64 / 1e6));
-        line(&part.name, format!("MACs: {}", macs.collect::<Vec<_>>().join(", ")))?;
+        let way = part.way.map_or(String::new(), |way| format!(", way {way}"));
+        line(&part.name, format!("MACs: {}{way}", macs.collect::<Vec<_>>().join(", ")))?;
     }
     if let Some(measured) = &manifest.measured {
         let exits = measured.exits.iter().map(|share| format!("{:.2}%", share * 100.0));

@@ -27,11 +27,11 @@ pub struct Pair {
     /// Folder of the pair: manifest.json and edge.fog.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// How exits decide: entropy, max_probability or margin [default: the manifest's].
+    /// How exits decide: entropy, max_probability, margin or appeal [default: the manifest's].
     #[arg(long)]
     policy: Option<Policy>,
     /// Thresholds in place of the manifest's, one an exit: `0.3,0.5`. More pictures end at an exit with a higher
-    /// entropy, a lower max_probability or a lower margin.
+    /// entropy, a lower max_probability, margin or appeal.
     #[arg(long, value_name = "N,…", value_delimiter = ',', allow_hyphen_values = true)]
     thresholds: Option<Vec<f32>>,
     /// The most pixels that a picture may have; larger ones are refused before memory is taken for them, which is up to

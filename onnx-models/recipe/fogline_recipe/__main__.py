@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|invert|peers|plot-bench|plot-plan|time-cloud|tiny --help``."""
+"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|invert|peers|plot-bench|plot-plan|plot-compare|time-cloud|tiny --help``."""
 
 import argparse
 import json
@@ -166,7 +166,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     run = load(arguments.run_folder)
     manifest, test = manifest_of(run, arguments.pair), of_run(run, arguments.data, "test")
-    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, manifest["exits"], arguments.policy)
+    hard = run.net.edge.hard()
+    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, manifest["exits"], arguments.policy, hard)
     print(json.dumps(figures, indent=2))
 
 
@@ -176,8 +177,9 @@ def calibrate(arguments: argparse.Namespace) -> None:
 
     run, target, path = load(arguments.run_folder), target_of(arguments), arguments.pair / "manifest.json"
     manifest, held = manifest_of(run, arguments.pair), held_out(run, arguments.data)
-    exits, curves, report = chosen.calibrate(logits(run.net, held.images), held.labels, target, manifest["parts"])
-    for exit_, found in zip(manifest["exits"], exits, strict=True):
+    heads, hard = logits(run.net, held.images), run.net.edge.hard()
+    exits, curves, report = chosen.calibrate(heads, held.labels, target, manifest["parts"], hard)
+    for exit_, found in zip(manifest["exits"], exits, strict=False):
         exit_ |= found
     manifest["curves"] = curves
     beside = path.with_suffix(".partial")
@@ -201,8 +203,9 @@ def export(arguments: argparse.Namespace) -> None:
         raise DataError(f"{out} holds a pair already, and edges may run it: export another --version, or remove the folder first")
     twin = twin_of(run, arguments.twin) if arguments.twin else None
     held, test = held_out(run, arguments.data), of_run(run, arguments.data, "test")
-    exits, curves, report = calibrate.calibrate(logits(run.net, held.images), held.labels, target, energy.parts(run.net))
-    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, exits, "entropy")
+    heads, hard = logits(run.net, held.images), run.net.edge.hard()
+    exits, curves, report = calibrate.calibrate(heads, held.labels, target, energy.parts(run.net), hard)
+    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, exits, "entropy", hard)
     measured = {"data": arguments.data_name, "samples": figures["samples"],
                 "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
     files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves)
@@ -262,6 +265,14 @@ def plot_plan(arguments: argparse.Namespace) -> None:
     from . import plots
 
     plots.plan(arguments.json, arguments.out)
+
+
+def plot_compare(arguments: argparse.Namespace) -> None:
+    from . import plots
+
+    for measured in sorted(arguments.models.glob("*/*/compare.json")):
+        plots.compare(measured, measured.with_suffix(".svg"))
+        print(f"wrote {measured.with_suffix('.svg')}")
 
 
 def time_cloud(arguments: argparse.Namespace) -> None:
@@ -333,7 +344,7 @@ def main() -> None:
     command.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of the checkpoint")
     command.add_argument("--pair", type=Path, required=True, help="folder of the manifest with the thresholds")
     command.add_argument("--data", type=Path, required=True, help="the dataset")
-    command.add_argument("--policy", default="entropy", choices=["entropy", "max_probability", "margin"])
+    command.add_argument("--policy", default="entropy", choices=["entropy", "max_probability", "margin", "appeal"])
     command.set_defaults(run=evaluate)
 
     command = commands.add_parser("binary", help="write the test pictures, decoded, in CIFAR's binary layout: the same pixels for every program")
@@ -375,6 +386,10 @@ def main() -> None:
     command.add_argument("--json", type=Path, required=True, help="its figures")
     command.add_argument("--out", type=Path, required=True, help="the SVG file")
     command.set_defaults(run=plot_plan)
+
+    command = commands.add_parser("plot-compare", help="draw what cargo xtask compare --keep measured, beside each compare.json")
+    command.add_argument("--models", type=Path, required=True, help="folder of pairs")
+    command.set_defaults(run=plot_compare)
 
     command = commands.add_parser("time-cloud", help="time onnxruntime on a cloud.onnx for cargo xtask bench cloud")
     command.add_argument("--onnx", type=Path, required=True, help="cloud.onnx of a pair")

@@ -3,8 +3,12 @@
 A temperature makes an exit's confidence mean what it says (Guo et al. 2017, arXiv 1706.04599). The
 thresholds then meet a target: a share of pictures that end at the edge, a loss of accuracy against
 sending everything to the cloud, or a reduction of computational energy against the twin.
+
+``logits`` are those of the exits in their order, of an extension if ``hard`` names its classes, and of the final head. An exit's
+may have one score more than there are classes, of its own answer, for the policy ``appeal``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +17,7 @@ from torch.nn.functional import cross_entropy
 from . import energy
 
 POLICIES = ("entropy", "max_probability", "margin")
+APPEAL = "appeal"
 BINS = 15
 CURVE = range(0, 101, 5)
 
@@ -38,7 +43,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Choice:
-    """Thresholds, as certainties (more is surer), and what they lead to on the held-out pictures."""
+    """Thresholds, as certainties (more is surer), and what they lead to on the held-out pictures: the shares that exits answer."""
 
     cuts: list[float]
     shares: list[float]
@@ -61,28 +66,64 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return float(sum(gaps) / len(labels))
 
 
-def certainty(logits: torch.Tensor, policy: str) -> torch.Tensor:
+def certainty(logits: torch.Tensor, policy: str, classes: int) -> torch.Tensor:
     """The policy's measure, turned so that more is surer."""
-    p = logits.double().softmax(1)
+    if policy == APPEAL:
+        return logits[:, classes].double().sigmoid()
+    p = logits[:, :classes].double().softmax(1)
     top = p.topk(2, dim=1).values
     if policy == "entropy":
         return (p * p.clamp_min(1e-300).log()).sum(1)
     return top[:, 0] if policy == "max_probability" else top[:, 0] - top[:, 1]
 
 
-def at_share(sure: list[torch.Tensor], right: list[torch.Tensor], edge_share: float) -> Choice:
+def cooled(logits: torch.Tensor, temperature: float, classes: int) -> torch.Tensor:
+    """An exit's logits divided by its temperature; its score of its own answer is no logit of a class."""
+    return torch.cat([logits[:, :classes] / temperature, logits[:, classes:]], 1)
+
+
+def policies(logits: list[torch.Tensor]) -> list[str]:
+    """The policies that these exits can decide by."""
+    return [*POLICIES, APPEAL] if logits[0].shape[1] > logits[-1].shape[1] else list(POLICIES)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of each exit that decides how sure it is, whether the edge is right if the picture ends there, and whether the
+    extension would answer in its place; whether the cloud is right."""
+
+    sure: list[torch.Tensor]
+    right: list[torch.Tensor]
+    extended: list[torch.Tensor] | None
+    cloud: torch.Tensor
+
+
+def answers(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, hard: Sequence[int] = ()) -> Answers:
+    """What the system would answer wherever a picture ends."""
+    classes = logits[-1].shape[1]
+    said = [head[:, :classes].argmax(1) for head in logits]
+    *right, cloud = [label == labels for label in said]
+    deciding, extended = logits[:-1], None
+    if hard:
+        *deciding, _ = deciding
+        extended = [torch.isin(label, torch.tensor(hard)) for label in said[:-2]]
+        right = [torch.where(goes_on, right[-1], own) for goes_on, own in zip(extended, right[:-1], strict=True)]
+    return Answers([certainty(exit_, policy, classes) for exit_ in deciding], right, extended, cloud)
+
+
+def at_share(found: Answers, edge_share: float) -> Choice:
     """The thresholds with which ``edge_share`` of the pictures end at the edge, most of them rightly.
 
     The first exit's share is searched on a grid, for the highest system accuracy, and of equals the
     one that ends most at the first exit, as that costs least; the next takes the surest of the rest,
-    up to ``edge_share`` of all. ``right`` has the final head's last.
+    up to ``edge_share`` of all. What an extension answers counts there.
     """
-    *right_exits, right_final = right
-    count, best = len(right_final), None
-    for first in torch.linspace(0, edge_share, 21).tolist() if len(sure) > 1 else [edge_share]:
-        shares = [first] + [edge_share] * (len(sure) - 1)
-        open_, hits, cuts, ended = torch.ones(count, dtype=torch.bool), 0, [], []
-        for measure, hit, share in zip(sure, right_exits, shares, strict=True):
+    count, best = len(found.cloud), None
+    extended = found.extended or [torch.zeros(count, dtype=torch.bool)] * len(found.sure)
+    for first in torch.linspace(0, edge_share, 21).tolist() if len(found.sure) > 1 else [edge_share]:
+        shares = [first] + [edge_share] * (len(found.sure) - 1)
+        open_, hits, cuts, ended, went_on = torch.ones(count, dtype=torch.bool), 0, [], [], 0
+        for measure, hit, goes_on, share in zip(found.sure, found.right, extended, shares, strict=True):
             take = round(share * count) - int((~open_).sum())
             ranked = measure[open_].sort(descending=True).values
             cut = ranked[take - 1].item() if take > 0 else measure.max().item() + 1e-6  # else nobody
@@ -90,31 +131,33 @@ def at_share(sure: list[torch.Tensor], right: list[torch.Tensor], edge_share: fl
             hits += int((ends & hit).sum())
             open_ = open_ & ~ends
             cuts.append(cut)
-            ended.append(int(ends.sum()) / count)
-        accuracy = (hits + int((open_ & right_final).sum())) / count
+            ended.append(int((ends & ~goes_on).sum()) / count)
+            went_on += int((ends & goes_on).sum())
+        if found.extended:
+            ended.append(went_on / count)
+        accuracy = (hits + int((open_ & found.cloud).sum())) / count
         if best is None or accuracy >= best.accuracy:
             best = Choice(cuts, ended, accuracy)
     return best
 
 
 def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target: Target,
-           parts: list[dict] | None = None) -> Choice:
+           parts: list[dict] | None = None, hard: Sequence[int] = ()) -> Choice:
     """Thresholds of one policy that meet the target. ``parts``, for energy, are the manifest's."""
-    sure = [certainty(exit_, policy) for exit_ in logits[:-1]]
-    right = [head.argmax(1) == labels for head in logits]
+    said = answers(logits, labels, policy, hard)
     if target.edge_share is not None:
-        return at_share(sure, right, target.edge_share)
+        return at_share(said, target.edge_share)
     # The most pictures that the loss allows, or the fewest that the energy asks for.
     most = target.accuracy_loss is not None
-    final = right[-1].double().mean().item()
+    final = said.cloud.double().mean().item()
     reached = 0.0
     for percent in range(99, 0, -1) if most else range(1, 100):
-        found = at_share(sure, right, percent / 100)
+        found = at_share(said, percent / 100)
         if most and final - found.accuracy <= target.accuracy_loss:
             return found
         if most:
             continue
-        reached = energy.reduction(parts, found.shares)
+        reached = energy.reduction(parts, found.shares, bool(hard))
         if reached >= target.energy:
             return found
     if most:
@@ -123,32 +166,32 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
                      f"is {reached:.2f} times")
 
 
-def curve(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, chosen: Choice) -> list[dict]:
+def curve(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, chosen: Choice, hard: Sequence[int] = ()) -> list[dict]:
     """What thresholds lead to, from all pictures in the cloud to all at the edge, the chosen ones among them."""
-    sure = [certainty(exit_, policy) for exit_ in logits[:-1]]
-    right = [head.argmax(1) == labels for head in logits]
-    points = [chosen, *(at_share(sure, right, percent / 100) for percent in CURVE)]
+    said = answers(logits, labels, policy, hard)
+    points = [chosen, *(at_share(said, percent / 100) for percent in CURVE)]
     return [{"thresholds": [threshold(policy, cut) for cut in point.cuts], "shares": point.shares,
              "accuracy": point.accuracy} for point in sorted(points, key=lambda point: sum(point.shares))]
 
 
 def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
-              parts: list[dict] | None = None) -> tuple[list[dict], dict, dict]:
-    """Temperature and thresholds of every exit, and every policy's curve, as the manifest has them; how good they are."""
-    temperatures = [temperature(exit_, labels) for exit_ in logits[:-1]]
-    scaled = [exit_ / t for exit_, t in zip(logits[:-1], temperatures, strict=True)]
-    scaled.append(logits[-1])
-    found = {policy: choose(scaled, labels, policy, target, parts) for policy in POLICIES}
+              parts: list[dict] | None = None, hard: Sequence[int] = ()) -> tuple[list[dict], dict, dict]:
+    """Temperature and thresholds of every exit that decides, and every policy's curve, as the manifest has them; how good they are."""
+    classes, deciding = logits[-1].shape[1], logits[:-2] if hard else logits[:-1]
+    temperatures = [temperature(exit_[:, :classes], labels) for exit_ in deciding]
+    scaled = [cooled(exit_, t, classes) for exit_, t in zip(deciding, temperatures, strict=True)]
+    scaled += logits[len(deciding):]
+    found = {policy: choose(scaled, labels, policy, target, parts, hard) for policy in policies(logits)}
     exits = [{"temperature": t, "thresholds": {policy: threshold(policy, choice.cuts[i])
                                                for policy, choice in found.items()}}
              for i, t in enumerate(temperatures)]
     report = {
-        "exits": [{"temperature": round(t, 4), "ece_before": calibration_error(exit_, labels),
-                   "ece_after": calibration_error(exit_ / t, labels)}
-                  for exit_, t in zip(logits[:-1], temperatures, strict=True)],
+        "exits": [{"temperature": round(t, 4), "ece_before": calibration_error(exit_[:, :classes], labels),
+                   "ece_after": calibration_error(exit_[:, :classes] / t, labels)}
+                  for exit_, t in zip(deciding, temperatures, strict=True)],
         "policies": {policy: {"share": choice.shares, "accuracy": choice.accuracy} for policy, choice in found.items()},
     }
-    curves = {policy: curve(scaled, labels, policy, choice) for policy, choice in found.items()}
+    curves = {policy: curve(scaled, labels, policy, choice, hard) for policy, choice in found.items()}
     return exits, curves, report
 
 
@@ -157,17 +200,24 @@ def threshold(policy: str, cut: float) -> float:
     return float(torch.tensor(-cut if policy == "entropy" else cut, dtype=torch.float32))
 
 
-def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict], policy: str) -> dict:
+def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict], policy: str, hard: Sequence[int] = ()) -> dict:
     """The figures that ``cargo xtask eval`` prints, as PyTorch sees them. ``exits`` are the manifest's."""
     open_, right, shares = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool), []
-    for logit, exit_ in zip(logits[:-1], exits, strict=True):
-        cut = exit_["thresholds"][policy] * (-1 if policy == "entropy" else 1)
-        ends = open_ & (certainty(logit / exit_["temperature"], policy) >= cut)
-        right |= ends & (logit.argmax(1) == labels)
+    classes, deciding = logits[-1].shape[1], len(logits) - (2 if hard else 1)
+    scaled = [cooled(logit, exit_["temperature"], classes) for logit, exit_ in zip(logits[:deciding], exits, strict=False)]
+    said = answers(scaled + logits[deciding:], labels, policy, hard)
+    went_on = torch.zeros(len(labels), dtype=torch.bool)
+    for i, (measure, hit) in enumerate(zip(said.sure, said.right, strict=True)):
+        ends = open_ & (measure >= exits[i]["thresholds"][policy] * (-1 if policy == "entropy" else 1))
+        right |= ends & hit
         open_ &= ~ends
-        shares.append(ends.double().mean().item())
-    right |= open_ & (logits[-1].argmax(1) == labels)
-    accuracy = [(head.argmax(1) == labels).double().mean().item() for head in logits]
+        if said.extended:
+            went_on |= ends & said.extended[i]
+        shares.append((ends & ~went_on).double().mean().item())
+    if said.extended:
+        shares.append(went_on.double().mean().item())
+    right |= open_ & said.cloud
+    accuracy = [(head[:, :classes].argmax(1) == labels).double().mean().item() for head in logits]
     return {"samples": len(labels),
             "accuracy": {"system": right.double().mean().item(), "final": accuracy[-1], "exits": accuracy[:-1]},
             "share": {"exits": shares, "cloud": open_.double().mean().item()}}

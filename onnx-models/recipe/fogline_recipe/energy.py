@@ -17,17 +17,19 @@ def picojoules(macs: dict[str, int]) -> float:
     return sum(n * (FULL_PRECISION_PJ if int(k) == 32 else 3.1 * int(k) / 32 + 0.1) for k, n in macs.items())
 
 
-def reduction(parts: list[dict], shares: list[float]) -> float:
+def reduction(parts: list[dict], shares: list[float], extended: bool = False) -> float:
     """How many times less than the twin a picture costs, where ``shares`` of all end at the exits.
 
-    ``parts`` are the manifest's, in the order in which a picture meets them.
+    ``parts`` are the manifest's, in the order in which a picture meets them; where there are several ways, all take the first.
+    An extension is met by those alone that it answers, if ``extended``, the last of the exits.
     """
     system, open_, left = 0.0, 1.0, list(shares)
     for part in parts:
-        system += open_ * picojoules(part["macs"])
+        if part.get("way", 0) == 0:
+            system += (left[0] if extended and part["role"] == "head" and len(left) == 1 else open_) * picojoules(part["macs"])
         if part["role"] == "head":
             open_ -= left.pop(0)
-    twin = sum(FULL_PRECISION_PJ * sum(part["macs"].values()) for part in parts if part["role"] != "head")
+    twin = sum(FULL_PRECISION_PJ * sum(part["macs"].values()) for part in parts if part["role"] != "head" and part.get("way", 0) == 0)
     return twin / system
 
 

@@ -212,6 +212,10 @@ class Edge(nn.Module):
         self.split = nn.Sequential(Project(layout.bits, channels, layout.split), quant.split(layout.bits))
         self.split_shape = (layout.split, size, size)
 
+    def hard(self) -> list[int]:
+        """The classes that an extension tells apart; none without one."""
+        return self.extension.hard if self.extension else []
+
     def block(self, layout: Layout, inputs: int, outputs: int) -> nn.Module:
         """The next block: behind the first exit, whose certainty decides, it may have several ways."""
         if not layout.ways or layout.bits == quant.FULL or not self.exits:

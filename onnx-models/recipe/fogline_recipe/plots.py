@@ -1,4 +1,4 @@
-"""Plots of what ``cargo xtask bench edge`` measured and ``cargo xtask plan`` reckoned."""
+"""Plots of what ``cargo xtask bench edge`` and ``cargo xtask compare`` measured and ``cargo xtask plan`` reckoned."""
 
 import json
 from pathlib import Path
@@ -49,6 +49,26 @@ def plan(reckoned: Path, out: Path) -> None:
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(out)
+    pyplot.close(figure)
+
+
+def compare(measured: Path, out: Path) -> None:
+    """The systems of ``cargo xtask compare``: accuracy by share at the edge, and by energy; a line a system, a dot as it is deployed."""
+    rows = json.loads(measured.read_text())["rows"]
+    figure, panels = pyplot.subplots(1, 2, figsize=(11, 4.5))
+    colours = ["black", "crimson", "darkorange", "royalblue", "seagreen", "mediumorchid"]
+    for row, colour in zip(rows, colours[:1] + colours[1:] * len(rows), strict=False):
+        for axes, x, scale in ((panels[0], "share", 100), (panels[1], "energy", 1)):
+            axes.plot([scale * point[x] for point in row["curve"]], [100 * point["accuracy"] for point in row["curve"]], color=colour,
+                      linewidth=2 if row is rows[0] else 1, label=f"{row['model']}, by {row['policy']}")
+            axes.plot(scale * row["own"][x], 100 * row["own"]["accuracy"], "o", color=colour, markersize=5)
+    for axes, label in zip(panels, ("pictures that end at the edge, %", "computational energy a picture, µJ"), strict=True):
+        axes.set_xlabel(label)
+        axes.set_ylabel("system accuracy, %")
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(out)
     pyplot.close(figure)

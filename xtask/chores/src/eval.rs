@@ -6,25 +6,16 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::{fs, io, slice, thread};
+use std::{fs, io};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use fogline::energy::Constants;
-use fogline::frame::Tensor;
-use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, Part, Role, sha256_hex};
-use fogline::policy::{Policy, Verdict};
-use fogline_cloud::plan::Plan;
-use fogline_edge::kernel::Backend;
-use fogline_edge::session::Session;
+use fogline::policy::Policy;
 use fogline_stack::models::Models;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::dataset::{self, Sample};
+use crate::dataset;
 use crate::report::{Outcome, Report, Setting};
-use crate::twin::Twin;
-
-/// The full-precision twin's file, from picture to scores. No part of the pair.
-const TWIN_ONNX: &str = "twin.onnx";
+use crate::subject::Subject;
 
 /// Options of `cargo xtask eval`.
 #[derive(clap::Args)]
@@ -41,7 +32,7 @@ pub struct Options {
     /// Only this many pictures, spread evenly over the dataset.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// How exits decide: entropy, max_probability or margin [default: the manifest's].
+    /// How exits decide: entropy, max_probability, margin or appeal [default: the manifest's].
     #[arg(long)]
     policy: Option<Policy>,
     /// What the dataset is called in the report [default: as in the manifest's own measurement].
@@ -68,57 +59,23 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let models = Models::find(&options.models)?;
     let folder = &models.choose(Some(&options.model))?.folder;
-    let read = |name: &str| {
-        let path = folder.join(name);
-        fs::read(&path).with_context(|| path.display().to_string())
-    };
-    let (manifest, fog, onnx) = (read("manifest.json")?, read(EDGE_FOG)?, read(CLOUD_ONNX)?);
-    let session = || -> Result<Session> {
-        let mut session = Session::load(&manifest, &fog, Backend::fastest())?;
-        if let Some(policy) = options.policy {
-            session.set_policy(policy)?;
-        }
-        Ok(session)
-    };
-    let parsed = Manifest::parse(&manifest)?;
-    let counted = |part: &Part| part.role == Role::Cloud && part.macs.values().any(|&n| n > 0);
-    ensure!(
-        parsed.parts.iter().any(counted),
-        "{}: its 'parts' count no MACs of the cloud, which would look as if it cost nothing",
-        folder.join("manifest.json").display()
-    );
-    let plan = Plan::new(parsed.clone(), &onnx).map_err(|refusal| anyhow!(refusal.message))?;
-    let twin = folder.join(TWIN_ONNX);
-    let twin = if twin.is_file() {
-        Some(Twin::load(&twin, &parsed).with_context(|| twin.display().to_string())?)
-    } else {
-        None
-    };
+    let subject = Subject::load(folder)?;
+    let manifest = &subject.manifest;
+    let mut session = subject.session()?;
+    if let Some(policy) = options.policy {
+        session.set_policy(policy)?;
+    }
     let limit = options.limit.map(|limit| limit as usize);
-    let samples = dataset::test_pictures(&options.data, &parsed, limit)?;
-    let bar = ProgressBar::new(samples.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut outcomes = vec![];
-    let (session, plan, twin, ticks) = (&session, &plan, twin.as_ref(), &bar);
-    thread::scope(|scope| -> Result<()> {
-        let shares = samples.chunks(samples.len().div_ceil(threads).max(1));
-        let workers: Vec<_> = shares
-            .map(|share| scope.spawn(move || measure(session()?, plan, twin, share, ticks)))
-            .collect();
-        for worker in workers {
-            outcomes.extend(worker.join().map_err(|_| anyhow!("a worker panicked"))??);
-        }
-        Ok(())
-    })?;
-    bar.finish_and_clear();
-    let named = options.data_name.clone().or(parsed.measured.as_ref().map(|m| m.data.clone()));
+    let samples = dataset::test_pictures(&options.data, manifest, limit)?;
+    let seen = subject.see(&samples)?;
+    let outcomes: Vec<Outcome> = seen.iter().map(|seen| seen.outcome(&session)).collect();
+    let named = options.data_name.clone().or(manifest.measured.as_ref().map(|m| m.data.clone()));
     let setting = Setting {
-        manifest: &parsed,
-        manifest_sha256: sha256_hex(&manifest),
+        manifest,
+        manifest_sha256: subject.manifest_sha256(),
         data: named.unwrap_or_else(|| options.data.display().to_string()),
         date: time::OffsetDateTime::now_utc().date().to_string(),
-        policy: options.policy.unwrap_or(parsed.policy),
+        policy: session.policy(),
         constants,
     };
     let report = Report::new(setting, &outcomes);
@@ -133,41 +90,4 @@ pub fn run(options: &Options) -> Result<()> {
     }
     // Who reads no further, as `head` does, loses the table but not the file.
     write!(io::stdout(), "{report}").context("printing the table")
-}
-
-fn measure(
-    mut session: Session,
-    plan: &Plan,
-    twin: Option<&Twin>,
-    samples: &[Sample],
-    bar: &ProgressBar,
-) -> Result<Vec<Outcome>> {
-    let size = session.manifest().input.size;
-    let split = session.manifest().split.clone();
-    let policy = session.policy();
-    let mut outcomes = vec![];
-    for sample in samples {
-        let rgb = sample.rgb(size)?;
-        let (exits, bytes) = session.run_through(&rgb);
-        let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
-        let cloud = plan.logits(slice::from_ref(&tensor), None);
-        let cloud = cloud.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0);
-        let verdicts: Vec<Verdict> =
-            exits.iter().enumerate().map(|(i, logits)| session.judge(i, logits)).collect();
-        let right = |logits: &[f32]| Verdict::of(logits, 1.0, policy, 0.0).label == sample.label;
-        let request = session.request(vec![tensor.bytes], [0; 16]);
-        outcomes.push(Outcome {
-            exits: verdicts.iter().map(|v| v.label == sample.label).collect(),
-            cloud: right(&cloud),
-            twin: match twin {
-                Some(twin) => Some(right(&twin.logits(&rgb)?)),
-                None => None,
-            },
-            ended: verdicts.iter().position(|v| v.sure),
-            frame: request.encode()?.len(),
-            jpeg: sample.jpeg_bytes(),
-        });
-        bar.inc(1);
-    }
-    Ok(outcomes)
 }

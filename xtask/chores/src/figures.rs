@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use fogline_stack::models::MANIFEST;
 
-use crate::cloud::KEPT;
 use crate::report::Report;
+use crate::subject::TWIN_ONNX;
+use crate::{cloud, compare};
 
-/// What stands between a page's two lines: the tables of report.json, of bench.txt, or of bench-cloud.txt.
+/// What stands between a page's two lines: the tables of report.json, of bench.txt, of bench-cloud.txt, or of compare.txt.
 const ACCURACY: &str = "figures";
 const SPEED: &str = "figures, speed";
 const CLOUD: &str = "figures, cloud";
+const SYSTEMS: &str = "figures, systems";
 /// Where a bench.txt comes to what counts.
 const RATIOS: &str = "ratios of medians";
 
@@ -37,10 +39,13 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let reports = reports(&options.models)?;
     ensure!(!reports.is_empty(), "no report.json in {}", options.models.display());
-    let all: Vec<&str> = reports.iter().map(|(_, table)| table.as_str()).collect();
+    // The systems beside the plain network, without a twin of their own, stand in the table that compares them.
+    let with_twin = reports.iter().filter(|(folder, _)| folder.join(TWIN_ONNX).is_file());
+    let all: Vec<&str> = with_twin.map(|(_, table)| table.as_str()).collect();
     let mut pages = vec![(options.readme.clone(), ACCURACY, all.concat())];
     pages.push((options.readme.clone(), SPEED, speeds(&reports)));
-    pages.push((options.readme.clone(), CLOUD, functions(&reports)));
+    pages.push((options.readme.clone(), CLOUD, kept(&reports, cloud::KEPT)));
+    pages.push((options.readme.clone(), SYSTEMS, kept(&reports, compare::KEPT)));
     for (folder, table) in &reports {
         let card = folder.join("MODEL.md");
         if card.is_file() {
@@ -87,10 +92,10 @@ fn speeds(reports: &[(PathBuf, String)]) -> String {
     tables.collect()
 }
 
-/// What `cargo xtask bench cloud --keep` left beside the pairs.
-fn functions(reports: &[(PathBuf, String)]) -> String {
+/// What `cargo xtask bench cloud --keep` and `cargo xtask compare --keep` left beside the pairs.
+fn kept(reports: &[(PathBuf, String)], file: &str) -> String {
     let folders = reports.iter().map(|(folder, _)| folder);
-    let tables = folders.filter_map(|folder| fs::read_to_string(folder.join(KEPT)).ok());
+    let tables = folders.filter_map(|folder| fs::read_to_string(folder.join(file)).ok());
     tables.map(|text| format!("```text\n{text}```\n")).collect::<Vec<_>>().concat()
 }
 

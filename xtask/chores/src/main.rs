@@ -1,6 +1,7 @@
 //! The chores that need tract and the AWS SDK, which compile for minutes; `cargo xtask` starts them.
 
 mod cloud;
+mod compare;
 mod dataset;
 mod eval;
 mod figures;
@@ -9,6 +10,7 @@ mod gateway;
 mod load;
 mod publish;
 mod report;
+mod subject;
 mod times;
 mod try_function;
 mod twin;
@@ -30,6 +32,11 @@ enum Chore {
     BenchCloud(cloud::Options),
     /// Time the component under `wasmtime serve`: what HTTP takes beside the engine, and a bounded load.
     BenchGateway(gateway::Options),
+    /// Measure the neighbouring systems beside the plain network: AppealNet, MEANet, sample-wise precision, hashed weights.
+    ///
+    /// All of them on the same pictures, with the same energy model and runtime. Prints what each does as it is deployed, and
+    /// what it gains or loses against the plain network at the same share of pictures at the edge, or as accurate.
+    Compare(compare::Options),
     /// Write the tables of all report.json files into README.md and the model cards.
     Figures(figures::Options),
     /// Write some of a dataset's test pictures into a folder, with their classes, for the page to show.
@@ -49,6 +56,7 @@ fn main() -> ExitCode {
         Chore::Eval(options) => eval::run(&options),
         Chore::BenchCloud(options) => cloud::run(&options),
         Chore::BenchGateway(options) => gateway::run(&options),
+        Chore::Compare(options) => compare::run(&options),
         Chore::Figures(options) => figures::run(&options),
         Chore::Gallery(options) => gallery::run(&options),
         Chore::Publish(options) => publish::run(&options),

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub twin: Option<bool>,
     /// The exit that it ended at; none means the cloud.
     pub ended: Option<usize>,
+    /// The way that it went on the edge.
+    pub way: u8,
     /// Bytes of the frame that it sends if it does not end at an exit.
     pub frame: usize,
     /// Bytes of its JPEG file, where it is one.
@@ -25,7 +27,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn right(&self) -> bool {
+    /// Whether the system was right.
+    pub fn right(&self) -> bool {
         self.ended.map_or(self.cloud, |exit| self.exits[exit])
     }
 }
@@ -57,6 +60,13 @@ struct Accuracy {
     /// Of the full-precision twin, if `twin.onnx` lies beside the pair.
     twin: Option<f64>,
     exits: Vec<f64>,
+    /// The exits' names, where they are not exit-1, exit-2, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    names: Vec<String>,
+    /// AppealNet's relative improvement (Li et al. 2021, arXiv 2105.04104): how much of what the cloud knows better than the
+    /// last exit alone the system has.
+    #[serde(default)]
+    improvement: Option<f64>,
     /// Of the pictures that end at each exit, the fraction that it gets right.
     of_those_that_end: Vec<Option<f64>>,
 }
@@ -173,15 +183,19 @@ impl Report {
         };
         let ending = |o: &Outcome| o.ended.map_or(Ending::Cloud, Ending::Exit);
         let sum = outcomes.iter().fold(Terms::default(), |sum, o| {
-            sum + energy::of_sample(manifest, ending(o), &constants)
+            sum + energy::of_sample(manifest, ending(o), o.way, &constants)
         });
-        let (system, full) = (sum / n, energy::of_twin(manifest, &constants));
+        let (mean_terms, full) = (sum / n, energy::of_twin(manifest, &constants));
         let counted = manifest.parts.iter().all(|p| p.macs.is_empty() || !p.reads.is_empty());
         let compared = |system: f64, twin: f64| Compared {
             system: system / 1e6,
             twin: twin / 1e6,
             reduction: twin / system,
         };
+        let deciding = manifest.deciding().len();
+        let (system, r#final) = (fraction(&Outcome::right), fraction(&|o| o.cloud));
+        let last = fraction(&|o| o.exits[deciding - 1]);
+        let names = manifest.exits.iter().map(|exit| exit.name.clone());
         let sending = |bytes: f64| constants.sending(bytes) / 1e6;
         Self {
             model: manifest.name.clone(),
@@ -192,8 +206,10 @@ impl Report {
             policy,
             samples: outcomes.len(),
             accuracy: Accuracy {
-                system: fraction(&Outcome::right),
-                r#final: fraction(&|o| o.cloud),
+                system,
+                r#final,
+                improvement: (r#final != last).then(|| (system - last) / (r#final - last)),
+                names: if manifest.extension().is_some() { names.collect() } else { vec![] },
                 twin: mean(twin.map(|t| t.into_iter().map(f64::from).collect())),
                 exits: exits.clone().map(|e| fraction(&|o| o.exits[e])).collect(),
                 of_those_that_end: exits.clone().map(of_those).collect(),
@@ -204,8 +220,8 @@ impl Report {
             },
             energy: Energy {
                 constants,
-                computation: compared(system.computation, full.computation),
-                memory: counted.then(|| compared(system.memory, full.memory)),
+                computation: compared(mean_terms.computation, full.computation),
+                memory: counted.then(|| compared(mean_terms.memory, full.memory)),
                 radio: Radio {
                     system: sending(bytes.mean),
                     jpeg: bytes.jpeg.map(sending),
@@ -231,7 +247,8 @@ impl Report {
     fn exits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<10}{:>10}{:>12}{:>17}", "", "accuracy", "ends here", "right of those")?;
         for (index, &accuracy) in self.accuracy.exits.iter().enumerate() {
-            let name = format!("exit-{}", index + 1);
+            let name = self.accuracy.names.get(index).cloned();
+            let name = name.unwrap_or_else(|| format!("exit-{}", index + 1));
             let share = percent(self.share.exits[index]);
             let right = self.accuracy.of_those_that_end[index].map_or("-".into(), percent);
             writeln!(f, "{name:<10}{:>10}{share:>12}{right:>17}", percent(accuracy))?;
@@ -266,6 +283,10 @@ impl Report {
             let points = format!("{:.2} pts", (twin - self.accuracy.system) * 100.0);
             let what = "accuracy below the twin's";
             writeln!(f, "{what:<46}{points:>10}   {}", theirs(&|_| "\"minimal\"".into()))?;
+        }
+        if let (Policy::Appeal, Some(improvement)) = (self.policy, self.accuracy.improvement) {
+            let what = "of what the cloud knows better than exits alone";
+            writeln!(f, "{what:<46}{:>10}", percent(improvement))?;
         }
         writeln!(f)
     }
@@ -338,7 +359,8 @@ fn mac_line(part: &Part) -> String {
         Role::Head => "exit",
         Role::Cloud => "cloud",
     };
-    format!("MACs     {:<8} {role:<6} {}", part.name, macs.join(", "))
+    let way = part.way.map_or(String::new(), |way| format!(", way {way}"));
+    format!("MACs     {:<8} {role:<6} {}{way}", part.name, macs.join(", "))
 }
 
 #[cfg(test)]
@@ -364,6 +386,7 @@ mod tests {
             cloud,
             twin,
             ended,
+            way: 0,
             frame: 100,
             jpeg: Some(400),
         };

@@ -54,13 +54,14 @@ impl Lowering<'_> {
         }
         let mut share = 0;
         let stored = match (weights.nested.clone(), signs) {
-            (Some((name, bits)), _) => match self.kernels.get(&name) {
-                Some(&stored) => stored,
-                None => {
+            (Some((name, bits)), _) => {
+                if let Some(&stored) = self.kernels.get(&name) {
+                    stored
+                } else {
                     let stored = self.level_bytes(&weights, bits)?;
                     *self.kernels.entry(name).or_insert(stored)
                 }
-            },
+            }
             (None, true) => match shared_signs(&weights, self.share) {
                 Some(words) => {
                     share = self.share;

@@ -1,0 +1,347 @@
+//! `cargo xtask compare`: the neighbouring systems beside the plain hybrid network, on the same pictures, energy model and
+//! runtime.
+//!
+//! Each pair is measured as it is deployed, and along its calibration's curve. What the plain network does at the same share
+//! of pictures at the edge, or costs at the same accuracy, is read off its own curve, measured on the same test pictures.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use std::{fmt, fs, io};
+
+use anyhow::{Context, Result, ensure};
+use fogline::energy::{self, Constants, Ending};
+use fogline::policy::Policy;
+use fogline_edge::session::Session;
+use fogline_stack::models::{Model, Models};
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{self, Sample};
+use crate::subject::{Seen, Subject};
+
+/// The table and the figures beside the plain pair, for `cargo xtask figures` and the plot.
+pub const KEPT: &str = "compare.txt";
+const JSON: &str = "compare.json";
+/// Pictures on which the edge is timed.
+const TIMED: usize = 1000;
+
+/// Options of `cargo xtask compare`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The dataset: DIR/test/CLASS/*.jpg or .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The plain pair, NAME or NAME/VERSION; what is compared with it are the last versions of the pairs NAME-*.
+    #[arg(long, value_name = "NAME", default_value = "cifar10-w1")]
+    plain: String,
+    /// Folder of pairs.
+    #[arg(long, value_name = "DIR", default_value = "onnx-models")]
+    models: PathBuf,
+    /// Only this many pictures, spread evenly over the dataset.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Write the figures, curves too, to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Keep the table as compare.txt and the figures as compare.json beside the plain pair, for README.
+    #[arg(long, conflicts_with = "limit")]
+    keep: bool,
+}
+
+/// What a system does with one set of thresholds, on the mean of all pictures.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Point {
+    /// The share that ends at the edge.
+    share: f64,
+    accuracy: f64,
+    /// Of the pictures of hard classes, those of the extension.
+    hard: f64,
+    /// Computational energy in microjoules.
+    energy: f64,
+    /// Bytes sent.
+    bytes: f64,
+}
+
+/// One system.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    model: String,
+    version: String,
+    policy: Policy,
+    /// As it is deployed.
+    own: Point,
+    /// Along its curve.
+    curve: Vec<Point>,
+    /// Bytes of the packed edge model.
+    download: usize,
+    /// Milliseconds of the edge a picture, on the mean, on one thread.
+    edge_ms: f64,
+}
+
+/// The comparison.
+#[derive(Debug, Serialize, Deserialize)]
+struct Comparison {
+    data: String,
+    date: String,
+    samples: usize,
+    hard: Vec<String>,
+    /// The plain one first.
+    rows: Vec<Row>,
+}
+
+/// Measures, prints, writes.
+pub fn run(options: &Options) -> Result<()> {
+    let models = Models::find(&options.models)?;
+    let plain = models.choose(Some(&options.plain))?;
+    let chosen: Vec<&Model> = [plain].into_iter().chain(systems(&models, plain)).collect();
+    ensure!(
+        chosen.len() > 1,
+        "{} holds no pair {}-*: nothing to compare with",
+        options.models.display(),
+        plain.manifest.name
+    );
+    let extension = chosen.iter().find_map(|model| model.manifest.extension());
+    let hard = extension.map_or(vec![], |exit| exit.extends.clone());
+    let limit = options.limit.map(|limit| limit as usize);
+    let samples = dataset::test_pictures(&options.data, &plain.manifest, limit)?;
+    let mut rows = vec![];
+    for model in chosen {
+        ensure!(
+            model.manifest.classes == plain.manifest.classes,
+            "{}: its classes are not those of {}",
+            model.folder.display(),
+            plain.folder.display()
+        );
+        eprintln!("{} {}", model.manifest.name, model.manifest.version);
+        rows.push(measure(&model.folder, &samples, &hard)?);
+    }
+    let measured = plain.manifest.measured.as_ref().map(|measured| measured.data.clone());
+    let comparison = Comparison {
+        data: measured.unwrap_or_else(|| options.data.display().to_string()),
+        date: time::OffsetDateTime::now_utc().date().to_string(),
+        samples: samples.len(),
+        hard,
+        rows,
+    };
+    let text = serde_json::to_string_pretty(&comparison)? + "\n";
+    let kept = options.keep.then(|| plain.folder.join(JSON));
+    for path in options.json.iter().chain(&kept) {
+        fs::write(path, &text).with_context(|| path.display().to_string())?;
+    }
+    if options.keep {
+        let path = plain.folder.join(KEPT);
+        fs::write(&path, comparison.to_string()).with_context(|| path.display().to_string())?;
+    }
+    // Who reads no further, as `head` does, loses the table but not the files.
+    write!(io::stdout(), "{comparison}").context("printing the table")
+}
+
+/// The last version of every pair whose name begins with the plain one's.
+fn systems<'a>(models: &'a Models, plain: &Model) -> Vec<&'a Model> {
+    let prefix = format!("{}-", plain.manifest.name);
+    let mut found: Vec<&Model> = vec![];
+    for model in models.usable.iter().filter(|model| model.manifest.name.starts_with(&prefix)) {
+        // They come by name, then by version.
+        if found.last().is_some_and(|last| last.manifest.name == model.manifest.name) {
+            found.pop();
+        }
+        found.push(model);
+    }
+    found
+}
+
+fn measure(folder: &Path, samples: &[Sample], hard: &[String]) -> Result<Row> {
+    let subject = Subject::load(folder)?;
+    let seen = subject.see(samples)?;
+    let mut session = subject.session()?;
+    // An exit that predicts its own answer was trained to decide by that.
+    let appeals = subject.manifest.exits[0].appeals();
+    let policy = if appeals { Policy::Appeal } else { subject.manifest.policy };
+    session.set_policy(policy)?;
+    let own = point(&session, &seen, hard);
+    let edge_ms = edge_ms(&mut session, &dataset::evenly(samples.to_vec(), Some(TIMED)))?;
+    let mut curve = vec![];
+    for calibrated in subject.manifest.curves.get(&policy).map_or(&[][..], Vec::as_slice) {
+        session.set_thresholds(&calibrated.thresholds)?;
+        curve.push(point(&session, &seen, hard));
+    }
+    curve.sort_by(|a, b| a.share.total_cmp(&b.share));
+    Ok(Row {
+        model: subject.manifest.name.clone(),
+        version: subject.manifest.version.clone(),
+        policy,
+        own,
+        curve,
+        download: subject.fog().len(),
+        edge_ms,
+    })
+}
+
+fn point(session: &Session, seen: &[Seen], hard: &[String]) -> Point {
+    let (manifest, constants) = (session.manifest(), Constants::default());
+    let (mut sum, mut hard_ones) =
+        (Point { share: 0.0, accuracy: 0.0, hard: 0.0, energy: 0.0, bytes: 0.0 }, 0);
+    for picture in seen {
+        let outcome = picture.outcome(session);
+        let right = f64::from(u8::from(outcome.right()));
+        let ending = outcome.ended.map_or(Ending::Cloud, Ending::Exit);
+        sum.accuracy += right;
+        sum.energy +=
+            energy::of_sample(manifest, ending, outcome.way, &constants).computation / 1e6;
+        match outcome.ended {
+            Some(_) => sum.share += 1.0,
+            None => sum.bytes += outcome.frame as f64,
+        }
+        if hard.contains(&manifest.classes[picture.label]) {
+            hard_ones += 1;
+            sum.hard += right;
+        }
+    }
+    let n = seen.len() as f64;
+    Point {
+        share: sum.share / n,
+        accuracy: sum.accuracy / n,
+        hard: sum.hard / f64::from(hard_ones.max(1)),
+        energy: sum.energy / n,
+        bytes: sum.bytes / n,
+    }
+}
+
+/// The mean over some pictures, after a few to warm up.
+fn edge_ms(session: &mut Session, samples: &[Sample]) -> Result<f64> {
+    let size = session.manifest().input.size;
+    let pictures = samples.iter().map(|sample| sample.rgb(size)).collect::<Result<Vec<_>>>()?;
+    for picture in pictures.iter().take(20) {
+        session.run_edge(picture);
+    }
+    let began = Instant::now();
+    for picture in &pictures {
+        session.run_edge(picture);
+    }
+    Ok(began.elapsed().as_secs_f64() * 1e3 / pictures.len() as f64)
+}
+
+impl Row {
+    /// The point of the curve with this share at the edge, between two that were measured.
+    fn at_share(&self, share: f64) -> Option<Point> {
+        let after = self.curve.iter().position(|point| point.share >= share)?;
+        let b = self.curve[after];
+        let a = *self.curve.get(after.checked_sub(1)?)?;
+        let t = if b.share > a.share { (share - a.share) / (b.share - a.share) } else { 0.0 };
+        let mix = |of: fn(&Point) -> f64| of(&a) + t * (of(&b) - of(&a));
+        Some(Point {
+            share,
+            accuracy: mix(|point| point.accuracy),
+            hard: mix(|point| point.hard),
+            energy: mix(|point| point.energy),
+            bytes: mix(|point| point.bytes),
+        })
+    }
+
+    /// The least energy along the curve with at least this accuracy, between two points that were measured.
+    fn energy_at(&self, accuracy: f64) -> Option<f64> {
+        let (first, last) = (self.curve.first()?.share, self.curve.last()?.share);
+        let shares = (0..=1000).map(|step| first + (last - first) * f64::from(step) / 1000.0);
+        let points = shares.filter_map(|share| self.at_share(share));
+        let enough = points.filter(|point| point.accuracy >= accuracy).map(|point| point.energy);
+        enough.min_by(f64::total_cmp)
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { data, date, samples, hard, rows } = self;
+        let percent = |share: f64| format!("{:.2}%", share * 100.0);
+        writeln!(
+            f,
+            "{samples} test pictures of {data}, {date}; energy is of computation, edge time of one native thread\n"
+        )?;
+        writeln!(
+            f,
+            "{:<28}{:>16}{:>9}{:>9}{:>9}{:>8}{:>7}{:>9}{:>10}",
+            "", "decides by", "right", "of hard", "at edge", "µJ", "bytes", "edge ms", "edge.fog"
+        )?;
+        for Row { model, version, policy, own, download, edge_ms, .. } in rows {
+            let name = format!("{model} {version}");
+            let hard = if hard.is_empty() { "-".to_owned() } else { percent(own.hard) };
+            writeln!(
+                f,
+                "{name:<28}{:>16}{:>9}{hard:>9}{:>9}{:>8.2}{:>7.0}{edge_ms:>9.2}{download:>10}",
+                policy.name(),
+                percent(own.accuracy),
+                percent(own.share),
+                own.energy,
+                own.bytes
+            )?;
+        }
+        let plain = &rows[0];
+        writeln!(
+            f,
+            "\n{:<28}{:>25}{:>18}{:>19}",
+            "against the plain network", "right at this share", "of hard", "µJ as accurate"
+        )?;
+        for row in &rows[1..] {
+            let beside = plain.at_share(row.own.share);
+            let points = |own: f64, of: fn(&Point) -> f64| match &beside {
+                Some(point) => format!("{:+.2} pts", (own - of(point)) * 100.0),
+                None => "-".into(),
+            };
+            let hard =
+                if hard.is_empty() { "-".into() } else { points(row.own.hard, |point| point.hard) };
+            let energy = match plain.energy_at(row.own.accuracy) {
+                Some(energy) => format!("{:+.1}%", (row.own.energy / energy - 1.0) * 100.0),
+                None => "never as accurate".into(),
+            };
+            let name = format!("{} {}", row.model, row.version);
+            writeln!(
+                f,
+                "{name:<28}{:>25}{hard:>18}{energy:>19}",
+                points(row.own.accuracy, |point| point.accuracy)
+            )?;
+        }
+        if !hard.is_empty() {
+            writeln!(f, "\nhard classes: {}", hard.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(points: &[[f64; 3]]) -> Row {
+        let point = |&[share, accuracy, energy]: &[f64; 3]| Point {
+            share,
+            accuracy,
+            hard: 0.5,
+            energy,
+            bytes: 0.0,
+        };
+        Row {
+            model: "plain".into(),
+            version: "1".into(),
+            policy: Policy::Entropy,
+            own: point(&points[0]),
+            curve: points.iter().map(point).collect(),
+            download: 1,
+            edge_ms: 1.0,
+        }
+    }
+
+    #[test]
+    fn between_two_points_the_plain_network_is_read_off_its_curve() {
+        let plain = row(&[[0.2, 0.9, 100.0], [0.6, 0.8, 60.0]]);
+        let middle = plain.at_share(0.4).unwrap();
+        assert!((middle.accuracy - 0.85).abs() < 1e-9 && (middle.energy - 80.0).abs() < 1e-9);
+        assert!(plain.at_share(0.7).is_none() && plain.at_share(0.1).is_none());
+    }
+
+    #[test]
+    fn as_accurate_means_at_the_least_energy_that_reaches_it() {
+        // More at the edge is cheaper and, here, in the middle more accurate.
+        let plain = row(&[[0.0, 0.8, 100.0], [0.5, 0.9, 60.0], [1.0, 0.7, 20.0]]);
+        assert!((plain.energy_at(0.8).unwrap() - 40.0).abs() < 0.1);
+        assert_eq!(plain.energy_at(0.95), None);
+    }
+}

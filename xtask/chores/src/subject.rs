@@ -1,0 +1,147 @@
+//! A pair under measurement: what every exit, the cloud and the twin say of each picture, whatever the thresholds.
+//!
+//! Every picture passes the native edge engine to the split and the cloud part in tract. Where it would have ended follows
+//! from the logits, so that one run serves all policies and thresholds.
+
+use std::path::Path;
+use std::{fs, slice, thread};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use fogline::frame::Tensor;
+use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, Manifest, Part, Role, sha256_hex};
+use fogline::policy::Verdict;
+use fogline_cloud::plan::Plan;
+use fogline_edge::kernel::Backend;
+use fogline_edge::session::Session;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::dataset::Sample;
+use crate::report::Outcome;
+use crate::twin::Twin;
+
+/// The full-precision twin's file, from picture to scores. No part of the pair.
+pub const TWIN_ONNX: &str = "twin.onnx";
+
+/// A pair, loaded.
+pub struct Subject {
+    pub manifest: Manifest,
+    /// The bytes of manifest and packed edge: every thread has an engine of its own.
+    edge: [Vec<u8>; 2],
+    plan: Plan,
+    twin: Option<Twin>,
+}
+
+/// What all parts say of one picture.
+pub struct Seen {
+    /// Its class.
+    pub label: usize,
+    exits: Vec<Vec<f32>>,
+    way: Option<u8>,
+    cloud: bool,
+    twin: Option<bool>,
+    frame: usize,
+    jpeg: Option<u64>,
+}
+
+impl Subject {
+    /// Reads the pair in `folder`; `twin.onnx` too, where it lies beside it.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).with_context(|| path.display().to_string())
+        };
+        let (text, fog, onnx) = (read("manifest.json")?, read(EDGE_FOG)?, read(CLOUD_ONNX)?);
+        let manifest = Manifest::parse(&text)?;
+        let counted = |part: &Part| part.role == Role::Cloud && part.macs.values().any(|&n| n > 0);
+        ensure!(
+            manifest.parts.iter().any(counted),
+            "{}: its 'parts' count no MACs of the cloud, which would look as if it cost nothing",
+            folder.join("manifest.json").display()
+        );
+        let refused = |refusal: fogline::refusal::Refusal| anyhow!(refusal.message);
+        let plan = Plan::new(manifest.clone(), &onnx).map_err(refused)?;
+        let path = folder.join(TWIN_ONNX);
+        let twin = match path.is_file() {
+            true => Some(Twin::load(&path, &manifest).with_context(|| path.display().to_string())?),
+            false => None,
+        };
+        Ok(Self { manifest, edge: [text, fog], plan, twin })
+    }
+
+    /// The edge, as it decides in the field.
+    pub fn session(&self) -> Result<Session> {
+        Ok(Session::load(&self.edge[0], &self.edge[1], Backend::fastest())?)
+    }
+
+    /// SHA-256 of the manifest's file.
+    pub fn manifest_sha256(&self) -> String {
+        sha256_hex(&self.edge[0])
+    }
+
+    /// The packed edge model.
+    pub fn fog(&self) -> &[u8] {
+        &self.edge[1]
+    }
+
+    /// Asks all parts about every picture, with a progress bar.
+    pub fn see(&self, samples: &[Sample]) -> Result<Vec<Seen>> {
+        let bar = ProgressBar::new(samples.len() as u64);
+        bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let mut seen = vec![];
+        thread::scope(|scope| -> Result<()> {
+            let shares = samples.chunks(samples.len().div_ceil(threads).max(1));
+            let workers: Vec<_> =
+                shares.map(|share| scope.spawn(|| self.see_some(share, &bar))).collect();
+            for worker in workers {
+                seen.extend(worker.join().map_err(|_| anyhow!("a worker panicked"))??);
+            }
+            Ok(())
+        })?;
+        bar.finish_and_clear();
+        Ok(seen)
+    }
+
+    fn see_some(&self, samples: &[Sample], bar: &ProgressBar) -> Result<Vec<Seen>> {
+        let mut session = self.session()?;
+        let split = &self.manifest.split;
+        let mut seen = vec![];
+        for sample in samples {
+            let rgb = sample.rgb(self.manifest.input.size)?;
+            let (exits, bytes, way) = session.run_through(&rgb);
+            let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
+            let cloud = self.plan.logits(slice::from_ref(&tensor), None);
+            let cloud = cloud.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0);
+            let right = |logits: &[f32]| Verdict::last(logits).label == sample.label;
+            let twin = self.twin.as_ref().map(|twin| twin.logits(&rgb)).transpose()?;
+            seen.push(Seen {
+                label: sample.label,
+                exits,
+                way,
+                cloud: right(&cloud),
+                twin: twin.map(|logits| right(&logits)),
+                frame: session.request(vec![tensor.bytes], [0; 16]).encode()?.len(),
+                jpeg: sample.jpeg_bytes(),
+            });
+            bar.inc(1);
+        }
+        Ok(seen)
+    }
+}
+
+impl Seen {
+    /// What becomes of the picture under the policy and the thresholds of `session`.
+    pub fn outcome(&self, session: &Session) -> Outcome {
+        let exits = self.exits.iter().enumerate();
+        let verdicts: Vec<Verdict> = exits.map(|(i, logits)| session.judge(i, logits)).collect();
+        Outcome {
+            exits: verdicts.iter().map(|verdict| verdict.label == self.label).collect(),
+            cloud: self.cloud,
+            twin: self.twin,
+            ended: session.ending(&verdicts),
+            way: self.way.unwrap_or(0),
+            frame: self.frame,
+            jpeg: self.jpeg,
+        }
+    }
+}
