@@ -6,6 +6,7 @@
 //! loaded, so that it runs as fast as any.
 
 use std::borrow::Cow;
+use std::iter;
 
 use fogline::packed;
 use serde::{Deserialize, Serialize};
@@ -151,11 +152,12 @@ impl Conv {
 /// Which value each of `count` weights has that share values by `share`. Every value has as many weights.
 pub(crate) fn values(count: usize, share: u8) -> impl Iterator<Item = usize> {
     let size = (count / usize::from(share)) as u64;
-    (0..u64::from(share))
-        .scan(1, move |power, _| {
-            let factor = *power;
-            *power = *power * (MULTIPLIER % size) % size;
-            Some((0..size).map(move |at| (at * factor % size) as usize))
-        })
-        .flatten()
+    let factors =
+        iter::successors(Some(1 % size), move |power| Some(power * (MULTIPLIER % size) % size));
+    factors.take(usize::from(share)).flat_map(move |factor| {
+        // Multiples of the factor, modulo the size.
+        let next =
+            move |at: &u64| Some(if at + factor < size { at + factor } else { at + factor - size });
+        iter::successors(Some(0), next).take(size as usize).map(|at| at as usize)
+    })
 }

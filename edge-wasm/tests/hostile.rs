@@ -2,7 +2,7 @@
 
 use fogline_edge::conv::Conv;
 use fogline_edge::engine::Engine;
-use fogline_edge::fog::{FogError, Model};
+use fogline_edge::fog::{FogError, Model, Stretch};
 use fogline_edge::kernel::Backend;
 use fogline_edge::op::Op;
 
@@ -106,6 +106,70 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
     assert!(model.memory() > 32 << 20);
     let committed = Model::parse(CIFAR10).unwrap().memory();
     assert!(committed < 32 << 20, "the committed model takes {committed} bytes");
+}
+
+#[test]
+fn ways_that_lead_nowhere_are_refused() {
+    let stretch = |way, from, to| Stretch { way, from, to };
+    // Two ways behind the convolution, and the split behind their meeting.
+    let with = |of: Vec<usize>, stretches: Vec<Stretch>| {
+        let mut built = Built::new(4, 2);
+        let ones = built.blob(&[1.0_f32, 1.0]);
+        for _ in 0..2 {
+            built.ops.push(Op::Affine { x: 1, scale: ones, bias: ones });
+        }
+        built.ops.push(Op::Either { of });
+        built.ops.push(Op::Quantise { x: 6, scale: 1.0, low: -8, high: 7 });
+        built.stretches = stretches;
+        built
+    };
+    let two = || vec![stretch(0, 4, 5), stretch(1, 5, 6)];
+    with(vec![4, 5], two()).write().unwrap();
+    for (of, stretches, why) in [
+        (vec![5, 4], two(), "operation 6 reads what lies on another way"),
+        (vec![4, 4], two(), "operation 6 reads what lies on another way"),
+        (vec![4, 5], vec![], "operation 6 reads what lies on another way"),
+        (vec![4], two(), "fewer than two maps"),
+        (vec![4, 5], vec![stretch(0, 4, 6), stretch(1, 5, 6)], "overlap"),
+        (vec![4, 5], vec![stretch(0, 4, 4), stretch(1, 5, 6)], "are empty"),
+        (vec![4, 5], vec![stretch(0, 4, 5), stretch(255, 5, 6)], "too many ways"),
+        (vec![4, 5], vec![stretch(0, 4, 5), stretch(1, 5, 7)], "reads what lies on another way"),
+        (vec![4, 5], vec![stretch(0, 0, 4)], "its input or its split"),
+        (vec![4, 5], vec![stretch(1, 5, usize::MAX)], "its input or its split"),
+    ] {
+        let says = refusal(&with(of, stretches));
+        assert!(says.contains(why), "{says}");
+    }
+}
+
+#[test]
+fn weights_that_cannot_be_stored_so_are_refused() {
+    let with = |bits, nested, share, bytes: usize| {
+        let mut built = Built::new(4, 64);
+        built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+        let x = if bits == 1 { SIGNS } else { 4 };
+        let conv = Conv { nested, share, ..conv(&mut built, 1, bits, &vec![0; bytes]) };
+        push_conv(&mut built, x, conv);
+        end(&mut built);
+        built
+    };
+    for (bits, nested, share, bytes) in [(1, 4, 0, 32), (2, 4, 0, 32), (4, 4, 0, 32), (1, 0, 2, 8)]
+    {
+        with(bits, nested, share, bytes).write().unwrap();
+    }
+    for (bits, nested, share, bytes) in [
+        (4, 2, 0, 16),
+        (4, 8, 0, 64),
+        (8, 4, 0, 32),
+        (1, 4, 2, 32),
+        (2, 0, 2, 8),
+        (1, 0, 3, 8),
+        (1, 0, 17, 8),
+        (1, 0, 1, 8),
+    ] {
+        assert!(refusal(&with(bits, nested, share, bytes)).contains("cannot be stored so"));
+    }
+    assert!(refusal(&with(1, 0, 2, 16)).contains("take 16 bytes, where 8 are needed"));
 }
 
 #[test]

@@ -92,6 +92,16 @@ fn what_is_no_edge_model_is_refused() {
 }
 
 #[test]
+fn weights_that_are_not_shared_are_not_stored_so() {
+    let error = pack(QONNX, &input(), 2).err().unwrap();
+    assert_eq!(error.word(), "unsupported_graph");
+    assert!(error.to_string().contains("train with --share 2"), "{error}");
+    let shared = include_bytes!("tiny-appeal/edge.qonnx");
+    let [once, each] = [2, 1].map(|share| pack(shared, &input(), share).unwrap().bytes.len());
+    assert!(once < each, "{once} bytes and {each}");
+}
+
+#[test]
 fn every_cut_of_a_packed_model_is_refused() {
     for end in (0..FOG.len()).step_by(7) {
         assert_eq!(Model::parse(&FOG[..end]).err(), Some(FogError::Length), "cut at {end}");
@@ -103,9 +113,19 @@ fn every_cut_of_a_packed_model_is_refused() {
 fn run_through(model: Model) {
     let mut engine = Engine::new(model, Backend::fastest());
     let size = engine.model().size();
-    engine.start(&vec![127; size * size * 3]);
-    while let Stop::Exit { .. } = engine.go_on() {}
+    for way in 0..engine.model().program.ways() {
+        engine.start(&vec![127; size * size * 3]);
+        engine.take(way);
+        while let Stop::Exit { .. } = engine.go_on() {}
+    }
 }
+
+/// The small pairs with ways, an extension, and shared weights.
+const SYSTEMS: [&[u8]; 3] = [
+    include_bytes!("tiny-ways/edge.fog"),
+    include_bytes!("tiny-extension/edge.fog"),
+    include_bytes!("tiny-appeal/edge.fog"),
+];
 
 /// Where the program begins, behind the header.
 const PROGRAM: usize = 48;
@@ -115,6 +135,21 @@ proptest! {
     #[test]
     fn an_altered_model_is_refused_or_runs(at in PROGRAM..1800_usize, digit in b'0'..=b'9') {
         let mut bytes = FOG.to_vec();
+        if bytes[at].is_ascii_digit() {
+            bytes[at] = digit;
+            if let Ok(model) = Model::parse(&bytes) {
+                run_through(model);
+            }
+        }
+    }
+
+    #[test]
+    fn an_altered_model_of_another_system_is_refused_or_runs(
+        which in 0..3_usize,
+        at in PROGRAM..5000_usize,
+        digit in b'0'..=b'9',
+    ) {
+        let mut bytes = SYSTEMS[which].to_vec();
         if bytes[at].is_ascii_digit() {
             bytes[at] = digit;
             if let Ok(model) = Model::parse(&bytes) {

@@ -1,13 +1,14 @@
 //! Models that are built by hand, for tests.
 
 use fogline_edge::conv::Conv;
-use fogline_edge::fog::{FogError, Model, Program};
+use fogline_edge::fog::{FogError, Model, Program, Stretch};
 use fogline_edge::op::{Blob, Op};
 
 /// Operations and their data.
 pub struct Built {
     pub ops: Vec<Op>,
     pub data: Vec<u8>,
+    pub stretches: Vec<Stretch>,
 }
 
 /// The exit of every model here.
@@ -18,7 +19,7 @@ pub const SIGNS: usize = 3;
 impl Built {
     /// Input, a convolution to `channels` real numbers, their mean as the exit, and their signs.
     pub fn new(size: u32, channels: u32) -> Self {
-        let mut built = Self { ops: vec![], data: vec![] };
+        let mut built = Self { ops: vec![], data: vec![], stretches: vec![] };
         // Bytes to levels that differ in sign by byte and channel.
         let table: Vec<i8> = (0..768_u32).map(|i| (i * 37 + i / 256 * 11) as i8).collect();
         let table = built.blob(&table);
@@ -54,8 +55,8 @@ impl Built {
     /// The packed model, whose last operation is the split.
     pub fn write(&self) -> Result<Vec<u8>, FogError> {
         let split = self.ops.len() - 1;
-        let program =
-            Program { ops: self.ops.clone(), exits: vec![EXIT], split, stretches: vec![] };
+        let (ops, stretches) = (self.ops.clone(), self.stretches.clone());
+        let program = Program { ops, exits: vec![EXIT], split, stretches };
         Model::write(&program, &self.data, [0; 32])
     }
 }

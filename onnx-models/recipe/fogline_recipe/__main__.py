@@ -160,25 +160,56 @@ def manifest_of(run, pair: Path) -> dict:
     return manifest
 
 
+def every_way(run, images) -> list:
+    """The logits of all heads, on each way that the network has."""
+    from .runs import logits
+
+    every = []
+    for run.net.way in range(len(run.net.mixed()[0].bits) if run.net.mixed() else 1):
+        every.append(logits(run.net, images))
+    return every
+
+
+def heads_of(run, images, exits: list[dict]) -> list:
+    """The logits of all heads; where there are several ways, each picture's on the way that the manifest's exits send it."""
+    from .controller import Rule, confidence, pick
+
+    every = every_way(run, images)
+    if len(every) == 1:
+        return every[0]
+    rule = Rule(tuple(to["from"] for to in exits[0]["ways"]), tuple(to["way"] for to in exits[0]["ways"]))
+    return pick(every, rule.of(confidence(every[0][0], exits[0]["temperature"], every[0][-1].shape[1])))
+
+
+def calibrated(run, held, target, parts: list[dict], budget: float | None) -> tuple[list[dict], dict, dict]:
+    """Exits, curves and report, chosen on the held-out pictures."""
+    from . import calibrate, controller
+
+    every = every_way(run, held.images)
+    if len(every) > 1:
+        return controller.calibrated(every, held.labels, target, parts, budget)
+    if budget is not None:
+        raise DataError("--budget is for networks with several ways")
+    return calibrate.calibrate(every[0], held.labels, target, parts, run.net.edge.hard())
+
+
 def evaluate(arguments: argparse.Namespace) -> None:
     from . import calibrate
-    from .runs import load, logits
+    from .runs import load
 
     run = load(arguments.run_folder)
     manifest, test = manifest_of(run, arguments.pair), of_run(run, arguments.data, "test")
-    hard = run.net.edge.hard()
-    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, manifest["exits"], arguments.policy, hard)
+    heads = heads_of(run, test.images, manifest["exits"])
+    figures = calibrate.evaluate(heads, test.labels, manifest["exits"], arguments.policy, run.net.edge.hard())
     print(json.dumps(figures, indent=2))
 
 
 def calibrate(arguments: argparse.Namespace) -> None:
-    from . import calibrate as chosen
-    from .runs import load, logits
+    from .runs import load
 
     run, target, path = load(arguments.run_folder), target_of(arguments), arguments.pair / "manifest.json"
     manifest, held = manifest_of(run, arguments.pair), held_out(run, arguments.data)
-    heads, hard = logits(run.net, held.images), run.net.edge.hard()
-    exits, curves, report = chosen.calibrate(heads, held.labels, target, manifest["parts"], hard)
+    exits, curves, report = calibrated(run, held, target, manifest["parts"], arguments.budget)
     for exit_, found in zip(manifest["exits"], exits, strict=False):
         exit_ |= found
     manifest["curves"] = curves
@@ -191,7 +222,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
 def export(arguments: argparse.Namespace) -> None:
     from . import calibrate, card, energy, golden
     from . import export as files
-    from .runs import load, logits, twin_of
+    from .runs import load, twin_of
 
     run, out, target = load(arguments.run_folder), arguments.out, target_of(arguments)
     if run.net.layout.bits == FULL:
@@ -203,9 +234,8 @@ def export(arguments: argparse.Namespace) -> None:
         raise DataError(f"{out} holds a pair already, and edges may run it: export another --version, or remove the folder first")
     twin = twin_of(run, arguments.twin) if arguments.twin else None
     held, test = held_out(run, arguments.data), of_run(run, arguments.data, "test")
-    heads, hard = logits(run.net, held.images), run.net.edge.hard()
-    exits, curves, report = calibrate.calibrate(heads, held.labels, target, energy.parts(run.net), hard)
-    figures = calibrate.evaluate(logits(run.net, test.images), test.labels, exits, "entropy", hard)
+    exits, curves, report = calibrated(run, held, target, energy.parts(run.net), arguments.budget)
+    figures = calibrate.evaluate(heads_of(run, test.images, exits), test.labels, exits, "entropy", run.net.edge.hard())
     measured = {"data": arguments.data_name, "samples": figures["samples"],
                 "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
     files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves)
@@ -287,6 +317,8 @@ def add_target(command: argparse.ArgumentParser) -> None:
     target.add_argument("--accuracy-loss", type=float,
                         help="as many at the edge as cost at most this accuracy against the final head, such as 0.005")
     target.add_argument("--energy", type=float, help="as few at the edge as make the twin cost this many times more, such as 5.5")
+    command.add_argument("--budget", type=float, metavar="MICROJOULES",
+                         help="of a network with several ways: the most computation a picture, on the mean, when its controller is chosen")
 
 
 def target_of(arguments: argparse.Namespace):

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from .net import Layout
 from .runs import Run
 
 BEGIN, END = "<!-- cargo xtask figures: begin -->", "<!-- cargo xtask figures: end -->"
@@ -11,7 +12,7 @@ CARD = """\
 # {name} {version}
 
 A conditionally deep hybrid network (Long, Chakraborty, Roy 2020, arXiv 2005.10851): {edge_bits}-bit layers with {exits} exits for the
-edge (`edge.qonnx`, packed in `edge.fog`), full-precision layers for the cloud (`cloud.onnx`){twin}.
+edge (`edge.qonnx`, packed in `edge.fog`), full-precision layers for the cloud (`cloud.onnx`){twin}.{system}
 
 ## Data
 
@@ -53,11 +54,33 @@ calibration error (the gap between confidence and accuracy, on the mean of 15 bi
 """
 
 
+def system(layout: Layout, names: list[str]) -> str:
+    """What the network has beside the plain one, a paragraph each."""
+    hard = ", ".join(names[int(index)] for index in layout.hard.split())
+    found = {
+        "Each exit predicts whether its own answer will hold, and decides by that: the policy `appeal` (AppealNet, Li et al. 2021, "
+        "arXiv 2105.04104).": layout.appeals,
+        f"{layout.share} weights each of the blocks' 1-bit kernels share a value by hashing; `cargo xtask pack --share {layout.share}` stores it "
+        "once (HashedNets, arXiv 1504.04788; deflate-inflate, doi 10.1002/cpe.6593).": layout.share > 1,
+        f"The blocks behind the first exit run at {' or '.join(layout.ways.split())} bits, chosen for each picture by that exit's confidence, on "
+        "one set of weights (after USDN, Jeon et al. 2024).": layout.ways,
+        f"Where an exit is sure of a hard class ({hard}), an extension trained on those alone answers (MEANet, Long et al. 2021, arXiv "
+        "2109.06440); what came before it was not trained anew.": layout.extension,
+    }
+    return "".join(f"\n\n{text}" for text, there in found.items() if there)
+
+
 def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, calibration: list[dict], folder: Path) -> None:
     """Writes ``folder``/MODEL.md; ``cargo xtask figures`` then fills in the figures. ``calibration`` is the report's, an exit each."""
     layout, schedule = asdict(run.net.layout), asdict(run.schedule)
     layout.pop("classes")
-    options = [f"--{key.replace('_', '-')} {value!r}" if isinstance(value, str) else f"--{key.replace('_', '-')} {value}"
+    unused = asdict(Layout(classes=len(run.names)))
+    for key in ("appeals", "share", "ways", "extension", "hard"):
+        if layout[key] == unused[key]:
+            layout.pop(key)
+    if not run.net.layout.appeals:
+        schedule.pop("price")
+    options = [f"--{key.replace('_', '-')}" + ("" if value is True else f" {value!r}" if isinstance(value, str) else f" {value}")
                for key, value in (layout | schedule).items()]
     taught = " and ".join("EfficientNet-Lite0, trained on ImageNet and fine-tuned on these pictures (`recipe teacher`)" if "backbone" in teacher
                           else "its full-precision twin, whose weights were its first ones" for teacher in run.teachers)
@@ -68,6 +91,6 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
             for number, exit_ in enumerate(calibration, 1)]
     (folder / "MODEL.md").write_text(CARD.format(
         name=name, version=version, edge_bits=layout["bits"], exits=len(run.net.edge.exits), data=data,
-        twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "",
+        system=system(run.net.layout, run.names), twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "",
         every=schedule["hold_out_every"], classes=", ".join(run.names), size=layout["size"],
         options="\n".join(f"    {option}" for option in options), taught=taught, held=held, calibration="\n".join(rows), begin=BEGIN, end=END))

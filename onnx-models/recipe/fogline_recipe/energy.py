@@ -17,6 +17,19 @@ def picojoules(macs: dict[str, int]) -> float:
     return sum(n * (FULL_PRECISION_PJ if int(k) == 32 else 3.1 * int(k) / 32 + 0.1) for k, n in macs.items())
 
 
+def of_sample(parts: list[dict], ending: int, way: int) -> float:
+    """Picojoules of a sample that takes ``way`` and ends at the exit of this number, from 0; there is none such in the cloud."""
+    passed, exit_ = 0.0, 0
+    for part in parts:
+        if part.get("way", way) == way:
+            passed += picojoules(part["macs"])
+        if part["role"] == "head":
+            if exit_ == ending:
+                break
+            exit_ += 1
+    return passed
+
+
 def reduction(parts: list[dict], shares: list[float], extended: bool = False) -> float:
     """How many times less than the twin a picture costs, where ``shares`` of all end at the exits.
 

@@ -72,7 +72,7 @@ def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrate
     manifest = {
         "format": 1, "name": name, "version": version, "classes": names,
         "input": {"size": layout.size, "mean": [MEAN_STD] * 3, "std": [MEAN_STD] * 3},
-        "exits": exits, "policy": "entropy",
+        "exits": exits, "policy": "appeal" if layout.appeals else "entropy",
         "split": {"shape": list(net.edge.split_shape), "bits": layout.bits},
         "parts": energy.parts(net),
         "files": files,

@@ -299,10 +299,6 @@ class Hybrid(nn.Module):
         self.edge = Edge(layout)
         self.cloud = Cloud(layout, self.edge.split_shape)
         self.way = 0
-        if self not in self.learning():
-            self.requires_grad_(False)
-            for part in self.learning():
-                part.requires_grad_(True)
 
     def learning(self) -> list[nn.Module]:
         """What is trained: an extension goes with a network that has been, and so do several ways with the part before them."""
@@ -317,9 +313,13 @@ class Hybrid(nn.Module):
         return [block for block in self.edge.blocks if isinstance(block, MixedBlock)]
 
     def train(self, mode: bool = True) -> "Hybrid":
-        """Sets the mode of what learns; the statistics of the rest stay as they are."""
-        super().train(mode and self in self.learning())
-        for part in self.learning() if mode else []:
+        """Sets the mode of what learns; parameters and statistics of the rest stay as they are."""
+        learning = self.learning()
+        super().train(mode and self in learning)
+        # Here, since Brevitas makes some parameters anew when weights are loaded.
+        self.requires_grad_(self in learning)
+        for part in learning:
+            part.requires_grad_(True)
             nn.Module.train(part, mode)
         return self
 

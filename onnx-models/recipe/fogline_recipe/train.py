@@ -171,7 +171,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         taken = take_weights(net, teacher)
         print(f"{taken} of {len(net.state_dict())} tensors start as a teacher's")
     # Brevitas makes some parameters anew when weights are loaded, so the optimiser comes after.
-    optimiser = Optimiser(net, schedule)
+    optimiser = Optimiser(net.train(), schedule)
     if resume:
         optimiser.load_state_dict(state["optimiser"])
     shared = net.shared()

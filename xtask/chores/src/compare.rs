@@ -154,10 +154,7 @@ fn measure(folder: &Path, samples: &[Sample], hard: &[String]) -> Result<Row> {
     let subject = Subject::load(folder)?;
     let seen = subject.see(samples)?;
     let mut session = subject.session()?;
-    // An exit that predicts its own answer was trained to decide by that.
-    let appeals = subject.manifest.exits[0].appeals();
-    let policy = if appeals { Policy::Appeal } else { subject.manifest.policy };
-    session.set_policy(policy)?;
+    let policy = session.policy();
     let own = point(&session, &seen, hard);
     let edge_ms = edge_ms(&mut session, &dataset::evenly(samples.to_vec(), Some(TIMED)))?;
     let mut curve = vec![];

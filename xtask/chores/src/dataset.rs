@@ -12,12 +12,14 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
 /// A labelled picture.
+#[derive(Clone)]
 pub struct Sample {
     /// Its class's index.
     pub label: usize,
     pixels: Pixels,
 }
 
+#[derive(Clone)]
 enum Pixels {
     File(PathBuf),
     /// The record of this offset in a CIFAR batch: 1,024 bytes a channel.

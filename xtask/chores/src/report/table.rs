@@ -1,0 +1,129 @@
+//! A report as the table that terminal and README show.
+
+use std::fmt;
+
+use fogline::energy::Constants;
+use fogline::manifest::{Part, Role};
+use fogline::policy::Policy;
+
+use super::{Bytes, Compared, Energy, Paper, Report};
+
+impl Report {
+    fn exits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<10}{:>10}{:>12}{:>17}", "", "accuracy", "ends here", "right of those")?;
+        for (index, &accuracy) in self.accuracy.exits.iter().enumerate() {
+            let name = self.accuracy.names.get(index).cloned();
+            let name = name.unwrap_or_else(|| format!("exit-{}", index + 1));
+            let share = percent(self.share.exits[index]);
+            let right = self.accuracy.of_those_that_end[index].map_or("-".into(), percent);
+            writeln!(f, "{name:<10}{:>10}{share:>12}{right:>17}", percent(accuracy))?;
+        }
+        let cloud = percent(self.share.cloud);
+        writeln!(f, "{:<10}{:>10}{cloud:>12}", "cloud", percent(self.accuracy.r#final))?;
+        writeln!(f, "{:<10}{:>10}", "system", percent(self.accuracy.system))?;
+        let twin = self.accuracy.twin.map_or("-".into(), percent);
+        writeln!(
+            f,
+            "{:<10}{twin:>10}   the same network in full precision, without exits\n",
+            "twin"
+        )
+    }
+
+    fn against_the_paper(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paper = self.paper.as_ref();
+        let theirs = |value: &dyn Fn(&Paper) -> String| paper.map_or("-".into(), value);
+        let network = theirs(&|p| format!("paper ({})", p.network));
+        writeln!(f, "{:<46}{:>10}   {network}", "", "here")?;
+        let share = percent(1.0 - self.share.cloud);
+        let (what, paper) =
+            ("ends at the edge", theirs(&|p| format!("{:.0}%", p.edge_share * 100.0)));
+        writeln!(f, "{what:<46}{share:>10}   {paper}")?;
+        let less = format!("{:.2} times", self.energy.computation.reduction);
+        let (what, paper) = (
+            "less energy than the twin, computation alone",
+            theirs(&|p| format!("{} times", p.reduction)),
+        );
+        writeln!(f, "{what:<46}{less:>10}   {paper}")?;
+        if let Some(twin) = self.accuracy.twin {
+            let points = format!("{:.2} pts", (twin - self.accuracy.system) * 100.0);
+            let what = "accuracy below the twin's";
+            writeln!(f, "{what:<46}{points:>10}   {}", theirs(&|_| "\"minimal\"".into()))?;
+        }
+        if let (Policy::Appeal, Some(improvement)) = (self.policy, self.accuracy.improvement) {
+            let what = "of what the cloud knows better than exits alone";
+            writeln!(f, "{what:<46}{:>10}", percent(improvement))?;
+        }
+        writeln!(f)
+    }
+
+    fn energy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Energy { constants, computation, memory, radio } = &self.energy;
+        writeln!(f, "{:<30}{:>12}{:>12}{:>12}", "µJ a picture", "system", "twin", "times less")?;
+        for (name, term) in [("computation", Some(computation)), ("memory", memory.as_ref())] {
+            let Some(term) = term else { continue };
+            let Compared { system, twin, reduction } = term;
+            writeln!(f, "{name:<30}{system:>12.2}{twin:>12.2}{reduction:>12.2}")?;
+        }
+        let times = |all: f64| format!("{:.2} times", all / radio.system);
+        let less = match radio.jpeg {
+            _ if radio.system == 0.0 => "nothing is sent".to_owned(),
+            Some(jpeg) => format!(
+                "{} less than every picture as JPEG, {} than raw",
+                times(jpeg),
+                times(radio.raw)
+            ),
+            None => format!("{} less than every picture raw", times(radio.raw)),
+        };
+        writeln!(f, "{:<30}{:>12.0}   {less}", "radio", radio.system)?;
+        let Constants { multiply, add, full_mac, access, radio } = constants;
+        writeln!(
+            f,
+            "constants, pJ: MAC of k bits {multiply} k/32 + {add}, of 32 bits {full_mac}; memory {access} a bit; radio {radio} a bit\n"
+        )
+    }
+
+    fn bytes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bytes { map, frame, mean, jpeg, raw, fp32_map } = &self.bytes;
+        writeln!(
+            f,
+            "bytes    an offloaded sample {frame:.0} (map {map}), a picture on the mean {mean:.0}"
+        )?;
+        let jpeg = jpeg.map_or(String::new(), |bytes| format!("JPEG {bytes:.0}, "));
+        writeln!(f, "         instead of: {jpeg}raw RGB {raw}, the map in fp32 {fp32_map}\n")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, version, data, date, policy, samples, .. } = self;
+        writeln!(f, "{model} {version} on {data}")?;
+        writeln!(f, "{samples} test pictures, exits decide by {policy}, {date}\n")?;
+        self.exits(f)?;
+        self.against_the_paper(f)?;
+        self.energy(f)?;
+        self.bytes(f)?;
+        for part in &self.parts {
+            writeln!(f, "{}", mac_line(part))?;
+        }
+        Ok(())
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.2}%", fraction * 100.0)
+}
+
+fn mac_line(part: &Part) -> String {
+    let macs: Vec<String> = part
+        .macs
+        .iter()
+        .map(|(bits, n)| format!("{:.2} M at {bits} bits", *n as f64 / 1e6))
+        .collect();
+    let role = match part.role {
+        Role::Trunk => "edge",
+        Role::Head => "exit",
+        Role::Cloud => "cloud",
+    };
+    let way = part.way.map_or(String::new(), |way| format!(", way {way}"));
+    format!("MACs     {:<8} {role:<6} {}{way}", part.name, macs.join(", "))
+}
