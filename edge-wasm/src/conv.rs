@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::iter;
 
 use fogline::packed;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::fog::Model;
 use crate::op::{Blob, Kind, LARGEST, Shape, windows};
@@ -18,7 +18,7 @@ use crate::op::{Blob, Kind, LARGEST, Shape, windows};
 const MULTIPLIER: u64 = 2_654_435_761;
 
 /// A convolution's window and weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conv {
     /// Side of the square kernel.
     pub k: u32,
@@ -34,10 +34,10 @@ pub struct Conv {
     pub weights: Blob,
     /// Above 0, the bits of the levels that the weights are stored as, whatever their own: the highest `bits` of a level,
     /// q, are the weight 2q + 1.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub nested: u8,
     /// Above 0, how many weights share each stored sign; weights are 1 bit, words of signs are stored.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub share: u8,
 }
 

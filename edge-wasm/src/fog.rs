@@ -14,10 +14,11 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::check;
 use crate::op::{Blob, Op, Shape};
+use crate::wire;
 
 #[cfg(target_endian = "big")]
 compile_error!("tensors in edge.fog are used in place and are little-endian");
@@ -30,9 +31,11 @@ const HEADER: usize = 48;
 const LINE: usize = 64;
 /// The largest packed model; the largest useful one is a hundredth of this.
 const MAX_BYTES: usize = 64 << 20;
+/// The longest program; 4096 operations take less.
+const LONGEST: usize = 1 << 20;
 
 /// What the model does, in order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Program {
     /// The operations; each reads only earlier ones. What an exit needs comes before the exit.
     pub ops: Vec<Op>,
@@ -41,14 +44,14 @@ pub struct Program {
     /// The last operation: the map that travels.
     pub split: usize,
     /// Stretches of operations that only some samples pass, in order; all samples pass the others.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stretches: Vec<Stretch>,
 }
 
 /// The operations from `from` up to and without `to`, passed by the samples that take `way`.
 ///
 /// What they give is read on the same way, or by [`Op::Either`]; an exit among them is met on that way alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stretch {
     /// The way.
     pub way: u8,
@@ -173,8 +176,11 @@ impl Model {
             return Err(FogError::Length);
         }
         let (program_len, data_at) = (word(40) as usize, data_at as usize);
-        let program: Program = serde_json::from_slice(&bytes[HEADER..HEADER + program_len])
-            .map_err(|error| FogError::Program(error.to_string()))?;
+        if program_len > LONGEST {
+            return Err(FogError::Length);
+        }
+        let program =
+            wire::program(&bytes[HEADER..HEADER + program_len]).map_err(FogError::Program)?;
         let source = bytes[8..40].try_into().expect("32 bytes");
         Self::checked(program, &bytes[data_at..], source)
     }

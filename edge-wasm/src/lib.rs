@@ -149,3 +149,4 @@ pub mod session;
 pub mod sigv4;
 pub mod source;
 pub mod spool;
+mod wire;

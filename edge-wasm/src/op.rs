@@ -3,12 +3,12 @@
 //! Maps lie in memory as H, W, C: a pixel's channels side by side, so that a binary
 //! convolution reads whole words of signs.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::conv::Conv;
 
 /// A tensor in the data of a packed model: `len` bytes from `at`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Blob {
     /// Offset from the start of the data, a multiple of 64.
     pub at: u32,
@@ -17,7 +17,7 @@ pub struct Blob {
 }
 
 /// One operation. `x`, `a` and `b` are indices of earlier operations.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// The picture's bytes to 8-bit levels, through a table of 256 entries a channel.

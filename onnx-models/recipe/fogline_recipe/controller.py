@@ -1,6 +1,6 @@
 """Which way a sample takes: by how confident the exit before the ways is of it, under a budget (after USDN, Jeon et al. 2024, WACV).
 
-A rule cuts the exit's confidence into up to three ranges, each with a way. It is found on held-out pictures together with
+A rule cuts the exit's confidence into one or two ranges, each with a way: with more, held-out pictures would fit by chance. It is found on held-out pictures together with
 the exits' thresholds: of all rules within the budget the one with which the system is most often right.
 """
 
@@ -14,7 +14,7 @@ from . import calibrate, energy
 from .calibrate import Choice
 
 # Shares of the pictures below a cut: those above the last ended at the exit, as a rule.
-CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ def pick(every: list[list[torch.Tensor]], ways: torch.Tensor) -> list[torch.Tens
 
 
 def rules(confidences: torch.Tensor, ways: int) -> list[Rule]:
-    """All rules of one, two and three ranges whose neighbours go different ways."""
+    """All rules of one range, and of two: the pictures of which the exit is less confident get more bits, a later way."""
     at = [round(float(confidences.quantile(share)), 4) for share in CUTS]
     found = []
-    for count in (1, 2, 3):
+    for count in (1, 2):
         starts = [(0.0, *cut) for cut in product(at, repeat=count - 1) if list(cut) == sorted(set(cut))]
-        chosen = [way for way in product(range(ways), repeat=count) if all(a != b for a, b in zip(way, way[1:], strict=False))]
+        chosen = [way for way in product(range(ways), repeat=count) if list(way) == sorted(set(way), reverse=True)]
         found += [Rule(*each) for each in product(starts, chosen)]
     return found
 
