@@ -1,16 +1,19 @@
 //! One pair of models at work: a picture in, an answer out, with everything that led to it.
 
+mod answer;
+
 use core::fmt;
 
 use fogline::frame::{Request, Tensor};
 use fogline::manifest::{EDGE_FOG, Exit, Manifest, ManifestError, verify};
 use fogline::policy::{Policy, Verdict};
-use serde::Serialize;
 
 use crate::cloud::Outcome;
 use crate::engine::{Engine, Stop};
 use crate::fog::{FogError, Model, Program};
 use crate::kernel::Backend;
+
+pub use answer::{Answer, Degraded, ExitReport, Judgement, Timings};
 
 /// A loaded pair.
 pub struct Session {
@@ -18,88 +21,6 @@ pub struct Session {
     engine: Engine,
     policy: Policy,
     thresholds: Vec<f32>,
-}
-
-/// The answer on one picture. Serialised with the field names that page and command line show.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// The class's name.
-    pub label: String,
-    /// Its index.
-    pub index: usize,
-    /// Its probability.
-    pub confidence: f32,
-    /// Probabilities, one a class.
-    pub scores: Vec<f32>,
-    /// `exit-N` or `cloud`.
-    pub origin: String,
-    /// Set where the cloud should have answered and did not.
-    pub degraded: Option<Degraded>,
-    /// The exits that were met.
-    pub exits: Vec<ExitReport>,
-    /// Times.
-    pub timings: Timings,
-    /// Bytes of the request's body, on every try; of a frame with more samples, this one's share.
-    pub bytes_sent: usize,
-    /// The way that it went on the edge, where there are several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub way: Option<u8>,
-}
-
-/// Why an exit answered in the cloud's place.
-#[derive(Debug, Clone, Serialize)]
-pub struct Degraded {
-    /// A machine word.
-    pub reason: String,
-    /// A sentence.
-    pub message: String,
-    /// The packed map, where the cloud may well answer the same question another time.
-    #[serde(skip)]
-    pub map: Option<Vec<u8>>,
-}
-
-/// What one exit said.
-#[derive(Debug, Clone, Serialize)]
-pub struct ExitReport {
-    /// `exit-N`.
-    pub name: String,
-    /// The class's name.
-    pub label: String,
-    /// The policy's threshold; an extension decides nothing and has none.
-    pub threshold: Option<f32>,
-    /// The judgement, with its label as `index`.
-    #[serde(flatten)]
-    pub verdict: Judgement,
-}
-
-/// A [`Verdict`] with names for JSON.
-#[derive(Debug, Clone, Serialize)]
-pub struct Judgement {
-    /// The class's index.
-    pub index: usize,
-    /// Its probability.
-    pub confidence: f32,
-    /// The policy's measure.
-    pub certainty: f32,
-    /// Whether the measure passed the threshold.
-    pub sure: bool,
-    /// Probabilities, one a class.
-    pub scores: Vec<f32>,
-}
-
-/// Milliseconds in each part.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Timings {
-    /// In the edge's layers and exits.
-    pub edge_ms: f64,
-    /// Waiting for the cloud, tries and pauses included.
-    pub cloud_ms: f64,
-    /// How many of these the function itself took, by its own word; the others were spent on the wire.
-    pub function_ms: Option<f64>,
-    /// On the edge and on the cloud.
-    pub total_ms: f64,
 }
 
 /// Why a pair cannot be loaded.

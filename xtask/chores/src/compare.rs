@@ -22,6 +22,8 @@ use crate::subject::{Seen, Subject};
 /// The table and the figures beside the plain pair, for `cargo xtask figures` and the plot.
 pub const KEPT: &str = "compare.txt";
 const JSON: &str = "compare.json";
+/// Where systems are compared along their curves.
+const SHARES: [f64; 5] = [0.5, 0.6, 0.7, 0.8, 0.9];
 /// Pictures on which the edge is timed.
 const TIMED: usize = 1000;
 
@@ -245,6 +247,34 @@ impl Row {
     }
 }
 
+impl Comparison {
+    /// The same against the plain network at other shares, each system along its own curve.
+    fn along_the_curves(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{:<28}", "at other shares at the edge")?;
+        SHARES.iter().try_for_each(|share| write!(f, "{:>17.0}%", share * 100.0))?;
+        writeln!(f)?;
+        let plain = &self.rows[0];
+        for row in &self.rows[1..] {
+            write!(f, "{:<28}", format!("{} {}", row.model, row.version))?;
+            for share in SHARES {
+                let cell = match (row.at_share(share), plain.at_share(share)) {
+                    (Some(own), Some(beside)) => {
+                        let points = (own.accuracy - beside.accuracy) * 100.0;
+                        let energy = plain.energy_at(own.accuracy);
+                        let energy = energy
+                            .map(|energy| format!("{:+.1}%", (own.energy / energy - 1.0) * 100.0));
+                        format!("{points:+.2} {:>7}", energy.unwrap_or_else(|| "-".into()))
+                    }
+                    _ => "-".into(),
+                };
+                write!(f, "{cell:>18}")?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "(points of accuracy at this share, and energy as accurate)")
+    }
+}
+
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { data, date, samples, hard, rows } = self;
@@ -296,6 +326,7 @@ impl fmt::Display for Comparison {
                 points(row.own.accuracy, |point| point.accuracy)
             )?;
         }
+        self.along_the_curves(f)?;
         if !hard.is_empty() {
             writeln!(f, "\nhard classes: {}", hard.join(", "))?;
         }

@@ -102,7 +102,8 @@ impl fmt::Display for Report {
         self.against_the_paper(f)?;
         self.energy(f)?;
         self.bytes(f)?;
-        for part in &self.parts {
+        // The stretch between two exits may be the heads' alone.
+        for part in self.parts.iter().filter(|part| !part.macs.is_empty()) {
             writeln!(f, "{}", mac_line(part))?;
         }
         Ok(())
