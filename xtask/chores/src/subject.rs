@@ -61,10 +61,8 @@ impl Subject {
         let refused = |refusal: fogline::refusal::Refusal| anyhow!(refusal.message);
         let plan = Plan::new(manifest.clone(), &onnx).map_err(refused)?;
         let path = folder.join(TWIN_ONNX);
-        let twin = match path.is_file() {
-            true => Some(Twin::load(&path, &manifest).with_context(|| path.display().to_string())?),
-            false => None,
-        };
+        let twin = path.is_file().then(|| Twin::load(&path, &manifest));
+        let twin = twin.transpose().with_context(|| path.display().to_string())?;
         Ok(Self { manifest, edge: [text, fog], plan, twin })
     }
 
