@@ -85,8 +85,10 @@ def train(arguments: argparse.Namespace) -> None:
     net = new(layout, schedule)
     if schedule.shift >= layout.size:
         raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")
-    if schedule.exit_weight * len(net.edge.exits) >= 1:
-        raise DataError(f"--exit-weight {schedule.exit_weight} for {len(net.edge.exits)} exits leaves no weight for the final head")
+    ways = len(layout.ways.split()) if net.mixed() else 1  # the exits behind the first one learn on each
+    exits = 1 + (len(net.edge.exits) - 1) * ways if net.edge.exits else 0
+    if schedule.exit_weight * exits >= 1:
+        raise DataError(f"--exit-weight {schedule.exit_weight} for {exits} exits leaves no weight for the final head")
     if arguments.start and not arguments.resume:
         start_from(net, arguments.start, data.hold_out(pictures, schedule.hold_out_every)[0])
     start = " ".join(arguments.start.resolve().parts[-2:]) if arguments.start else ""
