@@ -80,6 +80,8 @@ impl From<PictureError> for JsValue {
 #[wasm_bindgen]
 pub struct Fogline {
     session: RefCell<Session>,
+    /// The manifest's text.
+    manifest: Box<str>,
     cloud: RefCell<Option<Rc<Client<Fetch>>>>,
 }
 
@@ -116,7 +118,9 @@ impl Fogline {
     ) -> Result<Fogline, JsValue> {
         let session = Session::load(manifest, fog, Backend::fastest())?;
         let text = |name| option(options.as_deref(), name).and_then(|value| value.as_string());
-        let fogline = Self { session: RefCell::new(session), cloud: RefCell::default() };
+        // It was parsed, and so is UTF-8. Handing it over as it is spares the engine what would write it anew.
+        let manifest = String::from_utf8_lossy(manifest).into();
+        let fogline = Self { session: RefCell::new(session), manifest, cloud: RefCell::default() };
         fogline.set_cloud(text("cloud"), text("token"));
         if let Some(policy) = text("policy") {
             fogline.decide_by(&policy, None)?;
@@ -127,10 +131,10 @@ impl Fogline {
     /// The manifest, as an object.
     ///
     /// # Errors
-    /// Never in practice: a manifest always has a JSON form.
+    /// Never in practice: it was read from JSON.
     #[wasm_bindgen(getter)]
     pub fn manifest(&self) -> Result<JsManifest, JsValue> {
-        to_js(self.session.borrow().manifest()).map(JsCast::unchecked_into)
+        js_sys::JSON::parse(&self.manifest).map(JsCast::unchecked_into)
     }
 
     /// The instructions that the convolutions run on: `words` (none), `simd128` or `relaxed-simd`.

@@ -111,6 +111,7 @@ impl Conv {
     }
 
     /// The signs of 1-bit weights over `x`: outputs x taps x words.
+    #[inline(never)]
     pub(crate) fn signs<'a>(&self, model: &'a Model, x: Shape) -> Cow<'a, [u64]> {
         let stored: &[u64] = if self.nested == 0 { model.tensor(self.weights) } else { &[] };
         if self.nested == 0 && self.share == 0 {
@@ -139,6 +140,7 @@ impl Conv {
     }
 
     /// The levels of weights over `x`: taps x inputs x outputs.
+    #[inline(never)]
     pub(crate) fn levels(&self, model: &Model, x: Shape) -> Vec<i8> {
         let stored = packed::levels(model.tensor(self.weights), self.nested.max(self.bits));
         let stored = stored.take(self.sizes(x).iter().product());

@@ -76,43 +76,51 @@ fn op(value: &Value) -> Result<Op, String> {
     })
 }
 
-/// An object's fields.
+/// An object's fields. Their readers are called from many places: each would else carry a copy of its errors' texts.
 #[derive(Clone, Copy)]
 struct Fields<'a>(&'a Value);
 
 impl<'a> Fields<'a> {
+    #[inline(never)]
     fn get(self, name: &str) -> Result<&'a Value, String> {
         self.0.get(name).ok_or_else(|| format!("'{name}' is missing"))
     }
 
+    #[inline(never)]
     fn whole(self, name: &str) -> Result<i64, String> {
         self.get(name)?.as_i64().ok_or_else(|| format!("'{name}' is no whole number"))
     }
 
+    #[inline(never)]
     fn number<T: TryFrom<i64>>(self, name: &str) -> Result<T, String> {
         T::try_from(self.whole(name)?).map_err(|_| format!("'{name}' is out of range"))
     }
 
     /// 0 where it is missing.
+    #[inline(never)]
     fn or_zero(self, name: &str) -> Result<u8, String> {
         if self.0.get(name).is_some() { self.number(name) } else { Ok(0) }
     }
 
+    #[inline(never)]
     fn list(self, name: &str) -> Result<&'a [Value], String> {
         self.get(name)?.as_array().map(Vec::as_slice).ok_or_else(|| format!("'{name}' is no list"))
     }
 
+    #[inline(never)]
     fn indices(self, name: &str) -> Result<Vec<usize>, String> {
         let index = |value: &Value| value.as_u64().and_then(|index| usize::try_from(index).ok());
         let all = self.list(name)?.iter().map(index).collect::<Option<_>>();
         all.ok_or_else(|| format!("'{name}' are no indices"))
     }
 
+    #[inline(never)]
     fn blob(self, name: &str) -> Result<Blob, String> {
         let of = Fields(self.get(name)?);
         Ok(Blob { at: of.number("at")?, len: of.number("len")? })
     }
 
+    #[inline(never)]
     fn conv(self) -> Result<Conv, String> {
         let of = Fields(self.get("conv")?);
         Ok(Conv {

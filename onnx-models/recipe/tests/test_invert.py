@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -14,6 +15,7 @@ import torch
 from fogline_recipe import golden
 from fogline_recipe.__main__ import main
 from fogline_recipe.invert import EdgeFile, psnr, ssim
+from fogline_recipe.net import TINY
 from PIL import Image
 
 
