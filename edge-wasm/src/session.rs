@@ -226,13 +226,9 @@ impl Session {
 
     /// The exit that answers, by the judgements of all; none means the cloud. As [`Session::run_edge`] decides.
     pub fn ending(&self, verdicts: &[Verdict]) -> Option<usize> {
-        let sure = verdicts.iter().position(|verdict| verdict.sure)?;
-        let deciding = self.thresholds.len();
-        match sure < deciding {
-            true if self.is_hard(&verdicts[sure]) => Some(deciding),
-            true => Some(sure),
-            false => None, // only the extension, which nobody asked
-        }
+        let deciding = &verdicts[..self.thresholds.len()];
+        let sure = deciding.iter().position(|verdict| verdict.sure)?;
+        Some(if self.is_hard(&deciding[sure]) { deciding.len() } else { sure })
     }
 
     /// Runs past every exit, an extension too, to the split: all logits, the packed map, and the way that an exit sent it. For

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import torch
 
-from fogline_recipe import appeal, calibrate, controller, data, energy, export, golden, hashing, start
+from fogline_recipe import appeal, calibrate, controller, data, energy, export, hashing, start
 from fogline_recipe.calibrate import Target
 from fogline_recipe.net import TINY, Hybrid, LayoutError
 from fogline_recipe.runs import Schedule, logits
 from fogline_recipe.train import new, train
 from fogline_recipe.ways import NestedConv, _HighestBits
 
+from .test_train import pictures
+
 SMALL = replace(TINY, classes=3, edge="16 pool 16 exit2 16 exit2")
 SHORT = Schedule(epochs=1, batch=16, cooldown=1)
-
-
-def pictures() -> data.Pictures:
-    images = torch.from_numpy(golden.pictures(96, 16, 5)).permute(0, 3, 1, 2).contiguous()
-    return data.Pictures(images, torch.arange(96) % 3, ["a", "b", "c"])
 
 
 class Shared(unittest.TestCase):

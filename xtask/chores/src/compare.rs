@@ -10,7 +10,7 @@ use std::time::Instant;
 use std::{fmt, fs, io};
 
 use anyhow::{Context, Result, ensure};
-use fogline::energy::{self, Constants, Ending};
+use fogline::energy::Constants;
 use fogline::policy::Policy;
 use fogline_edge::session::Session;
 use fogline_stack::models::{Model, Models};
@@ -183,10 +183,8 @@ fn point(session: &Session, seen: &[Seen], hard: &[String]) -> Point {
     for picture in seen {
         let outcome = picture.outcome(session);
         let right = f64::from(u8::from(outcome.right()));
-        let ending = outcome.ended.map_or(Ending::Cloud, Ending::Exit);
         sum.accuracy += right;
-        sum.energy +=
-            energy::of_sample(manifest, ending, outcome.way, &constants).computation / 1e6;
+        sum.energy += outcome.energy(manifest, &constants).computation / 1e6;
         match outcome.ended {
             Some(_) => sum.share += 1.0,
             None => sum.bytes += outcome.frame as f64,

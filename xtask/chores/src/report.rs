@@ -31,6 +31,12 @@ impl Outcome {
     pub fn right(&self) -> bool {
         self.ended.map_or(self.cloud, |exit| self.exits[exit])
     }
+
+    /// What it cost.
+    pub fn energy(&self, manifest: &Manifest, constants: &Constants) -> Terms {
+        let ending = self.ended.map_or(Ending::Cloud, Ending::Exit);
+        energy::of_sample(manifest, ending, self.way, constants)
+    }
 }
 
 /// An evaluation's figures; accuracies and shares are fractions.
@@ -181,10 +187,8 @@ impl Report {
             raw: 3 * (manifest.input.size as usize).pow(2),
             fp32_map: 4 * channels * height * width,
         };
-        let ending = |o: &Outcome| o.ended.map_or(Ending::Cloud, Ending::Exit);
-        let sum = outcomes.iter().fold(Terms::default(), |sum, o| {
-            sum + energy::of_sample(manifest, ending(o), o.way, &constants)
-        });
+        let sum =
+            outcomes.iter().fold(Terms::default(), |sum, o| sum + o.energy(manifest, &constants));
         let (mean_terms, full) = (sum / n, energy::of_twin(manifest, &constants));
         let counted = manifest.parts.iter().all(|p| p.macs.is_empty() || !p.reads.is_empty());
         let compared = |system: f64, twin: f64| Compared {
