@@ -1,0 +1,282 @@
+"""What each command of ``python -m fogline_recipe`` does with its arguments; __main__.py describes them."""
+
+import argparse
+import json
+import math
+import re
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+from .data import DataError
+from .net import TINY, Layout
+from .quant import FULL
+from .runs import Schedule
+
+FEW = 500  # held-out pictures: with fewer, a share of them is off by more than four points, one time in twenty
+
+
+def take(arguments: argparse.Namespace, kind: type, **known):
+    return kind(**{f.name: getattr(arguments, f.name) for f in fields(kind) if f.name not in known}, **known)
+
+
+def schedule_of(arguments: argparse.Namespace) -> Schedule:
+    try:
+        return take(arguments, Schedule)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def target_of(arguments: argparse.Namespace):
+    from .calibrate import Target
+
+    try:
+        return Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def train(arguments: argparse.Namespace) -> None:
+    from . import data
+    from .runs import load
+    from .start import start_from
+    from .train import new
+    from .train import train as run
+
+    pictures = data.load(arguments.data, "train", arguments.size)
+    layout, schedule = take(arguments, Layout, classes=len(pictures.names)), schedule_of(arguments)
+    teachers = {folder: load(folder) for folder in arguments.teacher}
+    for folder, teacher in teachers.items():
+        if teacher.names != pictures.names:
+            raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
+    if layout.extension and not layout.hard and not arguments.resume:
+        layout = replace(layout, hard=hard_classes(layout, schedule, arguments, pictures))
+    net = new(layout, schedule)
+    if schedule.shift >= layout.size:
+        raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")
+    ways = len(layout.ways.split()) if net.mixed() else 1  # the exits behind the first one learn on each
+    exits = 1 + (len(net.edge.exits) - 1) * ways if net.edge.exits else 0
+    if schedule.exit_weight * exits >= 1:
+        raise DataError(f"--exit-weight {schedule.exit_weight} for {exits} exits leaves no weight for the final head")
+    if arguments.start and not arguments.resume:
+        start_from(net, arguments.start, data.hold_out(pictures, schedule.hold_out_every)[0])
+    start = " ".join(arguments.start.resolve().parts[-2:]) if arguments.start else ""
+    run(pictures, net, schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()], start)
+
+
+def hard_classes(layout: Layout, schedule: Schedule, arguments: argparse.Namespace, pictures) -> str:
+    """The half of the classes that the last exit of the pair to start from gets wrong most often, on held-out pictures."""
+    from . import data
+    from .runs import logits
+    from .start import start_from
+    from .train import new
+
+    if not arguments.start:
+        raise DataError("--extension goes with a trained network: --start names the pair, or --hard the classes")
+    training, held = data.hold_out(pictures, schedule.hold_out_every)
+    net = new(replace(layout, extension=""), schedule)
+    start_from(net, arguments.start, training)
+    right = logits(net, held.images)[-2].argmax(1) == held.labels
+    share = [right[held.labels == label].float().mean().item() for label in range(layout.classes)]
+    found = sorted(sorted(range(layout.classes), key=share.__getitem__)[:layout.classes // 2])
+    print("hard classes: " + ", ".join(f"{pictures.names[label]} ({share[label]:.1%})" for label in found))
+    return " ".join(map(str, found))
+
+
+def teacher(arguments: argparse.Namespace) -> None:
+    from . import data
+    from .teacher import Layout as TeacherLayout
+    from .teacher import pretrained
+    from .train import train as run
+
+    pictures = data.load(arguments.data, "train", arguments.size)
+    schedule = Schedule(epochs=arguments.epochs, batch=64, rate=1e-3, cooldown=arguments.epochs, shift=3, hole=0)
+    net = pretrained(TeacherLayout(len(pictures.names), arguments.size), schedule.seed, arguments.weights)
+    run(pictures, net, schedule, arguments.out, arguments.resume)
+
+
+def of_run(run, root: Path, part: str):
+    """The pictures ``part``, train or test, of a run's data set."""
+    from . import data
+
+    pictures = data.load(root, part, run.net.layout.size)
+    if pictures.names != run.names:
+        raise SystemExit(f"{root}: the classes of its {part} pictures, {', '.join(pictures.names)}, are not those of the checkpoint, "
+                         f"{', '.join(run.names)}")
+    return pictures
+
+
+def held_out(run, root: Path):
+    """The pictures that a run was not trained on."""
+    from . import data
+
+    held = data.hold_out(of_run(run, root, "train"), run.schedule.hold_out_every)[1]
+    if (count := len(held)) < FEW:
+        print(f"warning: only {count} pictures are held out; what is chosen on them may be {98 / math.sqrt(count):.0f} points off. "
+              "train --hold-out-every with a smaller number keeps more", file=sys.stderr)
+    return held
+
+
+def manifest_of(run, pair: Path) -> dict:
+    """The manifest of a pair that was made of this run."""
+    from . import energy
+
+    path = pair / "manifest.json"
+    if not path.is_file():
+        raise DataError(f"{path}: not there; recipe export writes it")
+    manifest = json.loads(path.read_text())
+    # Exits, split and layers all show in the parts.
+    if (manifest["classes"], manifest["parts"]) != (run.names, energy.parts(run.net)):
+        raise DataError(f"{path}: this pair was made of another run: its classes or its layers are not the checkpoint's")
+    return manifest
+
+
+def every_way(run, images) -> list:
+    """The logits of all heads, on each way that the network has."""
+    from .runs import logits
+
+    every = []
+    for run.net.way in range(len(run.net.mixed()[0].bits) if run.net.mixed() else 1):
+        every.append(logits(run.net, images))
+    return every
+
+
+def heads_of(run, images, exits: list[dict]) -> list:
+    """The logits of all heads; where there are several ways, each picture's on the way that the manifest's exits send it."""
+    from .controller import Rule, confidence, pick
+
+    every = every_way(run, images)
+    if len(every) == 1:
+        return every[0]
+    rule = Rule(tuple(to["from"] for to in exits[0]["ways"]), tuple(to["way"] for to in exits[0]["ways"]))
+    return pick(every, rule.of(confidence(every[0][0], exits[0]["temperature"], every[0][-1].shape[1])))
+
+
+def calibrated(run, held, target, parts: list[dict], budget: float | None) -> tuple[list[dict], dict, dict]:
+    """Exits, curves and report, chosen on the held-out pictures."""
+    from . import calibrate, controller
+
+    every = every_way(run, held.images)
+    if len(every) > 1:
+        return controller.calibrated(every, held.labels, target, parts, budget)
+    if budget is not None:
+        raise DataError("--budget is for networks with several ways")
+    return calibrate.calibrate(every[0], held.labels, target, parts, run.net.edge.hard())
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    from . import calibrate
+    from .runs import load
+
+    run = load(arguments.run_folder)
+    manifest, test = manifest_of(run, arguments.pair), of_run(run, arguments.data, "test")
+    heads = heads_of(run, test.images, manifest["exits"])
+    figures = calibrate.evaluate(heads, test.labels, manifest["exits"], arguments.policy, run.net.edge.hard())
+    print(json.dumps(figures, indent=2))
+
+
+def calibrate(arguments: argparse.Namespace) -> None:
+    from .runs import load
+
+    run, target, path = load(arguments.run_folder), target_of(arguments), arguments.pair / "manifest.json"
+    manifest, held = manifest_of(run, arguments.pair), held_out(run, arguments.data)
+    exits, curves, report = calibrated(run, held, target, manifest["parts"], arguments.budget)
+    for exit_, found in zip(manifest["exits"], exits, strict=False):
+        exit_ |= found
+    manifest["curves"] = curves
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps(manifest, indent=2) + "\n")
+    beside.replace(path)
+    print(json.dumps(report, indent=2))
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from . import calibrate, card, energy, golden
+    from . import export as files
+    from .runs import load, twin_of
+
+    run, out, target = load(arguments.run_folder), arguments.out, target_of(arguments)
+    if run.net.layout.bits == FULL:
+        raise DataError(f"{arguments.run_folder} is a full-precision twin, which has no exits: --run takes a quantised network, --twin this one")
+    for what, text in (("name", arguments.name), ("version", arguments.version)):
+        if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
+            raise DataError(f"--{what} '{text}' is not of letters, digits, '-', '_' and '.' alone")
+    if (out / "manifest.json").exists():
+        raise DataError(f"{out} holds a pair already, and edges may run it: export another --version, or remove the folder first")
+    twin = twin_of(run, arguments.twin) if arguments.twin else None
+    held, test = held_out(run, arguments.data), of_run(run, arguments.data, "test")
+    exits, curves, report = calibrated(run, held, target, energy.parts(run.net), arguments.budget)
+    figures = calibrate.evaluate(heads_of(run, test.images, exits), test.labels, exits, "entropy", run.net.edge.hard())
+    measured = {"data": arguments.data_name, "samples": figures["samples"],
+                "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
+    files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves)
+    if twin:
+        files.write_twin(twin, out / "twin.onnx")
+    golden.write(out, run.net.layout.size)
+    card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), report["exits"], out)
+    print(json.dumps(report, indent=2))
+    print(f"wrote {out}; next: cargo xtask pack {out / 'edge.qonnx'}")
+
+
+def binary(arguments: argparse.Namespace) -> None:
+    from . import data
+
+    data.write_binary(data.load(arguments.data, "test"), arguments.out)
+    print(f"wrote {arguments.out}")
+
+
+def explore(arguments: argparse.Namespace) -> None:
+    from .explore import explore as run
+
+    run(arguments.data, arguments.out, arguments.bits, schedule_of(arguments), arguments.size, arguments.width)
+    print(f"wrote {arguments.out}/points.csv, accuracy-energy.svg and accuracy-offload.svg")
+
+
+def invert(arguments: argparse.Namespace) -> None:
+    from .invert import invert as run
+
+    found = run(arguments.pair, arguments.data, arguments.pictures, arguments.epochs, arguments.show, arguments.out)
+    print(json.dumps(found, indent=2))
+    print(f"wrote {arguments.out}")
+
+
+def tiny(arguments: argparse.Namespace) -> None:
+    from . import golden
+
+    golden.tiny(arguments.out, take(arguments, Layout, classes=TINY.classes))
+
+
+def peers(arguments: argparse.Namespace) -> None:
+    from . import peers as models
+
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    models.convolutions(arguments.out)
+    models.edge(arguments.edge, arguments.out)
+    if arguments.data:
+        models.pictures(arguments.data, arguments.pictures, arguments.out)
+
+
+def plot_bench(arguments: argparse.Namespace) -> None:
+    from . import plots
+
+    plots.bench(arguments.json, arguments.out)
+
+
+def plot_plan(arguments: argparse.Namespace) -> None:
+    from . import plots
+
+    plots.plan(arguments.json, arguments.out)
+
+
+def plot_compare(arguments: argparse.Namespace) -> None:
+    from . import plots
+
+    for measured in sorted(arguments.models.glob("*/*/compare.json")):
+        plots.compare(measured, measured.with_suffix(".svg"))
+        print(f"wrote {measured.with_suffix('.svg')}")
+
+
+def time_cloud(arguments: argparse.Namespace) -> None:
+    from . import peers as models
+
+    print(json.dumps(models.time_cloud(arguments.onnx, arguments.batches)))
