@@ -136,10 +136,7 @@ fn signs(model: &Model, x: Shape, conv: &Conv) -> Result<(), String> {
 /// has lain, and what each convolution keeps.
 pub fn memory(program: &Program, shapes: &[Shape]) -> u64 {
     let results = shapes.iter().map(|shape| 4 * shape.len() as u64);
-    let convs = program.ops.iter().map(|op| match op {
-        Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => laid_out(shapes[*x], conv),
-        _ => 0,
-    });
+    let convs = program.ops.iter().filter_map(Op::conv).map(|(x, conv)| laid_out(shapes[x], conv));
     results.chain(convs).sum()
 }
 

@@ -75,10 +75,7 @@ impl Program {
 
     /// The oldest format version that knows all of it.
     fn version(&self) -> u32 {
-        let newer = |op: &Op| match op {
-            Op::Conv { conv, .. } | Op::ConvSign { conv, .. } => conv.nested + conv.share > 0,
-            _ => false,
-        };
+        let newer = |op: &Op| op.conv().is_some_and(|(_, conv)| conv.nested + conv.share > 0);
         if self.stretches.is_empty() && !self.ops.iter().any(newer) { 1 } else { VERSION }
     }
 }

@@ -198,6 +198,14 @@ impl Op {
         inputs
     }
 
+    /// The map that a convolution reads, and its kernel; none for other operations.
+    pub fn conv(&self) -> Option<(usize, &Conv)> {
+        match self {
+            Self::Conv { x, conv, .. } | Self::ConvSign { x, conv, .. } => Some((*x, conv)),
+            _ => None,
+        }
+    }
+
     /// Visits those indices, to change them.
     pub fn for_each_input(&mut self, mut visit: impl FnMut(&mut usize)) {
         match self {

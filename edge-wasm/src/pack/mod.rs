@@ -123,8 +123,7 @@ pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError>
     for (byte, pair) in source.iter_mut().zip(digest.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hexadecimal digits");
     }
-    let shared =
-        |op: &Op| matches!(op, Op::Conv { conv, .. } | Op::ConvSign { conv, .. } if conv.share > 0);
+    let shared = |op: &Op| op.conv().is_some_and(|(_, conv)| conv.share > 0);
     if share > 1 && !lowered.ops.iter().any(shared) {
         return Err(PackError::Graph(format!(
             "no convolution has 1-bit weights that share each value by {share}: train with --share {share}"
