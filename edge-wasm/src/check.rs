@@ -152,8 +152,8 @@ fn laid_out(x: Shape, conv: &Conv) -> u64 {
         let (pairs, quads) = (4 * channels.div_ceil(2), 4 * channels.div_ceil(4));
         outputs.next_multiple_of(16) * taps * pairs.max(quads) + pixels * pairs.max(quads + 4)
     };
-    // To unfold shared signs takes time by the weight.
-    let unfolded = if conv.share > 0 { outputs * taps * channels } else { 0 };
+    // To unfold shared or nested signs takes time by the weight.
+    let unfolded = if conv.share + conv.nested > 0 { outputs * taps * channels } else { 0 };
     // Runs of taps, and thresholds with two sets of limits.
     weights + unfolded + 24 * taps + 13 * outputs.next_multiple_of(64)
 }

@@ -338,10 +338,24 @@ fn most_confident(verdicts: &[Verdict]) -> usize {
     })
 }
 
-/// Whether the ways that the manifest sends samples are the packed model's.
+/// Whether the ways that the manifest sends samples are the packed model's, and part where it says.
 fn check_ways(manifest: &Manifest, program: &Program) -> Result<(), LoadError> {
     let refuse = |why: String| Err(LoadError::Mismatch(why));
     let extends = manifest.extension().is_some();
+    // What lies on a way before the exit that chooses it has run on another, or not at all.
+    let chooses = manifest.exits.iter().rposition(|exit| !exit.ways.is_empty());
+    let chooses = if extends { manifest.deciding().len().checked_sub(1) } else { chooses };
+    let parts = manifest.parts.iter().filter_map(|part| part.way.map(|way| usize::from(way) + 1));
+    let points = manifest.curves.values().flatten().map(|point| point.ways.len());
+    let known = parts.chain(points).all(|ways| ways <= usize::from(program.ways()));
+    let behind = chooses
+        .is_none_or(|exit| program.stretches.iter().all(|way| way.from > program.exits[exit]));
+    if !known || !behind {
+        return refuse(
+            "a way of a part or curve is not there, or begins before the exit that chooses it"
+                .into(),
+        );
+    }
     for (exit, &op) in manifest.exits.iter().zip(&program.exits) {
         let on_a_way = program.way_of(op);
         if on_a_way != (!exit.extends.is_empty()).then_some(EXTENSION) {

@@ -104,6 +104,19 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
     built.ops.drain(15..125);
     let model = Model::parse(&built.write().unwrap()).unwrap();
     assert!(model.memory() > 32 << 20);
+    // Nor are those whose signs take long to unfold.
+    let mut built = Built::new(1, 4096);
+    let threshold = built.blob(&vec![0.0_f32; 4096]);
+    built.ops.push(Op::Sign { x: 1, threshold });
+    let weights = built.blob(&vec![0_u8; 4096 * 4096 / 4]);
+    let ones = built.blob(&vec![1.0_f32; 4096]);
+    for _ in 0..100 {
+        let conv =
+            Conv { k: 1, stride: 1, pad: 0, outputs: 4096, bits: 1, weights, nested: 2, share: 0 };
+        built.ops.push(Op::Conv { x: 4, conv, scale: ones, bias: ones });
+    }
+    end(&mut built);
+    assert!(refusal(&built).contains("together are too large"));
     let committed = Model::parse(CIFAR10).unwrap().memory();
     assert!(committed < 32 << 20, "the committed model takes {committed} bytes");
 }

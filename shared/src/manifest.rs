@@ -48,6 +48,10 @@ pub struct Manifest {
     /// Multiply-accumulates in the order in which a sample meets them.
     #[serde(default)]
     pub parts: Vec<Part>,
+    /// How many 1-bit weights of the edge share each stored value by hashing (HashedNets, arXiv 1504.04788); none where each has
+    /// its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<u8>,
     /// Digest and size of every file of the pair.
     pub files: BTreeMap<String, File>,
     /// Accuracies that the recipe measured, in PyTorch, on the test pictures.
@@ -351,6 +355,7 @@ mod tests {
             ("/exits", serde_json::json!([]), "exits"),
             ("/policy", serde_json::json!("margin"), "exits.thresholds"),
             ("/exits/1/thresholds/appeal", serde_json::json!(0.5), "exits.thresholds"),
+            ("/exits/1/name", serde_json::json!("exit-1"), "exits.name"),
             ("/exits/0/extends", serde_json::json!(["a"]), "exits.extends"),
             ("/exits/1/extends", serde_json::json!(["c"]), "exits.extends"),
             ("/exits/0/ways", serde_json::json!([{"from": 0.5, "way": 1}]), "exits.ways"),

@@ -15,9 +15,10 @@ use fogline_edge::session::Session;
 pub struct Options {
     /// The edge model; manifest.json lies beside it, edge.fog is written there.
     edge: PathBuf,
-    /// Store each sign once that N weights share by hashing, as the recipe's train --share N makes them: a smaller download.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
-    share: u8,
+    /// Store each sign once that N weights share by hashing, as the recipe's train --share N makes them: a smaller download
+    /// [default: as the manifest says, else 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    share: Option<u8>,
 }
 
 /// Packs, checks the result against the manifest, and writes both.
@@ -32,7 +33,9 @@ pub fn run(options: &Options) -> Result<()> {
         format!("{}: the recipe's export writes it beside the model", path.display())
     })?;
     let mut manifest = Manifest::parse(&text).with_context(|| path.display().to_string())?;
-    let packed = match fogline_edge::pack::pack(&qonnx, &manifest.input, options.share) {
+    let share = options.share.or(manifest.share).unwrap_or(1);
+    manifest.share = (share > 1).then_some(share);
+    let packed = match fogline_edge::pack::pack(&qonnx, &manifest.input, share) {
         Ok(packed) => packed,
         Err(error) => bail!("error[{}]: {}: {error}", error.word(), options.edge.display()),
     };

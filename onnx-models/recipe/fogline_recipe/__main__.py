@@ -6,7 +6,8 @@ from pathlib import Path
 
 from . import commands
 from .data import DataError
-from .net import TINY, Layout, LayoutError
+from .layout import TINY, Layout
+from .quant import LayoutError
 from .runs import Schedule
 
 HELP = {

@@ -2,8 +2,8 @@
 
 Each exit gives one score more than there are classes; the sigmoid of it is q, the predictor's word that the cloud need not be asked.
 The paper trains it together with the classifier, on what the system would lose either way and a price of asking. Its predictor is
-one linear layer over the features; over those of a 1-bit network that lost to a small one over the scores by a point (see the model's
-card).
+one linear layer over the features. Over those of a 1-bit network that came to 87.0% right with 65.2% of the pictures at the edge; the
+small one over the scores that stands here to 87.3% with 63.9%.
 """
 
 import torch

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from .net import Layout
+from .layout import Layout
 from .runs import Run
 
 BEGIN, END = "<!-- cargo xtask figures: begin -->", "<!-- cargo xtask figures: end -->"
@@ -38,6 +38,8 @@ calibration error (the gap between confidence and accuracy, on the mean of 15 bi
 |---|---|---|---|
 {calibration}
 
+The thresholds are those of `export {chosen}`.
+
 ## Figures
 
 `cargo xtask eval --model {name} --data DATA` prints
@@ -70,8 +72,12 @@ def system(layout: Layout, names: list[str]) -> str:
     return "".join(f"\n\n{text}" for text, there in found.items() if there)
 
 
-def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, calibration: list[dict], folder: Path) -> None:
-    """Writes ``folder``/MODEL.md; ``cargo xtask figures`` then fills in the figures. ``calibration`` is the report's, an exit each."""
+def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, chosen: str,
+          calibration: list[dict], folder: Path) -> None:
+    """Writes ``folder``/MODEL.md; ``cargo xtask figures`` then fills in the figures.
+
+    ``chosen`` are export's options of what the thresholds are for; ``calibration`` is the report's, an exit each.
+    """
     layout, schedule = asdict(run.net.layout), asdict(run.schedule)
     layout.pop("classes")
     unused = asdict(Layout(classes=len(run.names)))
@@ -93,4 +99,4 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
         name=name, version=version, edge_bits=layout["bits"], exits=len(run.net.edge.exits), data=data,
         system=system(run.net.layout, run.names), twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "",
         every=schedule["hold_out_every"], classes=", ".join(run.names), size=layout["size"],
-        options="\n".join(f"    {option}" for option in options), taught=taught, held=held, calibration="\n".join(rows), begin=BEGIN, end=END))
+        options="\n".join(f"    {option}" for option in options), taught=taught, held=held, chosen=chosen, calibration="\n".join(rows), begin=BEGIN, end=END))

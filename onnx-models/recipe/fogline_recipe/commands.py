@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from .data import DataError
-from .net import TINY, Layout
+from .layout import TINY, Layout
 from .quant import FULL
 from .runs import Schedule
 
@@ -49,8 +49,11 @@ def train(arguments: argparse.Namespace) -> None:
     for folder, teacher in teachers.items():
         if teacher.names != pictures.names:
             raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
-    if layout.extension and not layout.hard and not arguments.resume:
-        layout = replace(layout, hard=hard_classes(layout, schedule, arguments, pictures))
+    if (layout.ways or layout.extension) and layout.bits != FULL and not (arguments.start or arguments.resume):
+        raise DataError("--ways and --extension go with a trained network: --start names the pair")
+    if layout.extension and not layout.hard:
+        found = load(arguments.out).net.layout.hard if arguments.resume else hard_classes(layout, schedule, arguments, pictures)
+        layout = replace(layout, hard=found)
     net = new(layout, schedule)
     if schedule.shift >= layout.size:
         raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")
@@ -71,14 +74,12 @@ def hard_classes(layout: Layout, schedule: Schedule, arguments: argparse.Namespa
     from .start import start_from
     from .train import new
 
-    if not arguments.start:
-        raise DataError("--extension goes with a trained network: --start names the pair, or --hard the classes")
     training, held = data.hold_out(pictures, schedule.hold_out_every)
     net = new(replace(layout, extension=""), schedule)
     start_from(net, arguments.start, training)
     right = logits(net, held.images)[-2].argmax(1) == held.labels
     share = [right[held.labels == label].float().mean().item() for label in range(layout.classes)]
-    found = sorted(sorted(range(layout.classes), key=share.__getitem__)[:layout.classes // 2])
+    found = sorted(sorted(range(layout.classes), key=share.__getitem__)[:max(2, layout.classes // 2)])
     print("hard classes: " + ", ".join(f"{pictures.names[label]} ({share[label]:.1%})" for label in found))
     return " ".join(map(str, found))
 
@@ -148,6 +149,8 @@ def heads_of(run, images, exits: list[dict]) -> list:
     every = every_way(run, images)
     if len(every) == 1:
         return every[0]
+    if "ways" not in exits[0]:
+        raise DataError("the manifest's exit-1 has no ways; recipe calibrate finds them")
     rule = Rule(tuple(to["from"] for to in exits[0]["ways"]), tuple(to["way"] for to in exits[0]["ways"]))
     return pick(every, rule.of(confidence(every[0][0], exits[0]["temperature"], every[0][-1].shape[1])))
 
@@ -156,6 +159,8 @@ def calibrated(run, held, target, parts: list[dict], budget: float | None) -> tu
     """Exits, curves and report, chosen on the held-out pictures."""
     from . import calibrate, controller
 
+    if budget is not None and not budget > 0:
+        raise DataError(f"--budget {budget}: microjoules above 0 are needed")
     every = every_way(run, held.images)
     if len(every) > 1:
         return controller.calibrated(every, held.labels, target, parts, budget)
@@ -170,6 +175,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     run = load(arguments.run_folder)
     manifest, test = manifest_of(run, arguments.pair), of_run(run, arguments.data, "test")
+    if lacking := [exit_["name"] for exit_ in manifest["exits"] if arguments.policy not in exit_.get("thresholds", {}) and "extends" not in exit_]:
+        raise DataError(f"{arguments.pair}: {lacking[0]} has no threshold for --policy {arguments.policy}")
     heads = heads_of(run, test.images, manifest["exits"])
     figures = calibrate.evaluate(heads, test.labels, manifest["exits"], arguments.policy, run.net.edge.hard())
     print(json.dumps(figures, indent=2))
@@ -213,7 +220,9 @@ def export(arguments: argparse.Namespace) -> None:
     if twin:
         files.write_twin(twin, out / "twin.onnx")
     golden.write(out, run.net.layout.size)
-    card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), report["exits"], out)
+    given = {name: getattr(arguments, name) for name in ("edge_share", "accuracy_loss", "energy", "budget")}
+    chosen = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
+    card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), chosen, report["exits"], out)
     print(json.dumps(report, indent=2))
     print(f"wrote {out}; next: cargo xtask pack {out / 'edge.qonnx'}")
 

@@ -12,7 +12,7 @@ import matplotlib
 from tqdm import tqdm
 
 from . import calibrate, data, energy
-from .net import Layout
+from .layout import Layout
 from .runs import Schedule, load, logits
 from .train import new, train
 

@@ -77,6 +77,8 @@ def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrate
         "parts": energy.parts(net),
         "files": files,
     }
+    if layout.share > 1:
+        manifest["share"] = layout.share
     if measured:
         manifest["measured"] = measured
     if curves:

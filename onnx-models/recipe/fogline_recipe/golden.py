@@ -13,7 +13,8 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from . import export, hashing
-from .net import Hybrid, Layout
+from .layout import Layout
+from .net import Hybrid
 
 def pictures(count: int, size: int, seed: int) -> np.ndarray:
     """Generated pictures, uint8 (N, S, S, 3): soft blobs with noise, so that both signs occur everywhere."""

@@ -9,7 +9,8 @@ from torch import nn
 from tqdm import tqdm
 
 from . import data
-from .net import Hybrid, Layout
+from .layout import Layout
+from .net import Hybrid
 from .quant import FULL
 from .teacher import Layout as TeacherLayout
 from .teacher import Teacher
@@ -39,7 +40,7 @@ class Schedule:
     def __post_init__(self):
         limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0, "price": 0}
         for name, least in limits.items():
-            if getattr(self, name) < least:
+            if not least <= getattr(self, name) < float("inf"):
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least {least} is needed")
         for name in ("rate", "kernel_rate", "warmup", "cooldown"):
             if not 0 < getattr(self, name) < float("inf"):

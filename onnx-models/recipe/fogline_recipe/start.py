@@ -15,8 +15,9 @@ from onnx import numpy_helper
 from torch import nn
 
 from . import data, hashing, quant
+from .blocks import Shift
 from .data import DataError
-from .net import Hybrid, Shift
+from .net import Hybrid
 from .quant import Levels
 from .ways import NestedConv
 

@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from . import appeal, data, hashing
-from .net import Hybrid, Layout
+from .layout import Layout
+from .net import Hybrid
 from .runs import Schedule, device, logits, save
 
 

@@ -8,9 +8,6 @@ itself: the shifts, the quantisers of the maps, the batch-norms and the slopes.
 import torch
 from torch import Tensor, nn
 
-from . import quant
-from .quant import LayoutError
-
 
 class _HighestBits(torch.autograd.Function):
     """(q + 1/2) * step, where q are the highest ``bits`` of the levels; the gradient passes within the grid."""
@@ -63,8 +60,6 @@ class MixedBlock(nn.Module):
 
     def __init__(self, bits: list[int], channels: int, block: type[nn.Module]):
         super().__init__()
-        if len(bits) < 2 or bits != sorted(set(bits)) or quant.FULL in bits:
-            raise LayoutError(f"--ways '{' '.join(map(str, bits))}': at least two widths are needed, the fewest bits first")
         self.bits = bits
         self.conv = NestedConv(channels, max(bits))
         self.ways = nn.ModuleList(block(each, channels, channels, own=False) for each in bits)

@@ -93,12 +93,28 @@ class Commands(unittest.TestCase):
             self.train("again", "--bits", 32, "--resume", "--epochs", 2, data=renamed)
 
     def test_numbers_out_of_range_are_said_by_their_option(self):
-        for words in (["--focus", 3], ["--batch", 0], ["--rate", "nan"], ["--hold-out-every", 1],
+        for words in (["--focus", 3], ["--batch", 0], ["--rate", "nan"], ["--price", "nan"], ["--hold-out-every", 1],
                       ["--size", 0], ["--stem", 0], ["--split", -1], ["--shift", 16]):
             with self.assertRaisesRegex(SystemExit, words[0]):
                 self.train("numbers", "--bits", 1, *words)
         with self.assertRaisesRegex(SystemExit, "--name '../evil'"):
             self.export("evil", "--name", "../evil")
+
+    def test_what_is_trained_on_from_a_pair_is_not_begun_without_one(self):
+        for words in (["--ways", "1 2"], ["--extension", "pool 16 + 16 exit2", "--hard", "0 1"]):
+            with self.assertRaisesRegex(SystemExit, "--start names the pair"):
+                self.train("nothing", "--bits", 1, "--edge", "16 pool 16 exit2 16 exit2", *words)
+        self.assertFalse((self.root / "nothing").exists())
+
+    def test_an_extension_s_training_goes_on_with_the_hard_classes_it_found(self):
+        words = ["--bits", 1, "--start", self.pair, "--extension", "pool 16 + 16 exit2"]
+        self.train("extended", *words)
+        self.train("extended", *words, "--resume", "--epochs", 2)
+
+    def test_a_policy_without_thresholds_and_a_budget_that_is_none_are_refused(self):
+        given = ["--run", self.root / "mine", "--pair", self.pair, "--data", self.data]
+        self.refused("no threshold for --policy appeal", "evaluate", *given, "--policy", "appeal")
+        self.refused("--budget nan", "calibrate", *given, "--edge-share", 0.5, "--budget", "nan")
 
     def test_a_cut_off_checkpoint_is_named(self):
         cut = self.root / "cut"

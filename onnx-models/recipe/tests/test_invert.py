@@ -15,7 +15,7 @@ import torch
 from fogline_recipe import golden
 from fogline_recipe.__main__ import main
 from fogline_recipe.invert import EdgeFile, psnr, ssim
-from fogline_recipe.net import TINY
+from fogline_recipe.layout import TINY
 from PIL import Image
 
 

@@ -9,7 +9,9 @@ import torch
 
 from fogline_recipe import appeal, calibrate, controller, data, energy, export, hashing, start
 from fogline_recipe.calibrate import Target
-from fogline_recipe.net import TINY, Hybrid, LayoutError
+from fogline_recipe.layout import TINY
+from fogline_recipe.net import Hybrid
+from fogline_recipe.quant import LayoutError
 from fogline_recipe.runs import Schedule, logits
 from fogline_recipe.train import new, train
 from fogline_recipe.ways import NestedConv, _HighestBits
@@ -66,7 +68,7 @@ class Nested(unittest.TestCase):
         self.assertTrue(torch.equal(signs > 0, levels[4] >= 0))
 
     def test_ways_that_are_none_are_refused(self):
-        for ways in ("1", "2 1", "1 32"):
+        for ways in ("1", "2 1", "1 32", "1 8"):
             with self.assertRaisesRegex(LayoutError, "--ways"):
                 Hybrid(replace(SMALL, ways=ways))
         with self.assertRaisesRegex(LayoutError, "keeps its width"):
@@ -96,6 +98,19 @@ class Extension(unittest.TestCase):
         figures = calibrate.evaluate(heads, labels, exits, "entropy", hard=[0, 2])
         self.assertEqual(figures["share"], {"exits": [0.25, 0.0, 0.5], "cloud": 0.25})
         self.assertEqual(figures["accuracy"]["system"], 1.0)
+
+    def test_what_cannot_be_packed_together_is_refused(self):
+        for word, options in [("--ways and --share", {"ways": "1 2", "share": 2}), ("--appeals and --ext", {"appeals": True}),
+                              ("--ways and --ext", {"ways": "1 2"}), ("--share 17", {"share": 17})]:
+            with self.assertRaisesRegex(LayoutError, word):
+                replace(SMALL if "share" in options else self.LAYOUT, **options)
+
+    def test_hard_classes_that_are_none_are_refused(self):
+        for hard in ("2 0", "0 99", "dog cat", "1 1", "1"):
+            with self.assertRaisesRegex(LayoutError, "--hard"):
+                replace(self.LAYOUT, hard=hard)
+        with self.assertRaisesRegex(LayoutError, "with --extension"):
+            replace(SMALL, hard="0 1")
 
     def test_a_layout_that_is_none_is_refused_by_its_word(self):
         for extension, word in [("pool 16", "not ADAPTIVE"), ("16 + 16 exit2", "its adaptive blocks end in 16x16x16")]:

@@ -9,7 +9,9 @@ from unittest import mock
 import torch
 
 from fogline_recipe import data, export, golden, quant, start, teacher
-from fogline_recipe.net import Hybrid, Layout, LayoutError
+from fogline_recipe.layout import Layout
+from fogline_recipe.net import Hybrid
+from fogline_recipe.quant import LayoutError
 from fogline_recipe.runs import Schedule, load, logits, save
 from fogline_recipe.train import Optimiser, focus, losses, new, scores_of, take_weights, train
 

@@ -53,6 +53,14 @@ impl Manifest {
         if let Some(name) = hard.iter().find(|name| !self.classes.contains(name)) {
             return refuse("exits.extends", format!("'{name}' is none of the classes"));
         }
+        let mut known = BTreeSet::new();
+        if let Some(twice) = self.exits.iter().find(|exit| !known.insert(&exit.name)) {
+            return refuse("exits.name", format!("'{}' stands there twice", twice.name));
+        }
+        let choosing = deciding.iter().filter(|exit| !exit.ways.is_empty());
+        if choosing.count() > 1 {
+            return refuse("exits.ways", "more than one exit chooses a way".into());
+        }
         for exit in deciding {
             if !exit.thresholds.contains_key(&self.policy) {
                 return refuse(

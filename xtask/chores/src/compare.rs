@@ -4,28 +4,33 @@
 //! Each pair is measured as it is deployed, and along its calibration's curve. What the plain network does at the same share
 //! of pictures at the edge, or costs at the same accuracy, is read off its own curve, measured on the same test pictures.
 
+mod table;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use std::{fmt, fs, io};
+use std::{fs, io};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use fogline::energy::Constants;
 use fogline::policy::Policy;
 use fogline_edge::session::Session;
 use fogline_stack::models::{Model, Models};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{self, Sample};
 use crate::subject::{Seen, Subject};
+use crate::times::{median, ms};
 
 /// The table and the figures beside the plain pair, for `cargo xtask figures` and the plot.
 pub const KEPT: &str = "compare.txt";
 const JSON: &str = "compare.json";
 /// Where systems are compared along their curves.
 const SHARES: [f64; 5] = [0.5, 0.6, 0.7, 0.8, 0.9];
-/// Pictures on which the edge is timed.
+/// Pictures on which the edge is timed, and how many of them a system takes at a turn.
 const TIMED: usize = 1000;
+const TURN: usize = 50;
 
 /// Options of `cargo xtask compare`.
 #[derive(clap::Args)]
@@ -78,6 +83,8 @@ struct Row {
     download: usize,
     /// Milliseconds of the edge a picture, on the mean, on one thread.
     edge_ms: f64,
+    /// Milliseconds of the cloud's layers for one picture, on one thread.
+    cloud_ms: f64,
 }
 
 /// The comparison.
@@ -102,11 +109,19 @@ pub fn run(options: &Options) -> Result<()> {
         options.models.display(),
         plain.manifest.name
     );
+    // One that is missing from the table would look as if there were none.
+    let unread = |(folder, _): &&(PathBuf, Error)| {
+        let name = folder.parent().and_then(Path::file_name);
+        name.is_some_and(|name| name.to_string_lossy().starts_with(&prefix(plain)))
+    };
+    if let Some((_, why)) = models.refused.iter().find(unread) {
+        bail!("{why:#}");
+    }
     let extension = chosen.iter().find_map(|model| model.manifest.extension());
     let hard = extension.map_or(vec![], |exit| exit.extends.clone());
     let limit = options.limit.map(|limit| limit as usize);
     let samples = dataset::test_pictures(&options.data, &plain.manifest, limit)?;
-    let mut rows = vec![];
+    let mut subjects = vec![];
     for model in chosen {
         ensure!(
             model.manifest.classes == plain.manifest.classes,
@@ -114,8 +129,18 @@ pub fn run(options: &Options) -> Result<()> {
             model.folder.display(),
             plain.folder.display()
         );
-        eprintln!("{} {}", model.manifest.name, model.manifest.version);
-        rows.push(measure(&model.folder, &samples, &hard)?);
+        let load = || -> Result<_> {
+            let subject = Subject::load(&model.folder)?;
+            subject.session()?;
+            Ok(subject)
+        };
+        subjects.push(load().with_context(|| model.folder.display().to_string())?);
+    }
+    let times = times(&subjects, &dataset::evenly(samples.clone(), Some(TIMED)))?;
+    let mut rows = vec![];
+    for (subject, times) in subjects.iter().zip(times) {
+        eprintln!("{} {}", subject.manifest.name, subject.manifest.version);
+        rows.push(measure(subject, times, &samples, &hard)?);
     }
     let measured = plain.manifest.measured.as_ref().map(|measured| measured.data.clone());
     let comparison = Comparison {
@@ -138,9 +163,14 @@ pub fn run(options: &Options) -> Result<()> {
     write!(io::stdout(), "{comparison}").context("printing the table")
 }
 
+/// What the names of the systems begin with.
+fn prefix(plain: &Model) -> String {
+    format!("{}-", plain.manifest.name)
+}
+
 /// The last version of every pair whose name begins with the plain one's.
 fn systems<'a>(models: &'a Models, plain: &Model) -> Vec<&'a Model> {
-    let prefix = format!("{}-", plain.manifest.name);
+    let prefix = prefix(plain);
     let mut found: Vec<&Model> = vec![];
     for model in models.usable.iter().filter(|model| model.manifest.name.starts_with(&prefix)) {
         // They come by name, then by version.
@@ -152,13 +182,12 @@ fn systems<'a>(models: &'a Models, plain: &Model) -> Vec<&'a Model> {
     found
 }
 
-fn measure(folder: &Path, samples: &[Sample], hard: &[String]) -> Result<Row> {
-    let subject = Subject::load(folder)?;
+fn measure(subject: &Subject, times: [f64; 2], samples: &[Sample], hard: &[String]) -> Result<Row> {
     let seen = subject.see(samples)?;
     let mut session = subject.session()?;
     let policy = session.policy();
     let own = point(&session, &seen, hard);
-    let edge_ms = edge_ms(&mut session, &dataset::evenly(samples.to_vec(), Some(TIMED)))?;
+    let [edge_ms, cloud_ms] = times;
     let mut curve = vec![];
     for calibrated in subject.manifest.curves.get(&policy).map_or(&[][..], Vec::as_slice) {
         session.set_thresholds(&calibrated.thresholds)?;
@@ -173,6 +202,7 @@ fn measure(folder: &Path, samples: &[Sample], hard: &[String]) -> Result<Row> {
         curve,
         download: subject.fog().len(),
         edge_ms,
+        cloud_ms,
     })
 }
 
@@ -204,18 +234,35 @@ fn point(session: &Session, seen: &[Seen], hard: &[String]) -> Point {
     }
 }
 
-/// The mean over some pictures, after a few to warm up.
-fn edge_ms(session: &mut Session, samples: &[Sample]) -> Result<f64> {
-    let size = session.manifest().input.size;
-    let pictures = samples.iter().map(|sample| sample.rgb(size)).collect::<Result<Vec<_>>>()?;
-    for picture in pictures.iter().take(20) {
-        session.run_edge(picture);
+/// Milliseconds a picture of each subject's edge, and of its cloud: medians of turns, which all subjects take one after the
+/// other, so that a machine which changes its clock does so for all.
+fn times(subjects: &[Subject], samples: &[Sample]) -> Result<Vec<[f64; 2]>> {
+    let mut sessions = subjects.iter().map(Subject::session).collect::<Result<Vec<_>>>()?;
+    let mut spent = vec![[vec![], vec![]]; subjects.len()];
+    let bar = ProgressBar::new(samples.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures timed, {eta} left")?);
+    for turn in samples.chunks(TURN) {
+        for ((subject, session), [edge, cloud]) in
+            subjects.iter().zip(&mut sessions).zip(&mut spent)
+        {
+            let size = session.manifest().input.size;
+            let pictures =
+                turn.iter().map(|sample| sample.rgb(size)).collect::<Result<Vec<_>>>()?;
+            let (_, map, _) = session.run_through(&pictures[0]); // to warm up
+            let began = Instant::now();
+            for picture in &pictures {
+                session.run_edge(picture);
+            }
+            edge.push(ms(began) / pictures.len() as f64);
+            subject.cloud(map.clone())?;
+            let began = Instant::now();
+            subject.cloud(map)?;
+            cloud.push(ms(began));
+        }
+        bar.inc(turn.len() as u64);
     }
-    let began = Instant::now();
-    for picture in &pictures {
-        session.run_edge(picture);
-    }
-    Ok(began.elapsed().as_secs_f64() * 1e3 / pictures.len() as f64)
+    bar.finish_and_clear();
+    Ok(spent.iter().map(|each| each.each_ref().map(|samples| median(samples))).collect())
 }
 
 impl Row {
@@ -243,92 +290,11 @@ impl Row {
         let enough = points.filter(|point| point.accuracy >= accuracy).map(|point| point.energy);
         enough.min_by(f64::total_cmp)
     }
-}
 
-impl Comparison {
-    /// The same against the plain network at other shares, each system along its own curve.
-    fn along_the_curves(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\n{:<28}", "at other shares at the edge")?;
-        SHARES.iter().try_for_each(|share| write!(f, "{:>17.0}%", share * 100.0))?;
-        writeln!(f)?;
-        let plain = &self.rows[0];
-        for row in &self.rows[1..] {
-            write!(f, "{:<28}", format!("{} {}", row.model, row.version))?;
-            for share in SHARES {
-                let cell = match (row.at_share(share), plain.at_share(share)) {
-                    (Some(own), Some(beside)) => {
-                        let points = (own.accuracy - beside.accuracy) * 100.0;
-                        let energy = plain.energy_at(own.accuracy);
-                        let energy = energy
-                            .map(|energy| format!("{:+.1}%", (own.energy / energy - 1.0) * 100.0));
-                        format!("{points:+.2} {:>7}", energy.unwrap_or_else(|| "-".into()))
-                    }
-                    _ => "-".into(),
-                };
-                write!(f, "{cell:>18}")?;
-            }
-            writeln!(f)?;
-        }
-        writeln!(f, "(points of accuracy at this share, and energy as accurate)")
-    }
-}
-
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, date, samples, hard, rows } = self;
-        let percent = |share: f64| format!("{:.2}%", share * 100.0);
-        writeln!(
-            f,
-            "{samples} test pictures of {data}, {date}; energy is of computation, edge time of one native thread\n"
-        )?;
-        writeln!(
-            f,
-            "{:<28}{:>16}{:>9}{:>9}{:>9}{:>8}{:>7}{:>9}{:>10}",
-            "", "decides by", "right", "of hard", "at edge", "µJ", "bytes", "edge ms", "edge.fog"
-        )?;
-        for Row { model, version, policy, own, download, edge_ms, .. } in rows {
-            let name = format!("{model} {version}");
-            let hard = if hard.is_empty() { "-".to_owned() } else { percent(own.hard) };
-            writeln!(
-                f,
-                "{name:<28}{:>16}{:>9}{hard:>9}{:>9}{:>8.2}{:>7.0}{edge_ms:>9.2}{download:>10}",
-                policy.name(),
-                percent(own.accuracy),
-                percent(own.share),
-                own.energy,
-                own.bytes
-            )?;
-        }
-        let plain = &rows[0];
-        writeln!(
-            f,
-            "\n{:<28}{:>25}{:>18}{:>19}",
-            "against the plain network", "right at this share", "of hard", "µJ as accurate"
-        )?;
-        for row in &rows[1..] {
-            let beside = plain.at_share(row.own.share);
-            let points = |own: f64, of: fn(&Point) -> f64| match &beside {
-                Some(point) => format!("{:+.2} pts", (own - of(point)) * 100.0),
-                None => "-".into(),
-            };
-            let hard =
-                if hard.is_empty() { "-".into() } else { points(row.own.hard, |point| point.hard) };
-            let energy = match plain.energy_at(row.own.accuracy) {
-                Some(energy) => format!("{:+.1}%", (row.own.energy / energy - 1.0) * 100.0),
-                None => "never as accurate".into(),
-            };
-            let name = format!("{} {}", row.model, row.version);
-            writeln!(
-                f,
-                "{name:<28}{:>25}{hard:>18}{energy:>19}",
-                points(row.own.accuracy, |point| point.accuracy)
-            )?;
-        }
-        self.along_the_curves(f)?;
-        if !hard.is_empty() {
-            writeln!(f, "\nhard classes: {}", hard.join(", "))?;
-        }
-        Ok(())
+    /// By how much `point` costs more than this one does when as accurate; none where it never is.
+    fn more_energy(&self, point: &Point) -> Option<String> {
+        let energy = self.energy_at(point.accuracy)?;
+        Some(format!("{:+.1}%", (point.energy / energy - 1.0) * 100.0))
     }
 }
 
@@ -352,6 +318,7 @@ mod tests {
             curve: points.iter().map(point).collect(),
             download: 1,
             edge_ms: 1.0,
+            cloud_ms: 1.0,
         }
     }
 

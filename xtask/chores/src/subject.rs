@@ -100,16 +100,22 @@ impl Subject {
         Ok(seen)
     }
 
+    /// The cloud's scores for one packed map.
+    pub fn cloud(&self, bytes: Vec<u8>) -> Result<Vec<f32>> {
+        let split = &self.manifest.split;
+        let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
+        let scores = self.plan.logits(slice::from_ref(&tensor), None);
+        Ok(scores.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0))
+    }
+
     fn see_some(&self, samples: &[Sample], bar: &ProgressBar) -> Result<Vec<Seen>> {
         let mut session = self.session()?;
-        let split = &self.manifest.split;
         let mut seen = vec![];
         for sample in samples {
             let rgb = sample.rgb(self.manifest.input.size)?;
             let (exits, bytes, way) = session.run_through(&rgb);
-            let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
-            let cloud = self.plan.logits(slice::from_ref(&tensor), None);
-            let cloud = cloud.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0);
+            let frame = session.request(vec![bytes.clone()], [0; 16]).encode()?.len();
+            let cloud = self.cloud(bytes)?;
             let right = |logits: &[f32]| Verdict::last(logits).label == sample.label;
             let twin = self.twin.as_ref().map(|twin| twin.logits(&rgb)).transpose()?;
             seen.push(Seen {
@@ -118,7 +124,7 @@ impl Subject {
                 way,
                 cloud: right(&cloud),
                 twin: twin.map(|logits| right(&logits)),
-                frame: session.request(vec![tensor.bytes], [0; 16]).encode()?.len(),
+                frame,
                 jpeg: sample.jpeg_bytes(),
             });
             bar.inc(1);

@@ -1,0 +1,61 @@
+"""What a network looks like, as two short texts and some numbers: everything that decides its shape.
+
+Edge: ``128`` is a block of 128 channels, ``exit4`` an exit on a 4x4 grid of averages, ``pool`` a 2x2 maximum. Cloud: ``256`` is a
+convolution, ``256+`` one with a shortcut. With 32 bits the same layout is the full-precision *twin*: no quantisers and no exits.
+"""
+
+from dataclasses import asdict, dataclass
+
+from .quant import LayoutError
+
+MOST_SHARED = 16  # weights a stored value, by the packed format
+WIDTHS = ["1", "2", "4"]  # bits of kernels that are the highest of one set of levels
+APART = [("ways", "share"), ("ways", "extension"), ("appeals", "extension")]
+
+
+def channels_of(token: str) -> int:
+    """The number in a layout's token."""
+    if not token.isdecimal() or int(token) == 0:
+        raise LayoutError(f"'{token}' in a layout is neither a number of channels nor pool nor, at the edge, exitGRID")
+    return int(token)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that decides a network's shape; stored in every checkpoint."""
+
+    classes: int = 10
+    bits: int = 1
+    size: int = 32
+    stem: int = 32
+    edge: str = "64 pool 128 128 exit2 pool 128 128 128 exit4"
+    split: int = 128
+    cloud: str = "256 pool 256+ 256+ 256+"
+    appeals: bool = False
+    share: int = 1
+    ways: str = ""
+    extension: str = ""
+    hard: str = ""
+
+    def __post_init__(self):
+        for name in ("size", "stem", "split", "share"):
+            if getattr(self, name) < 1:
+                raise LayoutError(f"--{name} {getattr(self, name)}: at least 1 is needed")
+        if self.share > MOST_SHARED:
+            raise LayoutError(f"--share {self.share}: at most {MOST_SHARED} weights share a value")
+        if ways := self.ways.split():
+            if len(ways) < 2 or ways != [bits for bits in WIDTHS if bits in ways]:
+                raise LayoutError(f"--ways '{self.ways}': at least two of {', '.join(WIDTHS)} are needed, the fewest bits first")
+        for one, other in APART:
+            if getattr(self, one) and getattr(self, other) and (other != "share" or self.share > 1):
+                raise LayoutError(f"--{one} and --{other} do not go together: the packed model holds one of them")
+        if labels := self.hard.split():
+            known = [str(label) for label in range(self.classes)]
+            if not self.extension or len(labels) < 2 or labels != [label for label in known if label in labels]:
+                raise LayoutError(f"--hard '{self.hard}': with --extension, at least two classes of 0 to {self.classes - 1} are needed, the least first")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+TINY = Layout(classes=5, size=16, stem=8, edge="16 pool 16 exit2 pool 32 exit2", split=16, cloud="16 pool 16+")
