@@ -338,37 +338,22 @@ fn most_confident(verdicts: &[Verdict]) -> usize {
     })
 }
 
-/// Whether the ways that the manifest sends samples are the packed model's, and part where it says.
+/// Whether the ways that the manifest's exits send samples are those that the packed model has behind them.
 fn check_ways(manifest: &Manifest, program: &Program) -> Result<(), LoadError> {
-    let refuse = |why: String| Err(LoadError::Mismatch(why));
-    let extends = manifest.extension().is_some();
-    // What lies on a way before the exit that chooses it has run on another, or not at all.
-    let chooses = manifest.exits.iter().rposition(|exit| !exit.ways.is_empty());
-    let chooses = if extends { manifest.deciding().len().checked_sub(1) } else { chooses };
-    let parts = manifest.parts.iter().filter_map(|part| part.way.map(|way| usize::from(way) + 1));
-    let points = manifest.curves.values().flatten().map(|point| point.ways.len());
-    let known = parts.chain(points).all(|ways| ways <= usize::from(program.ways()));
-    let behind = chooses
-        .is_none_or(|exit| program.stretches.iter().all(|way| way.from > program.exits[exit]));
-    if !known || !behind {
-        return refuse(
-            "a way of a part or curve is not there, or begins before the exit that chooses it"
-                .into(),
-        );
-    }
-    for (exit, &op) in manifest.exits.iter().zip(&program.exits) {
-        let on_a_way = program.way_of(op);
-        if on_a_way != (!exit.extends.is_empty()).then_some(EXTENSION) {
-            return refuse(format!(
-                "only an extension, and any, lies on way 1, but {} on {on_a_way:?}",
+    let deciding = manifest.deciding().len();
+    let extends = deciding < manifest.exits.len();
+    for (index, (exit, &op)) in manifest.exits.iter().zip(&program.exits).enumerate() {
+        // An extension, and no other exit, lies on a way.
+        let lies = program.way_of(op) == (index == deciding).then_some(EXTENSION);
+        let there = exit.ways.iter().all(|to| !extends && to.way < program.ways());
+        // What lies on a way before the exit that chooses it has run on another, or not at all.
+        let chooses = !exit.ways.is_empty() || (extends && index + 1 == deciding);
+        let behind = !chooses || program.stretches.iter().all(|stretch| stretch.from > op);
+        if !(lies && there && behind) {
+            return Err(LoadError::Mismatch(format!(
+                "the ways at {} are not those of the packed model",
                 exit.name
-            ));
-        }
-        if let Some(way) = exit.ways.iter().find(|to| extends || to.way >= program.ways()) {
-            return refuse(format!(
-                "{} sends samples way {}, which is not there",
-                exit.name, way.way
-            ));
+            )));
         }
     }
     Ok(())

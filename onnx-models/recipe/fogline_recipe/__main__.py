@@ -22,7 +22,7 @@ HELP = {
     "extension": "ADAPTIVE + BLOCKS exitGRID, for the hard classes alone; goes with --start, and only it is trained (MEANet)",
     "hard": "the hard classes' numbers; without, the half of them that the pair to start from gets wrong most on held-out pictures",
     "appeals": "give each exit a score of whether its own answer will hold, for the policy appeal (AppealNet)",
-    "share": "how many weights of the blocks' kernels share each value by hashing, for pack --share",
+    "share": "how many weights of the blocks' kernels share each value by hashing; pack then stores it once",
     "epochs": "epochs in all; may be changed on --resume",
     "batch": "pictures a step",
     "rate": "highest learning rate of AdamW, for all but the kernels",

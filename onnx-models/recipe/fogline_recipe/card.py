@@ -62,7 +62,7 @@ def system(layout: Layout, names: list[str]) -> str:
     found = {
         "Each exit predicts whether its own answer will hold, and decides by that: the policy `appeal` (AppealNet, Li et al. 2021, "
         "arXiv 2105.04104).": layout.appeals,
-        f"{layout.share} weights each of the blocks' 1-bit kernels share a value by hashing; `cargo xtask pack --share {layout.share}` stores it "
+        f"{layout.share} weights each of the blocks' 1-bit kernels share a value by hashing; `cargo xtask pack` stores it "
         "once (HashedNets, arXiv 1504.04788; deflate-inflate, doi 10.1002/cpe.6593).": layout.share > 1,
         f"The blocks behind the first exit run at {' or '.join(layout.ways.split())} bits, chosen for each picture by that exit's confidence, on "
         "one set of weights (after USDN, Jeon et al. 2024).": layout.ways,

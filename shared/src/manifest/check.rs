@@ -57,10 +57,6 @@ impl Manifest {
         if let Some(twice) = self.exits.iter().find(|exit| !known.insert(&exit.name)) {
             return refuse("exits.name", format!("'{}' stands there twice", twice.name));
         }
-        let choosing = deciding.iter().filter(|exit| !exit.ways.is_empty());
-        if choosing.count() > 1 {
-            return refuse("exits.ways", "more than one exit chooses a way".into());
-        }
         for exit in deciding {
             if !exit.thresholds.contains_key(&self.policy) {
                 return refuse(
