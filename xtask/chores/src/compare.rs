@@ -102,13 +102,6 @@ struct Comparison {
 pub fn run(options: &Options) -> Result<()> {
     let models = Models::find(&options.models)?;
     let plain = models.choose(Some(&options.plain))?;
-    let chosen: Vec<&Model> = [plain].into_iter().chain(systems(&models, plain)).collect();
-    ensure!(
-        chosen.len() > 1,
-        "{} holds no pair {}-*: nothing to compare with",
-        options.models.display(),
-        plain.manifest.name
-    );
     // One that is missing from the table would look as if there were none.
     let unread = |(folder, _): &&(PathBuf, Error)| {
         let name = folder.parent().and_then(Path::file_name);
@@ -117,6 +110,13 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some((_, why)) = models.refused.iter().find(unread) {
         bail!("{why:#}");
     }
+    let chosen: Vec<&Model> = [plain].into_iter().chain(systems(&models, plain)).collect();
+    ensure!(
+        chosen.len() > 1,
+        "{} holds no pair {}-*: nothing to compare with",
+        options.models.display(),
+        plain.manifest.name
+    );
     let extension = chosen.iter().find_map(|model| model.manifest.extension());
     let hard = extension.map_or(vec![], |exit| exit.extends.clone());
     let limit = options.limit.map(|limit| limit as usize);
