@@ -38,7 +38,7 @@ calibration error (the gap between confidence and accuracy, on the mean of 15 bi
 |---|---|---|---|
 {calibration}
 
-The thresholds are those of `export {chosen}`.
+As exported, the thresholds are those of `{chosen}`.
 
 ## Figures
 

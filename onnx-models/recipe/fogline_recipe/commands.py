@@ -49,11 +49,12 @@ def train(arguments: argparse.Namespace) -> None:
     for folder, teacher in teachers.items():
         if teacher.names != pictures.names:
             raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
-    if (layout.ways or layout.extension) and layout.bits != FULL and not (arguments.start or arguments.resume):
-        raise DataError("--ways and --extension go with a trained network: --start names the pair")
-    if layout.extension and not layout.hard:
-        found = load(arguments.out).net.layout.hard if arguments.resume else hard_classes(layout, schedule, arguments, pictures)
-        layout = replace(layout, hard=found)
+    if layout.bits != FULL and (layout.ways or layout.extension):  # the twin has neither
+        if not (arguments.start or arguments.resume):
+            raise DataError("--ways and --extension go with a trained network: --start names the pair")
+        if layout.extension and not layout.hard:
+            found = load(arguments.out).net.layout.hard if arguments.resume else hard_classes(layout, schedule, arguments, pictures)
+            layout = replace(layout, hard=found)
     net = new(layout, schedule)
     if schedule.shift >= layout.size:
         raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")

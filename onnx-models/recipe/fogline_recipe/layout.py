@@ -4,7 +4,7 @@ Edge: ``128`` is a block of 128 channels, ``exit4`` an exit on a 4x4 grid of ave
 convolution, ``256+`` one with a shortcut. With 32 bits the same layout is the full-precision *twin*: no quantisers and no exits.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from .quant import LayoutError
 
@@ -46,8 +46,9 @@ class Layout:
         if ways := self.ways.split():
             if len(ways) < 2 or ways != [bits for bits in WIDTHS if bits in ways]:
                 raise LayoutError(f"--ways '{self.ways}': at least two of {', '.join(WIDTHS)} are needed, the fewest bits first")
+        given = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
         for one, other in APART:
-            if getattr(self, one) and getattr(self, other) and (other != "share" or self.share > 1):
+            if {one, other} <= given:
                 raise LayoutError(f"--{one} and --{other} do not go together: the packed model holds one of them")
         if labels := self.hard.split():
             known = [str(label) for label in range(self.classes)]

@@ -55,7 +55,7 @@ class Edge(nn.Module):
             return Block(layout.bits, inputs, outputs)
         if inputs != outputs:
             raise LayoutError(f"a block with --ways keeps its width, {inputs}, and cannot have {outputs}")
-        return MixedBlock([channels_of(bits) for bits in layout.ways.split()], inputs, Block)
+        return MixedBlock([int(bits) for bits in layout.ways.split()], inputs, Block)
 
     def run(self, x: Tensor, steps: list[nn.Module], way: int | Tensor) -> tuple[Tensor, list[Tensor]]:
         """The map behind some of the layers, and the logits of the exits among them."""

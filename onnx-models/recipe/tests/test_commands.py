@@ -105,6 +105,7 @@ class Commands(unittest.TestCase):
             with self.assertRaisesRegex(SystemExit, "--start names the pair"):
                 self.train("nothing", "--bits", 1, "--edge", "16 pool 16 exit2 16 exit2", *words)
         self.assertFalse((self.root / "nothing").exists())
+        self.train("extended-twin", "--bits", 32, "--extension", "pool 16 + 16 exit2")
 
     def test_an_extension_s_training_goes_on_with_the_hard_classes_it_found(self):
         words = ["--bits", 1, "--start", self.pair, "--extension", "pool 16 + 16 exit2"]

@@ -23,9 +23,8 @@ impl Manifest {
                 format!("{} of them, where 2 are the least", self.classes.len()),
             );
         }
-        let mut known = BTreeSet::new();
-        if let Some(twice) = self.classes.iter().find(|class| !known.insert(*class)) {
-            return refuse("classes", format!("'{twice}' stands there twice"));
+        if let Some(name) = twice(self.classes.iter()) {
+            return refuse("classes", format!("'{name}' stands there twice"));
         }
         if !(1..=1024).contains(&self.input.size) {
             return refuse("input.size", format!("{} is not in 1..=1024", self.input.size));
@@ -53,9 +52,8 @@ impl Manifest {
         if let Some(name) = hard.iter().find(|name| !self.classes.contains(name)) {
             return refuse("exits.extends", format!("'{name}' is none of the classes"));
         }
-        let mut known = BTreeSet::new();
-        if let Some(twice) = self.exits.iter().find(|exit| !known.insert(&exit.name)) {
-            return refuse("exits.name", format!("'{}' stands there twice", twice.name));
+        if let Some(name) = twice(self.exits.iter().map(|exit| &exit.name)) {
+            return refuse("exits.name", format!("'{name}' stands there twice"));
         }
         for exit in deciding {
             if !exit.thresholds.contains_key(&self.policy) {
@@ -104,6 +102,12 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// The first name that came before.
+fn twice<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let mut known = BTreeSet::new();
+    names.find(|name| !known.insert(*name))
 }
 
 /// A name that is safe in paths, and in the lines that the pair digest is made of.

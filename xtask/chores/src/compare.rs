@@ -102,20 +102,20 @@ struct Comparison {
 pub fn run(options: &Options) -> Result<()> {
     let models = Models::find(&options.models)?;
     let plain = models.choose(Some(&options.plain))?;
+    let prefix = format!("{}-", plain.manifest.name);
     // One that is missing from the table would look as if there were none.
     let unread = |(folder, _): &&(PathBuf, Error)| {
         let name = folder.parent().and_then(Path::file_name);
-        name.is_some_and(|name| name.to_string_lossy().starts_with(&prefix(plain)))
+        name.is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
     };
     if let Some((_, why)) = models.refused.iter().find(unread) {
         bail!("{why:#}");
     }
-    let chosen: Vec<&Model> = [plain].into_iter().chain(systems(&models, plain)).collect();
+    let chosen: Vec<&Model> = [plain].into_iter().chain(systems(&models, &prefix)).collect();
     ensure!(
         chosen.len() > 1,
-        "{} holds no pair {}-*: nothing to compare with",
-        options.models.display(),
-        plain.manifest.name
+        "{} holds no pair {prefix}*: nothing to compare with",
+        options.models.display()
     );
     let extension = chosen.iter().find_map(|model| model.manifest.extension());
     let hard = extension.map_or(vec![], |exit| exit.extends.clone());
@@ -131,16 +131,16 @@ pub fn run(options: &Options) -> Result<()> {
         );
         let load = || -> Result<_> {
             let subject = Subject::load(&model.folder)?;
-            subject.session()?;
-            Ok(subject)
+            let session = subject.session()?;
+            Ok((subject, session))
         };
         subjects.push(load().with_context(|| model.folder.display().to_string())?);
     }
-    let times = times(&subjects, &dataset::evenly(samples.clone(), Some(TIMED)))?;
+    let times = times(&mut subjects, &dataset::evenly(samples.clone(), Some(TIMED)))?;
     let mut rows = vec![];
-    for (subject, times) in subjects.iter().zip(times) {
+    for ((subject, session), times) in subjects.iter_mut().zip(times) {
         eprintln!("{} {}", subject.manifest.name, subject.manifest.version);
-        rows.push(measure(subject, times, &samples, &hard)?);
+        rows.push(measure(subject, session, times, &samples, &hard)?);
     }
     let measured = plain.manifest.measured.as_ref().map(|measured| measured.data.clone());
     let comparison = Comparison {
@@ -163,16 +163,10 @@ pub fn run(options: &Options) -> Result<()> {
     write!(io::stdout(), "{comparison}").context("printing the table")
 }
 
-/// What the names of the systems begin with.
-fn prefix(plain: &Model) -> String {
-    format!("{}-", plain.manifest.name)
-}
-
-/// The last version of every pair whose name begins with the plain one's.
-fn systems<'a>(models: &'a Models, plain: &Model) -> Vec<&'a Model> {
-    let prefix = prefix(plain);
+/// The last version of every pair whose name begins so.
+fn systems<'a>(models: &'a Models, prefix: &str) -> Vec<&'a Model> {
     let mut found: Vec<&Model> = vec![];
-    for model in models.usable.iter().filter(|model| model.manifest.name.starts_with(&prefix)) {
+    for model in models.usable.iter().filter(|model| model.manifest.name.starts_with(prefix)) {
         // They come by name, then by version.
         if found.last().is_some_and(|last| last.manifest.name == model.manifest.name) {
             found.pop();
@@ -182,16 +176,20 @@ fn systems<'a>(models: &'a Models, plain: &Model) -> Vec<&'a Model> {
     found
 }
 
-fn measure(subject: &Subject, times: [f64; 2], samples: &[Sample], hard: &[String]) -> Result<Row> {
+fn measure(
+    subject: &Subject,
+    session: &mut Session,
+    [edge_ms, cloud_ms]: [f64; 2],
+    samples: &[Sample],
+    hard: &[String],
+) -> Result<Row> {
     let seen = subject.see(samples)?;
-    let mut session = subject.session()?;
     let policy = session.policy();
-    let own = point(&session, &seen, hard);
-    let [edge_ms, cloud_ms] = times;
+    let own = point(session, &seen, hard);
     let mut curve = vec![];
     for calibrated in subject.manifest.curves.get(&policy).map_or(&[][..], Vec::as_slice) {
         session.set_thresholds(&calibrated.thresholds)?;
-        curve.push(point(&session, &seen, hard));
+        curve.push(point(session, &seen, hard));
     }
     curve.sort_by(|a, b| a.share.total_cmp(&b.share));
     Ok(Row {
@@ -236,15 +234,12 @@ fn point(session: &Session, seen: &[Seen], hard: &[String]) -> Point {
 
 /// Milliseconds a picture of each subject's edge, and of its cloud: medians of turns, which all subjects take one after the
 /// other, so that a machine which changes its clock does so for all.
-fn times(subjects: &[Subject], samples: &[Sample]) -> Result<Vec<[f64; 2]>> {
-    let mut sessions = subjects.iter().map(Subject::session).collect::<Result<Vec<_>>>()?;
+fn times(subjects: &mut [(Subject, Session)], samples: &[Sample]) -> Result<Vec<[f64; 2]>> {
     let mut spent = vec![[vec![], vec![]]; subjects.len()];
     let bar = ProgressBar::new(samples.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures timed, {eta} left")?);
     for turn in samples.chunks(TURN) {
-        for ((subject, session), [edge, cloud]) in
-            subjects.iter().zip(&mut sessions).zip(&mut spent)
-        {
+        for ((subject, session), [edge, cloud]) in subjects.iter_mut().zip(&mut spent) {
             let size = session.manifest().input.size;
             let pictures =
                 turn.iter().map(|sample| sample.rgb(size)).collect::<Result<Vec<_>>>()?;
