@@ -9,6 +9,7 @@ from .data import DataError
 from .layout import TINY, Layout
 from .quant import LayoutError
 from .runs import Schedule
+from .teacher import EFFICIENTNET, RESNET
 
 HELP = {
     "classes": None,  # read from the data
@@ -21,7 +22,8 @@ HELP = {
     "ways": "bits of the blocks behind the first exit, such as '1 2 4': one network whose precision is chosen a sample (USDN)",
     "extension": "ADAPTIVE + BLOCKS exitGRID, for the hard classes alone; goes with --start, and only it is trained (MEANet)",
     "hard": "the hard classes' numbers; without, the half of them that the pair to start from gets wrong most on held-out pictures",
-    "appeals": "give each exit a score of whether its own answer will hold, for the policy appeal (AppealNet)",
+    "appeals": "give each exit a score of whether its own answer will hold, for the policy appeal; goes with --start, and only that is "
+               "trained, on half of the held-out pictures (AppealNet)",
     "share": "how many weights of the blocks' kernels share each value by hashing; pack then stores it once",
     "epochs": "epochs in all; may be changed on --resume",
     "batch": "pictures a step",
@@ -35,6 +37,7 @@ HELP = {
     "hole": "side of the square that is greyed in each training picture",
     "exit_weight": "weight of each exit's loss; the final head has the rest",
     "distill": "how much of a loss is towards the teacher's scores; without --teacher the final head teaches the exits",
+    "cutmix": "share of the batches in whose pictures a square is another picture's (CutMix)",
     "price": "AppealNet's price of asking the cloud, in nats: more keeps more pictures at the edge",
     "focus": "from 0 to 1, how much of the final head's loss goes by how unsure the exits are of a picture",
     "seed": "seed of weights, order and augmentation",
@@ -56,6 +59,9 @@ def add_target(command: argparse.ArgumentParser) -> None:
     target.add_argument("--accuracy-loss", type=float,
                         help="as many at the edge as cost at most this accuracy against the final head, such as 0.005")
     target.add_argument("--energy", type=float, help="as few at the edge as make the twin cost this many times more, such as 5.5")
+    command.add_argument("--margin", type=float, default=3.0, metavar="ERRORS",
+                         help="what is chosen meets the target with this many standard errors of the held-out pictures to spare, so that "
+                         "other pictures meet it too; 0: these do (default %(default)s)")
     command.add_argument("--budget", type=float, metavar="MICROJOULES",
                          help="of a network with several ways: the most computation a picture, on the mean, when its controller is chosen")
 
@@ -75,12 +81,15 @@ def main() -> None:
     add_fields(command, Schedule())
     command.set_defaults(run=commands.train)
 
-    command = every.add_parser("teacher", help="fine-tune an EfficientNet-Lite0 that has seen ImageNet, for train --teacher")
-    command.add_argument("--data", type=Path, required=True, help="the dataset, as for train; none whose test pictures may be ImageNet's")
+    command = every.add_parser("teacher", help="train a larger network on the data set, for train --teacher")
+    command.add_argument("--data", type=Path, required=True, help="the dataset, as for train; for an EfficientNet none whose test pictures may be ImageNet's")
     command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
-    command.add_argument("--weights", type=Path, help="its state dict; without, timm fetches it")
-    command.add_argument("--epochs", type=int, default=4, help="epochs in all (default 4)")
-    command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE, and are enlarged four times (default 32)")
+    command.add_argument("--network", choices=[RESNET, EFFICIENTNET], default=RESNET,
+                         help=f"{RESNET}: from nothing; {EFFICIENTNET}: fine-tuned from ImageNet, on pictures enlarged four times (default {RESNET})")
+    command.add_argument("--weights", type=Path, help="the EfficientNet's state dict; without, timm fetches it")
+    command.add_argument("--epochs", type=int, help=f"epochs in all (default 33, of {EFFICIENTNET} 4)")
+    command.add_argument("--cutmix", type=float, default=0.0, help=f"{HELP['cutmix']}; 0.5 where classes are many and pictures few (default 0)")
+    command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE (default 32)")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
     command.set_defaults(run=commands.teacher)
 

@@ -24,11 +24,12 @@ CURVE = range(0, 101, 5)
 
 @dataclass(frozen=True)
 class Target:
-    """What thresholds are chosen for: exactly one of the three."""
+    """What thresholds are chosen for: exactly one of the three, and how many standard errors lie between it and the held-out pictures."""
 
     edge_share: float | None = None
     accuracy_loss: float | None = None
     energy: float | None = None
+    margin: float = 0.0
 
     def __post_init__(self):
         if sum(value is not None for value in (self.edge_share, self.accuracy_loss, self.energy)) != 1:
@@ -39,6 +40,12 @@ class Target:
             raise ValueError(f"--accuracy-loss {self.accuracy_loss}: it goes from 0 to 1; 0.005 is half a point")
         if self.energy is not None and not 0 < self.energy < float("inf"):
             raise ValueError(f"--energy {self.energy}: a number of times above 0 is needed")
+        if not 0 <= self.margin < float("inf"):
+            raise ValueError(f"--margin {self.margin}: at least 0 is needed")
+
+    def above(self, share: float, count: int) -> float:
+        """The share of ``count`` held-out pictures with which ``share`` of others is met: the standard error is sqrt(p (1 - p) / n)."""
+        return min(1.0, share + self.margin * (share * (1 - share) / count) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,21 @@ class Choice:
     cuts: list[float]
     shares: list[float]
     accuracy: float
+    error: float  # the standard error of how much that is below the cloud's
 
 
 def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """What the logits must be divided by for the lowest negative log-likelihood, to about one percent."""
-    grid = torch.logspace(-1, 1, 401, dtype=torch.float64)
-    loss = torch.stack([cross_entropy(logits.double() / t, labels) for t in grid])
-    return float(grid[loss.argmin()].float())
+    """What the logits must be divided by for the lowest negative log-likelihood, to about one percent.
+
+    That has one minimum, as it is convex in 1 / t: every twentieth value finds where it lies.
+    """
+    grid, logits = torch.logspace(-1, 1, 401, dtype=torch.float64), logits.double()
+
+    def best(places: range) -> int:
+        return min(places, key=lambda place: cross_entropy(logits / grid[place], labels).item())
+
+    near = best(range(0, 401, 20))
+    return float(grid[best(range(max(0, near - 19), min(401, near + 20)))].float())
 
 
 def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -89,79 +104,90 @@ def policies(logits: list[torch.Tensor]) -> list[str]:
 
 @dataclass(frozen=True)
 class Answers:
-    """Of each exit that decides how sure it is, whether the edge is right if the picture ends there, and whether the
-    extension would answer in its place; whether the cloud is right."""
+    """Of each exit that decides how sure it is, whether the edge is right if the picture ends there, how much that is worth, and
+    whether the extension would answer in its place; whether the cloud is right, and how much that is worth."""
 
     sure: list[torch.Tensor]
     right: list[torch.Tensor]
+    worth: list[torch.Tensor]
     extended: list[torch.Tensor] | None
     cloud: torch.Tensor
+    cloud_worth: torch.Tensor
+
+
+def worth(logits: torch.Tensor, right: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """What each of a head's answers counts when thresholds are chosen: the mean of whether it is right and of how likely that was.
+
+    Of a picture that looks like it, the next may be answered otherwise: calibrated, the head's own probability says so with less
+    noise than one label does.
+    """
+    return (right + (logits.double() / temperature(logits, labels)).softmax(1).amax(1)) / 2
 
 
 def answers(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, hard: Sequence[int] = ()) -> Answers:
     """What the system would answer wherever a picture ends."""
     classes = logits[-1].shape[1]
-    said = [head[:, :classes].argmax(1) for head in logits]
+    heads = [head[:, :classes] for head in logits]
+    said = [head.argmax(1) for head in heads]
     *right, cloud = [label == labels for label in said]
+    *counted, cloud_counted = [worth(head, label == labels, labels) for head, label in zip(heads, said, strict=True)]
     deciding, extended = logits[:-1], None
     if hard:
         *deciding, _ = deciding
         extended = [torch.isin(label, torch.tensor(hard)) for label in said[:-2]]
-        right = [torch.where(goes_on, right[-1], own) for goes_on, own in zip(extended, right[:-1], strict=True)]
-    return Answers([certainty(exit_, policy, classes) for exit_ in deciding], right, extended, cloud)
+        right, counted = ([torch.where(goes_on, each[-1], own) for goes_on, own in zip(extended, each[:-1], strict=True)]
+                          for each in (right, counted))
+    return Answers([certainty(exit_, policy, classes) for exit_ in deciding], right, counted, extended, cloud, cloud_counted)
 
 
 def at_share(found: Answers, edge_share: float) -> Choice:
     """The thresholds with which ``edge_share`` of the pictures end at the edge, most of them rightly.
 
-    The first exit's share is searched on a grid, for the highest system accuracy, and of equals the
-    one that ends most at the first exit, as that costs least; the next takes the surest of the rest,
-    up to ``edge_share`` of all. What an extension answers counts there.
+    The first exit's share is searched on a grid, for the answers that are worth most, and of equals the one that ends most at the
+    first exit, as that costs least; the next takes the surest of the rest, up to ``edge_share`` of all. What an extension answers
+    counts there.
     """
-    count, best = len(found.cloud), None
+    count, best, most = len(found.cloud), None, -1.0
     extended = found.extended or [torch.zeros(count, dtype=torch.bool)] * len(found.sure)
     for first in torch.linspace(0, edge_share, 21).tolist() if len(found.sure) > 1 else [edge_share]:
         shares = [first] + [edge_share] * (len(found.sure) - 1)
-        open_, hits, cuts, ended, went_on = torch.ones(count, dtype=torch.bool), 0, [], [], 0
-        for measure, hit, goes_on, share in zip(found.sure, found.right, extended, shares, strict=True):
+        open_, right, counted = torch.ones(count, dtype=torch.bool), found.cloud.clone(), found.cloud_worth.clone()
+        cuts, ended, went_on = [], [], 0
+        for measure, hit, counts, goes_on, share in zip(found.sure, found.right, found.worth, extended, shares, strict=True):
             take = round(share * count) - int((~open_).sum())
             ranked = measure[open_].sort(descending=True).values
             cut = ranked[take - 1].item() if take > 0 else measure.max().item() + 1e-6  # else nobody
             ends = open_ & (measure >= cut)
-            hits += int((ends & hit).sum())
+            right[ends], counted[ends] = hit[ends], counts[ends]
             open_ = open_ & ~ends
             cuts.append(cut)
             ended.append(int((ends & ~goes_on).sum()) / count)
             went_on += int((ends & goes_on).sum())
         if found.extended:
             ended.append(went_on / count)
-        accuracy = (hits + int((open_ & found.cloud).sum())) / count
-        if best is None or accuracy >= best.accuracy:
-            best = Choice(cuts, ended, accuracy)
+        if (total := counted.sum().item()) >= most:
+            lost = found.cloud.double() - right.double()
+            most, best = total, Choice(cuts, ended, right.double().mean().item(), (lost.var(correction=0).item() / count) ** 0.5)
     return best
 
 
 def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target: Target,
            parts: list[dict] | None = None, hard: Sequence[int] = ()) -> Choice:
-    """Thresholds of one policy that meet the target. ``parts``, for energy, are the manifest's."""
-    said = answers(logits, labels, policy, hard)
+    """Thresholds of one policy that meet the target, with its margin. ``parts``, for energy, are the manifest's."""
+    said, count = answers(logits, labels, policy, hard), len(labels)
     if target.edge_share is not None:
-        return at_share(said, target.edge_share)
-    # The most pictures that the loss allows, or the fewest that the energy asks for.
-    most = target.accuracy_loss is not None
+        return at_share(said, target.above(target.edge_share, count))
     final = said.cloud.double().mean().item()
-    reached = 0.0
-    for percent in range(99, 0, -1) if most else range(1, 100):
-        found = at_share(said, percent / 100)
-        if most and final - found.accuracy <= target.accuracy_loss:
-            return found
-        if most:
-            continue
-        reached = energy.reduction(parts, found.shares, bool(hard))
-        if reached >= target.energy:
-            return found
-    if most:
+    if target.accuracy_loss is not None:  # as many at the edge as it allows
+        for percent in range(99, 0, -1):
+            found = at_share(said, percent / 100)
+            if final - found.accuracy + target.margin * found.error <= target.accuracy_loss:
+                return found
         raise SystemExit(f"no thresholds of '{policy}' lose at most {target.accuracy_loss} on the held-out pictures")
+    for percent in range(1, 100):  # as few at the edge as it asks for
+        reached = energy.reduction(parts, at_share(said, percent / 100).shares, bool(hard))
+        if reached >= target.energy:
+            return at_share(said, target.above(percent / 100, count))
     raise SystemExit(f"no thresholds of '{policy}' cost {target.energy} times less on the held-out pictures: with 99% at the edge it "
                      f"is {reached:.2f} times")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .layout import Layout
 from .runs import Run
+from .teacher import EFFICIENTNET, RESNET
 
 BEGIN, END = "<!-- cargo xtask figures: begin -->", "<!-- cargo xtask figures: end -->"
 
@@ -16,8 +17,8 @@ edge (`edge.qonnx`, packed in `edge.fog`), full-precision layers for the cloud (
 
 ## Data
 
-Trained on the training pictures of {data}, less every {every}th picture of each class: those chose temperatures and thresholds. The
-test pictures were used for the figures below only.
+Trained on {trained}. {chose} temperatures and thresholds. The test pictures were used for the
+figures below only.
 
 Classes: {classes}.
 
@@ -56,6 +57,11 @@ As exported, the thresholds are those of `{chosen}`.
 """
 
 
+def ordinal(number: int) -> str:
+    """"2nd", "20th"."""
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
 def system(layout: Layout, names: list[str]) -> str:
     """What the network has beside the plain one, a paragraph each."""
     hard = ", ".join(names[int(index)] for index in layout.hard.split())
@@ -84,19 +90,28 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
     for key in ("appeals", "share", "ways", "extension", "hard"):
         if layout[key] == unused[key]:
             layout.pop(key)
-    if not run.net.layout.appeals:
+    trained = f"the training pictures of {data}, less every {ordinal(schedule['hold_out_every'])} picture of each class"
+    chose = "Those chose"
+    if run.net.layout.appeals:
+        trained, chose = f"half of every {ordinal(schedule['hold_out_every'])} training picture of each class of {data}, which its network was not trained on", "The other half chose"
+    else:
         schedule.pop("price")
+    if not schedule["cutmix"]:
+        schedule.pop("cutmix")
     options = [f"--{key.replace('_', '-')}" + ("" if value is True else f" {value!r}" if isinstance(value, str) else f" {value}")
                for key, value in (layout | schedule).items()]
-    taught = " and ".join("EfficientNet-Lite0, trained on ImageNet and fine-tuned on these pictures (`recipe teacher`)" if "backbone" in teacher
-                          else "its full-precision twin, whose weights were its first ones" for teacher in run.teachers)
+    known = {RESNET: "a ResNet-18 trained on the same pictures (`recipe teacher`)",
+             EFFICIENTNET: f"EfficientNet-Lite0, trained on ImageNet and fine-tuned on these pictures (`recipe teacher --network {EFFICIENTNET}`)",
+             None: "its full-precision twin, whose weights were its first ones"}
+    taught = " and ".join(known[teacher.get("backbone")] for teacher in run.teachers)
     taught = f"Its teachers (`--teacher`): {taught}." if taught else "It had no teacher: the final head taught the exits."
     if run.start:
         taught = f"Its first weights were those of {run.start} (`--start`). {taught}".replace(", whose weights were its first ones", "")
+    minutes = "1 minute" if run.seconds < 90 else f"{run.seconds / 60:.0f} minutes"
+    taught += f" Training took {minutes} on {run.machine}."
     rows = [f"| exit-{number} | {exit_['temperature']:.3f} | {exit_['ece_before']:.3f} | {exit_['ece_after']:.3f} |"
             for number, exit_ in enumerate(calibration, 1)]
     (folder / "MODEL.md").write_text(CARD.format(
         name=name, version=version, edge_bits=layout["bits"], exits=len(run.net.edge.exits), data=data,
-        system=system(run.net.layout, run.names), twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "",
-        every=schedule["hold_out_every"], classes=", ".join(run.names), size=layout["size"],
+        trained=trained, chose=chose, system=system(run.net.layout, run.names), twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "", classes=", ".join(run.names), size=layout["size"],
         options="\n".join(f"    {option}" for option in options), taught=taught, held=held, chosen=chosen, calibration="\n".join(rows), begin=BEGIN, end=END))

@@ -17,12 +17,12 @@ FEW = 500  # held-out pictures: with fewer, a share of them is off by more than 
 
 
 def take(arguments: argparse.Namespace, kind: type, **known):
-    return kind(**{f.name: getattr(arguments, f.name) for f in fields(kind) if f.name not in known}, **known)
+    return kind(**{f.name: getattr(arguments, f.name) for f in fields(kind) if hasattr(arguments, f.name)} | known)
 
 
-def schedule_of(arguments: argparse.Namespace) -> Schedule:
+def schedule_of(arguments: argparse.Namespace, **known) -> Schedule:
     try:
-        return take(arguments, Schedule)
+        return take(arguments, Schedule, **known)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
 
@@ -31,14 +31,14 @@ def target_of(arguments: argparse.Namespace):
     from .calibrate import Target
 
     try:
-        return Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy)
+        return Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy, arguments.margin)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
 
 
 def train(arguments: argparse.Namespace) -> None:
     from . import data
-    from .runs import load
+    from .runs import load, parts
     from .start import start_from
     from .train import new
     from .train import train as run
@@ -49,9 +49,9 @@ def train(arguments: argparse.Namespace) -> None:
     for folder, teacher in teachers.items():
         if teacher.names != pictures.names:
             raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
-    if layout.bits != FULL and (layout.ways or layout.extension):  # the twin has neither
+    if layout.bits != FULL and (layout.ways or layout.extension or layout.appeals):  # the twin has none
         if not (arguments.start or arguments.resume):
-            raise DataError("--ways and --extension go with a trained network: --start names the pair")
+            raise DataError("--ways, --extension and --appeals go with a trained network: --start names the pair")
         if layout.extension and not layout.hard:
             found = load(arguments.out).net.layout.hard if arguments.resume else hard_classes(layout, schedule, arguments, pictures)
             layout = replace(layout, hard=found)
@@ -63,19 +63,18 @@ def train(arguments: argparse.Namespace) -> None:
     if schedule.exit_weight * exits >= 1:
         raise DataError(f"--exit-weight {schedule.exit_weight} for {exits} exits leaves no weight for the final head")
     if arguments.start and not arguments.resume:
-        start_from(net, arguments.start, data.hold_out(pictures, schedule.hold_out_every)[0])
+        start_from(net, arguments.start, parts(pictures, layout, schedule)[0])
     start = " ".join(arguments.start.resolve().parts[-2:]) if arguments.start else ""
     run(pictures, net, schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()], start)
 
 
 def hard_classes(layout: Layout, schedule: Schedule, arguments: argparse.Namespace, pictures) -> str:
     """The half of the classes that the last exit of the pair to start from gets wrong most often, on held-out pictures."""
-    from . import data
-    from .runs import logits
+    from .runs import logits, parts
     from .start import start_from
     from .train import new
 
-    training, held = data.hold_out(pictures, schedule.hold_out_every)
+    training, held = parts(pictures, layout, schedule)
     net = new(replace(layout, extension=""), schedule)
     start_from(net, arguments.start, training)
     right = logits(net, held.images)[-2].argmax(1) == held.labels
@@ -87,13 +86,19 @@ def hard_classes(layout: Layout, schedule: Schedule, arguments: argparse.Namespa
 
 def teacher(arguments: argparse.Namespace) -> None:
     from . import data
-    from .teacher import Layout as TeacherLayout
-    from .teacher import pretrained
+    from . import teacher as teachers
     from .train import train as run
 
+    if arguments.weights and arguments.network == teachers.RESNET:
+        raise DataError(f"--weights goes with --network {teachers.EFFICIENTNET}: {teachers.RESNET} is trained from nothing")
     pictures = data.load(arguments.data, "train", arguments.size)
-    schedule = Schedule(epochs=arguments.epochs, batch=64, rate=1e-3, cooldown=arguments.epochs, shift=3, hole=0)
-    net = pretrained(TeacherLayout(len(pictures.names), arguments.size), schedule.seed, arguments.weights)
+    if arguments.network == teachers.RESNET:
+        epochs = arguments.epochs or 33
+        schedule = schedule_of(arguments, epochs=epochs, batch=256, cooldown=math.ceil(0.65 * epochs))
+    else:
+        epochs = arguments.epochs or 4
+        schedule = schedule_of(arguments, epochs=epochs, batch=64, rate=1e-3, cooldown=epochs, shift=3, hole=0)
+    net = teachers.new(teachers.Layout(len(pictures.names), arguments.size, arguments.network), schedule.seed, arguments.weights)
     run(pictures, net, schedule, arguments.out, arguments.resume)
 
 
@@ -110,9 +115,9 @@ def of_run(run, root: Path, part: str):
 
 def held_out(run, root: Path):
     """The pictures that a run was not trained on."""
-    from . import data
+    from .runs import parts
 
-    held = data.hold_out(of_run(run, root, "train"), run.schedule.hold_out_every)[1]
+    held = parts(of_run(run, root, "train"), run.net.layout, run.schedule)[1]
     if (count := len(held)) < FEW:
         print(f"warning: only {count} pictures are held out; what is chosen on them may be {98 / math.sqrt(count):.0f} points off. "
               "train --hold-out-every with a smaller number keeps more", file=sys.stderr)
@@ -221,7 +226,7 @@ def export(arguments: argparse.Namespace) -> None:
     if twin:
         files.write_twin(twin, out / "twin.onnx")
     golden.write(out, run.net.layout.size)
-    given = {name: getattr(arguments, name) for name in ("edge_share", "accuracy_loss", "energy", "budget")}
+    given = {name: getattr(arguments, name) for name in ("edge_share", "accuracy_loss", "energy", "margin", "budget")}
     chosen = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
     card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), chosen, report["exits"], out)
     print(json.dumps(report, indent=2))

@@ -203,17 +203,3 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     """Bytes to [-1, 1): (p - 128) / 128, that is mean = std = 128/255."""
     return (images.float() - GREY) / GREY
 
-
-def augment(images: torch.Tensor, flip: torch.Tensor, generator: torch.Generator, shift: int, hole: int) -> torch.Tensor:
-    """Shifts each picture by up to ``shift`` pixels (edges reflected), mirrors those where ``flip`` is true, and greys a
-    square of ``hole`` pixels (DeVries, Taylor 2017, arXiv 1708.04552)."""
-    n, _, height, width = images.shape
-    padded = torch.nn.functional.pad(images.float(), (shift,) * 4, mode="reflect").to(torch.uint8)
-    dy, dx = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=generator)
-    rows = (dy + torch.arange(height)).view(n, 1, height, 1)
-    columns = (dx + torch.arange(width)).view(n, 1, 1, width)
-    shifted = padded[torch.arange(n).view(n, 1, 1, 1), torch.arange(3).view(1, 3, 1, 1), rows, columns]
-    upper, left = (torch.randint(1 - hole, side, (n, 1), generator=generator) for side in (height, width))
-    row, column = torch.arange(height) - upper, torch.arange(width) - left
-    inside = ((row >= 0) & (row < hole))[:, None, :, None] & ((column >= 0) & (column < hole))[:, None, None, :]
-    return torch.where(flip.view(n, 1, 1, 1), shifted.flip(3), shifted).masked_fill_(inside, GREY)

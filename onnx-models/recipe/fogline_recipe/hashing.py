@@ -16,13 +16,13 @@ MULTIPLIER = 2654435761
 
 
 @cache
-def groups(count: int, share: int) -> torch.Tensor:
-    """The weights (share, count / share) that take each value, by their place in the flattened tensor."""
+def groups(count: int, share: int, where: torch.device = torch.device("cpu")) -> torch.Tensor:
+    """The weights (share, count / share) that take each value, by their place in the flattened tensor; the answer lies at ``where``."""
     if count % share:
         raise LayoutError(f"{count} weights cannot share values by {share}")
     size = count // share
     places = torch.arange(count).view(share, size)
-    return torch.stack([row[(torch.arange(size) * pow(MULTIPLIER, turn, size) % size).argsort()] for turn, row in enumerate(places)])
+    return torch.stack([row[(torch.arange(size) * pow(MULTIPLIER, turn, size) % size).argsort()] for turn, row in enumerate(places)]).to(where)
 
 
 @torch.no_grad()
@@ -30,6 +30,6 @@ def tie(kernels: list[nn.Parameter], share: int) -> None:
     """Sets the weights of every group to their mean: after each step, the nearest kernels that share their values."""
     for kernel in kernels:
         flat = kernel.flatten()
-        together = groups(flat.numel(), share)
+        together = groups(flat.numel(), share, flat.device)
         flat[together] = flat[together].mean(0, keepdim=True).expand(share, -1)
         kernel.copy_(flat.view(kernel.shape))

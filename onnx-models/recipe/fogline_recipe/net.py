@@ -123,7 +123,7 @@ class Cloud(nn.Module):
 class Hybrid(nn.Module):
     """Edge and cloud, trained as one; returns the logits of every exit, then of the final head.
 
-    Blocks with several ways run ``way``; while they are trained, all of them, and the cloud sees the map of one at random.
+    Blocks with several ways run ``way``; while they are trained, all of them, and the cloud sees an equal part of the batch on each.
     """
 
     def __init__(self, layout: Layout):
@@ -134,7 +134,9 @@ class Hybrid(nn.Module):
         self.way = 0
 
     def learning(self) -> list[nn.Module]:
-        """What is trained: an extension goes with a network that has been, and so do several ways with the part before them."""
+        """What is trained: an extension and predictors go with a network that has been, and so do several ways with the part before them."""
+        if self.layout.appeals and self.edge.exits:
+            return [exit_.appeal for exit_ in self.edge.exits]
         if self.edge.extension:
             return [self.edge.extension]
         if self.mixed():
@@ -173,6 +175,7 @@ class Hybrid(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         if self.cloud.training and self.mixed():
             logits, maps = self.edge.forward_every_way(x)
-            return [*logits, self.cloud(maps[int(torch.randint(len(maps), ()))])]
+            part = -(-len(x) // len(maps))
+            return [*logits, self.cloud(torch.cat([map_[way * part:(way + 1) * part] for way, map_ in enumerate(maps)]))]
         *exits, split = self.edge(x, self.way)
         return [*exits, self.cloud(split)]

@@ -70,18 +70,18 @@ class _LevelsThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, scale, low, high):
-        worth = scale.item()  # a number keeps the dtype of x
-        levels = x.div(worth).round_().clamp_(low, high)
-        ctx.save_for_backward(x, levels)
-        ctx.worth, ctx.range = worth, ((low - 0.5) * worth, (high + 0.5) * worth)
-        return levels.mul(worth)
+        ratio = x.div(scale)  # of no dimension, it leaves the dtype of x as it is
+        levels = ratio.round().clamp_(low, high)
+        ctx.save_for_backward(ratio, levels)
+        ctx.range = (low - 0.5, high + 0.5)
+        return levels.mul(scale)
 
     @staticmethod
     def backward(ctx, gradient):
-        x, levels = ctx.saved_tensors
-        to_x = torch.ops.aten.hardtanh_backward(gradient, x, *ctx.range)
+        ratio, levels = ctx.saved_tensors
+        to_x = torch.ops.aten.hardtanh_backward(gradient, ratio, *ctx.range)
         # Within the range the scale moves a value by its rounding error, outside by the whole level.
-        to_scale = torch.addcmul(gradient * levels, to_x, x, value=-1 / ctx.worth).sum()
+        to_scale = torch.addcmul(gradient * levels, to_x, ratio, value=-1).sum()
         return to_x, to_scale.float(), None, None
 
 
@@ -98,12 +98,19 @@ class Levels(torch.nn.Module):
         self.register_buffer("started", torch.tensor(False))
         self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
         self.register_buffer("bit_width", torch.tensor(float(bit_width)), persistent=False)
+        self.asked = False  # whether `started` was: to read it is to wait for the device
+
+    @torch.no_grad()
+    def start(self, x):
+        """Finds the first scale, unless weights were loaded that have one."""
+        self.asked = True
+        if not self.started:
+            self.log_scale.copy_((2 * x.float().abs().mean() / self.high**0.5).clamp_min(1e-6).log())
+            self.started.fill_(True)
 
     def forward(self, x):
-        if self.training and not self.started:
-            with torch.no_grad():
-                self.log_scale.copy_((2 * x.float().abs().mean() / self.high**0.5).clamp_min(1e-6).log())
-                self.started.fill_(True)
+        if self.training and not self.asked:
+            self.start(x)
         scale = self.log_scale.exp()
         return _LevelsThrough.apply(x, scale, self.low, self.high), scale, self.zero_point, self.bit_width
 

@@ -1,5 +1,6 @@
 """Trained networks on disk, and what they say of pictures."""
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -8,12 +9,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from . import data
+from . import data, teacher
 from .layout import Layout
 from .net import Hybrid
 from .quant import FULL
-from .teacher import Layout as TeacherLayout
-from .teacher import Teacher
 
 
 @dataclass
@@ -34,6 +33,7 @@ class Schedule:
     distill: float = 0.5
     focus: float = 0.0
     price: float = 0.1
+    cutmix: float = 0.0
     seed: int = 1
     hold_out_every: int = 20
 
@@ -45,7 +45,7 @@ class Schedule:
         for name in ("rate", "kernel_rate", "warmup", "cooldown"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: a number above 0 is needed")
-        for name in ("focus", "distill", "smoothing", "exit_weight"):
+        for name in ("focus", "distill", "smoothing", "exit_weight", "cutmix"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: it goes from 0 to 1")
 
@@ -54,15 +54,28 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def machine(where: torch.device) -> str:
+    """What a model card calls it."""
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+
+
+def parts(pictures: data.Pictures, layout: Layout | teacher.Layout, schedule: Schedule) -> tuple[data.Pictures, data.Pictures]:
+    """What a network is trained on, and what is held out of that, to choose temperatures and thresholds."""
+    training, held = data.hold_out(pictures, schedule.hold_out_every)
+    return data.hold_out(held, 2) if isinstance(layout, Layout) and layout.appeals else (training, held)
+
+
 @dataclass
 class Run:
     """A trained network, and how it came about."""
 
-    net: Hybrid | Teacher
+    net: Hybrid | teacher.Teacher
     names: list[str]
     schedule: Schedule
     teachers: list[dict]
     start: str  # the pair whose weights were the first ones
+    seconds: float  # that training took
+    machine: str
 
 
 def load(folder: Path) -> Run:
@@ -75,9 +88,10 @@ def load(folder: Path) -> Run:
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise data.DataError(f"{path}: no whole checkpoint: {error}") from error
     layout = state["layout"]
-    found = Teacher(TeacherLayout(**layout)) if "backbone" in layout else Hybrid(Layout(**layout))
+    found = teacher.build(teacher.Layout(**layout)) if "backbone" in layout else Hybrid(Layout(**layout))
     found.load_state_dict(state["net"])
-    return Run(found.eval(), state["names"], Schedule(**state["schedule"]), state["teachers"], state["start"])
+    return Run(found.eval().to(memory_format=torch.channels_last), state["names"], Schedule(**state["schedule"]),
+               *(state[name] for name in ("teachers", "start", "seconds", "machine")))
 
 
 def twin_of(run: Run, folder: Path) -> Hybrid:
@@ -98,12 +112,14 @@ def save(path: Path, state: dict) -> None:
 
 
 @torch.no_grad()
-def logits(net: nn.Module, images: torch.Tensor, name: str = "asking the network", quick: bool = False, batch: int = 500) -> list[torch.Tensor]:
-    """Logits (N, classes) of every head for uint8 pictures (N, 3, S, S), in fp32; ``quick`` computes in bf16."""
+def logits(net: nn.Module, images: torch.Tensor, name: str = "asking the network", batch: int = 500) -> list[torch.Tensor]:
+    """Logits (N, classes) of every head for uint8 pictures (N, 3, S, S), in fp32. Where ``net`` lies elsewhere than on the fastest
+    device, a copy of it is asked: to move it would take it away from who holds it."""
     where = device()
-    net, heads = net.eval().to(where, memory_format=torch.channels_last), []
+    if next(net.parameters()).device.type != where.type:
+        net = copy.deepcopy(net).to(where, memory_format=torch.channels_last)
+    heads = []
     for start in tqdm(range(0, len(images), batch), desc=name, unit=" batches", leave=False):
         part = data.normalise(images[start:start + batch].to(where)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(where.type, dtype=torch.bfloat16, enabled=quick):
-            heads.append([head.float().cpu() for head in net(part)])
+        heads.append([head.float().cpu() for head in net.eval()(part)])
     return [torch.cat(head) for head in zip(*heads, strict=True)]

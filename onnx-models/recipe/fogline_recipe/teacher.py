@@ -1,9 +1,4 @@
-"""A teacher that has seen more than the data set at hand: EfficientNet-Lite0 (Tan, Le 2019, arXiv 1905.11946), trained on
-ImageNet by its authors, fine-tuned here on enlarged pictures.
-
-The kernels of its first stages stay as they are: they work on the largest maps, and their gradients would take most of the
-time. Their batch-norms follow the statistics of the enlarged pictures.
-"""
+"""Teachers of a pair, which are larger than it, or have seen more than the data set at hand."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,17 +8,24 @@ from torch import Tensor, nn
 
 from .data import DataError
 
-FROZEN = 3
+FROZEN, ENLARGE = 3, 4.0  # stages that stay as they are; how much larger pictures become, in each direction
+EFFICIENTNET, RESNET = "tf_efficientnet_lite0", "resnet18"
+
+
+def timm():
+    """The library of networks: most runs have no such teacher, and it takes seconds to import."""
+    import timm as library
+
+    return library
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What decides the teacher's shape."""
+    """What decides a teacher's shape."""
 
     classes: int
     size: int = 32
-    enlarge: int = 4
-    backbone: str = "tf_efficientnet_lite0"
+    backbone: str = EFFICIENTNET
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -32,12 +34,45 @@ class Layout:
 class Teacher(nn.Module):
     """Pictures (N, 3, S, S), normalised, to [logits (N, classes)]."""
 
+    layout: Layout
+    net: nn.Module
+
+    def kernels(self) -> list[tuple[nn.Parameter, bool]]:
+        """Those for Muon, and whether they decay."""
+        return []
+
+    def shared(self) -> list[nn.Parameter]:
+        """None of its weights share values."""
+        return []
+
+
+class ResNet18(Teacher):
+    """ResNet-18 (He et al. 2015, arXiv 1512.03385) for small pictures: a first convolution of 3x3 at full size and no pool behind it.
+    Trained from nothing, on the same pictures as its pupil."""
+
+    def __init__(self, layout: Layout):
+        super().__init__()
+        self.layout, self.net = layout, timm().create_model(layout.backbone, num_classes=layout.classes)
+        self.net.conv1, self.net.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+
+    def kernels(self) -> list[tuple[nn.Parameter, bool]]:
+        return [(m.weight, True) for m in self.net.modules() if isinstance(m, nn.Conv2d) and m is not self.net.conv1]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [self.net(x)]
+
+
+class EfficientNet(Teacher):
+    """EfficientNet-Lite0 (Tan, Le 2019, arXiv 1905.11946), trained on ImageNet by its authors, fine-tuned here on enlarged pictures.
+
+    The kernels of its first stages stay as they are: they work on the largest maps, and their gradients would take most of the
+    time. Their batch-norms follow the statistics of the enlarged pictures. None are for Muon: those of depthwise convolutions are
+    no matrices, and few epochs shall not move the others far.
+    """
+
     def __init__(self, layout: Layout, pretrained: bool = False):
         super().__init__()
-        import timm  # most runs have no such teacher
-
-        self.layout = layout
-        self.net = timm.create_model(layout.backbone, pretrained=pretrained, num_classes=1000)
+        self.layout, self.net = layout, timm().create_model(layout.backbone, pretrained=pretrained, num_classes=1000)
         self.net.reset_classifier(layout.classes)
         for part in self.frozen():
             part.requires_grad_(False)
@@ -45,17 +80,9 @@ class Teacher(nn.Module):
     def frozen(self) -> list[nn.Module]:
         return [self.net.conv_stem, self.net.bn1, *self.net.blocks[:FROZEN]]
 
-    def kernels(self) -> list[tuple[nn.Parameter, bool]]:
-        """None are for Muon: those of depthwise convolutions are no matrices, and few epochs shall not move the others far."""
-        return []
-
-    def shared(self) -> list[nn.Parameter]:
-        """None of its weights share values."""
-        return []
-
     def forward(self, x: Tensor) -> list[Tensor]:
         with torch.no_grad():
-            x = nn.functional.interpolate(x, scale_factor=float(self.layout.enlarge), mode="bilinear")
+            x = nn.functional.interpolate(x, scale_factor=ENLARGE, mode="bilinear")
             for part in self.frozen():
                 x = part(x.contiguous(memory_format=torch.channels_last))
         # In bf16 the gradients of depthwise convolutions take twice the time on a CPU.
@@ -66,12 +93,19 @@ class Teacher(nn.Module):
             return [self.net.forward_head(self.net.bn2(self.net.conv_head(x)))]
 
 
-def pretrained(layout: Layout, seed: int, weights: Path | None) -> Teacher:
-    """The backbone with ImageNet's weights, from timm's hub or a file, and a new head."""
+def build(layout: Layout) -> Teacher:
+    """The network of this layout, with random weights."""
+    return ResNet18(layout) if layout.backbone == RESNET else EfficientNet(layout)
+
+
+def new(layout: Layout, seed: int, weights: Path | None = None) -> Teacher:
+    """A teacher with its first weights: of a ResNet random ones, of the EfficientNet those of ImageNet, from timm's hub or a file."""
     torch.manual_seed(seed)
+    if layout.backbone == EFFICIENTNET and weights is None:
+        return EfficientNet(layout, pretrained=True)
+    teacher = build(layout)
     if weights is None:
-        return Teacher(layout, pretrained=True)
-    teacher = Teacher(layout)
+        return teacher
     there = {name: tensor for name, tensor in teacher.net.state_dict().items() if not name.startswith("classifier")}
     found = torch.load(weights, map_location="cpu", weights_only=True)
     names = [name for name in there if "num_batches" not in name]

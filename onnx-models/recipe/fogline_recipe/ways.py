@@ -13,16 +13,17 @@ class _HighestBits(torch.autograd.Function):
     """(q + 1/2) * step, where q are the highest ``bits`` of the levels; the gradient passes within the grid."""
 
     @staticmethod
-    def forward(ctx, weight: Tensor, step: float, bits: int) -> Tensor:
+    def forward(ctx, weight: Tensor, step: float | Tensor, bits: int) -> Tensor:
         half = 2 ** (bits - 1)
-        ctx.save_for_backward(weight)
-        ctx.end = half * step
-        return ((weight / step).floor().clamp_(-half, half - 1) + 0.5) * step
+        ratio = weight / step
+        ctx.save_for_backward(ratio)
+        ctx.half = half
+        return (ratio.floor().clamp_(-half, half - 1) + 0.5) * step
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (weight,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, weight, -ctx.end, ctx.end), None, None
+        (ratio,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, ratio, -ctx.half, ctx.half), None, None
 
     @staticmethod
     def symbolic(g, weight, step, bits: int):
@@ -49,8 +50,8 @@ class NestedConv(nn.Conv2d):
         self.step.copy_(2.8 * self.weight.abs().mean() / 2 ** (self.widest - 1))
 
     def forward(self, x: Tensor, bits: int) -> Tensor:
-        # A batch-norm follows, so that the worth of a sign is free.
-        step = 2.0 if bits == 1 else self.step.item() * 2 ** (self.widest - bits)
+        widest = self.step if self.training else self.step.item()  # a graph's is a number; to read it is to wait for the device
+        step = 2.0 if bits == 1 else widest * 2 ** (self.widest - bits)  # a batch-norm follows: the worth of a sign is free
         kernel = _HighestBits.apply(self.weight, step, bits)
         return nn.functional.conv2d(x, kernel, padding=1)
 

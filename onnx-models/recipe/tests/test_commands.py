@@ -73,7 +73,7 @@ class Commands(unittest.TestCase):
         self.refused("recipe export writes it", "calibrate", "--run", self.root / "mine", "--pair", self.root, "--data", self.data,
                      "--edge-share", 0.5)
         self.assertEqual((self.pair / "manifest.json").read_bytes(), before)
-        recipe("calibrate", "--run", self.root / "mine", "--pair", self.pair, "--data", self.data, "--edge-share", 0.9)
+        recipe("calibrate", "--run", self.root / "mine", "--pair", self.pair, "--data", self.data, "--edge-share", 0.1)
         self.assertNotEqual((self.pair / "manifest.json").read_bytes(), before)
 
     def test_only_the_twin_is_exported_as_one(self):
@@ -93,7 +93,7 @@ class Commands(unittest.TestCase):
             self.train("again", "--bits", 32, "--resume", "--epochs", 2, data=renamed)
 
     def test_numbers_out_of_range_are_said_by_their_option(self):
-        for words in (["--focus", 3], ["--batch", 0], ["--rate", "nan"], ["--price", "nan"], ["--hold-out-every", 1],
+        for words in (["--focus", 3], ["--cutmix", -1], ["--batch", 0], ["--rate", "nan"], ["--price", "nan"], ["--hold-out-every", 1],
                       ["--size", 0], ["--stem", 0], ["--split", -1], ["--shift", 16]):
             with self.assertRaisesRegex(SystemExit, words[0]):
                 self.train("numbers", "--bits", 1, *words)

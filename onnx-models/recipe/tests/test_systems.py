@@ -12,7 +12,7 @@ from fogline_recipe.calibrate import Target
 from fogline_recipe.layout import TINY
 from fogline_recipe.net import Hybrid
 from fogline_recipe.quant import LayoutError
-from fogline_recipe.runs import Schedule, logits
+from fogline_recipe.runs import Schedule, logits, parts
 from fogline_recipe.train import new, train
 from fogline_recipe.ways import NestedConv, _HighestBits
 
@@ -48,12 +48,28 @@ class Shared(unittest.TestCase):
 
 class Appeal(unittest.TestCase):
     def test_the_predictor_asks_where_asking_helps_more_than_it_costs(self):
-        labels, final = torch.tensor([0, 0]), torch.tensor([[9.0, 0.0]] * 2)
+        targets, final = torch.eye(2)[[0, 0]], torch.tensor([[9.0, 0.0]] * 2)
         exit_ = torch.tensor([[9.0, 0.0], [0.0, 9.0]])  # the first is right already
         score = torch.zeros(2, requires_grad=True)
-        appeal.loss(exit_, score, final, labels, 0.1).backward()
+        appeal.loss(exit_, score, final, targets, 0.1).backward()
         self.assertLess(score.grad[0].item(), 0)  # a step against the gradient keeps it at the edge
         self.assertGreater(score.grad[1].item(), 0)
+
+    def test_nothing_but_the_predictors_learns_and_from_pictures_that_were_held_out(self):
+        schedule = replace(SHORT, hold_out_every=4)
+        training, calibrating = parts(pictures(), replace(SMALL, appeals=True), schedule)
+        plain, held = parts(pictures(), SMALL, schedule)
+        self.assertEqual((len(training), len(calibrating)), (12, 12))
+        rows = [{bytes(image.numpy()) for image in some.images} for some in (training, calibrating, held, plain)]
+        self.assertEqual(rows[0] | rows[1], rows[2])
+        self.assertFalse(rows[0] & (rows[1] | rows[3]))
+        with tempfile.TemporaryDirectory() as folder:
+            net = new(replace(SMALL, appeals=True), schedule)
+            net.eval()(data.normalise(pictures().images))
+            before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+            train(pictures(), net, schedule, Path(folder) / "run", resume=False)
+            changed = {name for name, tensor in net.state_dict().items() if not torch.equal(tensor, before[name])}
+            self.assertTrue(changed and all(".appeal." in name for name in changed), changed)
 
 
 class Nested(unittest.TestCase):

@@ -1,5 +1,7 @@
 """Quantisers, optimiser, and a run that is interrupted."""
 
+import contextlib
+import json
 import tempfile
 import unittest
 from dataclasses import replace
@@ -7,13 +9,18 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from fogline_recipe import data, export, golden, quant, start, teacher
+from fogline_recipe import data, export, golden, hashing, quant, start, teacher
+from fogline_recipe.feed import Feed
+from fogline_recipe.graph import Graphed
 from fogline_recipe.layout import Layout
 from fogline_recipe.net import Hybrid
+from fogline_recipe.optimiser import Optimiser, matrix
 from fogline_recipe.quant import LayoutError
 from fogline_recipe.runs import Schedule, load, logits, save
-from fogline_recipe.train import Optimiser, focus, losses, new, scores_of, take_weights, train
+from fogline_recipe.train import asked, focus, losses, new, step_of, take_weights, train
 
 SMALL = Layout(classes=3, size=16, stem=8, edge="16 pool 16 exit2", split=16, cloud="16 pool 16+")
 SHORT = Schedule(epochs=2, batch=16, cooldown=1)
@@ -97,10 +104,10 @@ class Pairs(unittest.TestCase):
 class Teachers(unittest.TestCase):
     def test_only_late_stages_and_head_learn_and_the_run_is_found_again(self):
         with tempfile.TemporaryDirectory() as folder:
-            random, out = teacher.Teacher(teacher.Layout(classes=3, size=16)), Path(folder)
+            layout, out = teacher.Layout(classes=3, size=16), Path(folder)
+            random = teacher.build(layout)
             torch.save(random.net.state_dict(), out / "weights.pt")
-            layout = teacher.Layout(classes=3, size=16)
-            first = teacher.pretrained(layout, 1, out / "weights.pt")
+            first = teacher.new(layout, 1, out / "weights.pt")
             train(pictures(), first, replace(SHORT, epochs=1), out, resume=False)
             self.assertTrue(torch.equal(random.net.blocks[0][0].conv_dw.weight, first.net.blocks[0][0].conv_dw.weight))
             self.assertFalse(torch.equal(random.net.blocks[-1][0].conv_dw.weight, first.net.blocks[-1][0].conv_dw.weight))
@@ -108,13 +115,119 @@ class Teachers(unittest.TestCase):
             self.assertTrue(torch.equal(logits(found, images)[0], logits(first, images)[0]))
             with self.assertRaisesRegex(data.DataError, "tensors of other shapes"):
                 torch.save(Hybrid(SMALL).state_dict(), out / "weights.pt")
-                teacher.pretrained(layout, 1, out / "weights.pt")
+                teacher.new(layout, 1, out / "weights.pt")
 
     def test_the_scores_of_two_are_averaged(self):
-        both = [Hybrid(replace(SMALL, bits=32)) for _ in range(2)]
-        mean = scores_of(both, pictures())
-        each = [scores_of([one], pictures()) for one in both]
-        self.assertTrue(torch.allclose(mean, (each[0] + each[1]) / 2))
+        both, images = [Hybrid(replace(SMALL, bits=32)).eval() for _ in range(2)], data.normalise(pictures().images)
+        self.assertTrue(torch.allclose(asked(both, images), (both[0](images)[-1] + both[1](images)[-1]) / 2))
+        self.assertIsNone(asked([], images))
+
+    def test_a_resnet_learns_from_nothing_and_teaches(self):
+        layout = teacher.Layout(classes=3, size=16, backbone=teacher.RESNET)
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "teacher"
+            train(pictures(), teacher.new(layout, 1), replace(SHORT, epochs=8, shift=0, hole=0, smoothing=0.0), run, resume=False)
+            first, *_, last = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+            self.assertLess(last["loss"], 0.9 * first["loss"])
+            self.assertEqual(last["left"], 0)
+            found = load(run)
+            net = new(SMALL, SHORT)
+            train(pictures(), net, SHORT, Path(folder) / "pupil", resume=False, teachers=[found.net])
+            self.assertEqual(load(Path(folder) / "pupil").teachers, [layout.to_dict()])
+
+
+class Steps(unittest.TestCase):
+    def test_one_is_what_it_is_without_tensors_for_rates_and_scales(self):
+        """The same step with PyTorch's own Muon, kernel by kernel, labels as numbers, and numbers for rates and scales."""
+        images = data.normalise(pictures().images).contiguous(memory_format=torch.channels_last)
+        targets = torch.eye(3)[pictures().labels]
+        layouts = (replace(SMALL, bits=bits, share=share) for bits, share in ((1, 1), (1, 2), (4, 1), (32, 1)))
+        for layout in (*layouts, replace(SMALL, edge="16 pool 16 exit2 16 exit2", ways="1 2 4")):
+            schedule = replace(SHORT, exit_weight=0.2)
+            ours, theirs = (new(layout, schedule).to(memory_format=torch.channels_last).train() for _ in range(2))
+            if layout.ways:
+                for net in (ours, theirs):
+                    for block in net.mixed():
+                        block.spread()
+            optimiser, twin = Optimiser(ours, schedule), Hybrid(replace(layout, bits=32, share=1, ways="")).eval()
+            step = step_of(ours, optimiser, schedule, [twin])
+            reference = Reference(theirs, schedule, twin)
+            for factor in (0.5, 1.0):
+                optimiser.set_rates(factor)
+                losses_ = step(images, targets).item(), reference.step(images, pictures().labels, factor)
+                self.assertAlmostEqual(*losses_, places=5)
+            for (name, own), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+                self.assertTrue(torch.allclose(own, other, rtol=1e-5, atol=1e-6), f"{layout}: {name}: {(own - other).abs().max()}")
+
+    def test_none_waits_for_the_device(self):
+        """A CUDA graph cannot hold what reads a value, and a step that does would leave the device idle meanwhile."""
+        two_exits = replace(SMALL, edge="16 pool 16 exit2 16 exit2")
+        twin = Hybrid(replace(SMALL, bits=32)).eval()
+        resnet = teacher.new(teacher.Layout(classes=3, size=16, backbone=teacher.RESNET), 1)
+        nets = [resnet, *(new(layout, SHORT) for layout in (
+            replace(SMALL, bits=32), SMALL, replace(SMALL, bits=4), replace(SMALL, share=2), replace(SMALL, appeals=True),
+            replace(two_exits, ways="1 2 4"), replace(two_exits, extension="pool 16 + 16 exit2", hard="0 2")))]
+        for net in nets:
+            schedule = replace(SHORT, exit_weight=0.2, focus=0.5, cutmix=0.5)
+            net.to(memory_format=torch.channels_last).train()
+            step = step_of(net, Optimiser(net, schedule), schedule, [twin])
+            for number, batch in enumerate(Feed(pictures(), schedule, torch.device("cpu")).epoch(0)):
+                with Unread() if number >= Graphed.FIRST else contextlib.nullcontext():
+                    step(*batch)
+            self.assertGreater(number, Graphed.FIRST)
+
+    def test_to_ask_a_network_moves_none_of_its_tensors(self):
+        for bits in (1, 4):  # some of these have a shape that is moved to the layout that it has, again and again
+            net = new(replace(SMALL, bits=bits), SHORT).to(memory_format=torch.channels_last)
+            net.train()(data.normalise(pictures().images))
+            before = {name: tensor.data_ptr() for name, tensor in net.state_dict(keep_vars=True).items()}
+            logits(net, pictures().images)
+            net.train()
+            self.assertEqual(before, {name: tensor.data_ptr() for name, tensor in net.state_dict(keep_vars=True).items()})
+
+
+class Unread(TorchDispatchMode):
+    """Refuses what would make a program wait for its device: reading a value, or a shape that follows from values."""
+
+    READING = {"_local_scalar_dense", "equal", "is_nonzero", "item", "masked_select", "nonzero", "unique"}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        masked = name.startswith("index") and any(index is not None and index.dtype == torch.bool for index in args[1] if isinstance(args[1], list))
+        if name in self.READING or masked:
+            raise AssertionError(f"a step reads values: {name}")
+        return function(*args, **(kwargs or {}))
+
+
+class Reference:
+    """A training step as simple as it can be."""
+
+    def __init__(self, net: Hybrid, schedule: Schedule, teacher: Hybrid):
+        self.net, self.schedule, self.teacher = net, schedule, teacher
+        self.kernels = [(kernel, nn.Parameter(matrix(kernel)), decays) for kernel, decays in net.kernels()]
+        mine = {id(kernel) for kernel, *_ in self.kernels}
+        others = [p for p in net.parameters() if p.requires_grad and id(p) not in mine]
+        self.muon = torch.optim.Muon([{"params": [view], "weight_decay": schedule.decay * decays} for _, view, decays in self.kernels],
+                                     momentum=0.9, ns_steps=3, adjust_lr_fn="match_rms_adamw")
+        self.adamw = torch.optim.AdamW([{"params": [p for p in others if p.ndim == 2], "weight_decay": schedule.decay},
+                                        {"params": [p for p in others if p.ndim != 2], "weight_decay": 0.0}])
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor, factor: float) -> float:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = self.net(images)
+            with torch.no_grad():
+                scores = self.teacher(images)[-1]
+        loss = losses(outputs, torch.nn.functional.one_hot(labels, 3).float(), self.schedule, scores)
+        self.net.zero_grad()
+        loss.backward()
+        for kernel, view, _ in self.kernels:
+            view.grad, kernel.grad = matrix(kernel.grad), None
+        for optimiser, rate in ((self.muon, self.schedule.kernel_rate), (self.adamw, self.schedule.rate)):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+            optimiser.step()
+        hashing.tie(self.net.shared(), self.net.layout.share)
+        return loss.item()
 
 
 class Training(unittest.TestCase):
@@ -128,13 +241,11 @@ class Training(unittest.TestCase):
         for bits in (1, 4, 32):
             torch.manual_seed(0)
             net = Hybrid(replace(SMALL, bits=bits)).to(memory_format=torch.channels_last).train()
-            optimiser, seen = Optimiser(net, SHORT), []
+            optimiser = Optimiser(net, SHORT)
+            optimiser.set_rates(1.0)
+            step, targets = step_of(net, optimiser, SHORT, []), torch.eye(3)[pictures().labels]
             before = [parameter.clone() for parameter in net.parameters()]
-            for _ in range(30):
-                loss = losses(net(images), pictures().labels, SHORT)
-                loss.backward()
-                optimiser.step(1.0)
-                seen.append(loss.item())
+            seen = [step(images, targets).item() for _ in range(30)]
             self.assertLess(seen[-1], 0.9 * seen[0], f"{bits} bits")
             still = sum(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
             self.assertEqual(still, 0, f"{bits} bits: {still} parameters did not move")
