@@ -19,8 +19,9 @@ use fogline_stack::models::{Model, Models};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
+use crate::curve::{Curve, Point};
 use crate::dataset::{self, Sample};
-use crate::subject::{Seen, Subject};
+use crate::subject::Subject;
 use crate::times::{median, ms};
 
 /// The table and the figures beside the plain pair, for `cargo xtask figures` and the plot.
@@ -55,20 +56,6 @@ pub struct Options {
     keep: bool,
 }
 
-/// What a system does with one set of thresholds, on the mean of all pictures.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Point {
-    /// The share that ends at the edge.
-    share: f64,
-    accuracy: f64,
-    /// Of the pictures of hard classes, those of the extension.
-    hard: f64,
-    /// Computational energy in microjoules.
-    energy: f64,
-    /// Bytes sent.
-    bytes: f64,
-}
-
 /// One system.
 #[derive(Debug, Serialize, Deserialize)]
 struct Row {
@@ -78,7 +65,9 @@ struct Row {
     /// As it is deployed.
     own: Point,
     /// Along its curve.
-    curve: Vec<Point>,
+    curve: Curve,
+    /// The same network along the curves of other policies, where its own had to be learned.
+    others: Vec<(Policy, Curve)>,
     /// Bytes of the packed edge model.
     download: usize,
     /// Milliseconds of the edge a picture, on the mean, on one thread.
@@ -184,52 +173,26 @@ fn measure(
     hard: &[String],
 ) -> Result<Row> {
     let seen = subject.see(samples)?;
-    let policy = session.policy();
-    let own = point(session, &seen, hard);
-    let mut curve = vec![];
-    for calibrated in subject.manifest.curves.get(&policy).map_or(&[][..], Vec::as_slice) {
-        session.set_thresholds(&calibrated.thresholds)?;
-        curve.push(point(session, &seen, hard));
+    let (policy, constants) = (session.policy(), Constants::default());
+    let own = Point::of(session, &seen, &constants, hard);
+    let curve = Curve::measured(session, policy, &seen, &constants, hard)?;
+    let mut others = vec![];
+    if policy == Policy::Appeal {
+        for &other in subject.manifest.curves.keys().filter(|&&other| other != policy) {
+            others.push((other, Curve::measured(session, other, &seen, &constants, hard)?));
+        }
     }
-    curve.sort_by(|a, b| a.share.total_cmp(&b.share));
     Ok(Row {
         model: subject.manifest.name.clone(),
         version: subject.manifest.version.clone(),
         policy,
         own,
         curve,
+        others,
         download: subject.fog().len(),
         edge_ms,
         cloud_ms,
     })
-}
-
-fn point(session: &Session, seen: &[Seen], hard: &[String]) -> Point {
-    let (manifest, constants) = (session.manifest(), Constants::default());
-    let (mut sum, mut hard_ones) =
-        (Point { share: 0.0, accuracy: 0.0, hard: 0.0, energy: 0.0, bytes: 0.0 }, 0);
-    for picture in seen {
-        let outcome = picture.outcome(session);
-        let right = f64::from(u8::from(outcome.right()));
-        sum.accuracy += right;
-        sum.energy += outcome.energy(manifest, &constants).computation / 1e6;
-        match outcome.ended {
-            Some(_) => sum.share += 1.0,
-            None => sum.bytes += outcome.frame as f64,
-        }
-        if hard.contains(&manifest.classes[picture.label]) {
-            hard_ones += 1;
-            sum.hard += right;
-        }
-    }
-    let n = seen.len() as f64;
-    Point {
-        share: sum.share / n,
-        accuracy: sum.accuracy / n,
-        hard: sum.hard / f64::from(hard_ones.max(1)),
-        energy: sum.energy / n,
-        bytes: sum.bytes / n,
-    }
 }
 
 /// Milliseconds a picture of each subject's edge, and of its cloud: medians of turns, which all subjects take one after the
@@ -261,75 +224,9 @@ fn times(subjects: &mut [(Subject, Session)], samples: &[Sample]) -> Result<Vec<
 }
 
 impl Row {
-    /// The point of the curve with this share at the edge, between two that were measured.
-    fn at_share(&self, share: f64) -> Option<Point> {
-        let after = self.curve.iter().position(|point| point.share >= share)?;
-        let b = self.curve[after];
-        let a = *self.curve.get(after.checked_sub(1)?)?;
-        let t = if b.share > a.share { (share - a.share) / (b.share - a.share) } else { 0.0 };
-        let mix = |of: fn(&Point) -> f64| of(&a) + t * (of(&b) - of(&a));
-        Some(Point {
-            share,
-            accuracy: mix(|point| point.accuracy),
-            hard: mix(|point| point.hard),
-            energy: mix(|point| point.energy),
-            bytes: mix(|point| point.bytes),
-        })
-    }
-
-    /// The least energy along the curve with at least this accuracy, between two points that were measured.
-    fn energy_at(&self, accuracy: f64) -> Option<f64> {
-        let (first, last) = (self.curve.first()?.share, self.curve.last()?.share);
-        let shares = (0..=1000).map(|step| first + (last - first) * f64::from(step) / 1000.0);
-        let points = shares.filter_map(|share| self.at_share(share));
-        let enough = points.filter(|point| point.accuracy >= accuracy).map(|point| point.energy);
-        enough.min_by(f64::total_cmp)
-    }
-
     /// By how much `point` costs more than this one does when as accurate; none where it never is.
     fn more_energy(&self, point: &Point) -> Option<String> {
-        let energy = self.energy_at(point.accuracy)?;
+        let energy = self.curve.energy_at(point.accuracy)?;
         Some(format!("{:+.1}%", (point.energy / energy - 1.0) * 100.0))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(points: &[[f64; 3]]) -> Row {
-        let point = |&[share, accuracy, energy]: &[f64; 3]| Point {
-            share,
-            accuracy,
-            hard: 0.5,
-            energy,
-            bytes: 0.0,
-        };
-        Row {
-            model: "plain".into(),
-            version: "1".into(),
-            policy: Policy::Entropy,
-            own: point(&points[0]),
-            curve: points.iter().map(point).collect(),
-            download: 1,
-            edge_ms: 1.0,
-            cloud_ms: 1.0,
-        }
-    }
-
-    #[test]
-    fn between_two_points_the_plain_network_is_read_off_its_curve() {
-        let plain = row(&[[0.2, 0.9, 100.0], [0.6, 0.8, 60.0]]);
-        let middle = plain.at_share(0.4).unwrap();
-        assert!((middle.accuracy - 0.85).abs() < 1e-9 && (middle.energy - 80.0).abs() < 1e-9);
-        assert!(plain.at_share(0.7).is_none() && plain.at_share(0.1).is_none());
-    }
-
-    #[test]
-    fn as_accurate_means_at_the_least_energy_that_reaches_it() {
-        // More at the edge is cheaper and, here, in the middle more accurate.
-        let plain = row(&[[0.0, 0.8, 100.0], [0.5, 0.9, 60.0], [1.0, 0.7, 20.0]]);
-        assert!((plain.energy_at(0.8).unwrap() - 40.0).abs() < 0.1);
-        assert_eq!(plain.energy_at(0.95), None);
     }
 }

@@ -13,6 +13,7 @@ use fogline::energy::Constants;
 use fogline::policy::Policy;
 use fogline_stack::models::Models;
 
+use crate::curve::Curve;
 use crate::dataset;
 use crate::report::{Outcome, Report, Setting};
 use crate::subject::Subject;
@@ -69,16 +70,18 @@ pub fn run(options: &Options) -> Result<()> {
     let samples = dataset::test_pictures(&options.data, manifest, limit)?;
     let seen = subject.see(&samples)?;
     let outcomes: Vec<Outcome> = seen.iter().map(|seen| seen.outcome(&session)).collect();
+    let policy = session.policy();
+    let curve = Curve::measured(&mut session, policy, &seen, &constants, &[])?;
     let named = options.data_name.clone().or(manifest.measured.as_ref().map(|m| m.data.clone()));
     let setting = Setting {
         manifest,
         manifest_sha256: subject.manifest_sha256(),
         data: named.unwrap_or_else(|| options.data.display().to_string()),
         date: time::OffsetDateTime::now_utc().date().to_string(),
-        policy: session.policy(),
+        policy,
         constants,
     };
-    let report = Report::new(setting, &outcomes);
+    let report = Report::new(setting, &outcomes, &curve);
     // Beside the pair stands what it does as it is, on the whole dataset.
     let as_it_is =
         options.limit.is_none() && options.policy.is_none() && options.constant.is_empty();

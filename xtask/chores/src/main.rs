@@ -2,6 +2,7 @@
 
 mod cloud;
 mod compare;
+mod curve;
 mod dataset;
 mod eval;
 mod figures;

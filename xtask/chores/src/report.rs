@@ -8,6 +8,8 @@ use fogline::manifest::{Manifest, Part, sha256_hex};
 use fogline::policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use crate::curve::{Curve, Point};
+
 /// What one picture came to.
 pub struct Outcome {
     /// Whether each exit was right.
@@ -54,6 +56,9 @@ pub struct Report {
     share: Share,
     bytes: Bytes,
     energy: Energy,
+    /// What other thresholds of the calibration's curve come to.
+    #[serde(default)]
+    elsewhere: Vec<Elsewhere>,
     /// The paper's figures for such a network, where it has some.
     paper: Option<Paper>,
     parts: Vec<Part>,
@@ -123,6 +128,15 @@ struct Radio {
     raw: f64,
 }
 
+/// The system with another share of the pictures at the edge.
+#[derive(Debug, Serialize, Deserialize)]
+struct Elsewhere {
+    share: f64,
+    accuracy: f64,
+    /// How many times less computational energy than the twin.
+    reduction: f64,
+}
+
 /// What Long, Chakraborty, Roy 2020 (arXiv 2005.10851) state in their abstract.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 struct Paper {
@@ -144,6 +158,9 @@ impl Paper {
     }
 }
 
+/// Where the curve is read off.
+const SHARES: [f64; 3] = [0.5, 0.65, 0.8];
+
 /// What was evaluated, besides the outcomes.
 pub struct Setting<'a> {
     /// The pair's.
@@ -162,7 +179,7 @@ pub struct Setting<'a> {
 
 impl Report {
     /// Sums up.
-    pub fn new(setting: Setting, outcomes: &[Outcome]) -> Self {
+    pub fn new(setting: Setting, outcomes: &[Outcome], curve: &Curve) -> Self {
         let Setting { manifest, manifest_sha256, data, date, policy, constants } = setting;
         let n = outcomes.len() as f64;
         let fraction = |test: &dyn Fn(&Outcome) -> bool| {
@@ -200,6 +217,10 @@ impl Report {
         let (system, r#final) = (fraction(&Outcome::right), fraction(&|o| o.cloud));
         let last = fraction(&|o| o.exits[deciding - 1]);
         let names = manifest.exits.iter().map(|exit| exit.name.clone());
+        let elsewhere = |share| {
+            let Point { accuracy, energy, .. } = curve.at_share(share)?;
+            Some(Elsewhere { share, accuracy, reduction: full.computation / 1e6 / energy })
+        };
         let sending = |bytes: f64| constants.sending(bytes) / 1e6;
         Self {
             model: manifest.name.clone(),
@@ -232,6 +253,7 @@ impl Report {
                     raw: sending(bytes.raw as f64),
                 },
             },
+            elsewhere: SHARES.into_iter().filter_map(elsewhere).collect(),
             bytes,
             paper: Paper::of(manifest),
             parts: manifest.parts.clone(),
@@ -290,7 +312,9 @@ mod tests {
             policy: Policy::Entropy,
             constants: Constants::default(),
         };
-        Report::new(setting, &outcomes)
+        let point = |share, accuracy, energy| Point { share, accuracy, energy, ..Point::default() };
+        let curve = Curve::new(vec![point(0.4, 0.8, 10.0), point(0.7, 0.5, 4.0)]);
+        Report::new(setting, &outcomes, &curve)
     }
 
     #[test]
@@ -317,6 +341,13 @@ mod tests {
         assert_eq!(report.bytes.mean, 50.0);
         assert!((radio.jpeg.unwrap() / radio.system - 8.0).abs() < 1e-9);
         assert!((radio.raw / radio.system - 3.84).abs() < 1e-9);
+    }
+
+    #[test]
+    fn other_shares_are_read_off_the_curve_as_far_as_it_goes() {
+        let [half, more] = &report(None).elsewhere[..] else { panic!("80% is not on it") };
+        assert!((half.accuracy - 0.7).abs() < 1e-9 && (half.reduction - 12.8 / 8.0).abs() < 1e-9);
+        assert!((more.accuracy - 0.55).abs() < 1e-9 && (more.reduction - 12.8 / 5.0).abs() < 1e-9);
     }
 
     #[test]

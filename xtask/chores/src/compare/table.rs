@@ -14,7 +14,7 @@ impl Comparison {
         for row in &self.rows[1..] {
             write!(f, "{:<28}", format!("{} {}", row.model, row.version))?;
             for share in SHARES {
-                let cell = match (row.at_share(share), plain.at_share(share)) {
+                let cell = match (row.curve.at_share(share), plain.curve.at_share(share)) {
                     (Some(own), Some(beside)) => {
                         let points = (own.accuracy - beside.accuracy) * 100.0;
                         let energy = plain.more_energy(&own).unwrap_or_else(|| "-".into());
@@ -28,12 +28,29 @@ impl Comparison {
         }
         writeln!(f, "(points of accuracy at this share, and energy as accurate)")
     }
+
+    /// How accurate a network is that has learned what to decide by, and what it is by policies that nothing was learned for.
+    fn by_policy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for row in self.rows.iter().filter(|row| !row.others.is_empty()) {
+            writeln!(f, "\n{} {} by its own policy, and by others", row.model, row.version)?;
+            let own = [(row.policy, &row.curve)];
+            let others = row.others.iter().map(|(policy, curve)| (*policy, curve));
+            for (policy, curve) in own.into_iter().chain(others) {
+                write!(f, "{:<28}", policy.name())?;
+                for share in SHARES {
+                    let cell = curve.at_share(share).map_or("-".into(), |p| percent(p.accuracy));
+                    write!(f, "{cell:>18}")?;
+                }
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { data, date, samples, hard, rows } = self;
-        let percent = |share: f64| format!("{:.2}%", share * 100.0);
         writeln!(
             f,
             "{samples} test pictures of {data}, {date}; energy is of computation\n\
@@ -74,7 +91,7 @@ impl fmt::Display for Comparison {
             "against the plain network", "right at this share", "of hard", "µJ as accurate"
         )?;
         for row in &rows[1..] {
-            let beside = plain.at_share(row.own.share);
+            let beside = plain.curve.at_share(row.own.share);
             let points = |own: f64, of: fn(&Point) -> f64| match &beside {
                 Some(point) => format!("{:+.2} pts", (own - of(point)) * 100.0),
                 None => "-".into(),
@@ -90,9 +107,14 @@ impl fmt::Display for Comparison {
             )?;
         }
         self.along_the_curves(f)?;
+        self.by_policy(f)?;
         if !hard.is_empty() {
             writeln!(f, "\nhard classes: {}", hard.join(", "))?;
         }
         Ok(())
     }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2}%", share * 100.0)
 }

@@ -6,7 +6,7 @@ use fogline::energy::Constants;
 use fogline::manifest::{Part, Role};
 use fogline::policy::Policy;
 
-use super::{Bytes, Compared, Energy, Paper, Report};
+use super::{Bytes, Compared, Elsewhere, Energy, Paper, Report};
 
 impl Report {
     fn exits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +93,27 @@ impl Report {
     }
 }
 
+impl Report {
+    fn elsewhere(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.elsewhere.is_empty() {
+            return Ok(());
+        }
+        let row = |f: &mut fmt::Formatter<'_>, name, cell: &dyn Fn(&Elsewhere) -> String| {
+            write!(f, "{name:<46}")?;
+            self.elsewhere.iter().try_for_each(|point| write!(f, "{:>12}", cell(point)))?;
+            writeln!(f)
+        };
+        row(f, "with other thresholds, at the edge", &|point| {
+            format!("{:.0}%", point.share * 100.0)
+        })?;
+        row(f, "system", &|point| percent(point.accuracy))?;
+        row(f, "less energy than the twin, computation alone", &|point| {
+            format!("{:.2} times", point.reduction)
+        })?;
+        writeln!(f)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { model, version, data, date, policy, samples, .. } = self;
@@ -100,6 +121,7 @@ impl fmt::Display for Report {
         writeln!(f, "{samples} test pictures, exits decide by {policy}, {date}\n")?;
         self.exits(f)?;
         self.against_the_paper(f)?;
+        self.elsewhere(f)?;
         self.energy(f)?;
         self.bytes(f)?;
         // The stretch between two exits may be the heads' alone.
