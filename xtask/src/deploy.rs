@@ -36,7 +36,7 @@ pub struct Options {
     #[command(flatten)]
     stage: Stage,
     /// The pair that is published and that the page opens with.
-    #[arg(long, value_name = "DIR", default_value = "onnx-models/cifar10-w1/2.0.0")]
+    #[arg(long, value_name = "DIR", default_value = "onnx-models/cifar10-w1/3.0.0")]
     pair: PathBuf,
     /// The function's processor.
     #[arg(long, default_value = "arm64", value_parser = ["arm64", "x86_64"])]

@@ -217,6 +217,7 @@ fn relaxed_options() -> &'static str {
 
 /// The Python that trains, calibrates and exports.
 fn recipe(tally: &mut Tally) -> Result<()> {
+    tally.step("all Python, linted", &mut step::command(tools::ruff()?, &["check"]));
     let mut tests =
         step::command(tools::recipe()?, &["-m", "unittest", "discover", "-s", "tests", "-t", "."]);
     tally.step("the recipe", tests.current_dir(root().join("onnx-models/recipe")));

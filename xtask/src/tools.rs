@@ -132,6 +132,12 @@ pub fn recipe() -> Result<PathBuf> {
     locked("recipe", "onnx-models/recipe", "PyTorch and what else the recipe needs (a few GB)")
 }
 
+/// Python's linter.
+pub fn ruff() -> Result<PathBuf> {
+    locked("ruff", "xtask", "ruff, Python's linter")?;
+    Ok(folder().join("ruff/bin/ruff"))
+}
+
 /// The Python that tests the template.
 pub fn infra() -> Result<PathBuf> {
     locked("infra", "infra/tests", "what tests CloudFormation's templates")

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fogline_recipe train|teacher|export|calibrate|evaluate|binary|explore|invert|peers|plot-bench|plot-plan|plot-compare|time-cloud|tiny --help``."""
+"""The command line: ``python -m fogline_recipe --help`` names its commands."""
 
 import argparse
 from dataclasses import fields
@@ -70,7 +70,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="fogline_recipe", description=__doc__)
     every = parser.add_subparsers(required=True)
     command = every.add_parser("train", help="train exits and final head together")
-    command.add_argument("--data", type=Path, required=True, help="CIFAR's Python or binary folder, or DIR/train/CLASS/*.jpg; DIR/classes.txt, a line CLASS<TAB>NAME each, may name the classes")
+    command.add_argument("--data", type=Path, required=True,
+                         help="CIFAR's Python or binary folder, or DIR/train/CLASS/*.jpg; DIR/classes.txt, a line CLASS<TAB>NAME each, may name the classes")
     command.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
     command.add_argument("--start", type=Path, metavar="PAIR",

@@ -90,10 +90,11 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
     for key in ("appeals", "share", "ways", "extension", "hard"):
         if layout[key] == unused[key]:
             layout.pop(key)
-    trained = f"the training pictures of {data}, less every {ordinal(schedule['hold_out_every'])} picture of each class"
-    chose = "Those chose"
+    every = f"every {ordinal(schedule['hold_out_every'])} picture of each class"
+    trained, chose = f"the training pictures of {data}, less {every}", "Those chose"
     if run.net.layout.appeals:
-        trained, chose = f"half of every {ordinal(schedule['hold_out_every'])} training picture of each class of {data}, which its network was not trained on", "The other half chose"
+        trained = f"the training pictures of {data}: of {every}, on which its network was not trained, one half trained the predictors"
+        chose = "The other half chose"
     else:
         schedule.pop("price")
     if not schedule["cutmix"]:
@@ -113,5 +114,6 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
             for number, exit_ in enumerate(calibration, 1)]
     (folder / "MODEL.md").write_text(CARD.format(
         name=name, version=version, edge_bits=layout["bits"], exits=len(run.net.edge.exits), data=data,
-        trained=trained, chose=chose, system=system(run.net.layout, run.names), twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "", classes=", ".join(run.names), size=layout["size"],
+        trained=trained, chose=chose, system=system(run.net.layout, run.names),
+        twin="; `twin.onnx` is its full-precision twin, for comparison" if twin else "", classes=", ".join(run.names), size=layout["size"],
         options="\n".join(f"    {option}" for option in options), taught=taught, held=held, chosen=chosen, calibration="\n".join(rows), begin=BEGIN, end=END))

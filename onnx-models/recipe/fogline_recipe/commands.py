@@ -142,9 +142,10 @@ def every_way(run, images) -> list:
     """The logits of all heads, on each way that the network has."""
     from .runs import logits
 
-    every = []
-    for run.net.way in range(len(run.net.mixed()[0].bits) if run.net.mixed() else 1):
-        every.append(logits(run.net, images))
+    net, every = run.net, []
+    for way in range(len(net.mixed()[0].bits) if net.mixed() else 1):
+        net.way = way
+        every.append(logits(net, images))
     return every
 
 

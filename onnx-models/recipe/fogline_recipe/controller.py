@@ -1,7 +1,8 @@
 """Which way a sample takes: by how confident the exit before the ways is of it, under a budget (after USDN, Jeon et al. 2024, WACV).
 
-A rule cuts the exit's confidence into one or two ranges, each with a way: with more, held-out pictures would fit by chance. It is found on held-out pictures together with
-the exits' thresholds: of all rules within the budget the one with which the system is most often right.
+A rule cuts the exit's confidence into one or two ranges, each with a way: with more, held-out pictures would fit by chance. It is
+found on held-out pictures together with the exits' thresholds: of all rules within the budget the one with which the system is
+most often right.
 """
 
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ from .runs import Schedule, load, logits
 from .train import new, train
 
 matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
+from matplotlib import pyplot
 
 # About the same layers, split after three, four and five blocks: edge, channels that travel (of W), cloud. W is the width, hW its half.
 SPLITS = {

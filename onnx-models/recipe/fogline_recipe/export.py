@@ -26,6 +26,8 @@ def write_edge(net: Hybrid, path: Path) -> None:
     """
     size = net.layout.size
     inputs = {"picture": torch.zeros(1, 3, size, size)}
+    for block in net.mixed():
+        block.conv.settle()
     if net.mixed():
         inputs["way"] = torch.eye(len(net.mixed()[0].bits))[0]
     names = [*(f"exit-{i + 1}" for i in range(len(net.edge.exits))), *(["extension"] if net.edge.extension else []), "split"]

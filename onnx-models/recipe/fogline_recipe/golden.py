@@ -16,6 +16,7 @@ from . import export, hashing
 from .layout import Layout
 from .net import Hybrid
 
+
 def pictures(count: int, size: int, seed: int) -> np.ndarray:
     """Generated pictures, uint8 (N, S, S, 3): soft blobs with noise, so that both signs occur everywhere."""
     random = np.random.default_rng(seed)

@@ -13,10 +13,11 @@ from torch import nn
 from .quant import LayoutError
 
 MULTIPLIER = 2654435761
+CPU = torch.device("cpu")
 
 
 @cache
-def groups(count: int, share: int, where: torch.device = torch.device("cpu")) -> torch.Tensor:
+def groups(count: int, share: int, where: torch.device = CPU) -> torch.Tensor:
     """The weights (share, count / share) that take each value, by their place in the flattened tensor; the answer lies at ``where``."""
     if count % share:
         raise LayoutError(f"{count} weights cannot share values by {share}")

@@ -9,7 +9,7 @@ import numpy as np
 from .peers import LAYERS
 
 matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
+from matplotlib import pyplot
 
 
 def bench(results: Path, out: Path) -> None:

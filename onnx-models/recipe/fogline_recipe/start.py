@@ -6,6 +6,7 @@ convolutions before them. So layers and nodes are matched in order, and a folded
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import onnx
@@ -73,7 +74,7 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
     for hook in hooks:
         hook.remove()
     # Only full-precision convolutions have their batch-norm, the next layer that runs, folded into them.
-    folding = {module: norm for module, norm in zip(order, order[1:], strict=False)
+    folding = {module: norm for module, norm in pairwise(order)
                if isinstance(norm, nn.BatchNorm2d) and not isinstance(module, QuantConv2d | NestedConv)}
     left = {operation: [module for module in order if isinstance(module, kind) and module not in folding.values()]
             for operation, kind in KINDS.items()}

@@ -44,10 +44,11 @@ def losses(outputs: list[torch.Tensor], targets: torch.Tensor, schedule: Schedul
            teacher: torch.Tensor | None = None) -> torch.Tensor:
     """Sum of w_i L_i over the exits, plus (1 - sum of w_i) L of the final head (2005.10851).
 
-    ``targets`` (N, classes) are each class's share in a picture: 1 and 0, unless pictures were mixed. L is the mean over the pictures, for the final head weighted by ``focus``, of a head's cross-entropy, mixed
-    with that against the softened scores of a teacher (Hinton et al. 2015, arXiv 1503.02531). Without a teacher the
-    final head learns from the labels alone and teaches the exits (Zhang et al. 2019, "Be Your Own Teacher", arXiv
-    1905.08094). To that of an exit with a score of its own answer, AppealNet's is added.
+    ``targets`` (N, classes) are each class's share in a picture: 1 and 0, unless pictures were mixed. L is the mean over the
+    pictures, for the final head weighted by ``focus``, of a head's cross-entropy, mixed with that against the softened
+    scores of a teacher (Hinton et al. 2015, arXiv 1503.02531). Without a teacher the final head learns from the labels alone
+    and teaches the exits (Zhang et al. 2019, "Be Your Own Teacher", arXiv 1905.08094). To that of an exit with a score of
+    its own answer, AppealNet's is added.
     """
     outputs = [output.float() for output in outputs]
     classes = outputs[-1].shape[1]

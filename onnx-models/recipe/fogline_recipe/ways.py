@@ -49,6 +49,13 @@ class NestedConv(nn.Conv2d):
         """The step with which the widest grid spans 2.8 times the mean weight: between the best of four bits and of two."""
         self.step.copy_(2.8 * self.weight.abs().mean() / 2 ** (self.widest - 1))
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Moves weights off the borders between levels: there QONNX, which rounds ``weight / step - 1/2`` in fp32, may see another
+        level at one width than at the next, and the highest bits of many would not be the few."""
+        level = (ratio := self.weight / self.step).floor()
+        self.weight.copy_((level + (ratio - level).clamp(1e-5, 1 - 1e-5)) * self.step)
+
     def forward(self, x: Tensor, bits: int) -> Tensor:
         widest = self.step if self.training else self.step.item()  # a graph's is a number; to read it is to wait for the device
         step = 2.0 if bits == 1 else widest * 2 ** (self.widest - bits)  # a batch-norm follows: the worth of a sign is free

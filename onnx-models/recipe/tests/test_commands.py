@@ -10,8 +10,9 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from fogline_recipe.__main__ import main
 from PIL import Image
+
+from fogline_recipe.__main__ import main
 
 LAYOUT = ["--size", "16", "--stem", "8", "--edge", "16 pool 16 exit2", "--split", "16", "--cloud", "16 pool 16+"]
 SCHEDULE = ["--epochs", "1", "--cooldown", "1", "--batch", "8", "--hold-out-every", "3"]

@@ -5,6 +5,7 @@ import unittest
 from dataclasses import replace
 
 import torch
+
 from fogline_recipe import data
 from fogline_recipe.feed import Feed, augment, cutmix, padded
 from fogline_recipe.runs import Schedule

@@ -12,11 +12,12 @@ from unittest import mock
 
 import numpy as np
 import torch
+from PIL import Image
+
 from fogline_recipe import golden
 from fogline_recipe.__main__ import main
 from fogline_recipe.invert import EdgeFile, psnr, ssim
 from fogline_recipe.layout import TINY
-from PIL import Image
 
 
 class Figures(unittest.TestCase):

@@ -83,6 +83,20 @@ class Nested(unittest.TestCase):
         signs = _HighestBits.apply(conv.weight, 2.0, 1)
         self.assertTrue(torch.equal(signs > 0, levels[4] >= 0))
 
+    def test_a_weight_on_the_border_of_two_levels_is_the_same_at_every_width(self):
+        conv = NestedConv(8, 4)
+        conv.find_step()
+        step = conv.step.item()
+        with torch.no_grad():
+            conv.weight.view(-1)[:6] = torch.tensor([-1e-9, 1e-9, step, 4 * step, -4 * step, -4.0000002 * step])
+        before = {bits: _HighestBits.apply(conv.weight, step * 2 ** (4 - bits), bits) for bits in (2, 4)}
+        conv.settle()
+        for bits, kernel in before.items():
+            worth = torch.tensor(step * 2 ** (4 - bits))
+            half = 2 ** (bits - 1)
+            as_qonnx_has_it = ((conv.weight / worth - 0.5).round().clamp(-half, half - 1) + 0.5) * worth
+            self.assertTrue(torch.allclose(as_qonnx_has_it, kernel), bits)
+
     def test_ways_that_are_none_are_refused(self):
         for ways in ("1", "2 1", "1 32", "1 8"):
             with self.assertRaisesRegex(LayoutError, "--ways"):
@@ -152,11 +166,11 @@ class FromAPair(unittest.TestCase):
 
 
 class Controller(unittest.TestCase):
-    PARTS = [
+    PARTS = (
         {"name": "trunk-1", "role": "trunk", "macs": {"1": 1_000_000}}, {"name": "exit-1", "role": "head", "macs": {}},
         *({"name": "trunk-2", "role": "trunk", "macs": {str(bits): 1_000_000}, "way": way} for way, bits in enumerate((1, 4))),
         {"name": "exit-2", "role": "head", "macs": {}}, {"name": "cloud", "role": "cloud", "macs": {"32": 2_000_000}},
-    ]
+    )
 
     def heads(self, count: int = 2000) -> tuple[list[list[torch.Tensor]], torch.Tensor]:
         """Two ways: the second exit is better on the second, and the first knows of which pictures it will be."""

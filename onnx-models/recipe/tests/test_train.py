@@ -189,7 +189,7 @@ class Steps(unittest.TestCase):
 class Unread(TorchDispatchMode):
     """Refuses what would make a program wait for its device: reading a value, or a shape that follows from values."""
 
-    READING = {"_local_scalar_dense", "equal", "is_nonzero", "item", "masked_select", "nonzero", "unique"}
+    READING = ("_local_scalar_dense", "equal", "is_nonzero", "item", "masked_select", "nonzero", "unique")
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
