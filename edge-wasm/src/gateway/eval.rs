@@ -22,7 +22,7 @@ use crate::transport::request_id;
 /// constants; it is not stated where answers are degraded, since what nobody finished would look saved. The exit status is 0 when every picture was answered, else 1.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm eval test --model onnx-models/cifar10-w1/2.0.0 \\\n      \
+    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm eval test --model onnx-models/cifar10-w1/3.0.0 \\\n      \
         --cloud URL --batch 64"
 )]
 pub struct Options {

@@ -44,7 +44,7 @@ use crate::{Args, Command, config};
 #[command(
     after_help = "Example:\n  wasmtime serve -S cli --addr 127.0.0.1:8080 --max-instance-reuse-count 1000000 \\\n      \
         --idle-instance-timeout 3600s --max-concurrent-requests 16 --dir . \\\n      \
-        --env FOGLINE_MODEL=onnx-models/cifar10-w1/2.0.0 --env FOGLINE_METRICS=metrics --env FOGLINE_CLOUD=URL fogline.wasm\n  \
+        --env FOGLINE_MODEL=onnx-models/cifar10-w1/3.0.0 --env FOGLINE_METRICS=metrics --env FOGLINE_CLOUD=URL fogline.wasm\n  \
         curl --data-binary @cat.jpg -H 'content-type: image/jpeg' 127.0.0.1:8080/classify"
 )]
 pub struct Options {

@@ -15,7 +15,7 @@ use crate::spool::{Form, Kept};
 /// pair is left and none was damaged or taken out by somebody else, else 1. One run at a time may use a spool.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm settle --spool spool --model onnx-models/cifar10-w1/2.0.0 \\\n      \
+    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm settle --spool spool --model onnx-models/cifar10-w1/3.0.0 \\\n      \
         --cloud URL"
 )]
 pub struct Options {

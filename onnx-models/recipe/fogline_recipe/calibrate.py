@@ -56,6 +56,7 @@ class Choice:
     shares: list[float]
     accuracy: float
     error: float  # the standard error of how much that is below the cloud's
+    worth: float  # of an answer, on the mean
 
 
 def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -147,7 +148,7 @@ def at_share(found: Answers, edge_share: float) -> Choice:
     first exit, as that costs least; the next takes the surest of the rest, up to ``edge_share`` of all. What an extension answers
     counts there.
     """
-    count, best, most = len(found.cloud), None, -1.0
+    count, best = len(found.cloud), None
     extended = found.extended or [torch.zeros(count, dtype=torch.bool)] * len(found.sure)
     for first in torch.linspace(0, edge_share, 21).tolist() if len(found.sure) > 1 else [edge_share]:
         shares = [first] + [edge_share] * (len(found.sure) - 1)
@@ -165,9 +166,9 @@ def at_share(found: Answers, edge_share: float) -> Choice:
             went_on += int((ends & goes_on).sum())
         if found.extended:
             ended.append(went_on / count)
-        if (total := counted.sum().item()) >= most:
+        if best is None or counted.mean().item() >= best.worth:
             lost = found.cloud.double() - right.double()
-            most, best = total, Choice(cuts, ended, right.double().mean().item(), (lost.var(correction=0).item() / count) ** 0.5)
+            best = Choice(cuts, ended, right.double().mean().item(), (lost.var(correction=0).item() / count) ** 0.5, counted.mean().item())
     return best
 
 

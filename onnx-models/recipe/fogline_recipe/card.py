@@ -17,8 +17,8 @@ edge (`edge.qonnx`, packed in `edge.fog`), full-precision layers for the cloud (
 
 ## Data
 
-Trained on {trained}. {chose} temperatures and thresholds. The test pictures were used for the
-figures below only.
+Trained on {trained}.
+{chose} temperatures and thresholds. The test pictures were used for the figures below only.
 
 Classes: {classes}.
 
@@ -105,7 +105,10 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
              EFFICIENTNET: f"EfficientNet-Lite0, trained on ImageNet and fine-tuned on these pictures (`recipe teacher --network {EFFICIENTNET}`)",
              None: "its full-precision twin, whose weights were its first ones"}
     taught = " and ".join(known[teacher.get("backbone")] for teacher in run.teachers)
-    taught = f"Its teachers (`--teacher`): {taught}." if taught else "It had no teacher: the final head taught the exits."
+    if run.net.layout.appeals:
+        taught = "Its predictors alone were trained, with the labels."
+    else:
+        taught = f"Its teachers (`--teacher`): {taught}." if taught else "It had no teacher: the final head taught the exits."
     if run.start:
         taught = f"Its first weights were those of {run.start} (`--start`). {taught}".replace(", whose weights were its first ones", "")
     minutes = "1 minute" if run.seconds < 90 else f"{run.seconds / 60:.0f} minutes"

@@ -1,8 +1,8 @@
 """Which way a sample takes: by how confident the exit before the ways is of it, under a budget (after USDN, Jeon et al. 2024, WACV).
 
 A rule cuts the exit's confidence into one or two ranges, each with a way: with more, held-out pictures would fit by chance. It is
-found on held-out pictures together with the exits' thresholds: of all rules within the budget the one with which the system is
-most often right.
+found on held-out pictures together with the exits' thresholds: of all rules within the budget the one whose answers are
+worth most.
 """
 
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def microjoules(parts: list[dict], by_way: list[list[float]]) -> float:
 
 def find(every: list[list[torch.Tensor]], labels: torch.Tensor, policy: str, edge_share: float, parts: list[dict],
          budget: float | None) -> tuple[Rule, Choice]:
-    """The rule with which the system is most often right at an edge share, within the budget in microjoules, and its thresholds.
+    """The rule whose answers are worth most at an edge share, within the budget in microjoules, and its thresholds.
 
     ``every`` are the logits of all heads on each way, those of the exits divided by their temperatures.
     """
@@ -94,8 +94,8 @@ def find(every: list[list[torch.Tensor]], labels: torch.Tensor, policy: str, edg
         choice = calibrate.at_share(calibrate.answers(logits, labels, policy), edge_share)
         by_way = shares_by_way(endings(logits, labels, policy, choice.cuts), taken, len(every), len(choice.cuts))
         cost = microjoules(parts, by_way)
-        if (budget is None or cost <= budget) and (best is None or (choice.accuracy, -cost) > best[:2]):
-            best = (choice.accuracy, -cost, rule, choice)
+        if (budget is None or cost <= budget) and (best is None or (choice.worth, -cost) > best[:2]):
+            best = (choice.worth, -cost, rule, choice)
     if best is None:
         raise SystemExit(f"error: no rule spends at most {budget} µJ a picture on the held-out pictures: raise --budget or --edge-share")
     return best[2:]

@@ -56,7 +56,9 @@ def device() -> torch.device:
 
 def machine(where: torch.device) -> str:
     """What a model card calls it."""
-    return torch.cuda.get_device_name(where) if where.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    if where.type == "cuda":
+        return torch.cuda.get_device_name(where)
+    return "one CPU core" if (threads := torch.get_num_threads()) == 1 else f"{threads} CPU cores"
 
 
 def parts(pictures: data.Pictures, layout: Layout | teacher.Layout, schedule: Schedule) -> tuple[data.Pictures, data.Pictures]:
