@@ -4,9 +4,9 @@
 //! must be the one that is written down here.
 
 use fogline::manifest::sha256_hex;
-use fogline_edge::conv::Conv;
 use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
-use fogline_edge::op::{Blob, Kind, Shape};
+use fogline_edge::ops::Filter;
+use fogline_edge::tensor::{Blob, Kind, Shape};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -41,7 +41,7 @@ const CASES: [Case; 19] = [
 ];
 
 fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
-    let conv = Conv {
+    let filter = Filter {
         k,
         stride,
         pad,
@@ -51,7 +51,7 @@ fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
         nested: 0,
         share: 0,
     };
-    Geometry::new(Shape { kind, h, w, c }, &conv)
+    filter.geometry(Shape { kind, h, w, c })
 }
 
 /// Numbers that are the same everywhere (Marsaglia's xorshift, 2003).

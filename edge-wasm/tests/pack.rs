@@ -2,8 +2,8 @@
 
 use fogline::manifest::{Input, Manifest};
 use fogline_edge::engine::{Engine, Stop};
-use fogline_edge::fog::{FogError, Model};
 use fogline_edge::kernel::Backend;
+use fogline_edge::model::{FogError, Model};
 use fogline_edge::pack::{PackError, pack};
 use proptest::prelude::*;
 

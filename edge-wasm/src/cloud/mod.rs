@@ -14,6 +14,8 @@
 mod circuit;
 mod client;
 mod pace;
+#[cfg(any(feature = "sign", all(test, not(target_family = "wasm"))))]
+pub mod sigv4;
 #[cfg(test)]
 mod tests;
 

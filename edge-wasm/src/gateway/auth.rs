@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fogline::frame::MEDIA_TYPE;
-use fogline_edge::sigv4::{self, Signer, Unsigned};
+use fogline_edge::cloud::sigv4::{self, Signer, Unsigned};
 use wstd::http::{HeaderValue, Uri};
 
 use crate::fault::Fault;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use fogline_edge::batch::Batch;
+use fogline_edge::device::spool::Name;
 use fogline_edge::session::Answer;
-use fogline_edge::spool::Name;
+use fogline_edge::session::batch::Batch;
 
 use crate::cloud::{Cloud, Offload};
 use crate::fault::{Fault, complain, json, say, shown};

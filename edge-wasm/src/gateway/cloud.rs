@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use fogline_edge::batch;
 use fogline_edge::cloud::Client;
-use fogline_edge::quota::Quota;
 use fogline_edge::session::Session;
+use fogline_edge::session::batch;
+use fogline_edge::session::quota::Quota;
 
 use crate::auth::Auth;
 use crate::fault::Fault;

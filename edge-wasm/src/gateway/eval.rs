@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use fogline::energy::{self, Constants, Terms};
-use fogline_edge::batch::Batch;
-use fogline_edge::score::{Score, Tally};
+use fogline_edge::device::source;
 use fogline_edge::session::Session;
-use fogline_edge::source;
+use fogline_edge::session::batch::Batch;
+use fogline_edge::session::score::{Score, Tally};
 use serde::Serialize;
 
 use crate::cloud::{Cloud, Offload};

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::path::Path;
 
-use fogline_edge::folder::FolderError;
-use fogline_edge::picture::PictureError;
+use fogline_edge::device::folder::FolderError;
+use fogline_edge::device::picture::PictureError;
 use fogline_edge::session::LoadError;
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! What becomes of one picture, as JSON: the same from the command line and over HTTP.
 
+use fogline_edge::device::spool::Name;
 use fogline_edge::session::Answer;
-use fogline_edge::spool::Name;
 use serde::Serialize;
 
 use crate::fault::Fault;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use fogline::policy::Policy;
-use fogline_edge::batch::Passed;
-use fogline_edge::folder::Folder;
+use fogline_edge::device::folder::Folder;
+use fogline_edge::device::picture::{self, MOST_PIXELS};
+use fogline_edge::device::source::{self, STDIN};
 use fogline_edge::kernel::Backend;
-use fogline_edge::picture::{self, MOST_PIXELS};
 use fogline_edge::session::Session;
-use fogline_edge::source::{self, STDIN};
+use fogline_edge::session::batch::Passed;
 
 use crate::fault::{Fault, hinted};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fogline::manifest::Manifest;
-use fogline_edge::folder::{Change, Folder, MOST_MANIFEST};
+use fogline_edge::device::folder::{Change, Folder, MOST_MANIFEST};
 use fogline_edge::kernel::Backend;
 use serde::Serialize;
 

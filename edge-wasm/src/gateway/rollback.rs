@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fogline_edge::folder::Folder;
+use fogline_edge::device::folder::Folder;
 use fogline_edge::kernel::Backend;
 
 use crate::fault::Fault;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fogline_edge::spool::Spool;
+use fogline_edge::device::spool::Spool;
 
 use crate::cloud::Cloud;
 use crate::fault::Fault;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use fogline_edge::cloud::Client;
+use fogline_edge::device::spool::{Counts, Name, Settled, Spool, SpoolError, settle};
 use fogline_edge::session::{Answer, Session};
-use fogline_edge::spool::{Counts, Name, Settled, Spool, SpoolError, settle};
 use serde::Serialize;
 
 use crate::fault::{Fault, complain, json, say, shown};

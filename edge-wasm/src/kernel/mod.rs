@@ -6,8 +6,7 @@
 //! plain Rust; the vector kernels, [`lanes`] and [`dot`], are written once for every width of vector,
 //! over the layout that [`tile`] draws. Where a batch-norm and a sign follow, they are [`thresholds`] on the sums.
 
-use crate::conv::Conv;
-use crate::op::Shape;
+use crate::tensor::Shape;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -142,13 +141,6 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The geometry of `conv` over `x`.
-    pub fn new(x: Shape, conv: &Conv) -> Self {
-        let (k, stride, pad) = (conv.k as usize, conv.stride as usize, conv.pad as usize);
-        let side = |length: usize| (length + 2 * pad - k) / stride + 1;
-        Self { x, out: (side(x.h), side(x.w)), outputs: conv.outputs as usize, k, stride, pad }
-    }
-
     /// Numbers in a row of the result.
     pub fn row_len(&self) -> usize {
         self.out.1 * self.outputs

@@ -5,18 +5,23 @@
 //! operation needs the numbers: a convolution then takes them into its scale and bias, a sign
 //! into its thresholds.
 
+mod affine;
 mod layers;
+mod maps;
 mod quant;
+mod value;
 mod ways;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use fogline::manifest::Input;
 
 use super::PackError;
 use super::onnx::{Constant, Graph, NodeProto};
-use crate::conv::Conv;
-use crate::op::{Blob, Op, Shape};
+use value::{Affine, Base, Value};
+
+use crate::ops::{self, Conv, Op};
+use crate::tensor::{Blob, Shape};
 
 /// Operations, their data, and which of them are outputs.
 #[derive(Default)]
@@ -26,54 +31,6 @@ pub struct Lowered {
     pub exits: Vec<usize>,
     pub split: usize,
     pub split_scale: f32,
-}
-
-#[derive(Clone)]
-enum Value {
-    Picture,
-    Real(Affine),
-    /// Signs or levels that an operation gives, each worth `scale`.
-    Quantised {
-        op: usize,
-        scale: f32,
-    },
-    /// A real map whose next reader takes it as one row.
-    Flat(usize),
-    Weights(Weights),
-    /// 1 for the samples that take this way, else 0.
-    Way(usize),
-    /// The maps of some of the ways, by their index, each times its [`Value::Way`].
-    Ways(BTreeMap<usize, usize>),
-}
-
-/// `base * scale + bias` a channel, not computed yet.
-#[derive(Clone)]
-struct Affine {
-    base: Base,
-    shape: Shape,
-    scale: Vec<f64>,
-    bias: Vec<f64>,
-}
-
-#[derive(Clone)]
-enum Base {
-    Op(usize),
-    /// The whole-number sums of a convolution.
-    Sums {
-        x: usize,
-        conv: Conv,
-    },
-}
-
-/// Quantised weights: levels (signs are levels of 1 bit) and what one is worth, an output channel.
-#[derive(Clone)]
-struct Weights {
-    dims: Vec<usize>,
-    levels: Vec<i8>,
-    bits: u8,
-    scale: Vec<f32>,
-    /// The tensor and the bits of the levels that these weights are the highest bits of; `levels` are those.
-    nested: Option<(String, u8)>,
 }
 
 struct Lowering<'a> {
@@ -125,20 +82,6 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
     }
     lowering.outputs().map_err(PackError::Graph)?;
     Ok(lowering.out)
-}
-
-impl Value {
-    /// Refuses factors and terms that f32 has no number for. Constants are finite each, what is made of them need
-    /// not be, and a threshold would hide it: that of NaN is 0.
-    fn is_finite(&self) -> Result<(), String> {
-        let Self::Real(Affine { scale, bias, .. }) = self else { return Ok(()) };
-        for (channel, (&scale, &bias)) in scale.iter().zip(bias).enumerate() {
-            if !(scale as f32).is_finite() || !(bias as f32).is_finite() {
-                return Err(format!("channel {channel} becomes x * {scale} + {bias} here"));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Lowering<'_> {
@@ -199,6 +142,33 @@ impl Lowering<'_> {
         self.graph.constants.get(name).ok_or_else(|| format!("input '{name}' is not a constant"))
     }
 
+    /// A constant that may be left out.
+    fn optional(&self, node: &NodeProto, index: usize) -> Result<Option<&Constant>, String> {
+        let named = node.input.get(index).filter(|name| !name.is_empty());
+        named.map(|_| self.constant(node, index)).transpose()
+    }
+
+    /// A constant of one number, its `what`; `default` where it may be left out, and is.
+    fn number(
+        &self,
+        node: &NodeProto,
+        index: usize,
+        what: &str,
+        default: Option<f32>,
+    ) -> Result<f32, String> {
+        let constant = match default {
+            Some(default) => match self.optional(node, index)? {
+                Some(constant) => constant,
+                None => return Ok(default),
+            },
+            None => self.constant(node, index)?,
+        };
+        match constant.values[..] {
+            [value] => Ok(value),
+            _ => Err(format!("its {what} is not one number")),
+        }
+    }
+
     fn affine(&self, node: &NodeProto, index: usize) -> Result<Affine, String> {
         match self.value(node, index)? {
             Value::Real(affine) => Ok(affine),
@@ -224,13 +194,14 @@ impl Lowering<'_> {
         self.blob(&values)
     }
 
-    fn push(&mut self, op: Op) -> Result<usize, String> {
+    fn push(&mut self, op: impl Into<Op>) -> Result<usize, String> {
+        let op = op.into();
         self.shapes.push(op.shape(&self.shapes, self.out.data.len())?);
         self.out.ops.push(op);
         Ok(self.out.ops.len() - 1)
     }
 
-    fn push_real(&mut self, op: Op) -> Result<Value, String> {
+    fn push_real(&mut self, op: impl Into<Op>) -> Result<Value, String> {
         let op = self.push(op)?;
         Ok(Value::Real(self.identity(op)))
     }
@@ -249,144 +220,12 @@ impl Lowering<'_> {
             }
             Base::Op(x) => {
                 let (scale, bias) = (self.floats(&scale), self.floats(&bias));
-                self.push(Op::Affine { x, scale, bias })
+                self.push(ops::Affine { x, scale, bias })
             }
-            Base::Sums { x, conv } => {
+            Base::Sums { x, filter } => {
                 let (scale, bias) = (self.floats(&scale), self.floats(&bias));
-                self.push(Op::Conv { x, conv, scale, bias })
+                self.push(Conv { x, filter, scale, bias })
             }
         }
-    }
-
-    fn batch_norm(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let mut affine = self.affine(node, 0)?;
-        let epsilon = f64::from(node.float("epsilon", 1e-5));
-        let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|index| self.constant(node, index));
-        let (gamma, beta, mean, variance) = (gamma?, beta?, mean?, variance?);
-        if [gamma, beta, mean, variance].iter().any(|c| c.values.len() != affine.shape.c) {
-            return Err(format!("its parameters are not {} numbers each", affine.shape.c));
-        }
-        for c in 0..affine.shape.c {
-            let of = |constant: &Constant| f64::from(constant.values[c]);
-            let factor = of(gamma) / (of(variance) + epsilon).sqrt();
-            if !factor.is_finite() {
-                return Err(format!("the variance of channel {c} is not one"));
-            }
-            affine.scale[c] *= factor;
-            affine.bias[c] = (affine.bias[c] - of(mean)) * factor + of(beta);
-        }
-        Ok(Value::Real(affine))
-    }
-
-    fn arithmetic(&mut self, node: &NodeProto) -> Result<Value, String> {
-        if let Some(value) = self.ways(node)? {
-            return Ok(value);
-        }
-        let constants = [0, 1].map(|index| self.constant(node, index).is_ok());
-        let op = node.op_type.as_str();
-        let (at, constant) = match (constants, op) {
-            ([false, false], "Add") => {
-                let (a, b) = (self.real(node, 0)?, self.real(node, 1)?);
-                return self.push_real(Op::Add { a, b });
-            }
-            ([false, true], _) => (0, 1),
-            ([true, false], "Add" | "Mul") => (1, 0),
-            _ => return Err("it is supported with one constant, or as the sum of two maps".into()),
-        };
-        let mut affine = self.affine(node, at)?;
-        let numbers = per_channel(self.constant(node, constant)?, affine.shape)?;
-        for ((scale, bias), number) in affine.scale.iter_mut().zip(&mut affine.bias).zip(numbers) {
-            match op {
-                "Add" => *bias += number,
-                "Sub" => *bias -= number,
-                "Mul" => (*scale, *bias) = (*scale * number, *bias * number),
-                _ => (*scale, *bias) = (*scale / number, *bias / number),
-            }
-        }
-        Ok(Value::Real(affine))
-    }
-
-    fn relu(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let affine = self.affine(node, 0)?;
-        let slope = match node.op_type.as_str() {
-            "PRelu" => per_channel(self.constant(node, 1)?, affine.shape)?,
-            "LeakyRelu" => vec![f64::from(node.float("alpha", 0.01)); affine.shape.c],
-            _ => vec![0.0; affine.shape.c],
-        };
-        let x = self.settle(affine)?;
-        let slope = self.floats(&slope);
-        self.push_real(Op::Prelu { x, slope })
-    }
-
-    fn pool(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let x = self.real(node, 0)?;
-        let shape = self.shapes[x];
-        if node.op_type == "GlobalAveragePool" {
-            if shape.h != shape.w {
-                return Err("the map is not square".into());
-            }
-            return self.push_real(Op::AveragePool { x, k: shape.h as u32, stride: 1 });
-        }
-        let kernel = node.ints("kernel_shape", &[]);
-        let strides = node.ints("strides", &[1, 1]);
-        let plain = node.ints("pads", &[0; 4]).iter().all(|&p| p == 0)
-            && node.ints("dilations", &[1, 1]) == [1, 1]
-            && node.int("ceil_mode", 0) == 0;
-        match (&kernel[..], &strides[..]) {
-            (&[k, wide], &[stride, across]) if plain && k == wide && stride == across => {
-                let number = |v: i64| u32::try_from(v).map_err(|_| "a negative size".to_owned());
-                let (k, stride) = (number(k)?, number(stride)?);
-                self.push_real(match node.op_type.as_str() {
-                    "AveragePool" => Op::AveragePool { x, k, stride },
-                    _ => Op::MaxPool { x, k, stride },
-                })
-            }
-            _ => {
-                Err("only square windows without pads, dilation and ceil_mode are supported".into())
-            }
-        }
-    }
-
-    fn concat(&mut self, node: &NodeProto) -> Result<Value, String> {
-        if node.int("axis", 1) != 1 || node.input.len() < 2 {
-            return Err("only maps of the same size are joined, along their channels".into());
-        }
-        let mut a = self.real(node, 0)?;
-        for index in 1..node.input.len() {
-            let b = self.real(node, index)?;
-            a = self.push(Op::Concat { a, b })?;
-        }
-        Ok(Value::Real(self.identity(a)))
-    }
-
-    fn flatten(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let flat = match node.op_type.as_str() {
-            "Flatten" => node.int("axis", 1) == 1,
-            _ => {
-                matches!(self.constant(node, 1)?.values[..], [batch, rest] if batch <= 1.0 && rest != 0.0)
-            }
-        };
-        if flat {
-            Ok(Value::Flat(self.real(node, 0)?))
-        } else {
-            Err("only to one row a sample".into())
-        }
-    }
-}
-
-/// A constant that applies to channels: one number, or one a channel.
-fn per_channel(constant: &Constant, shape: Shape) -> Result<Vec<f64>, String> {
-    let numbers = &constant.values;
-    let along = |axis: usize| constant.dims.iter().rev().nth(axis) == Some(&shape.c);
-    let one_row = (shape.h, shape.w) == (1, 1);
-    match numbers.len() {
-        1 => Ok(vec![f64::from(numbers[0]); shape.c]),
-        n if n == shape.c && (along(2) || (one_row && along(0))) => {
-            Ok(numbers.iter().map(|&v| f64::from(v)).collect())
-        }
-        _ => Err(format!(
-            "a constant of shape {:?} does not apply to {} channels",
-            constant.dims, shape.c
-        )),
     }
 }

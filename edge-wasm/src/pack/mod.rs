@@ -20,9 +20,8 @@ use std::collections::BTreeSet;
 use fogline::energy::Counts;
 use fogline::manifest::{Input, Part, Role};
 
-use crate::fog::{FogError, Model, Program, Stretch};
-use crate::kernel::Geometry;
-use crate::op::Op;
+use crate::model::{FogError, Model, Program, Stretch};
+use crate::ops::Op;
 
 mod lower;
 mod onnx;
@@ -111,7 +110,7 @@ pub struct Packed {
 }
 
 /// Packs a QONNX file for pictures that are normalised as `input` says. Above 1, `share` stores each sign once that as many
-/// 1-bit weights share by hashing ([`crate::conv`]).
+/// 1-bit weights share by hashing ([`crate::ops::Filter`]).
 ///
 /// # Errors
 /// When the file cannot be read, or holds what the edge cannot represent; when no convolution's weights are shared so.
@@ -123,7 +122,7 @@ pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError>
     for (byte, pair) in source.iter_mut().zip(digest.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hexadecimal digits");
     }
-    let shared = |op: &Op| op.conv().is_some_and(|(_, conv)| conv.share > 0);
+    let shared = |op: &Op| op.filter().is_some_and(|(_, filter)| filter.share > 0);
     if share > 1 && !lowered.ops.iter().any(shared) {
         return Err(PackError::Graph(format!(
             "no convolution has 1-bit weights that share each value by {share}: train with --share {share}"
@@ -181,7 +180,7 @@ fn stretches(program: &Program, extension: Option<usize>) -> Vec<Stretch> {
         let all: Vec<Option<u8>> = read[index].iter().copied().collect();
         ways[index] = if let [way] = all[..] { way } else { None };
         for (at, input) in op.inputs().into_iter().enumerate() {
-            let either = matches!(op, Op::Either { .. }).then_some(at as u8);
+            let either = matches!(op, Op::Either(_)).then_some(at as u8);
             read[input].insert(either.or(ways[index]));
         }
     }
@@ -238,19 +237,8 @@ fn count_costs(model: &Model, heads: &[bool]) -> Vec<Part> {
 
 /// Adds what an operation costs.
 fn count(model: &Model, op: usize, part: &mut Part) {
-    let (bits, macs, reads) = match &model.program.ops[op] {
-        Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
-            let g = Geometry::new(model.shapes[*x], conv);
-            let weights = g.outputs * g.k * g.k * g.x.c;
-            (conv.bits, g.out.0 * g.row_len() * g.k * g.k * g.x.c, weights + g.x.len())
-        }
-        Op::Dense { x, outputs, .. } => {
-            let inputs = model.shapes[*x].len();
-            let macs = inputs * *outputs as usize;
-            (32, macs, macs + inputs)
-        }
-        _ => return,
-    };
-    *part.macs.entry(bits).or_default() += macs as u64;
-    *part.reads.entry(bits).or_default() += reads as u64;
+    if let Some(cost) = model.program.ops[op].cost(&model.shapes) {
+        *part.macs.entry(cost.bits).or_default() += cost.macs;
+        *part.reads.entry(cost.bits).or_default() += cost.reads;
+    }
 }

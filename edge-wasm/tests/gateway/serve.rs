@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::thread;
 
-use fogline_edge::picture;
+use fogline_edge::device::picture;
 use serde_json::Value;
 
 use crate::bench::{Bench, huge, variable};

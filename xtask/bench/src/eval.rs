@@ -8,11 +8,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use fogline_edge::cloud::Outcome;
-use fogline_edge::folder::Folder;
+use fogline_edge::device::folder::Folder;
+use fogline_edge::device::picture::{self, MOST_PIXELS};
+use fogline_edge::device::source;
 use fogline_edge::kernel::Backend;
-use fogline_edge::picture::{self, MOST_PIXELS};
-use fogline_edge::score::Score;
-use fogline_edge::source;
+use fogline_edge::session::score::Score;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();

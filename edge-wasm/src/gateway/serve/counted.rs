@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use fogline::manifest::sha256_hex;
-use fogline_edge::metrics::Counts;
+use fogline_edge::device::metrics::Counts;
 
 use crate::fault::{Fault, complain, hinted};
 

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use fogline::frame::MAX_BATCH;
-use fogline_edge::batch::Batch;
 use fogline_edge::cloud::Client;
+use fogline_edge::session::batch::Batch;
 use fogline_edge::session::{Answer, Session};
 
 use super::counted::Counted;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use fogline_edge::metrics::{Counts, Words};
+use fogline_edge::device::metrics::{Counts, Words};
 
 use super::gateway::Gateway;
 

@@ -3,9 +3,10 @@
 use fogline::packed;
 
 use super::super::onnx::NodeProto;
-use super::{Affine, Base, Lowering, Value, Weights};
-use crate::conv::{self, Conv};
-use crate::op::{Blob, Kind, Op};
+use super::Lowering;
+use super::value::{Affine, Base, Value, Weights};
+use crate::ops::{self, Dense, Filter};
+use crate::tensor::{Blob, Kind};
 
 impl Lowering<'_> {
     fn weights(&self, node: &NodeProto, index: usize) -> Result<Weights, String> {
@@ -72,7 +73,7 @@ impl Lowering<'_> {
             (None, false) => self.level_bytes(&weights, weights.bits)?,
         };
         let number = |v: i64| u32::try_from(v).map_err(|_| "a negative pad or stride".to_owned());
-        let conv = Conv {
+        let filter = Filter {
             k: k as u32,
             stride: number(strides[0])?,
             pad: number(pads[0])?,
@@ -84,12 +85,12 @@ impl Lowering<'_> {
         };
         let scale: Vec<f64> =
             weights.scale.iter().map(|&s| f64::from(s) * f64::from(worth)).collect();
-        let bias: Vec<f64> = match node.input.get(2).filter(|name| !name.is_empty()) {
-            Some(_) => self.constant(node, 2)?.values.iter().map(|&b| f64::from(b)).collect(),
+        let bias = match self.optional(node, 2)? {
+            Some(bias) => bias.values.iter().map(|&b| f64::from(b)).collect(),
             None => vec![0.0; outputs],
         };
-        let shape = conv.output(shape)?;
-        Ok(Value::Real(Affine { base: Base::Sums { x, conv }, shape, scale, bias }))
+        let shape = filter.output(shape)?;
+        Ok(Value::Real(Affine { base: Base::Sums { x, filter }, shape, scale, bias }))
     }
 
     /// outputs, k, k, words.
@@ -168,12 +169,10 @@ impl Lowering<'_> {
                 (32, self.blob(&order.map(|i| values[i]).collect::<Vec<f32>>()), vec![1.0; outputs])
             }
         };
-        let bias = match node.input.get(2).filter(|name| !name.is_empty()) {
-            Some(_) => self.constant(node, 2)?.values.clone(),
-            None => vec![0.0; outputs],
-        };
+        let bias = self.optional(node, 2)?;
+        let bias = bias.map_or_else(|| vec![0.0; outputs], |bias| bias.values.clone());
         let (scale, bias) = (self.blob(&scale), self.blob(&bias));
-        self.push_real(Op::Dense { x, outputs: outputs as u32, bits, weights, scale, bias })
+        self.push_real(Dense { x, outputs: outputs as u32, bits, weights, scale, bias })
     }
 }
 
@@ -184,7 +183,7 @@ fn shared_signs(weights: &Weights, share: u8) -> Option<Vec<u64>> {
         return None;
     }
     let mut signs: Vec<Option<bool>> = vec![None; count / usize::from(share)];
-    for (value, &level) in conv::values(count, share).zip(&weights.levels) {
+    for (value, &level) in ops::values(count, share).zip(&weights.levels) {
         if *signs[value].get_or_insert(level > 0) != (level > 0) {
             return None;
         }

@@ -3,8 +3,9 @@
 use fogline::packed;
 
 use super::super::onnx::{Constant, NodeProto};
-use super::{Affine, Base, Lowering, Value, Weights};
-use crate::op::Op;
+use super::Lowering;
+use super::value::{Affine, Base, Value, Weights};
+use crate::ops::{ConvSign, Input, Quantise, Sign};
 
 /// Levels of a `Quant` node.
 struct Grid {
@@ -57,37 +58,35 @@ impl Lowering<'_> {
         };
         let Affine { base, shape, scale, bias } = self.affine(node, 0)?;
         let op = match base {
-            Base::Sums { x, conv } => {
+            Base::Sums { x, filter } => {
                 let (threshold, flip): (Vec<i32>, Vec<u8>) =
                     scale.iter().zip(&bias).map(|(&s, &b)| threshold(s, b)).unzip();
                 let (threshold, flip) = (self.blob(&threshold), self.blob(&flip));
-                Op::ConvSign { x, conv, threshold, flip }
+                self.push(ConvSign { x, filter, threshold, flip })
             }
             // x + b >= 0 exactly where x >= -b, in floating point too.
             Base::Op(x) if scale.iter().all(|&s| s == 1.0) => {
                 let negated: Vec<f64> = bias.iter().map(|b| -b).collect();
-                Op::Sign { x, threshold: self.floats(&negated) }
+                let threshold = self.floats(&negated);
+                self.push(Sign { x, threshold })
             }
             base @ Base::Op(_) => {
                 let channels = scale.len();
                 let x = self.settle(Affine { base, shape, scale, bias })?;
-                Op::Sign { x, threshold: self.floats(&vec![0.0; channels]) }
+                let threshold = self.floats(&vec![0.0; channels]);
+                self.push(Sign { x, threshold })
             }
         };
-        Ok(Value::Quantised { op: self.push(op)?, scale: worth })
+        Ok(Value::Quantised { op: op?, scale: worth })
     }
 
     fn grid(&self, node: &NodeProto) -> Result<Grid, String> {
-        let single = |index, what: &str| match self.constant(node, index)?.values[..] {
-            [value] => Ok(value),
-            _ => Err(format!("its {what} is not one number")),
-        };
         let beside = match self.constant(node, 2)?.values[..] {
             [0.0] => 0.0,
             [-0.5] if self.constant(node, 0).is_ok() => 0.5,
             _ => return Err("its zero point is not 0, nor -0.5 over weights".into()),
         };
-        let bits = single(3, "bit width")?;
+        let bits = self.number(node, 3, "bit width", None)?;
         if !(2.0..=8.0).contains(&bits) || bits.fract() != 0.0 {
             return Err(format!("{bits} bits, where 2 to 8 are known (1 bit is BipolarQuant)"));
         }
@@ -164,12 +163,13 @@ impl Lowering<'_> {
                     grid.level(value as f32, scale) as i8
                 }));
             }
-            Op::Input { size: self.input.size, table: self.blob(&table) }
+            let (size, table) = (self.input.size, self.blob(&table));
+            self.push(Input { size, table })
         } else {
             let x = self.real(node, 0)?;
-            Op::Quantise { x, scale, low: grid.low as i8, high: grid.high as i8 }
+            self.push(Quantise { x, scale, low: grid.low as i8, high: grid.high as i8 })
         };
-        Ok(Value::Quantised { op: self.push(op)?, scale })
+        Ok(Value::Quantised { op: op?, scale })
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::onnx::NodeProto;
-use super::{Lowering, Value};
-use crate::op::Op;
+use super::Lowering;
+use super::value::Value;
+use crate::ops::Either;
 
 impl Lowering<'_> {
     /// An element of the graph's second input.
@@ -19,7 +20,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The product of a map and its way, or the sum of such products; with those of all ways it is [`Op::Either`].
+    /// The product of a map and its way, or the sum of such products; with those of all ways it is [`Either`].
     pub(super) fn ways(&mut self, node: &NodeProto) -> Result<Option<Value>, String> {
         let of = |index| self.value(node, index);
         let maps = match (node.op_type.as_str(), of(0), of(1)) {
@@ -35,7 +36,7 @@ impl Lowering<'_> {
         };
         let all = self.graph.way.as_ref().is_some_and(|(_, ways)| *ways == maps.len());
         Ok(Some(if all {
-            self.push_real(Op::Either { of: maps.into_values().collect() })?
+            self.push_real(Either { of: maps.into_values().collect() })?
         } else {
             Value::Ways(maps)
         }))
