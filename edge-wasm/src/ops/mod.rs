@@ -11,6 +11,7 @@ mod list;
 mod add;
 mod affine;
 mod average_pool;
+mod clip;
 mod concat;
 mod conv;
 mod conv_sign;
@@ -61,7 +62,7 @@ operations! {
         concat: Concat,
         dense: Dense,
     }
-    Elementwise { affine: Affine, add: Add, prelu: Prelu }
+    Elementwise { affine: Affine, add: Add, clip: Clip, prelu: Prelu }
     Quantiser { sign: Sign, quantise: Quantise }
 }
 

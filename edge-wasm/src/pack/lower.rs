@@ -20,7 +20,7 @@ use super::PackError;
 use super::onnx::{Constant, Graph, NodeProto};
 use value::{Affine, Base, Value};
 
-use crate::ops::{self, Conv, Op};
+use crate::ops::{self, Clip, Conv, Op};
 use crate::tensor::{Blob, Shape};
 
 /// Operations, their data, and which of them are outputs.
@@ -121,6 +121,13 @@ impl Lowering<'_> {
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node),
             "PRelu" | "Relu" | "LeakyRelu" => self.relu(node),
             "AveragePool" | "MaxPool" | "GlobalAveragePool" => self.pool(node),
+            "Clip" => {
+                // Inputs, or attributes as before opset 11; either side may be open.
+                let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;
+                let high = self.number(node, 2, "max", Some(node.float("max", f32::MAX)))?;
+                let x = self.real(node, 0)?;
+                self.push_real(Clip { x, low, high })
+            }
             "Concat" => self.concat(node),
             "Gather" => self.way(node),
             "Flatten" | "Reshape" => self.flatten(node),

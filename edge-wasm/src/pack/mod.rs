@@ -25,6 +25,8 @@ use crate::ops::Op;
 
 mod lower;
 mod onnx;
+#[cfg(test)]
+mod tests;
 
 /// The output that is an extension.
 const EXTENSION: &str = "extension";
