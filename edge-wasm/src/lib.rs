@@ -12,10 +12,10 @@
 //!   frame; how large a share may go to the cloud; how well they were answered;
 //! - [`device`]: pictures, alike on page and gateway; the folder where a pair lies, and how a newer one takes its place;
 //!   questions that the cloud missed, kept on disk; what a gateway has answered, counted;
-//! - `pack` (feature `pack`): QONNX to a packed model;
-//! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI component is `src/gateway`.
+//! - `browser` (in wasm32-unknown-unknown): the JavaScript API.
 //!
-//! Each builds on those above it alone.
+//! Each builds on those above it alone. The crates `fogline-gateway`, the WASI component, and `fogline-pack`, QONNX to a packed
+//! model, build on this one.
 //!
 //! Whole numbers up to the batch-norms, and floating point in a fixed order behind them, make results
 //! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
@@ -131,7 +131,5 @@ pub mod engine;
 pub mod kernel;
 pub mod model;
 pub mod ops;
-#[cfg(feature = "pack")]
-pub mod pack;
 pub mod session;
 pub mod tensor;

@@ -14,8 +14,6 @@
 mod circuit;
 mod client;
 mod pace;
-#[cfg(any(feature = "sign", all(test, not(target_family = "wasm"))))]
-pub mod sigv4;
 #[cfg(test)]
 mod tests;
 
