@@ -21,7 +21,7 @@
 //! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
 //!
 //! ```
-//! use fogline_edge::{cloud::Outcome, kernel::Backend, session::Session};
+//! use fogline_edge::{cloud::Asked, kernel::Backend, session::Session};
 //!
 //! let manifest = include_bytes!("../tests/tiny/manifest.json");
 //! let model = include_bytes!("../tests/tiny/edge.fog");
@@ -29,7 +29,7 @@
 //! let grey = [127; 16 * 16 * 3];
 //! let pass = session.run_edge(&grey);
 //! // Either the last exit was sure, or there is a map to send; without a cloud the best exit answers.
-//! let outcome = pass.map.is_some().then(Outcome::not_configured);
+//! let outcome = pass.map.is_some().then(Asked::not_configured);
 //! let answer = session.answer(&pass, outcome, 0.0);
 //! assert!(answer.origin.starts_with("exit-"));
 //! assert_eq!(answer.degraded.is_some(), pass.map.is_some());

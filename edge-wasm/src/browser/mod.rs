@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ImageData, RequestInit, Response};
 
-use crate::cloud::{Client, Outcome};
+use crate::cloud::{Asked, Client};
 use crate::device::picture::{self, PictureError};
 use crate::kernel::Backend;
 use crate::session::{LoadError, Session};
@@ -221,7 +221,7 @@ impl Fogline {
         let cloud = self.cloud.borrow().clone();
         let outcome = match (&pass.map, cloud) {
             (None, _) => None,
-            (Some(_), None) => Some(Outcome::not_configured()),
+            (Some(_), None) => Some(Asked::not_configured()),
             (Some(map), Some(cloud)) => {
                 let mut id = [0; 16];
                 get_random_values(&mut id);

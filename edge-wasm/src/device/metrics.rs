@@ -1,13 +1,13 @@
 //! What a gateway has answered, counted, in the words of Prometheus.
 //!
-//! [`Counts`] of several instances of one gateway add up to one, and their `Display` is Prometheus' text format:
+//! [`Metrics`] of several instances of one gateway add up to one, and their `Display` is Prometheus' text format:
 //!
 //! ```
-//! use fogline_edge::device::metrics::Counts;
+//! use fogline_edge::device::metrics::Metrics;
 //!
-//! let mut all = Counts::default();
+//! let mut all = Metrics::default();
 //! for refused in ["too_large", "malformed", "malformed"] {
-//!     let mut one = Counts::default();
+//!     let mut one = Metrics::default();
 //!     one.refuse(refused);
 //!     all.add(&one);
 //! }
@@ -30,7 +30,7 @@ const MOST_WORDS: usize = 64;
 /// Samples and refusals since counting began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
+pub struct Metrics {
     /// Answers by their origin, degraded ones too.
     pub samples: Words,
     /// Degraded answers by their reason.
@@ -85,7 +85,7 @@ impl Histogram {
     }
 }
 
-impl Counts {
+impl Metrics {
     /// Counts an answer.
     pub fn answer(&mut self, answer: &Answer) {
         self.samples.add(&answer.origin, 1);
@@ -120,7 +120,7 @@ impl Counts {
     }
 }
 
-impl fmt::Display for Counts {
+impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         words(f, "samples", "Answers by origin, degraded ones too.", "origin", &self.samples)?;
         words(f, "degraded", "Answers that lack the cloud, by why.", "reason", &self.degraded)?;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     /// What Prometheus reads: values by name and label.
-    fn read(counts: &Counts) -> BTreeMap<String, Value> {
+    fn read(counts: &Metrics) -> BTreeMap<String, Value> {
         let text = counts.to_string();
         let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
         let named = scrape.samples.into_iter().map(|sample| {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn prometheus_reads_what_was_counted() {
-        let mut counts = Counts::default();
+        let mut counts = Metrics::default();
         for _ in 0..3 {
             counts.answer(&answer("exit-1", None, 0.0));
         }
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn counts_add_up_over_instances_and_survive_their_file() {
-        let (mut one, mut other) = (Counts::default(), Counts::default());
+        let (mut one, mut other) = (Metrics::default(), Metrics::default());
         one.answer(&answer("exit-1", None, 0.0));
         other.answer(&answer("exit-1", Some("no_cloud"), 0.0));
         other.request.observe(3.0);
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_cloud_of_many_words_does_not_make_as_many_series() {
-        let mut counts = Counts::default();
+        let mut counts = Metrics::default();
         for at in 0..10 * MOST_WORDS {
             counts.answer(&answer("exit-1", Some(&format!("word {at}")), 0.0));
         }
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_word_cannot_break_out_of_its_label() {
-        let mut counts = Counts::default();
+        let mut counts = Metrics::default();
         counts.refuse("a\"} 1\nevil_total{a=\"\\");
         let text = counts.to_string();
         let expected = "fogline_refused_total{error=\"a\\\"} 1\\nevil_total{a=\\\"\\\\\"} 1";

@@ -118,7 +118,7 @@ impl Engine {
         maps(&self.model, &self.schedule, &self.rows.buffers, self.way)
     }
 
-    /// Bits an element of the split takes on the wire.
+    /// Bits an element of the split takes as it travels.
     pub fn split_bits(&self) -> u8 {
         self.model.program.ops[self.model.program.split].bits()
     }

@@ -5,7 +5,7 @@ use fogline::frame::{MAX_BATCH, MAX_FRAME};
 use super::answer::Answer;
 use super::pair::{EdgePass, Session};
 use super::quota::{Exceeded, Quota};
-use crate::cloud::{Client, CloudError, Outcome, Transport};
+use crate::cloud::{Asked, Client, CloudError, Transport};
 
 /// What a sample takes in a frame beside its map, and a frame beside its samples, at most.
 const BESIDE: usize = 64;
@@ -23,20 +23,20 @@ pub struct Passed {
 
 /// Pictures, called by a `K`, that wait for their answers. What came to no pass is an `E`, and keeps its place.
 pub struct Batch<K, E> {
-    waiting: Vec<Waiting<K, E>>,
+    waiting: Vec<Queued<K, E>>,
     hard: usize,
     most: usize,
     quota: Option<Quota>,
 }
 
-struct Waiting<K, E> {
+struct Queued<K, E> {
     key: K,
     passed: Result<Passed, E>,
     /// Hard, and not to be sent.
     spared: Option<Exceeded>,
 }
 
-impl<K, E> Waiting<K, E> {
+impl<K, E> Queued<K, E> {
     /// The map to send.
     fn map(&self) -> Option<&Vec<u8>> {
         self.passed.as_ref().ok()?.pass.map.as_ref().filter(|_| self.spared.is_none())
@@ -61,7 +61,7 @@ impl<K, E> Batch<K, E> {
             (Some(quota), Ok(passed)) => quota.pass(&passed.pass).err(),
             _ => None,
         };
-        let waiting = Waiting { key, passed, spared };
+        let waiting = Queued { key, passed, spared };
         self.hard += usize::from(waiting.map().is_some());
         self.waiting.push(waiting);
     }
@@ -86,14 +86,14 @@ impl<K, E> Batch<K, E> {
                 let request = session.request(maps, request_id);
                 cloud.ask(&request, session.manifest().classes.len()).await
             }
-            _ => maps.iter().map(|_| Outcome::not_configured()).collect(),
+            _ => maps.iter().map(|_| Asked::not_configured()).collect(),
         }
         .into_iter();
         self.hard = 0;
         let answered = self.waiting.drain(..).map(|waiting| {
             let outcome = match &waiting.spared {
                 Some(exceeded) => {
-                    Some(Outcome::not_asked(CloudError::OverQuota(exceeded.to_string())))
+                    Some(Asked::not_asked(CloudError::OverQuota(exceeded.to_string())))
                 }
                 None => waiting.map().and_then(|_| outcomes.next()),
             };

@@ -4,11 +4,11 @@ use fogline::policy::Verdict;
 
 use super::answer::{Answer, Degraded, ExitReport, Judgement, Timings};
 use super::pair::{EdgePass, Session};
-use crate::cloud::Outcome;
+use crate::cloud::Asked;
 
 impl Session {
     /// The answer to what the edge found, with the cloud's part in it.
-    pub fn answer(&self, pass: &EdgePass, cloud: Option<Outcome>, edge_ms: f64) -> Answer {
+    pub fn answer(&self, pass: &EdgePass, cloud: Option<Asked>, edge_ms: f64) -> Answer {
         let exits: Vec<ExitReport> = pass
             .verdicts
             .iter()

@@ -75,7 +75,7 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::{CloudError, Outcome};
+    use crate::cloud::{Asked, CloudError};
     use crate::kernel::Backend;
     use crate::session::Session;
 
@@ -88,14 +88,14 @@ mod tests {
         let pass = session.run_edge(&[127; 16 * 16 * 3]);
         let logits =
             |top| (0..session.manifest().classes.len()).map(move |c| f32::from(u8::from(c == top)));
-        let cloud = Outcome {
+        let cloud = Asked {
             result: Ok(logits(1).collect()),
             ms: 1.0,
             function_ms: Some(0.5),
             bytes_sent: 100,
         };
         let late =
-            Outcome { result: Err(CloudError::Late), ms: 1.0, function_ms: None, bytes_sent: 50 };
+            Asked { result: Err(CloudError::Late), ms: 1.0, function_ms: None, bytes_sent: 50 };
         let mut score = Score::default();
         let add = |score: &mut Score, outcome, index| {
             let answer = session.answer(&pass, Some(outcome), 1.0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::component::fault::{Fault, json, say};
-use crate::component::pair::{self, Pair};
+use crate::component::pair::{self, PairOptions};
 
 /// Measure pictures a second, and milliseconds by the exit where pictures end.
 ///
@@ -19,7 +19,7 @@ pub struct Options {
     #[arg(required = true)]
     pictures: Vec<PathBuf>,
     #[command(flatten)]
-    pair: Pair,
+    pair: PairOptions,
     /// How long; every picture passes at least once.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,

@@ -9,7 +9,7 @@ use fogline_edge::session::batch::Batch;
 use crate::component::cloud::{Cloud, Offload};
 use crate::component::fault::{Fault, complain, json, say, shown};
 use crate::component::line::Line;
-use crate::component::pair::{self, Pair};
+use crate::component::pair::{self, PairOptions};
 use crate::component::progress::Progress;
 use crate::component::spool::{Form, Spooling};
 use crate::component::transport::request_id;
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(required = true)]
     pictures: Vec<PathBuf>,
     #[command(flatten)]
-    pair: Pair,
+    pair: PairOptions,
     #[command(flatten)]
     cloud: Cloud,
     #[command(flatten)]

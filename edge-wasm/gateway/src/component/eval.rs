@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::component::cloud::{Cloud, Offload};
 use crate::component::fault::{Fault, complain, json, say};
-use crate::component::pair::{self, Pair};
+use crate::component::pair::{self, PairOptions};
 use crate::component::progress::Progress;
 use crate::component::transport::request_id;
 
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]
-    pair: Pair,
+    pair: PairOptions,
     #[command(flatten)]
     cloud: Cloud,
     #[command(flatten)]

@@ -4,13 +4,13 @@ use fogline_edge::session::Session;
 use serde_json::{Value, json};
 
 use crate::component::fault::{Fault, say};
-use crate::component::pair::Pair;
+use crate::component::pair::PairOptions;
 
 /// Show the pair, its exits and thresholds, its parts, and the engine.
 #[derive(clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    pair: Pair,
+    pair: PairOptions,
     /// One JSON object, for machines.
     #[arg(long)]
     pub json: bool,

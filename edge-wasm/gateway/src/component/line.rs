@@ -11,12 +11,12 @@ use crate::component::fault::Fault;
 pub struct Line<'a> {
     picture: String,
     #[serde(flatten)]
-    outcome: Outcome<'a>,
+    outcome: Said<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Outcome<'a> {
+enum Said<'a> {
     Answer {
         #[serde(flatten)]
         answer: &'a Answer,
@@ -30,8 +30,8 @@ impl<'a> Line<'a> {
     /// Of the picture of this name, whose question may be in a spool.
     pub fn of(picture: String, outcome: &'a Result<Answer, Fault>, spooled: Option<Name>) -> Self {
         let outcome = match outcome {
-            Ok(answer) => Outcome::Answer { answer, spooled },
-            Err(fault) => Outcome::Fault(fault),
+            Ok(answer) => Said::Answer { answer, spooled },
+            Err(fault) => Said::Fault(fault),
         };
         Self { picture, outcome }
     }

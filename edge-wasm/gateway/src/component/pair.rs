@@ -23,7 +23,7 @@ pub const EMPTY: &str = "folder_empty";
 
 /// What decides.
 #[derive(clap::Args)]
-pub struct Pair {
+pub struct PairOptions {
     /// Folder of the pair: manifest.json and edge.fog.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
@@ -40,7 +40,7 @@ pub struct Pair {
     max_pixels: u64,
 }
 
-impl Pair {
+impl PairOptions {
     /// Loads and verifies it.
     pub fn load(&self) -> Result<Session, Fault> {
         let mut session = load(&self.model)?;

@@ -45,7 +45,7 @@ pub struct Options {
 /// What a command did to a folder.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum Done {
     Installed,
     Updated,
     Unchanged,
@@ -53,8 +53,8 @@ pub enum Outcome {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
-    outcome: Outcome,
+struct ChangeLine<'a> {
+    outcome: Done,
     #[serde(flatten)]
     now: Named<'a>,
     replaced: Option<Named<'a>>,
@@ -90,27 +90,27 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let (outcome, change) = if let Some(fog) = fog {
         let change = folder.put(&manifest, &fog, backend)?;
         let is_update = change.before.is_some();
-        (if is_update { Outcome::Updated } else { Outcome::Installed }, change)
+        (if is_update { Done::Updated } else { Done::Installed }, change)
     } else {
         let now = folder.load(backend)?.manifest().clone();
-        (Outcome::Unchanged, Change { now, before: None })
+        (Done::Unchanged, Change { now, before: None })
     };
     print(outcome, &change, options.json)?;
     Ok(true)
 }
 
 /// Says what a folder holds now, and held before.
-pub fn print(outcome: Outcome, change: &Change, in_json: bool) -> Result<(), Fault> {
+pub fn print(outcome: Done, change: &Change, in_json: bool) -> Result<(), Fault> {
     let (now, replaced) = (Named::of(&change.now), change.before.as_ref().map(Named::of));
     if in_json {
-        return say(&json(&Line { outcome, now, replaced }));
+        return say(&json(&ChangeLine { outcome, now, replaced }));
     }
     let is = format!("{} {}", now.name, now.version);
     let was = replaced.map_or(String::new(), |was| format!(" in place of {}", was.version));
     match outcome {
-        Outcome::Installed => say(&format!("{is} installed")),
-        Outcome::Updated => say(&format!("{is}{was}; `fogline rollback` goes back")),
-        Outcome::Unchanged => say(&format!("{is} is there already")),
-        Outcome::RolledBack => say(&format!("{is} is back{was}")),
+        Done::Installed => say(&format!("{is} installed")),
+        Done::Updated => say(&format!("{is}{was}; `fogline rollback` goes back")),
+        Done::Unchanged => say(&format!("{is} is there already")),
+        Done::RolledBack => say(&format!("{is} is back{was}")),
     }
 }

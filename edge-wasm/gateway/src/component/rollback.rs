@@ -6,7 +6,7 @@ use fogline_edge::device::folder::Folder;
 use fogline_edge::kernel::Backend;
 
 use crate::component::fault::Fault;
-use crate::component::pull::{Outcome, print};
+use crate::component::pull::{Done, print};
 
 /// Put the pair back that the latest pull replaced.
 ///
@@ -27,6 +27,6 @@ pub struct Options {
 /// Puts it back; always true.
 pub fn run(options: &Options) -> Result<bool, Fault> {
     let change = Folder::at(&options.model).roll_back(Backend::fastest())?;
-    print(Outcome::RolledBack, &change, options.json)?;
+    print(Done::RolledBack, &change, options.json)?;
     Ok(true)
 }

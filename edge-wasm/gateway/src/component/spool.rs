@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fogline_edge::cloud::Client;
-use fogline_edge::device::spool::{Counts, Name, Settled, Spool, SpoolError, settle};
+use fogline_edge::device::spool::{Balance, Name, Settled, Spool, SpoolError, settle};
 use fogline_edge::session::{Answer, Session};
 use serde::Serialize;
 
@@ -48,7 +48,7 @@ pub struct Kept {
 
 #[derive(Serialize)]
 struct Sum {
-    spool: Counts,
+    spool: Balance,
 }
 
 impl Kept {
@@ -57,13 +57,13 @@ impl Kept {
         Self { spool, rests: false, dropped: false }
     }
 
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> Balance {
         self.spool.counts()
     }
 
     /// Whether the cloud has answered all that was here of this pair.
     pub fn is_settled(&self) -> bool {
-        let Counts { left, foreign, dropped, damaged, gone, .. } = self.counts();
+        let Balance { left, foreign, dropped, damaged, gone, .. } = self.counts();
         left == foreign && dropped + damaged + gone == 0
     }
 
@@ -141,7 +141,7 @@ impl Kept {
     /// Prints what became of everything.
     pub fn sum(&self, form: Form) -> Result<(), Fault> {
         let counts = self.counts();
-        let Counts { found, spooled, settled, dropped, damaged, gone, left, foreign, unwritten } =
+        let Balance { found, spooled, settled, dropped, damaged, gone, left, foreign, unwritten } =
             counts;
         match form {
             Form::Json => say(&json(&Sum { spool: counts })),

@@ -3,7 +3,7 @@
 use fogline::packed;
 
 use super::lowering::Lowering;
-use super::value::{Affine, Base, Value, Weights};
+use super::value::{Base, Carried, Value, Weights};
 use crate::onnx::NodeProto;
 use fogline_edge::ops::{self, Dense, Filter};
 use fogline_edge::tensor::{Blob, Kind};
@@ -90,7 +90,7 @@ impl Lowering<'_> {
             None => vec![0.0; outputs],
         };
         let shape = filter.output(shape)?;
-        Ok(Value::Real(Affine { base: Base::Sums { x, filter }, shape, scale, bias }))
+        Ok(Value::Real(Carried { base: Base::Sums { x, filter }, shape, scale, bias }))
     }
 
     /// outputs, k, k, words.

@@ -6,7 +6,7 @@ use fogline::manifest::Input;
 use fogline_edge::ops::{self, Conv, Op};
 use fogline_edge::tensor::{Blob, Shape};
 
-use super::value::{Affine, Base, Value};
+use super::value::{Base, Carried, Value};
 use crate::onnx::{Constant, Graph, NodeProto};
 
 /// Operations, their data, and which of them are outputs.
@@ -73,7 +73,7 @@ impl Lowering<'_> {
         }
     }
 
-    pub fn affine(&self, node: &NodeProto, index: usize) -> Result<Affine, String> {
+    pub fn affine(&self, node: &NodeProto, index: usize) -> Result<Carried, String> {
         match self.value(node, index)? {
             Value::Real(affine) => Ok(affine),
             Value::Picture => Err("the picture must pass a Quant node first".into()),
@@ -110,14 +110,14 @@ impl Lowering<'_> {
         Ok(Value::Real(self.identity(op)))
     }
 
-    pub fn identity(&self, op: usize) -> Affine {
+    pub fn identity(&self, op: usize) -> Carried {
         let shape = self.shapes[op];
-        Affine { base: Base::Op(op), shape, scale: vec![1.0; shape.c], bias: vec![0.0; shape.c] }
+        Carried { base: Base::Op(op), shape, scale: vec![1.0; shape.c], bias: vec![0.0; shape.c] }
     }
 
     /// Computes what was carried along.
-    pub fn settle(&mut self, affine: Affine) -> Result<usize, String> {
-        let Affine { base, scale, bias, .. } = affine;
+    pub fn settle(&mut self, affine: Carried) -> Result<usize, String> {
+        let Carried { base, scale, bias, .. } = affine;
         match base {
             Base::Op(x) if scale.iter().all(|&s| s == 1.0) && bias.iter().all(|&b| b == 0.0) => {
                 Ok(x)

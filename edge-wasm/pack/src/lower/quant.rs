@@ -3,7 +3,7 @@
 use fogline::packed;
 
 use super::lowering::Lowering;
-use super::value::{Affine, Base, Value, Weights};
+use super::value::{Base, Carried, Value, Weights};
 use crate::onnx::{Constant, NodeProto};
 use fogline_edge::ops::{ConvSign, Input, Quantise, Sign};
 
@@ -56,7 +56,7 @@ impl Lowering<'_> {
             [scale] if scale > 0.0 => scale,
             _ => return Err("an activation needs one positive scale for all channels".into()),
         };
-        let Affine { base, shape, scale, bias } = self.affine(node, 0)?;
+        let Carried { base, shape, scale, bias } = self.affine(node, 0)?;
         let op = match base {
             Base::Sums { x, filter } => {
                 let (threshold, flip): (Vec<i32>, Vec<u8>) =
@@ -72,7 +72,7 @@ impl Lowering<'_> {
             }
             base @ Base::Op(_) => {
                 let channels = scale.len();
-                let x = self.settle(Affine { base, shape, scale, bias })?;
+                let x = self.settle(Carried { base, shape, scale, bias })?;
                 let threshold = self.floats(&vec![0.0; channels]);
                 self.push(Sign { x, threshold })
             }

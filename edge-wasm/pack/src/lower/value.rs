@@ -8,7 +8,7 @@ use fogline_edge::tensor::Shape;
 #[derive(Clone)]
 pub enum Value {
     Picture,
-    Real(Affine),
+    Real(Carried),
     /// Signs or levels that an operation gives, each worth `scale`.
     Quantised {
         op: usize,
@@ -25,7 +25,7 @@ pub enum Value {
 
 /// `base * scale + bias` a channel, not computed yet.
 #[derive(Clone)]
-pub struct Affine {
+pub struct Carried {
     pub base: Base,
     pub shape: Shape,
     pub scale: Vec<f64>,
@@ -57,7 +57,7 @@ impl Value {
     /// Refuses factors and terms that f32 has no number for. Constants are finite each, what is made of them need
     /// not be, and a threshold would hide it: that of NaN is 0.
     pub fn is_finite(&self) -> Result<(), String> {
-        let Self::Real(Affine { scale, bias, .. }) = self else { return Ok(()) };
+        let Self::Real(Carried { scale, bias, .. }) = self else { return Ok(()) };
         for (channel, (&scale, &bias)) in scale.iter().zip(bias).enumerate() {
             if !(scale as f32).is_finite() || !(bias as f32).is_finite() {
                 return Err(format!("channel {channel} becomes x * {scale} + {bias} here"));

@@ -16,8 +16,8 @@
 //! whenever it may happen. What a kill leaves behind at any other moment is files that no manifest names; the next change
 //! takes them away. One change at a time: two at once would write to the same new files.
 
+mod edit;
 mod error;
-mod step;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
 
@@ -29,8 +29,8 @@ use fogline::manifest::{self, EDGE_FOG, Manifest, compare_versions};
 
 use crate::kernel::Backend;
 use crate::session::{LoadError, Session};
+use edit::Edit;
 pub use error::FolderError;
-use step::Step;
 
 /// The file name of a pair's manifest.
 pub const MANIFEST: &str = "manifest.json";
@@ -147,7 +147,7 @@ impl Folder {
         fog: &[u8],
         new: &Manifest,
         backend: Backend,
-    ) -> Result<Vec<Step>, FolderError> {
+    ) -> Result<Vec<Edit>, FolderError> {
         let mut needed = vec![];
         let mut steps = vec![];
         if let Some(name) = fog_name(new) {
@@ -187,20 +187,20 @@ impl Folder {
     }
 
     /// One rename, and what it leaves over: no kill can come in between.
-    fn steps_to_roll_back(&self, previous: &Manifest) -> Result<Vec<Step>, FolderError> {
-        let mut steps = vec![Step::Rename(self.path.join(PREVIOUS), self.path.join(MANIFEST))];
+    fn steps_to_roll_back(&self, previous: &Manifest) -> Result<Vec<Edit>, FolderError> {
+        let mut steps = vec![Edit::Rename(self.path.join(PREVIOUS), self.path.join(MANIFEST))];
         steps.extend(self.steps_to_clear(fog_name(previous).as_slice())?);
         Ok(steps)
     }
 
     /// Writes a file beside its place, and renames it to it.
-    fn replace(&self, name: &str, bytes: &[u8]) -> [Step; 2] {
+    fn replace(&self, name: &str, bytes: &[u8]) -> [Edit; 2] {
         let (new, place) = (self.path.join(name.to_owned() + NEW), self.path.join(name));
-        [Step::Write(new.clone(), bytes.to_owned()), Step::Rename(new, place)]
+        [Edit::Write(new.clone(), bytes.to_owned()), Edit::Rename(new, place)]
     }
 
     /// Takes away what earlier changes left, but for the packed models that are needed. Nothing that has another name.
-    fn steps_to_clear(&self, needed: &[String]) -> Result<Vec<Step>, FolderError> {
+    fn steps_to_clear(&self, needed: &[String]) -> Result<Vec<Edit>, FolderError> {
         let unreadable = |error| FolderError::Unreadable(self.path.clone(), error);
         let mut steps = vec![];
         for file in fs::read_dir(&self.path).map_err(unreadable)? {
@@ -212,7 +212,7 @@ impl Folder {
                 None => is_fog_name(name) && !needed.iter().any(|needed| needed == name),
             };
             if is_over {
-                steps.push(Step::Remove(self.path.join(name)));
+                steps.push(Edit::Remove(self.path.join(name)));
             }
         }
         Ok(steps)

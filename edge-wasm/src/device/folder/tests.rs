@@ -162,18 +162,18 @@ fn a_previous_pair_that_does_not_load_is_not_put_back() {
 }
 
 /// Ends a change behind its first `done` steps, in the middle of the next where that writes.
-fn killed(steps: &[Step], done: usize) {
+fn killed(steps: &[Edit], done: usize) {
     for step in &steps[..done] {
         step.run().unwrap();
     }
-    if let Some(Step::Write(path, bytes)) = steps.get(done) {
+    if let Some(Edit::Write(path, bytes)) = steps.get(done) {
         fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
     }
 }
 
 /// The number of the step from which on the other pair is loaded.
-fn switch(steps: &[Step]) -> usize {
-    let is_switch = |step: &Step| matches!(step, Step::Rename(_, to) if to.ends_with(MANIFEST));
+fn switch(steps: &[Edit]) -> usize {
+    let is_switch = |step: &Edit| matches!(step, Edit::Rename(_, to) if to.ends_with(MANIFEST));
     steps.iter().position(is_switch).unwrap()
 }
 

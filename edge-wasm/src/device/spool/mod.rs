@@ -43,7 +43,7 @@ const NEW: &str = "new";
 const DAMAGED: &str = "damaged";
 /// What became of frames since the spool was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct Balance {
     /// Those that an earlier run had left.
     pub found: u64,
     /// Those that were added.
@@ -96,7 +96,7 @@ pub struct Spool {
     held: BTreeMap<Name, Held>,
     bytes: u64,
     next: u64,
-    counts: Counts,
+    counts: Balance,
 }
 
 impl Spool {
@@ -121,7 +121,7 @@ impl Spool {
             held: BTreeMap::new(),
             bytes: 0,
             next: 0,
-            counts: Counts::default(),
+            counts: Balance::default(),
         };
         let unreadable = |error| SpoolError::Unreadable(folder.to_owned(), error);
         for file in fs::read_dir(folder).map_err(unreadable)? {
@@ -275,8 +275,8 @@ impl Spool {
     }
 
     /// What became of frames so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> Balance {
         let foreign = self.held.values().filter(|held| held.state == State::Foreign).count();
-        Counts { left: self.held.len() as u64, foreign: foreign as u64, ..self.counts }
+        Balance { left: self.held.len() as u64, foreign: foreign as u64, ..self.counts }
     }
 }

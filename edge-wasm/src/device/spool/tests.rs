@@ -47,8 +47,8 @@ fn names(waiting: &[Waiting]) -> Vec<&str> {
 }
 
 /// Whether nothing went missing.
-fn adds_up(counts: Counts) -> bool {
-    let Counts { found, spooled, settled, dropped, damaged, gone, left, .. } = counts;
+fn adds_up(counts: Balance) -> bool {
+    let Balance { found, spooled, settled, dropped, damaged, gone, left, .. } = counts;
     found + spooled == settled + dropped + damaged + gone + left
 }
 
@@ -122,9 +122,9 @@ fn what_is_kept_is_settled_once_oldest_first_by_another_run() {
     let expected = (0..5).map(|mark| (format!("{mark}.png"), mark, "cloud"));
     assert_eq!(answers, expected.collect::<Vec<_>>());
     assert_eq!(*marks.asked.borrow(), [2, 2, 1]);
-    let counts = Counts { found: 5, settled: 5, ..Counts::default() };
+    let counts = Balance { found: 5, settled: 5, ..Balance::default() };
     assert_eq!(spool.counts(), counts);
-    assert_eq!(Spool::open(&folder.path().join("new"), 1).unwrap().counts(), Counts::default());
+    assert_eq!(Spool::open(&folder.path().join("new"), 1).unwrap().counts(), Balance::default());
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_cloud_that_is_away_takes_nothing_out() {
         let (waiting, _) = spool.oldest(&session, 9);
         let error = ask(&session, &client, waiting).unwrap_err();
         assert_eq!((error.word(), error.may_pass()), (word, word == "cloud_late"));
-        assert_eq!(spool.counts(), Counts { spooled: 1, left: 1, ..Counts::default() });
+        assert_eq!(spool.counts(), Balance { spooled: 1, left: 1, ..Balance::default() });
     }
     let (waiting, _) = spool.oldest(&session, 9);
     assert_eq!(ask(&session, &client, waiting).unwrap()[0].answer.index, 1);
@@ -212,7 +212,7 @@ fn only_its_own_files_are_a_spool_s() {
     }
     fs::write(folder.path().join("000000000003-00000000.new"), "half").unwrap();
     let mut spool = Spool::create(folder.path(), 4096).unwrap();
-    assert_eq!(spool.counts(), Counts::default());
+    assert_eq!(spool.counts(), Balance::default());
     for _ in 0..3 {
         spool.keep("a", &plain(9)).unwrap();
     }

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use fogline::manifest::sha256_hex;
-use fogline_edge::device::metrics::Counts;
+use fogline_edge::device::metrics::Metrics;
 
 use crate::component::fault::{Fault, complain, hinted};
 
@@ -33,7 +33,7 @@ const TRIES: u32 = 5;
 
 /// An instance's counts.
 pub struct Counted {
-    counts: Counts,
+    counts: Metrics,
     file: Option<(PathBuf, File)>,
     /// Bytes that the file has: a shorter text is filled up to them.
     length: usize,
@@ -44,17 +44,22 @@ impl Counted {
     /// Kept in this folder, made where there is none; or nowhere.
     pub fn in_folder(folder: Option<&Path>) -> Result<Self, Fault> {
         let Some(folder) = folder else {
-            return Ok(Self { counts: Counts::default(), file: None, length: 0, is_written: true });
+            return Ok(Self {
+                counts: Metrics::default(),
+                file: None,
+                length: 0,
+                is_written: true,
+            });
         };
         fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
         let number = env::var("INSTANCE_ID").ok().and_then(|id| id.parse::<u64>().ok());
         let number = number.unwrap_or_default() % MOST_FILES;
         let file = folder.join(format!("{number:03}.{ENDING}"));
-        let before = if file.exists() { read(&file) } else { Ok(Counts::default()) };
+        let before = if file.exists() { read(&file) } else { Ok(Metrics::default()) };
         // What a power cut left of the file is no reason to answer nobody.
         let counts = before.unwrap_or_else(|fault| {
             complain(&fault);
-            Counts::default()
+            Metrics::default()
         });
         let open = File::options().write(true).create(true).truncate(false).open(&file);
         let open = open.and_then(|open| Ok((open.metadata()?.len() as usize, open)));
@@ -63,7 +68,7 @@ impl Counted {
     }
 
     /// Counts.
-    pub fn add(&mut self, count: impl FnOnce(&mut Counts)) {
+    pub fn add(&mut self, count: impl FnOnce(&mut Metrics)) {
         count(&mut self.counts);
         self.is_written = false;
     }
@@ -83,8 +88,8 @@ impl Counted {
 }
 
 /// What all instances have counted.
-pub fn sum(folder: &Path) -> Result<Counts, Fault> {
-    let mut sum = Counts::default();
+pub fn sum(folder: &Path) -> Result<Metrics, Fault> {
+    let mut sum = Metrics::default();
     let files = match fs::read_dir(folder) {
         Ok(files) => files,
         // No instance has been asked for anything yet.
@@ -100,7 +105,7 @@ pub fn sum(folder: &Path) -> Result<Counts, Fault> {
     Ok(sum)
 }
 
-fn read(file: &Path) -> Result<Counts, Fault> {
+fn read(file: &Path) -> Result<Metrics, Fault> {
     for _ in 0..TRIES {
         let text = fs::read(file).map_err(|error| unusable(file, &error))?;
         if let Some(counts) = parse(&text) {
@@ -111,9 +116,9 @@ fn read(file: &Path) -> Result<Counts, Fault> {
 }
 
 /// The counts of a file that is whole; one that nobody has written yet holds none.
-fn parse(text: &[u8]) -> Option<Counts> {
+fn parse(text: &[u8]) -> Option<Metrics> {
     if text.is_empty() {
-        return Some(Counts::default());
+        return Some(Metrics::default());
     }
     let (digest, json) = text.trim_ascii_end().split_at_checked(65)?;
     let is_whole = digest.strip_suffix(b"\n")? == sha256_hex(json).as_bytes();

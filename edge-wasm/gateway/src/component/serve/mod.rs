@@ -32,7 +32,7 @@ use fogline::refusal::NOT_READY;
 
 use crate::component::cloud::{Cloud, Offload};
 use crate::component::fault::Fault;
-use crate::component::pair::Pair;
+use crate::component::pair::PairOptions;
 use crate::component::{Args, Command, config};
 
 /// Answer over HTTP, under `wasmtime serve`.
@@ -49,7 +49,7 @@ use crate::component::{Args, Command, config};
 )]
 pub struct Options {
     #[command(flatten)]
-    pair: Pair,
+    pair: PairOptions,
     #[command(flatten)]
     cloud: Cloud,
     #[command(flatten)]

@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-use fogline_edge::device::metrics::{Counts, Words};
+use fogline_edge::device::metrics::{Metrics, Words};
 
 use super::gateway::Gateway;
 
 /// The page of a gateway, and of what it has counted where that is kept.
 pub struct Page<'a> {
     pub gateway: &'a Gateway,
-    pub counts: Option<Counts>,
+    pub counts: Option<Metrics>,
     /// What the page's style must show to be taken.
     pub nonce: &'a str,
 }

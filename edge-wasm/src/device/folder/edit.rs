@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::FolderError;
 
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(super) enum Edit {
     /// A new file, which nobody reads under this name.
     Write(PathBuf, Vec<u8>),
     /// From one name to another, wholly or not at all.
@@ -16,7 +16,7 @@ pub(super) enum Step {
     Remove(PathBuf),
 }
 
-impl Step {
+impl Edit {
     pub(super) fn run(&self) -> Result<(), FolderError> {
         match self {
             Self::Write(path, bytes) => {
