@@ -28,7 +28,7 @@ pub enum Auth {
     /// Whoever shows a token of one of these digests.
     Tokens(Vec<[u8; 32]>),
     /// Anybody.
-    Nobody,
+    Anybody,
 }
 
 impl fmt::Debug for Auth {
@@ -36,7 +36,7 @@ impl fmt::Debug for Auth {
         f.write_str(match self {
             Self::Iam => "iam",
             Self::Tokens(_) => "token",
-            Self::Nobody => "none",
+            Self::Anybody => "none",
         })
     }
 }
@@ -53,7 +53,7 @@ impl Auth {
     fn new(kind: Option<&str>, digests: Option<&str>) -> Result<Self, String> {
         match kind {
             Some("iam") => Ok(Self::Iam),
-            Some("none") => Ok(Self::Nobody),
+            Some("none") => Ok(Self::Anybody),
             Some("token") => {
                 let wanted = "FOGLINE_TOKEN_SHA256 holds the SHA-256 of each token, 64 hexadecimal digits, after commas";
                 let digests = digests.ok_or(wanted)?.split(',').map(|text| {
@@ -79,7 +79,7 @@ impl Auth {
             Self::Iam if !is_signed => {
                 return Err(refusal("this function takes requests that AWS has let through"));
             }
-            Self::Iam | Self::Nobody => return Ok(()),
+            Self::Iam | Self::Anybody => return Ok(()),
             Self::Tokens(digests) => digests,
         };
         let shown = headers.get(AUTHORIZATION).ok_or_else(|| {

@@ -4,26 +4,24 @@
 //! the way. An exit that is sure answers, and nothing leaves the device. If none is, the feature map at
 //! the split, quantised to bits, goes to the cloud in one frame.
 //!
-//! - [`picture`]: any picture to the pixels that the model takes, alike on page and gateway;
-//! - [`fog`]: the packed model, checked before it runs; [`op`]: what it may do;
-//! - [`kernel`]: the convolutions, a reference beside each fast one; [`engine`]: runs a model from exit to exit;
-//! - [`session`]: a pair at work, from pixels to an answer that says where it came from;
-//! - [`folder`]: where a pair lies on a device, and how a newer one takes its place;
-//! - [`batch`]: many pictures, hard ones in one frame; [`source`]: the files that they are in;
-//! - [`score`]: how well pictures of known classes were answered;
+//! - [`tensor`]: what maps and weights are; [`kernel`]: the convolutions, a reference beside each fast one;
+//! - [`ops`]: the operations, a file each; [`model`]: the packed model made of them, checked before it runs;
+//! - [`engine`]: runs a model from exit to exit;
 //! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
-//! - [`metrics`]: what a gateway has answered, counted in the words of Prometheus;
-//! - [`quota`]: how large a share of pictures may go to the cloud;
-//! - [`spool`]: questions that the cloud missed, kept on disk until it answers them;
-//! - `sigv4` (feature `sign`): signing for AWS;
-//! - `pack` (feature `pack`): QONNX to a packed model;
-//! - `browser` (in wasm32-unknown-unknown): the JavaScript API. The WASI component is `src/gateway`.
+//! - [`session`]: a pair at work, from pixels to an answer that says where it came from; many pictures, hard ones in one
+//!   frame; how large a share may go to the cloud; how well they were answered;
+//! - [`device`]: pictures, alike on page and gateway; the folder where a pair lies, and how a newer one takes its place;
+//!   questions that the cloud missed, kept on disk; what a gateway has answered, counted;
+//! - `browser` (in wasm32-unknown-unknown): the JavaScript API.
+//!
+//! Each builds on those above it alone. The crates `fogline-gateway`, the WASI component, and `fogline-pack`, QONNX to a packed
+//! model, build on this one.
 //!
 //! Whole numbers up to the batch-norms, and floating point in a fixed order behind them, make results
 //! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
 //!
 //! ```
-//! use fogline_edge::{cloud::Outcome, kernel::Backend, session::Session};
+//! use fogline_edge::{cloud::Asked, kernel::Backend, session::Session};
 //!
 //! let manifest = include_bytes!("../tests/tiny/manifest.json");
 //! let model = include_bytes!("../tests/tiny/edge.fog");
@@ -31,7 +29,7 @@
 //! let grey = [127; 16 * 16 * 3];
 //! let pass = session.run_edge(&grey);
 //! // Either the last exit was sure, or there is a map to send; without a cloud the best exit answers.
-//! let outcome = pass.map.is_some().then(Outcome::not_configured);
+//! let outcome = pass.map.is_some().then(Asked::not_configured);
 //! let answer = session.answer(&pass, outcome, 0.0);
 //! assert!(answer.origin.starts_with("exit-"));
 //! assert_eq!(answer.degraded.is_some(), pass.map.is_some());
@@ -47,7 +45,7 @@
 //! # use std::time::Instant;
 //! # use fogline::frame::{Request, Response};
 //! use fogline_edge::cloud::{Client, Reply, Transport, TransportError};
-//! use fogline_edge::{kernel::Backend, picture, session::Session};
+//! use fogline_edge::{device::picture, kernel::Backend, session::Session};
 //!
 //! struct Socket { function: SocketAddr, began: Instant }
 //!
@@ -106,7 +104,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (folder, function, began) = ("tests/tiny", function(), Instant::now());
 //! let cloud = Client::new(Socket { function, began }).within(Duration::from_secs(2));
-//! let mut session = fogline_edge::folder::Folder::at(folder.as_ref()).load(Backend::fastest())?;
+//! let mut session = fogline_edge::device::folder::Folder::at(folder.as_ref()).load(Backend::fastest())?;
 //! # session.set_thresholds(&[-1.0, -1.0])?; // No exit is ever sure.
 //! let picture = image::open("../web-demo/samples/frog.png")?.into_rgba8();
 //! let (width, height) = picture.dimensions();
@@ -125,28 +123,13 @@
 //! ```
 #![warn(missing_docs)]
 
-pub mod batch;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod browser;
-mod check;
 pub mod cloud;
-pub mod conv;
+pub mod device;
 pub mod engine;
-pub mod fog;
-pub mod folder;
 pub mod kernel;
-pub mod metrics;
-pub mod op;
-#[cfg(feature = "pack")]
-pub mod pack;
-pub mod picture;
-mod plan;
-pub mod quota;
-mod row;
-pub mod score;
+pub mod model;
+pub mod ops;
 pub mod session;
-#[cfg(any(feature = "sign", all(test, not(target_family = "wasm"))))]
-pub mod sigv4;
-pub mod source;
-pub mod spool;
-mod wire;
+pub mod tensor;

@@ -1,10 +1,9 @@
 //! Thresholds that batch-norms are folded into, in a whole engine: native, Node and wasmtime run this file.
 
-use fogline_edge::conv::Conv;
 use fogline_edge::engine::{Engine, Stop};
-use fogline_edge::fog::Model;
 use fogline_edge::kernel::Backend;
-use fogline_edge::op::Op;
+use fogline_edge::model::Model;
+use fogline_edge::ops::{Conv, ConvSign, Filter, Sign};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -31,7 +30,7 @@ fn layers(channels: u32, fused: bool) -> Model {
             })
             .collect();
         let weights = built.blob(&weights);
-        let conv = Conv {
+        let filter = Filter {
             k: 3,
             stride: 1,
             pad: 1,
@@ -54,7 +53,7 @@ fn layers(channels: u32, fused: bool) -> Model {
         let flip: Vec<u8> = (0..channels).map(|c| (c % 2) as u8).collect();
         if fused {
             let (threshold, flip) = (built.blob(&threshold), built.blob(&flip));
-            built.ops.push(Op::ConvSign { x, conv, threshold, flip });
+            built.push(ConvSign { x, filter, threshold, flip });
         } else {
             // sum < t is -sum + t - 1 >= 0.
             let (scale, bias): (Vec<f32>, Vec<f32>) = threshold
@@ -66,8 +65,8 @@ fn layers(channels: u32, fused: bool) -> Model {
                 .unzip();
             let (scale, bias) = (built.blob(&scale), built.blob(&bias));
             let zeros = built.blob(&vec![0.0_f32; channels as usize]);
-            built.ops.push(Op::Conv { x, conv, scale, bias });
-            built.ops.push(Op::Sign { x: built.ops.len() - 1, threshold: zeros });
+            built.push(Conv { x, filter, scale, bias });
+            built.push(Sign { x: built.ops.len() - 1, threshold: zeros });
         }
         x = built.ops.len() - 1;
     }

@@ -4,8 +4,8 @@
 
 use fogline::packed;
 use fogline_edge::engine::{Engine, Stop};
-use fogline_edge::fog::Model;
 use fogline_edge::kernel::Backend;
+use fogline_edge::model::Model;
 use serde::Deserialize;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]

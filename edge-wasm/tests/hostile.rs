@@ -1,18 +1,18 @@
 //! Packed models that no packer writes: refused when they are loaded, and each says why.
 
-use fogline_edge::conv::Conv;
 use fogline_edge::engine::Engine;
-use fogline_edge::fog::{FogError, Model, Stretch};
 use fogline_edge::kernel::Backend;
-use fogline_edge::op::Op;
+use fogline_edge::model::{FogError, Model, Stretch};
+use fogline_edge::ops::{Affine, Conv, Dense, Either, Filter, Op, Prelu, Quantise, Sign};
+use fogline_edge::tensor::Blob;
 
 mod built;
 use built::{Built, SIGNS};
 
 const CIFAR10: &[u8] = include_bytes!("../../onnx-models/cifar10-w1/3.0.0/edge.fog");
 
-fn conv(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Conv {
-    Conv {
+fn filter(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Filter {
+    Filter {
         k,
         stride: 1,
         pad: k / 2,
@@ -25,14 +25,14 @@ fn conv(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Conv {
 }
 
 /// Adds a convolution of 1 output channel, its scale and bias 1.
-fn push_conv(built: &mut Built, x: usize, conv: Conv) {
+fn push_conv(built: &mut Built, x: usize, filter: Filter) {
     let ones = built.blob(&[1.0_f32]);
-    built.ops.push(Op::Conv { x, conv, scale: ones, bias: ones });
+    built.push(Conv { x, filter, scale: ones, bias: ones });
 }
 
 /// A last operation that every model may end in.
 fn end(built: &mut Built) {
-    built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+    built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
 }
 
 /// Why no model of `built` is written.
@@ -46,13 +46,13 @@ fn refusal(built: &Built) -> String {
 fn signs_beyond_the_channels_are_refused() {
     for (word, channels) in [(1_u64 << 5, 5), (1 << 63, 63)] {
         let mut built = Built::new(4, channels);
-        let conv = conv(&mut built, 1, 1, &word.to_le_bytes());
-        push_conv(&mut built, SIGNS, conv);
+        let filter = filter(&mut built, 1, 1, &word.to_le_bytes());
+        push_conv(&mut built, SIGNS, filter);
         end(&mut built);
         assert!(refusal(&built).contains("signs beyond the"), "{channels} channels");
         // And when it is read, not only as it is written.
-        let Op::Conv { conv, .. } = &built.ops[4] else { unreachable!("it was pushed there") };
-        let at = conv.weights.at as usize;
+        let Op::Conv(conv) = &built.ops[4] else { unreachable!("it was pushed there") };
+        let at = conv.filter.weights.at as usize;
         built.data[at..at + 8].fill(0);
         let mut bytes = built.write().expect("all zeros are signs");
         let at = bytes.len() - built.data.len() + at;
@@ -67,9 +67,9 @@ fn sums_that_may_overflow_are_refused() {
     // 4-bit weights times levels of 8 bits: 2^21 products of 2^10 are one too many for 31 bits.
     let with = |k: u32, channels: u32| {
         let mut built = Built::new(32, channels);
-        built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -128, high: 127 });
-        let conv = conv(&mut built, k, 4, &vec![0; ((k * k * channels) as usize).div_ceil(2)]);
-        push_conv(&mut built, 4, conv);
+        built.push(Quantise { x: 1, scale: 1.0, low: -128, high: 127 });
+        let filter = filter(&mut built, k, 4, &vec![0; ((k * k * channels) as usize).div_ceil(2)]);
+        push_conv(&mut built, 4, filter);
         end(&mut built);
         built
     };
@@ -80,12 +80,12 @@ fn sums_that_may_overflow_are_refused() {
 #[test]
 fn a_small_file_that_would_take_all_memory_is_refused() {
     let mut built = Built::new(1, 4096);
-    built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+    built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
     let outputs = 512;
     let weights = built.blob(&vec![0x11_u8; 4096 * outputs / 2]);
     let ones = built.blob(&vec![1.0_f32; outputs]);
     for _ in 0..120 {
-        let conv = Conv {
+        let filter = Filter {
             k: 1,
             stride: 1,
             pad: 0,
@@ -95,7 +95,7 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
             nested: 0,
             share: 0,
         };
-        built.ops.push(Op::Conv { x: 4, conv, scale: ones, bias: ones });
+        built.push(Conv { x: 4, filter, scale: ones, bias: ones });
     }
     end(&mut built);
     assert!(built.data.len() < 2 << 20);
@@ -107,13 +107,21 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
     // Nor are those whose signs take long to unfold.
     let mut built = Built::new(1, 4096);
     let threshold = built.blob(&vec![0.0_f32; 4096]);
-    built.ops.push(Op::Sign { x: 1, threshold });
+    built.push(Sign { x: 1, threshold });
     let weights = built.blob(&vec![0_u8; 4096 * 4096 / 4]);
     let ones = built.blob(&vec![1.0_f32; 4096]);
     for _ in 0..100 {
-        let conv =
-            Conv { k: 1, stride: 1, pad: 0, outputs: 4096, bits: 1, weights, nested: 2, share: 0 };
-        built.ops.push(Op::Conv { x: 4, conv, scale: ones, bias: ones });
+        let filter = Filter {
+            k: 1,
+            stride: 1,
+            pad: 0,
+            outputs: 4096,
+            bits: 1,
+            weights,
+            nested: 2,
+            share: 0,
+        };
+        built.push(Conv { x: 4, filter, scale: ones, bias: ones });
     }
     end(&mut built);
     assert!(refusal(&built).contains("together are too large"));
@@ -129,10 +137,10 @@ fn ways_that_lead_nowhere_are_refused() {
         let mut built = Built::new(4, 2);
         let ones = built.blob(&[1.0_f32, 1.0]);
         for _ in 0..2 {
-            built.ops.push(Op::Affine { x: 1, scale: ones, bias: ones });
+            built.push(Affine { x: 1, scale: ones, bias: ones });
         }
-        built.ops.push(Op::Either { of });
-        built.ops.push(Op::Quantise { x: 6, scale: 1.0, low: -8, high: 7 });
+        built.push(Either { of });
+        built.push(Quantise { x: 6, scale: 1.0, low: -8, high: 7 });
         built.stretches = stretches;
         built
     };
@@ -159,10 +167,10 @@ fn ways_that_lead_nowhere_are_refused() {
 fn weights_that_cannot_be_stored_so_are_refused() {
     let with = |bits, nested, share, bytes: usize| {
         let mut built = Built::new(4, 64);
-        built.ops.push(Op::Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+        built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
         let x = if bits == 1 { SIGNS } else { 4 };
-        let conv = Conv { nested, share, ..conv(&mut built, 1, bits, &vec![0; bytes]) };
-        push_conv(&mut built, x, conv);
+        let filter = Filter { nested, share, ..filter(&mut built, 1, bits, &vec![0; bytes]) };
+        push_conv(&mut built, x, filter);
         end(&mut built);
         built
     };
@@ -188,27 +196,30 @@ fn weights_that_cannot_be_stored_so_are_refused() {
 #[test]
 fn numbers_that_are_none_are_refused() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let with = |op: fn(fogline_edge::op::Blob, fogline_edge::op::Blob) -> Op| {
+        let with = |op: fn(Blob, Blob) -> Op| {
             let mut built = Built::new(4, 2);
             let (good, bad) = (built.blob(&[1.0_f32, 1.0]), built.blob(&[1.0, bad]));
-            built.ops.push(op(good, bad));
+            built.push(op(good, bad));
             end(&mut built);
             refusal(&built)
         };
         let cases = [
-            ("scales", with(|good, bad| Op::Affine { x: 1, scale: bad, bias: good })),
-            ("biases", with(|good, bad| Op::Affine { x: 1, scale: good, bias: bad })),
-            ("slopes", with(|_, bad| Op::Prelu { x: 1, slope: bad })),
-            ("thresholds", with(|_, bad| Op::Sign { x: 1, threshold: bad })),
+            ("scales", with(|good, bad| Affine { x: 1, scale: bad, bias: good }.into())),
+            ("biases", with(|good, bad| Affine { x: 1, scale: good, bias: bad }.into())),
+            ("slopes", with(|_, bad| Prelu { x: 1, slope: bad }.into())),
+            ("thresholds", with(|_, bad| Sign { x: 1, threshold: bad }.into())),
             (
                 "biases",
-                with(|good, bad| Op::Dense {
-                    x: 2,
-                    outputs: 2,
-                    bits: 8,
-                    weights: fogline_edge::op::Blob { len: 4, ..good },
-                    scale: good,
-                    bias: bad,
+                with(|good, bad| {
+                    Dense {
+                        x: 2,
+                        outputs: 2,
+                        bits: 8,
+                        weights: Blob { len: 4, ..good },
+                        scale: good,
+                        bias: bad,
+                    }
+                    .into()
                 }),
             ),
         ];

@@ -4,12 +4,17 @@
 //! must be the one that is written down here.
 
 use fogline::manifest::sha256_hex;
-use fogline_edge::conv::Conv;
+use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
-use fogline_edge::op::{Blob, Kind, Shape};
+use fogline_edge::model::Model;
+use fogline_edge::ops::{Affine, Clip, Filter, Quantise};
+use fogline_edge::tensor::{Blob, Kind, Shape};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
+
+mod built;
+use built::Built;
 
 /// SHA-256 over the sums of every case, the same on every machine.
 const SIGNS: &str = "2489d1b49c0cd14d8fe823ab09cd7057ea1bf12df521665bc2b4301141e1918b";
@@ -41,7 +46,7 @@ const CASES: [Case; 19] = [
 ];
 
 fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
-    let conv = Conv {
+    let filter = Filter {
         k,
         stride,
         pad,
@@ -51,7 +56,7 @@ fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
         nested: 0,
         share: 0,
     };
-    Geometry::new(Shape { kind, h, w, c }, &conv)
+    filter.geometry(Shape { kind, h, w, c })
 }
 
 /// Numbers that are the same everywhere (Marsaglia's xorshift, 2003).
@@ -260,6 +265,44 @@ fn the_largest_levels_and_weights_of_four_bits_overflow_no_sum() {
     // The first that have more than four bits.
     for (level, weight) in [(-128, -9), (127, -9), (-128, 8), (127, 8)] {
         products(3, 3, level, weight);
+    }
+}
+
+/// Clips at the beginning of a step, where others read the same map, and within one, whose rows meet it in their place.
+#[test]
+fn clipped_maps_agree_everywhere() {
+    const SIZE: u32 = 5;
+    let picture: Vec<u8> = (0..SIZE * SIZE * 3).map(|i| (i * i * 7 + i / 5) as u8).collect();
+    for channels in [2, 63, 65] {
+        let split = |bounds: [(f32, f32); 2], backend| {
+            let mut built = Built::new(SIZE, channels);
+            let ones = built.blob(&vec![1.0_f32; channels as usize]);
+            let zeros = built.blob(&vec![0.0_f32; channels as usize]);
+            let [wide, narrow] = bounds;
+            built.push(Clip { x: 1, low: wide.0, high: wide.1 });
+            built.push(Affine { x: built::SIGNS + 1, scale: ones, bias: zeros });
+            built.push(Clip { x: built::SIGNS + 2, low: narrow.0, high: narrow.1 });
+            built.push(Quantise { x: built::SIGNS + 3, scale: 256.0, low: -128, high: 127 });
+            let model = Model::parse(&built.write().unwrap()).unwrap();
+            let mut engine = Engine::new(model, backend);
+            engine.start(&picture);
+            assert!(matches!(engine.go_on(), Stop::Exit { .. }));
+            let Stop::Split(map) = engine.go_on() else { panic!("one exit, then the split") };
+            map.into_iter().map(|level| level as i8).collect::<Vec<i8>>()
+        };
+        // Bounds that are levels, so that levels may be clipped instead.
+        let open = split([(f32::MIN, f32::MAX); 2], Backend::Reference);
+        for (bounds, low, high) in
+            [([(-2560.0, 9e9), (-9e9, 2048.0)], -10, 8), ([(-9e9, 768.0), (0.0, 9e9)], 0, 3)]
+        {
+            let expected: Vec<i8> = open.iter().map(|&level| level.clamp(low, high)).collect();
+            assert!(
+                open.iter().any(|&level| level < low) && open.iter().any(|&level| level > high)
+            );
+            for backend in Backend::all() {
+                assert!(split(bounds, backend) == expected, "{backend:?}, {channels} channels");
+            }
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use core::hint::black_box;
 
 use allocation_counter::measure;
 use fogline_edge::engine::Engine;
-use fogline_edge::fog::Model;
 use fogline_edge::kernel::Backend;
+use fogline_edge::model::Model;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -125,8 +125,8 @@ pub fn component() -> PathBuf {
 
 /// Builds the gateway's component.
 pub fn build_component() -> Result<()> {
-    let mut build = step::cargo(&["build", "--package", "fogline-edge", "--bin", "fogline"]);
-    build.args(["--features", "gateway", "--profile", "component", "--target", "wasm32-wasip2"]);
+    let mut build = step::cargo(&["build", "--package", "fogline-gateway", "--bin", "fogline"]);
+    build.args(["--profile", "component", "--target", "wasm32-wasip2"]);
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 

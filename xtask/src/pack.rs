@@ -35,7 +35,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut manifest = Manifest::parse(&text).with_context(|| path.display().to_string())?;
     let share = options.share.or(manifest.share).unwrap_or(1);
     manifest.share = (share > 1).then_some(share);
-    let packed = match fogline_edge::pack::pack(&qonnx, &manifest.input, share) {
+    let packed = match fogline_pack::pack(&qonnx, &manifest.input, share) {
         Ok(packed) => packed,
         Err(error) => bail!("error[{}]: {}: {error}", error.word(), options.edge.display()),
     };

@@ -91,14 +91,13 @@ fn checks(tally: &mut Tally, quick: bool) {
             "--workspace",
             "--all-targets",
             "--features",
-            "fogline-edge/stack,xtask/stack",
+            "fogline-gateway/stack,xtask/stack",
         ]),
     );
-    let edge = ["--package", "fogline-edge", "--lib", "--target"];
-    let mut browser = clippy(&[&edge[..], &["wasm32-unknown-unknown"]].concat());
+    let mut browser =
+        clippy(&["--package", "fogline-edge", "--lib", "--target", "wasm32-unknown-unknown"]);
     tally.step("clippy, browser", browser.env("RUSTFLAGS", SIMD));
-    let mut gateway =
-        clippy(&[&edge[..], &["wasm32-wasip2", "--bins", "--features", "gateway"]].concat());
+    let mut gateway = clippy(&["--package", "fogline-gateway", "--target", "wasm32-wasip2"]);
     tally.step("clippy, gateway", gateway.env("RUSTFLAGS", SIMD));
     if !quick {
         match tools::cargo_deny() {
@@ -260,7 +259,7 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
 
 /// The component's tests, against this stack.
 fn gateway(stack: &Stack) -> Command {
-    let mut tests = step::cargo(&["test", "--package", "fogline-edge", "--features", "stack"]);
+    let mut tests = step::cargo(&["test", "--package", "fogline-gateway", "--features", "stack"]);
     tests
         .args(["--test", "gateway"])
         .env("FOGLINE_WASMTIME", tools::program("wasmtime"))

@@ -8,7 +8,7 @@ use fogline::refusal::Refusal;
 
 use super::circuit::Circuit;
 use super::pace::Pace;
-use super::{CloudError, DEADLINE, MAX_REPLY, Outcome, Reply, Transport, TransportError};
+use super::{Asked, CloudError, DEADLINE, MAX_REPLY, Reply, Transport, TransportError};
 
 /// Tries in all.
 const TRIES: u32 = 3;
@@ -54,14 +54,14 @@ impl<T: Transport> Client<T> {
 
     /// Sends `request`; gives an outcome for each of its samples, all alike where the cloud did not
     /// answer. `classes` is how many scores a sample's answer must hold.
-    pub async fn ask(&self, request: &Request, classes: usize) -> Vec<Outcome> {
+    pub async fn ask(&self, request: &Request, classes: usize) -> Vec<Asked> {
         let began = self.transport.now();
         let mut bytes_sent = 0;
         let result = self.scores(request, classes, began + self.deadline, &mut bytes_sent).await;
         let ms = self.transport.now().saturating_sub(began).as_secs_f64() * 1e3;
         let function_ms = result.as_ref().ok().and_then(|_| self.transport.function_ms());
         let samples = request.tensors.len();
-        let outcome = |sample: usize| Outcome {
+        let outcome = |sample: usize| Asked {
             result: match &result {
                 Ok(scores) => Ok(scores[sample].clone()),
                 Err(error) => Err(error.clone()),

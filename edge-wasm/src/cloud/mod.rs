@@ -160,9 +160,9 @@ impl fmt::Display for CloudError {
 
 impl std::error::Error for CloudError {}
 
-/// What came of asking about one sample.
+/// What came of asking the cloud about one sample.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct Asked {
     /// Logits, or why there are none.
     pub result: Result<Vec<f32>, CloudError>,
     /// Milliseconds it took.
@@ -173,13 +173,13 @@ pub struct Outcome {
     pub bytes_sent: usize,
 }
 
-impl Outcome {
-    /// The outcome where no cloud is configured.
+impl Asked {
+    /// Where no cloud is configured.
     pub fn not_configured() -> Self {
         Self::not_asked(CloudError::NotConfigured)
     }
 
-    /// The outcome where nothing was sent.
+    /// Where nothing was sent.
     pub(crate) fn not_asked(why: CloudError) -> Self {
         Self { result: Err(why), ms: 0.0, function_ms: None, bytes_sent: 0 }
     }

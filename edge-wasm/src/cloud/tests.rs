@@ -75,14 +75,14 @@ fn answer(request_id: [u8; 16], scores: Vec<Vec<f32>>) -> Reply {
 }
 
 /// What comes of asking, where the script does not hang: it never waits, so that one poll is enough.
-fn ask(client: &Client<&Script>, request: &Request) -> Option<Vec<Outcome>> {
+fn ask(client: &Client<&Script>, request: &Request) -> Option<Vec<Asked>> {
     match pin!(client.ask(request, 2)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcomes) => Some(outcomes),
         Poll::Pending => None,
     }
 }
 
-fn one(client: &Client<&Script>) -> Outcome {
+fn one(client: &Client<&Script>) -> Asked {
     let outcomes = ask(client, &request()).expect("a script never waits");
     let [outcome] = outcomes.try_into().expect("one outcome for one sample");
     outcome
@@ -215,7 +215,7 @@ fn good() -> Reply {
     answer([2; 16], vec![vec![1.0, 2.0]])
 }
 
-fn word(outcome: &Outcome) -> &str {
+fn word(outcome: &Asked) -> &str {
     outcome.result.as_ref().map_or_else(CloudError::word, |_| "answered")
 }
 

@@ -3,11 +3,9 @@
 use core::array::from_fn;
 
 use super::Geometry;
+pub use super::thresholds::OUTPUTS;
 use super::thresholds::Thresholds;
 use super::tile::{self, Group, Run, Units};
-
-/// Outputs in a group.
-pub const OUTPUTS: usize = 64;
 
 /// A byte lane holds 255, and each step adds up to 8.
 const STEPS: usize = 31;

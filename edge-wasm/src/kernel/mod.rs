@@ -6,8 +6,7 @@
 //! plain Rust; the vector kernels, [`lanes`] and [`dot`], are written once for every width of vector,
 //! over the layout that [`tile`] draws. Where a batch-norm and a sign follow, they are [`thresholds`] on the sums.
 
-use crate::conv::Conv;
-use crate::op::Shape;
+use crate::tensor::Shape;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -142,13 +141,6 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The geometry of `conv` over `x`.
-    pub fn new(x: Shape, conv: &Conv) -> Self {
-        let (k, stride, pad) = (conv.k as usize, conv.stride as usize, conv.pad as usize);
-        let side = |length: usize| (length + 2 * pad - k) / stride + 1;
-        Self { x, out: (side(x.h), side(x.w)), outputs: conv.outputs as usize, k, stride, pad }
-    }
-
     /// Numbers in a row of the result.
     pub fn row_len(&self) -> usize {
         self.out.1 * self.outputs
@@ -171,11 +163,12 @@ impl Geometry {
 /// A convolution over signs, its weights in the order in which the backend reads them.
 pub struct SignConv {
     g: Geometry,
-    way: SignWay,
+    weights: Signs,
     runs: Vec<Run>,
 }
 
-enum SignWay {
+/// The weights of signs, and what reads them.
+enum Signs {
     Reference(Vec<u64>),
     Words(Vec<u64>),
     Vectors(SignRow, Vec<Group>),
@@ -185,25 +178,25 @@ impl SignConv {
     /// Lays out `weights` (outputs, k, k, words) for `backend`. Bits beyond the channels must be 0.
     pub fn new(backend: Backend, g: Geometry, weights: &[u64]) -> Self {
         assert_eq!(weights.len(), g.outputs * g.k * g.k * g.x.words());
-        let way = match backend {
-            Backend::Reference => SignWay::Reference(weights.to_vec()),
+        let weights = match backend {
+            Backend::Reference => Signs::Reference(weights.to_vec()),
             Backend::Vectors(Vectors(kernels)) if lanes::fits(&g) => {
-                SignWay::Vectors(kernels.signs, lanes::lay_out(&g, weights))
+                Signs::Vectors(kernels.signs, lanes::lay_out(&g, weights))
             }
-            Backend::Words | Backend::Vectors(_) => SignWay::Words(weights.to_vec()),
+            Backend::Words | Backend::Vectors(_) => Signs::Words(weights.to_vec()),
         };
-        Self { g, way, runs: Vec::with_capacity(g.k * g.k) }
+        Self { g, weights, runs: Vec::with_capacity(g.k * g.k) }
     }
 
     /// Convolves `x` (H, W, words; bits beyond the channels 0) into row `y` of the sums (out W, outputs).
     pub fn row(&mut self, y: usize, x: &[u64], acc: &mut [i32]) {
         let g = &self.g;
         assert_eq!((x.len(), acc.len()), (g.x.h * g.x.w * g.x.words(), g.row_len()));
-        match &self.way {
-            SignWay::Reference(w) => reference::sign_row(g, y, x, w, acc),
-            SignWay::Words(w) => words::sign_row(g, y, x, w, acc),
+        match &self.weights {
+            Signs::Reference(w) => reference::sign_row(g, y, x, w, acc),
+            Signs::Words(w) => words::sign_row(g, y, x, w, acc),
             // SAFETY: a backend of vectors is one that `Vectors::all` found on this machine.
-            SignWay::Vectors(row, w) => unsafe { row(g, y, x, w, &mut self.runs, Out::Sums(acc)) },
+            Signs::Vectors(row, w) => unsafe { row(g, y, x, w, &mut self.runs, Out::Sums(acc)) },
         }
     }
 
@@ -216,7 +209,7 @@ impl SignConv {
         acc: &mut [i32],
         signs: &mut [u64],
     ) {
-        let SignWay::Vectors(row, w) = &self.way else {
+        let Signs::Vectors(row, w) = &self.weights else {
             self.row(y, x, acc);
             return thresholds.of_sums(acc, signs);
         };
@@ -231,11 +224,12 @@ impl SignConv {
 /// A convolution over levels, its weights in the order in which the backend reads them.
 pub struct LevelConv {
     g: Geometry,
-    way: LevelWay,
+    weights: Levels,
     runs: Vec<Run>,
 }
 
-enum LevelWay {
+/// The weights of levels, and what reads them.
+enum Levels {
     Reference(Vec<i8>),
     Words(Vec<i8>),
     Pairs(Row<Pairs>, Vec<Group>, Pairs),
@@ -246,34 +240,34 @@ impl LevelConv {
     /// Lays out `weights` (k, k, inputs, outputs) for `backend`.
     pub fn new(backend: Backend, g: Geometry, weights: &[i8]) -> Self {
         assert_eq!(weights.len(), g.outputs * g.k * g.k * g.x.c);
-        let way = match backend {
-            Backend::Reference => LevelWay::Reference(weights.to_vec()),
-            Backend::Words => LevelWay::Words(weights.to_vec()),
+        let weights = match backend {
+            Backend::Reference => Levels::Reference(weights.to_vec()),
+            Backend::Words => Levels::Words(weights.to_vec()),
             Backend::Vectors(Vectors(kernels)) => match kernels.quads {
                 Some(row) if Quads::fit(weights) => {
-                    LevelWay::Quads(row, Quads::weights(&g, weights), Quads::new(&g))
+                    Levels::Quads(row, Quads::weights(&g, weights), Quads::new(&g))
                 }
-                _ => LevelWay::Pairs(kernels.pairs, Pairs::weights(&g, weights), Pairs::new(&g)),
+                _ => Levels::Pairs(kernels.pairs, Pairs::weights(&g, weights), Pairs::new(&g)),
             },
         };
-        Self { g, way, runs: Vec::with_capacity(g.k * g.k) }
+        Self { g, weights, runs: Vec::with_capacity(g.k * g.k) }
     }
 
     /// Convolves `x` (H, W, C) into row `y` of the sums (out W, outputs); row 0 comes first.
     pub fn row(&mut self, y: usize, x: &[i8], acc: &mut [i32]) {
         let (g, runs) = (&self.g, &mut self.runs);
         assert_eq!((x.len(), acc.len()), (g.x.len(), g.row_len()));
-        match &mut self.way {
-            LevelWay::Reference(w) => reference::level_row(g, y, x, w, acc),
-            LevelWay::Words(w) => words::level_row(g, y, x, w, acc),
-            LevelWay::Pairs(row, w, pairs) => {
+        match &mut self.weights {
+            Levels::Reference(w) => reference::level_row(g, y, x, w, acc),
+            Levels::Words(w) => words::level_row(g, y, x, w, acc),
+            Levels::Pairs(row, w, pairs) => {
                 if y == 0 {
                     pairs.fill(x, g.x.c);
                 }
                 // SAFETY: a backend of vectors is one that `Vectors::all` found on this machine.
                 unsafe { row(g, y, pairs, w, runs, acc) }
             }
-            LevelWay::Quads(row, w, quads) => {
+            Levels::Quads(row, w, quads) => {
                 if y == 0 {
                     quads.fill(x, g.x.c);
                 }

@@ -6,7 +6,9 @@
 //! comparisons make the word that the map holds, and a row of sums is neither written nor read.
 
 use super::Geometry;
-use super::lanes::OUTPUTS;
+
+/// Outputs in a group: their signs are a word of the map.
+pub const OUTPUTS: usize = 64;
 
 /// Thresholds of a convolution's outputs: +1 where `(sum >= threshold) != flip`.
 pub struct Thresholds {

@@ -1,8 +1,8 @@
 //! Models that are built by hand, for tests.
 
-use fogline_edge::conv::Conv;
-use fogline_edge::fog::{FogError, Model, Program, Stretch};
-use fogline_edge::op::{Blob, Op};
+use fogline_edge::model::{FogError, Model, Program, Stretch};
+use fogline_edge::ops::{AveragePool, Conv, Filter, Input, Op, Sign};
+use fogline_edge::tensor::Blob;
 
 /// Operations and their data.
 pub struct Built {
@@ -23,10 +23,10 @@ impl Built {
         // Bytes to levels that differ in sign by byte and channel.
         let table: Vec<i8> = (0..768_u32).map(|i| (i * 37 + i / 256 * 11) as i8).collect();
         let table = built.blob(&table);
-        built.ops.push(Op::Input { size, table });
+        built.push(Input { size, table });
         let weights: Vec<i8> = (0..3 * channels).map(|i| (i * 91 + 5) as i8).collect();
         let weights = built.blob(&weights);
-        let conv = Conv {
+        let filter = Filter {
             k: 1,
             stride: 1,
             pad: 0,
@@ -38,10 +38,15 @@ impl Built {
         };
         let scale = built.blob(&vec![1.0_f32; channels as usize]);
         let zeros = built.blob(&vec![0.0_f32; channels as usize]);
-        built.ops.push(Op::Conv { x: 0, conv, scale, bias: zeros });
-        built.ops.push(Op::AveragePool { x: 1, k: size, stride: 1 });
-        built.ops.push(Op::Sign { x: 1, threshold: zeros });
+        built.push(Conv { x: 0, filter, scale, bias: zeros });
+        built.push(AveragePool { x: 1, k: size, stride: 1 });
+        built.push(Sign { x: 1, threshold: zeros });
         built
+    }
+
+    /// Adds an operation.
+    pub fn push(&mut self, op: impl Into<Op>) {
+        self.ops.push(op.into());
     }
 
     /// Adds a tensor.

@@ -89,7 +89,7 @@ mod tests {
 
     use bytes::Bytes;
     use fogline::manifest::sha256_hex;
-    use fogline_edge::sigv4::{Signer, Unsigned};
+    use fogline_gateway::sigv4::{Signer, Unsigned};
     use http_body_util::Full;
     use hyper::Request;
     use hyper_util::client::legacy::Client;

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use fogline_edge::cloud::Outcome;
-use fogline_edge::folder::Folder;
+use fogline_edge::cloud::Asked;
+use fogline_edge::device::folder::Folder;
+use fogline_edge::device::picture::{self, MOST_PIXELS};
+use fogline_edge::device::source;
 use fogline_edge::kernel::Backend;
-use fogline_edge::picture::{self, MOST_PIXELS};
-use fogline_edge::score::Score;
-use fogline_edge::source;
+use fogline_edge::session::score::Score;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -30,7 +30,7 @@ fn main() {
             let file = std::fs::read(path).expect("a file");
             let rgb = picture::decode(&file, size, MOST_PIXELS).expect("a picture");
             let pass = session.run_edge(&rgb);
-            let outcome = pass.map.is_some().then(Outcome::not_configured);
+            let outcome = pass.map.is_some().then(Asked::not_configured);
             let answer = session.answer(&pass, outcome, 0.0);
             let index = source::class_of(&session.manifest().classes, Path::new(pictures), path);
             let index = index.expect("a class");

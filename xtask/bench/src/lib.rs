@@ -10,12 +10,12 @@ pub mod float;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 pub mod peak;
 
-use fogline_edge::conv::Conv;
 use fogline_edge::engine::{Engine, Stop};
-use fogline_edge::fog::Model;
 use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
-use fogline_edge::op::{Blob, Kind, Shape};
+use fogline_edge::model::Model;
+use fogline_edge::ops::Filter;
 use fogline_edge::session::Session;
+use fogline_edge::tensor::{Blob, Kind, Shape};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -45,8 +45,8 @@ impl Random {
 fn geometry(bits: u8, side: usize, inputs: usize, outputs: u32, k: u32) -> Geometry {
     let kind = if bits == 1 { Kind::Sign } else { Kind::Level };
     let weights = Blob { at: 0, len: 0 };
-    let conv = Conv { k, stride: 1, pad: k / 2, outputs, bits, weights, nested: 0, share: 0 };
-    Geometry::new(Shape { kind, h: side, w: side, c: inputs }, &conv)
+    let filter = Filter { k, stride: 1, pad: k / 2, outputs, bits, weights, nested: 0, share: 0 };
+    filter.geometry(Shape { kind, h: side, w: side, c: inputs })
 }
 
 /// Where a layer ends.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fogline_edge::picture;
+use fogline_edge::device::picture;
 use serde_json::Value;
 
 use crate::load::{Loaded, Worker, load, processors, settled};

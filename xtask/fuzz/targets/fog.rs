@@ -2,9 +2,9 @@
 #![no_main]
 
 use fogline_edge::engine::{Engine, Stop};
-use fogline_edge::fog::Model;
+use fogline_edge::model::Model;
 use fogline_edge::kernel::Backend;
-use fogline_edge::op::Op;
+use fogline_edge::ops::{AveragePool, MaxPool, Op};
 use libfuzzer_sys::fuzz_target;
 
 /// Products of one run; beyond, a model is read but not run.
@@ -37,16 +37,12 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn products(model: &Model) -> usize {
     let ops = model.program.ops.iter().zip(&model.shapes);
-    let sizes = ops.map(|(op, shape)| match op {
-        Op::Conv { x, conv, .. } | Op::ConvSign { x, conv, .. } => {
-            let taps = (conv.k * conv.k) as usize * model.shapes[*x].c;
-            shape.len().saturating_mul(taps)
-        }
-        Op::Dense { x, .. } => shape.len().saturating_mul(model.shapes[*x].len()),
-        Op::AveragePool { k, .. } | Op::MaxPool { k, .. } => {
+    let sizes = ops.map(|(op, shape)| match (op.cost(&model.shapes), op) {
+        (Some(cost), _) => cost.macs as usize,
+        (None, Op::AveragePool(AveragePool { k, .. }) | Op::MaxPool(MaxPool { k, .. })) => {
             shape.len().saturating_mul((k * k) as usize)
         }
-        _ => shape.len(),
+        (None, _) => shape.len(),
     });
     sizes.fold(0, usize::saturating_add)
 }

@@ -1,0 +1,103 @@
+//! `fogline bench`: how fast this device is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::component::fault::{Fault, json, say};
+use crate::component::pair::{self, PairOptions};
+
+/// Measure pictures a second, and milliseconds by the exit where pictures end.
+///
+/// The pictures are decoded once, which is timed apart, and pass the edge in turn, on one thread, until the time is
+/// over. The cloud is not asked.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The pictures: files, or folders with all that is below them.
+    #[arg(required = true)]
+    pictures: Vec<PathBuf>,
+    #[command(flatten)]
+    pair: PairOptions,
+    /// How long; every picture passes at least once.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// One JSON object, for machines, instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is printed; milliseconds are medians.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    backend: String,
+    pictures: usize,
+    passes: usize,
+    edge_per_second: f64,
+    decode_ms: f64,
+    endings: BTreeMap<String, Ending>,
+}
+
+#[derive(Serialize)]
+struct Ending {
+    passes: usize,
+    ms: f64,
+}
+
+/// Prints it; true unless a picture cannot be read, which is an error.
+pub fn run(options: &Options) -> Result<bool, Fault> {
+    let mut session = options.pair.load()?;
+    let mut decoding = vec![];
+    let mut pictures = vec![];
+    for path in pair::pictures(&options.pictures)? {
+        let began = Instant::now();
+        pictures.push(options.pair.open(&session, &path).map_err(|fault| fault.of(&path))?.0);
+        decoding.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    let names: Vec<_> = session.manifest().exits.iter().map(|exit| exit.name.clone()).collect();
+    let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let (began, limit) = (Instant::now(), Duration::from_secs(options.seconds));
+    let (mut passes, mut ms) = (0, 0.0);
+    while passes < pictures.len() || began.elapsed() < limit {
+        let passed = pair::pass(&mut session, &pictures[passes % pictures.len()]);
+        let ending = match passed.pass.map {
+            Some(_) => "split",
+            None => &names[passed.pass.verdicts.len() - 1],
+        };
+        times.entry(ending.to_owned()).or_default().push(passed.ms);
+        passes += 1;
+        ms += passed.ms;
+    }
+    let ending = |(name, mut times): (_, Vec<f64>)| {
+        (name, Ending { passes: times.len(), ms: median(&mut times) })
+    };
+    let report = Report {
+        backend: session.backend().to_string(),
+        pictures: pictures.len(),
+        passes,
+        edge_per_second: passes as f64 * 1e3 / ms,
+        decode_ms: median(&mut decoding),
+        endings: times.into_iter().map(ending).collect(),
+    };
+    if options.json {
+        say(&json(&report))?;
+        return Ok(true);
+    }
+    say(&format!("{:<12} {:>8} {:>10}", "ends at", "passes", "median ms"))?;
+    for (name, Ending { passes, ms }) in &report.endings {
+        say(&format!("{name:<12} {passes:>8} {ms:>10.3}"))?;
+    }
+    let Report { backend, edge_per_second, decode_ms, .. } = report;
+    say(&format!(
+        "\n{edge_per_second:.0} pictures a second through the edge, {backend}; reading and decoding one takes {decode_ms:.2} ms"
+    ))?;
+    Ok(true)
+}
+
+/// The upper median of what is not empty.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}

@@ -1,0 +1,138 @@
+//! `fogline classify`: an answer for every picture.
+
+use std::path::{Path, PathBuf};
+
+use fogline_edge::device::spool::Name;
+use fogline_edge::session::Answer;
+use fogline_edge::session::batch::Batch;
+
+use crate::component::cloud::{Cloud, Offload};
+use crate::component::fault::{Fault, complain, json, say, shown};
+use crate::component::line::Line;
+use crate::component::pair::{self, PairOptions};
+use crate::component::progress::Progress;
+use crate::component::spool::{Form, Spooling};
+use crate::component::transport::request_id;
+
+/// Classify JPEG and PNG files.
+///
+/// A picture that an exit is sure of is answered here. Any other sends its packed feature map, about
+/// 1 KiB and not the picture, to the cloud. Without a cloud, or when it is out of reach, the best exit
+/// answers and the answer is marked degraded. The exit status is 0 when every picture was answered, else 1.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  wasmtime run -S http --dir . fogline.wasm classify cat.jpg \\\n      \
+        --model onnx-models/cifar10-w1/3.0.0 --cloud http://127.0.0.1:9000/lambda-url/fogline-cloud\n  \
+        camera | wasmtime run -S http --dir . fogline.wasm classify - --json --model DIR"
+)]
+pub struct Options {
+    /// The pictures: files, folders with all that is below them, or - for one on standard input.
+    #[arg(required = true)]
+    pictures: Vec<PathBuf>,
+    #[command(flatten)]
+    pair: PairOptions,
+    #[command(flatten)]
+    cloud: Cloud,
+    #[command(flatten)]
+    offload: Offload,
+    #[command(flatten)]
+    spooling: Spooling,
+    /// Exit with status 1 also when an answer is degraded, unless the cloud gave it by the end of the run (--spool).
+    #[arg(long)]
+    strict: bool,
+    /// One JSON object a line, for machines, instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whether every picture was answered, and with `--strict` from where it should.
+pub async fn run(options: &Options) -> Result<bool, Fault> {
+    let mut session = options.pair.load()?;
+    let cloud = options.cloud.client()?;
+    let mut kept = options.spooling.open()?;
+    let pictures = match pair::pictures(&options.pictures) {
+        // What an earlier run has spooled is work all the same.
+        Err(fault) if fault.error == pair::EMPTY && kept.is_some() => vec![],
+        pictures => pictures?,
+    };
+    // Without a cloud nothing is sent, and every answer says so.
+    let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
+    let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);
+    let most = options.cloud.most(&session);
+    let mut progress = Progress::beside_lines(pictures.len());
+    let mut all = true;
+    // As wide as the longest name, within reason.
+    let width = pictures.iter().map(|path| shown(path).chars().count()).max().unwrap_or(0);
+    let width = width.clamp(7, 60);
+    let form = if options.json { Form::Json } else { Form::Row(width) };
+    if !options.json {
+        say(&format!(
+            "{:<width$} {:<12} {:>10}  {:<8} {:>7} {:>8} {:>9}",
+            "picture", "answer", "confidence", "origin", "sent", "edge ms", "cloud ms"
+        ))?;
+    }
+    for (at, path) in pictures.iter().enumerate() {
+        let opened = options.pair.open(&session, path);
+        batch.push(path, opened.map(|(rgb, _)| pair::pass(&mut session, &rgb)));
+        progress.step();
+        if batch.is_due() || at + 1 == pictures.len() {
+            let id = request_id();
+            let mut answers = false;
+            for (path, outcome) in batch.answer(&session, cloud.as_ref(), id).await {
+                let answer = outcome.as_ref().ok();
+                answers |= answer.is_some_and(|answer| answer.origin == "cloud");
+                let name = kept.as_mut().zip(answer);
+                let name = name.and_then(|(kept, answer)| kept.keep(&session, path, answer, id));
+                // What is spooled may be settled yet.
+                let stands = |a: &Answer| a.degraded.is_none() || name.is_some();
+                all &= answer.is_some_and(|answer| !options.strict || stands(answer));
+                print(path, &outcome, name, form)?;
+            }
+            // One request for what waits behind every one that was answered: new pictures come first.
+            if let (true, Some(kept), Some(cloud)) = (answers, &mut kept, &cloud) {
+                kept.settle(&session, cloud, most, form).await?;
+            }
+        }
+    }
+    if let Some(kept) = &mut kept {
+        if let Some(cloud) = &cloud {
+            // The circuit may be open, and this is the last try.
+            cloud.forgive();
+            while kept.settle(&session, cloud, most, form).await? {}
+        }
+        kept.sum(form)?;
+        all &= !options.strict || kept.is_settled();
+    }
+    Ok(all)
+}
+
+fn print(
+    path: &Path,
+    outcome: &Result<Answer, Fault>,
+    spooled: Option<Name>,
+    form: Form,
+) -> Result<(), Fault> {
+    match (outcome, form) {
+        (_, Form::Json) => say(&json(&Line::of(path.display().to_string(), outcome, spooled)))?,
+        (Ok(answer), Form::Row(width)) => say(&row(&shown(path), width, answer, spooled))?,
+        (Err(_), Form::Row(_)) => {}
+    }
+    if let Err(fault) = outcome {
+        complain(&fault.of(path));
+    }
+    Ok(())
+}
+
+fn row(picture: &str, width: usize, answer: &Answer, spooled: Option<Name>) -> String {
+    let spooled = spooled.map(|name| format!(", spooled: {name}")).unwrap_or_default();
+    format!(
+        "{picture:<width$} {:<12} {:>9.1}%  {:<8} {:>7} {:>8.2} {:>9.1}{}{spooled}",
+        answer.label,
+        answer.confidence * 100.0,
+        answer.origin,
+        answer.bytes_sent,
+        answer.timings.edge_ms,
+        answer.timings.cloud_ms,
+        answer.degraded.as_ref().map(|d| format!("  degraded: {}", d.message)).unwrap_or_default(),
+    )
+}

@@ -1,0 +1,166 @@
+//! Where options come from: the command line, over the environment, over one TOML file, over what is built in.
+//!
+//! Nobody lists options here: every one with a long name has a variable and a key of that name, whichever command it
+//! belongs to. A file's value takes the place of the built-in one.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use clap::builder::BoolishValueParser;
+use clap::{Arg, ArgAction, Command};
+use toml::de::{DeTable, DeValue};
+
+use crate::component::fault::Fault;
+use crate::component::pair;
+
+const FILE: &str = "config";
+const PREFIX: &str = "FOGLINE_";
+
+/// A key's texts: more than one where its value is an array.
+type Values = BTreeMap<String, Vec<String>>;
+
+/// The command, reading environment and file where its line says nothing.
+pub fn layered(command: Command) -> Result<Command, Fault> {
+    let file = Arg::new(FILE)
+        .long(FILE)
+        .value_name("FILE")
+        .global(true)
+        .help("TOML file with any of these options: `batch = 64`")
+        .long_help(
+            "TOML file with any of these options: `cloud = \"URL\"`, `batch = 64`, `json = true`. What the command line \
+             says counts first, then the environment (`wasmtime run --env FOGLINE_BATCH=64`), then the file.",
+        );
+    let command = command.arg(with_variable(file));
+    let command =
+        command.mut_subcommands(|command| command.mut_args(switch).mut_args(with_variable));
+    let Some(path) = named(env::args_os().skip(1)) else { return Ok(command) };
+    let values = read(&command, &path).map_err(|fault| fault.of(&path))?;
+    Ok(command.mut_subcommands(|command| command.mut_args(|arg| by_default(arg, &values))))
+}
+
+/// The file that the command line names, or else the environment. It must be known before the line can be parsed.
+fn named(mut line: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    while let Some(word) = line.next() {
+        match word.to_str() {
+            Some("--") => break,
+            Some("--config") => return line.next().map(PathBuf::from),
+            Some(word) => {
+                if let Some(path) = word.strip_prefix("--config=") {
+                    return Some(path.into());
+                }
+            }
+            None => {}
+        }
+    }
+    env::var_os(variable(FILE)).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn variable(option: &str) -> String {
+    PREFIX.to_owned() + &option.to_ascii_uppercase().replace('-', "_")
+}
+
+fn with_variable(arg: Arg) -> Arg {
+    match arg.get_long().map(variable) {
+        Some(name) => arg.env(name).hide_env_values(true),
+        None => arg,
+    }
+}
+
+/// A switch that a file or the environment turned on can be turned off again: `--json=false`.
+fn switch(arg: Arg) -> Arg {
+    if !matches!(arg.get_action(), ArgAction::SetTrue) {
+        return arg;
+    }
+    arg.action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .value_parser(BoolishValueParser::new())
+        .value_name("BOOL")
+        .default_missing_value("true")
+        .default_value("false")
+        .hide_default_value(true)
+        .hide_possible_values(true)
+}
+
+fn by_default(arg: Arg, values: &Values) -> Arg {
+    match arg.get_long().and_then(|option| values.get(option)) {
+        Some(texts) => arg.required(false).default_values(texts.clone()),
+        None => arg,
+    }
+}
+
+fn read(command: &Command, path: &Path) -> Result<Values, Fault> {
+    let bytes = pair::read(path)?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Fault::new("config_syntax", "it is no text"))?;
+    let line = |at: usize| text[..at.min(text.len())].lines().count().max(1);
+    let table = DeTable::parse(&text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.end);
+        Fault::new("config_syntax", format!("line {}: {}", line(at), error.message()))
+    })?;
+    let mut values = Values::new();
+    for (key, value) in table.get_ref() {
+        let name = key.get_ref().as_ref();
+        let fault = |word, why: &dyn Display| {
+            Fault::new(word, format!("line {}: {why}", line(key.span().end)))
+        };
+        let arg = options(command).find(|arg| arg.get_long() == Some(name)).ok_or_else(|| {
+            fault("config_key", &format!("'{name}' is no option; there are {}", known(command)))
+        })?;
+        let texts = texts(value.get_ref(), arg).ok_or_else(|| {
+            fault("config_value", &format!("'{name}' cannot be a date or a table"))
+        })?;
+        check(arg, name, &texts).map_err(|why| fault("config_value", &why))?;
+        values.insert(name.to_owned(), texts);
+    }
+    Ok(values)
+}
+
+/// All options of all commands: a file may serve several.
+fn options(command: &Command) -> impl Iterator<Item = &Arg> {
+    let of_commands = command.get_subcommands().flat_map(Command::get_arguments);
+    of_commands.filter(|arg| arg.get_long().is_some())
+}
+
+fn known(command: &Command) -> String {
+    let mut names: Vec<_> = options(command).filter_map(Arg::get_long).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}
+
+/// The value as the command line would have it.
+fn texts(value: &DeValue, arg: &Arg) -> Option<Vec<String>> {
+    let one = |value: &DeValue| match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(is) => Some(is.to_string()),
+        _ => None,
+    };
+    match (value, arg.get_value_delimiter()) {
+        (DeValue::Array(values), _) => values.iter().map(|value| one(value.get_ref())).collect(),
+        (value, Some(delimiter)) => Some(one(value)?.split(delimiter).map(str::to_owned).collect()),
+        (value, None) => one(value).map(|text| vec![text]),
+    }
+}
+
+/// Has the option's own parser look at every text, so that what it finds can be said with the line.
+fn check(arg: &Arg, name: &str, texts: &[String]) -> Result<(), String> {
+    if texts.is_empty() || (texts.len() > 1 && arg.get_value_delimiter().is_none()) {
+        return Err(format!("'{name}' takes one value"));
+    }
+    for text in texts {
+        let option = Arg::new("value").long(name.to_owned()).allow_hyphen_values(true);
+        let option = option.value_parser(arg.get_value_parser().clone());
+        let alone = Command::new("fogline").no_binary_name(true).arg(option);
+        alone.try_get_matches_from([format!("--{name}={text}")]).map_err(|error| {
+            let said = error.to_string();
+            said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        })?;
+    }
+    Ok(())
+}

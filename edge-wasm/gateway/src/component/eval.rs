@@ -1,0 +1,181 @@
+//! `fogline eval`: how well a folder of known pictures is answered.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use fogline::energy::{self, Constants, Terms};
+use fogline_edge::device::source;
+use fogline_edge::session::Session;
+use fogline_edge::session::batch::Batch;
+use fogline_edge::session::score::{Score, Tally};
+use serde::Serialize;
+
+use crate::component::cloud::{Cloud, Offload};
+use crate::component::fault::{Fault, complain, json, say};
+use crate::component::pair::{self, PairOptions};
+use crate::component::progress::Progress;
+use crate::component::transport::request_id;
+
+/// Measure accuracy, exits, bytes and energy on pictures of known classes.
+///
+/// The folder holds one folder a class, named as the class is. Energy is a model, in the paper's form and with its
+/// constants; it is not stated where answers are degraded, since what nobody finished would look saved. The exit status is 0 when every picture was answered, else 1.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm eval test --model onnx-models/cifar10-w1/3.0.0 \\\n      \
+        --cloud URL --batch 64"
+)]
+pub struct Options {
+    /// The folder: DIR/CLASS/**/*.jpg or *.png.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    #[command(flatten)]
+    pair: PairOptions,
+    #[command(flatten)]
+    cloud: Cloud,
+    #[command(flatten)]
+    offload: Offload,
+    /// One JSON object, for machines, instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    name: &'a str,
+    version: &'a str,
+    policy: &'static str,
+    thresholds: &'a [f32],
+    unanswered: u64,
+    accuracy: f64,
+    #[serde(flatten)]
+    score: &'a Score,
+    /// Picojoules a picture.
+    system: Option<Terms>,
+    radio: f64,
+    twin: Terms,
+    seconds: f64,
+    pictures_per_second: f64,
+}
+
+/// Whether every picture was answered.
+pub async fn run(options: &Options) -> Result<bool, Fault> {
+    let mut session = options.pair.load()?;
+    let cloud = options.cloud.client()?;
+    let pictures = pair::pictures(std::slice::from_ref(&options.folder))?;
+    let classes = &session.manifest().classes;
+    let class = |path: &PathBuf| {
+        source::class_of(classes, &options.folder, path).ok_or_else(|| {
+            let message = format!("it lies in the folder of no class ({})", classes.join(", "));
+            Fault::new("class_unknown", message).of(path)
+        })
+    };
+    let classes = pictures.iter().map(class).collect::<Result<Vec<_>, _>>()?;
+    // Without a cloud nothing is sent, and every answer says so.
+    let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
+    let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);
+    let mut progress = Progress::new(pictures.len());
+    let (mut score, mut unanswered, began) = (Score::default(), 0, Instant::now());
+    for (at, (path, class)) in pictures.iter().zip(classes).enumerate() {
+        let (passed, bytes) = match options.pair.open(&session, path) {
+            Ok((rgb, bytes)) => (Ok(pair::pass(&mut session, &rgb)), bytes),
+            Err(fault) => (Err(fault), 0),
+        };
+        batch.push((path, class, bytes), passed);
+        progress.step();
+        if batch.is_due() || at + 1 == pictures.len() {
+            let answered = batch.answer(&session, cloud.as_ref(), request_id()).await;
+            for ((path, class, bytes), outcome) in answered {
+                match outcome {
+                    Ok(answer) => score.add(session.manifest(), &answer, class, bytes),
+                    Err(fault) => {
+                        unanswered += 1;
+                        complain(&fault.of(path));
+                    }
+                }
+            }
+        }
+    }
+    drop(progress);
+    print(&session, &score, unanswered, began.elapsed().as_secs_f64(), options.json)?;
+    Ok(unanswered == 0)
+}
+
+fn print(
+    session: &Session,
+    score: &Score,
+    unanswered: u64,
+    seconds: f64,
+    in_json: bool,
+) -> Result<(), Fault> {
+    let (manifest, constants) = (session.manifest(), Constants::default());
+    let pictures = score.all.pictures.max(1) as f64;
+    let report = Report {
+        name: &manifest.name,
+        version: &manifest.version,
+        policy: session.policy().name(),
+        thresholds: session.thresholds(),
+        unanswered,
+        accuracy: score.all.accuracy(),
+        score,
+        system: score.mean_energy(),
+        radio: constants.sending(score.bytes_sent as f64 / pictures),
+        twin: energy::of_twin(manifest, &constants),
+        seconds,
+        pictures_per_second: score.all.pictures as f64 / seconds.max(1e-9),
+    };
+    if in_json { say(&json(&report)) } else { table(&report) }
+}
+
+fn table(report: &Report) -> Result<(), Fault> {
+    let score = report.score;
+    let all = score.all.pictures;
+    say(&format!(
+        "{} {}, {all} pictures, exits decide by {} at {:?}\n",
+        report.name, report.version, report.policy, report.thresholds
+    ))?;
+    let row = |name: &str, tally: &Tally| {
+        say(&format!(
+            "{name:<24} {:>8} {:>8.2}% {:>14.2}%",
+            tally.pictures,
+            tally.pictures as f64 * 100.0 / all.max(1) as f64,
+            tally.accuracy() * 100.0
+        ))
+    };
+    say(&format!("{:<24} {:>8} {:>9} {:>15}", "ends here", "pictures", "share", "right of those"))?;
+    for (origin, tally) in &score.origins {
+        row(origin, tally)?;
+    }
+    for (reason, tally) in &score.degraded {
+        row(&format!("degraded, {reason}"), tally)?;
+    }
+    row("all", &score.all)?;
+    if report.unanswered > 0 {
+        say(&format!("unanswered {:>22}", report.unanswered))?;
+    }
+    let mean = |bytes: u64| bytes as f64 / all.max(1) as f64;
+    let energy = |name: &str, system: f64, twin: f64| {
+        let (us, them) = (system / 1e6, twin / 1e6);
+        say(&format!("{name:<24} {us:>8.2} {them:>9.2} {:>15.2}", them / us))
+    };
+    if let Some(system) = report.system {
+        let twin = report.twin;
+        say(&format!(
+            "\n{:<24} {:>8} {:>9} {:>15}",
+            "µJ a picture", "system", "twin", "times less"
+        ))?;
+        energy("computation", system.computation, twin.computation)?;
+        energy("memory", system.memory, twin.memory)?;
+        say(&format!("{:<24} {:>8.0}", "radio", report.radio / 1e6))?;
+    } else {
+        say("\nenergy is not stated: what the cloud should have finished would look saved")?;
+    }
+    say(&format!(
+        "\n{:.0} bytes sent a picture, whose file has {:.0}; {:.1} pictures a second",
+        mean(score.bytes_sent),
+        mean(score.file_bytes),
+        report.pictures_per_second
+    ))
+}

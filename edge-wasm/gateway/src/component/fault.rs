@@ -1,0 +1,82 @@
+//! What went wrong, and how anything is said.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write, stderr, stdout};
+use std::path::Path;
+
+use fogline_edge::device::folder::FolderError;
+use fogline_edge::device::picture::PictureError;
+use fogline_edge::session::LoadError;
+use serde::Serialize;
+
+/// An error with its machine word.
+#[derive(Clone, Serialize)]
+pub struct Fault {
+    pub error: String,
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(error: &str, message: impl Display) -> Self {
+        Self { error: error.to_owned(), message: message.to_string() }
+    }
+
+    /// The same, saying what file it is about.
+    pub fn of(&self, path: &Path) -> Self {
+        Self { error: self.error.clone(), message: format!("{}: {}", shown(path), self.message) }
+    }
+}
+
+impl From<LoadError> for Fault {
+    fn from(error: LoadError) -> Self {
+        Self::new(error.word(), error)
+    }
+}
+
+impl From<FolderError> for Fault {
+    fn from(error: FolderError) -> Self {
+        let fault = match &error {
+            FolderError::Unreadable(_, why) | FolderError::Unwritable(_, why) => {
+                Self::new(error.word(), hinted(why))
+            }
+            _ => Self::new(error.word(), &error),
+        };
+        error.path().map_or(fault.clone(), |path| fault.of(path))
+    }
+}
+
+impl From<PictureError> for Fault {
+    fn from(error: PictureError) -> Self {
+        Self::new(error.word(), error)
+    }
+}
+
+/// What the system says of a file, and what it may mean here.
+pub fn hinted(error: &io::Error) -> String {
+    let hint = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+            " (wasmtime shows a component only folders given with --dir)"
+        }
+        _ => "",
+    };
+    format!("{error}{hint}")
+}
+
+/// A line on standard output. `println!` would end a full disk or a closed pipe in a trap.
+pub fn say(line: &str) -> Result<(), Fault> {
+    writeln!(stdout(), "{line}").map_err(|error| Fault::new("output_closed", error))
+}
+
+pub fn complain(fault: &Fault) {
+    let _ = writeln!(stderr(), "fogline: error[{}]: {}", fault.error, fault.message);
+}
+
+/// A path that is fit for a terminal: a file's name may hold any character.
+pub fn shown(path: &Path) -> String {
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    path.display().to_string().chars().map(plain).collect()
+}
+
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain data always has a JSON form")
+}

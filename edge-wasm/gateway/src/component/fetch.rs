@@ -1,0 +1,70 @@
+//! Files from a web server, of a bounded size.
+
+use std::path::Path;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use wstd::future::FutureExt;
+use wstd::http::{Body, Client, Request, Uri};
+
+use crate::component::fault::Fault;
+use crate::component::transport::{checked, why};
+
+/// Where a pair's files are.
+pub struct Place {
+    pub manifest: Uri,
+    pub fog: Uri,
+}
+
+impl Place {
+    /// By the URL of its manifest, or of the folder.
+    pub fn of(url: &str) -> Result<Self, Fault> {
+        let is_manifest =
+            |file: &str| Path::new(file).extension().is_some_and(|json| json == "json");
+        let parts = url.rsplit_once('/').filter(|(_, file)| is_manifest(file));
+        let (folder, manifest) = parts.unwrap_or((url.trim_end_matches('/'), "manifest.json"));
+        let at = |file: &str| {
+            checked(url, &format!("{folder}/{file}")).map_err(|why| Fault::new("pull_url", why))
+        };
+        Ok(Self { manifest: at(manifest)?, fog: at("edge.fog")? })
+    }
+}
+
+/// Ends what takes too long.
+pub async fn within<T>(
+    limit: Duration,
+    fetching: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let late = || {
+        let message = format!("not fetched within {} seconds (--time-limit)", limit.as_secs_f64());
+        Fault::new("pull_late", message)
+    };
+    fetching.timeout(wstd::time::Duration::from(limit)).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// A file of at most `most` bytes. Tried once: whoever pulls by the clock comes again.
+pub async fn get(url: &Uri, most: u64) -> Result<Vec<u8>, Fault> {
+    let fault = |word, what: String| Fault::new(word, format!("{url}: {what}"));
+    let broken = |what| fault("pull_unreachable", what);
+    // A body with nothing in it is written all the same, and may meet a stream that wasmtime has closed: a GET has none.
+    let nothing = Body::from_http_body(Empty::<&'static [u8]>::new());
+    let request = Request::get(url).body(nothing);
+    let request = request.map_err(|error| broken(error.to_string()))?;
+    let response = Client::new().send(request).await.map_err(|error| broken(why(&error)))?;
+    let status = response.status();
+    if !status.is_success() {
+        let elsewhere = response.headers().get("location").and_then(|to| to.to_str().ok());
+        let elsewhere = elsewhere.filter(|_| status.is_redirection());
+        // Followed, it might lead the model of a gateway to another host unseen.
+        let elsewhere =
+            elsewhere.map_or(String::new(), |to| format!(": it is at {}", to.escape_debug()));
+        return Err(fault("pull_refused", format!("status {}{elsewhere}", status.as_u16())));
+    }
+    let limit = usize::try_from(most).unwrap_or(usize::MAX);
+    let body = Limited::new(response.into_body().into_boxed_body(), limit).collect().await;
+    let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
+        Ok(_) => fault("pull_too_large", format!("over {most} bytes")),
+        Err(error) => broken(error.to_string()),
+    })?;
+    Ok(body.to_bytes().to_vec())
+}

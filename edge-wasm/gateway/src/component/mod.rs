@@ -1,0 +1,84 @@
+//! The command, and what its words do.
+
+mod auth;
+mod bench;
+mod classify;
+mod cloud;
+mod config;
+mod eval;
+mod fault;
+mod fetch;
+mod info;
+mod line;
+mod pair;
+mod progress;
+mod pull;
+mod rollback;
+mod serve;
+mod settle;
+mod spool;
+mod transport;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use fault::{Fault, complain, json, say};
+
+/// Classifies pictures on this device; hard ones finish in the cloud.
+///
+/// Every option of a command may also stand in the environment or in a TOML file: `COMMAND --help` names its variable, and
+/// its key is its long name. What the command line says counts first, then the environment, then the file.
+#[derive(Parser)]
+#[command(name = "fogline", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Classify(classify::Options),
+    Eval(eval::Options),
+    Settle(settle::Options),
+    Serve(serve::Options),
+    Info(info::Options),
+    Bench(bench::Options),
+    Pull(pull::Options),
+    Rollback(rollback::Options),
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let command = match config::layered(Args::command()) {
+        Ok(command) => Args::from_arg_matches(&command.get_matches()),
+        Err(fault) => return failed(&fault, std::env::args().any(|word| word == "--json")),
+    };
+    let command = command.unwrap_or_else(|error| error.exit()).command;
+    let (result, in_json) = match &command {
+        Command::Classify(options) => {
+            (wstd::runtime::block_on(classify::run(options)), options.json)
+        }
+        Command::Eval(options) => (wstd::runtime::block_on(eval::run(options)), options.json),
+        Command::Settle(options) => (wstd::runtime::block_on(settle::run(options)), options.json),
+        Command::Serve(options) => (serve::run(options), false),
+        Command::Info(options) => (info::run(options), options.json),
+        Command::Bench(options) => (bench::run(options), options.json),
+        Command::Pull(options) => (wstd::runtime::block_on(pull::run(options)), options.json),
+        Command::Rollback(options) => (rollback::run(options), options.json),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(fault) => failed(&fault, in_json),
+    }
+}
+
+fn failed(fault: &Fault, in_json: bool) -> ExitCode {
+    if in_json {
+        // Where this cannot be said, the line below is all there is.
+        let _ = say(&json(fault));
+    }
+    complain(fault);
+    ExitCode::FAILURE
+}

@@ -1,0 +1,89 @@
+//! The pictures of a request's body.
+
+use std::convert::Infallible;
+
+use fogline::frame::MAX_BATCH;
+use fogline::refusal::{MALFORMED, TOO_LARGE};
+use http_body_util::{BodyDataStream, Full};
+use multer::Multipart;
+use multer::bytes::Bytes;
+
+use super::http::UNSUPPORTED_MEDIA_TYPE;
+use crate::component::fault::Fault;
+
+/// The most characters of a file's name.
+const LONGEST_NAME: usize = 255;
+
+/// A picture as it came.
+pub enum Picture {
+    /// A JPEG or PNG file.
+    File(Bytes),
+    /// RGB bytes of the size that the pair takes.
+    Pixels(Bytes),
+}
+
+/// Pictures with their names: those of their files, or their numbers from 1.
+pub async fn pictures(
+    content_type: &str,
+    body: Vec<u8>,
+    size: u32,
+) -> Result<Vec<(String, Picture)>, Fault> {
+    let body = Bytes::from(body);
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let pictures = match essence.as_str() {
+        "multipart/form-data" => parts(content_type, body).await?,
+        "application/octet-stream" => pixels(&body, size)?,
+        file if file.starts_with("image/") => vec![("1".to_owned(), Picture::File(body))],
+        _ => {
+            let taken = "image/png, image/jpeg, multipart/form-data, application/octet-stream";
+            let message = format!("content of type '{essence}' is not taken, but {taken}");
+            return Err(Fault::new(UNSUPPORTED_MEDIA_TYPE, message));
+        }
+    };
+    match pictures.len() {
+        0 => Err(Fault::new(MALFORMED, "there is no picture in the body")),
+        1..=MAX_BATCH => Ok(pictures),
+        _ => Err(too_many()),
+    }
+}
+
+fn too_many() -> Fault {
+    Fault::new(TOO_LARGE, format!("a request has at most {MAX_BATCH} pictures"))
+}
+
+fn pixels(body: &Bytes, size: u32) -> Result<Vec<(String, Picture)>, Fault> {
+    let each = size as usize * size as usize * 3;
+    if !body.len().is_multiple_of(each) {
+        let message = format!(
+            "{} bytes, where every picture has {each}: {size}x{size} pixels of RGB",
+            body.len()
+        );
+        return Err(Fault::new(MALFORMED, message));
+    }
+    let picture = |at: usize| {
+        let pixels = body.slice(at * each..(at + 1) * each);
+        ((at + 1).to_string(), Picture::Pixels(pixels))
+    };
+    // One more than there may be is seen to be too many.
+    Ok((0..(body.len() / each).min(MAX_BATCH + 1)).map(picture).collect())
+}
+
+/// Every part is a picture, whatever its field is called.
+async fn parts(content_type: &str, body: Bytes) -> Result<Vec<(String, Picture)>, Fault> {
+    let malformed = |error: multer::Error| Fault::new(MALFORMED, error);
+    let boundary = multer::parse_boundary(content_type).map_err(malformed)?;
+    let stream = BodyDataStream::new(Full::<Bytes>::new(body));
+    let mut multipart = Multipart::new::<_, Bytes, Infallible, _>(stream, boundary);
+    let mut pictures = vec![];
+    while let Some(part) = multipart.next_field().await.map_err(malformed)? {
+        if pictures.len() == MAX_BATCH {
+            return Err(too_many());
+        }
+        // The answer says it again.
+        let name = part.file_name().map(|name| name.chars().take(LONGEST_NAME).collect());
+        let name = name.unwrap_or_else(|| (pictures.len() + 1).to_string());
+        let file = part.bytes().await.map_err(malformed)?;
+        pictures.push((name, Picture::File(file)));
+    }
+    Ok(pictures)
+}

@@ -1,0 +1,178 @@
+//! The questions that the cloud missed, as a run keeps and settles them.
+
+use std::path::{Path, PathBuf};
+
+use fogline_edge::cloud::Client;
+use fogline_edge::device::spool::{Balance, Name, Settled, Spool, SpoolError, settle};
+use fogline_edge::session::{Answer, Session};
+use serde::Serialize;
+
+use crate::component::fault::{Fault, complain, json, say, shown};
+use crate::component::transport::{WasiHttp, request_id};
+
+/// Where questions are kept that the cloud missed.
+#[derive(clap::Args)]
+pub struct Spooling {
+    /// Keep the feature maps of hard pictures that the cloud did not answer in this folder, and ask again once it
+    /// answers, and at the end. Later answers are lines of their own. `fogline settle` settles what is left.
+    #[arg(long = "spool", value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// How much of the disk the folder may take; where it is full, the oldest are dropped.
+    #[arg(long = "spool-mib", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    mib: u32,
+}
+
+impl Spooling {
+    /// The folder, if one is named, made where there is none.
+    pub fn open(&self) -> Result<Option<Kept>, Fault> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        Ok(Some(Kept::of(Spool::create(folder, u64::from(self.mib) << 20)?)))
+    }
+}
+
+/// How a late answer is printed: as JSON, or as a row with this width for the picture's name.
+#[derive(Clone, Copy)]
+pub enum Form {
+    Json,
+    Row(usize),
+}
+
+/// The spool of a run.
+pub struct Kept {
+    spool: Spool,
+    /// Nothing more is asked in this run: the cloud refuses, or does not answer.
+    rests: bool,
+    /// It has been said that frames are dropped.
+    dropped: bool,
+}
+
+#[derive(Serialize)]
+struct Sum {
+    spool: Balance,
+}
+
+impl Kept {
+    /// What an earlier run left.
+    pub fn of(spool: Spool) -> Self {
+        Self { spool, rests: false, dropped: false }
+    }
+
+    fn counts(&self) -> Balance {
+        self.spool.counts()
+    }
+
+    /// Whether the cloud has answered all that was here of this pair.
+    pub fn is_settled(&self) -> bool {
+        let Balance { left, foreign, dropped, damaged, gone, .. } = self.counts();
+        left == foreign && dropped + damaged + gone == 0
+    }
+
+    /// Keeps the question of an answer that the cloud should have given, and may give yet.
+    pub fn keep(
+        &mut self,
+        session: &Session,
+        path: &Path,
+        answer: &Answer,
+        request_id: [u8; 16],
+    ) -> Option<Name> {
+        let map = answer.degraded.as_ref()?.map.clone()?;
+        let request = session.request(vec![map], request_id);
+        let kept = self.spool.keep(&path.display().to_string(), &request);
+        if self.spool.dropped() > 0 && !self.dropped {
+            self.dropped = true;
+            complain(&Fault::new(
+                "spool_full",
+                "the spool is full: from here on the oldest frames are dropped (--spool-mib allows more)",
+            ));
+        }
+        kept.map_err(|error| complain(&error.into())).ok()
+    }
+
+    /// Asks about the oldest `most`, prints the answers, and takes them out; whether there is more to ask.
+    pub async fn settle(
+        &mut self,
+        session: &Session,
+        cloud: &Client<WasiHttp>,
+        most: usize,
+        form: Form,
+    ) -> Result<bool, Fault> {
+        if self.rests {
+            return Ok(false);
+        }
+        let (waiting, troubles) = self.spool.oldest(session, most);
+        for trouble in troubles {
+            complain(&trouble.into());
+        }
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        match settle(session, cloud, waiting, request_id()).await {
+            Ok(settled) => {
+                for one in settled {
+                    print(&one, form)?;
+                    if let Err(error) = self.spool.settled(one.name) {
+                        complain(&error.into());
+                    }
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                // The same refusal would come again; a cloud that is away may come back.
+                self.rests = !error.may_pass();
+                let left = self.counts().left;
+                let message = format!("{error}: {left} spooled frames stay where they are");
+                complain(&Fault::new(error.word(), message));
+                Ok(false)
+            }
+        }
+    }
+
+    /// Says how frames of another pair, such as that before a `pull`, get their answers.
+    pub fn tell_of_foreign(&self) {
+        let foreign = self.counts().foreign;
+        if foreign > 0 {
+            let message = format!(
+                "{foreign} frames are of another pair: settle with that pair's folder as --model, or after a rollback"
+            );
+            complain(&Fault::new("spool_foreign", message));
+        }
+    }
+
+    /// Prints what became of everything.
+    pub fn sum(&self, form: Form) -> Result<(), Fault> {
+        let counts = self.counts();
+        let Balance { found, spooled, settled, dropped, damaged, gone, left, foreign, unwritten } =
+            counts;
+        match form {
+            Form::Json => say(&json(&Sum { spool: counts })),
+            Form::Row(_) => say(&format!(
+                "\nspool: {found} found, {spooled} added; {settled} settled, {dropped} dropped, {damaged} damaged, \
+                 {gone} gone, {left} left ({foreign} of another pair); {unwritten} could not be written"
+            )),
+        }
+    }
+}
+
+fn print(settled: &Settled, form: Form) -> Result<(), Fault> {
+    let Settled { picture, answer, name } = settled;
+    match form {
+        Form::Json => say(&json(settled)),
+        Form::Row(width) => say(&format!(
+            "{:<width$} {:<12} {:>9.1}%  {:<8} {:>7} {:>8} {:>9.1}  settled: {name}",
+            shown(Path::new(picture)),
+            answer.label,
+            answer.confidence * 100.0,
+            answer.origin,
+            answer.bytes_sent,
+            "",
+            answer.cloud_ms
+        )),
+    }
+}
+
+impl From<SpoolError> for Fault {
+    fn from(error: SpoolError) -> Self {
+        let fault = Self::new(error.word(), &error);
+        error.path().map_or(fault.clone(), |path| fault.of(path))
+    }
+}

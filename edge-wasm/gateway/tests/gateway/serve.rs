@@ -1,0 +1,326 @@
+//! `wasmtime serve`: each route, each refusal, and what is counted of them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::thread;
+
+use fogline_edge::device::picture;
+use serde_json::Value;
+
+use crate::bench::{Bench, huge, variable};
+use crate::cloud::{Say, scripted};
+use crate::server::{Reply, Server, ask, promise, read};
+
+const PIXELS: &str = "application/octet-stream";
+
+/// A server none of whose exits is ever sure.
+fn never_sure(environment: &[&str]) -> Server {
+    let bench = Bench::new();
+    bench.never_sure();
+    Server::start(bench, environment)
+}
+
+fn file(server: &Server, name: &str) -> Vec<u8> {
+    fs::read(server.bench.path(name)).unwrap()
+}
+
+/// What the pair takes of a sample.
+fn pixels(server: &Server, name: &str) -> Vec<u8> {
+    let rgba = image::open(server.bench.path(name)).unwrap().into_rgba8();
+    picture::from_rgba(&rgba, rgba.width(), rgba.height(), 32).unwrap()
+}
+
+/// A form of files, as curl sends them.
+fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = vec![];
+    for (name, file) in files {
+        let head = format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"picture\"; filename=\"{name}\"\r\n\r\n"
+        );
+        body.extend([head.as_bytes(), file, b"\r\n"].concat());
+    }
+    body.extend(b"--edge--\r\n");
+    body
+}
+
+const FORM: &str = "multipart/form-data; boundary=edge";
+
+#[test]
+fn every_route_answers() {
+    let server = Server::start(Bench::new(), &[]);
+    assert_eq!(server.get("/health").json()["status"], "live");
+    let ready = server.get("/ready?now").json();
+    assert_eq!((&ready["status"], &ready["cloud"]), (&"ready".into(), &"not_configured".into()));
+    assert_eq!(ready["pair"]["name"], "cifar10-w1");
+    assert_eq!(server.counters(), [("fogline_bytes_sent_total".to_owned(), 0.0)].into());
+    let page = server.get("/");
+    let text = String::from_utf8_lossy(&page.body);
+    assert!(text.contains("cifar10-w1") && text.contains("simd128"), "{text}");
+    // Nothing from elsewhere, no script, and only the style that was sent.
+    let policy = page.header("content-security-policy").unwrap();
+    let nonce = policy.split('\'').find_map(|word| word.strip_prefix("nonce-")).unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
+    assert!(text.contains(&format!("<style nonce=\"{nonce}\">")), "{text}");
+    assert!(!text.contains("://") && !text.contains("<script"), "{text}");
+    let head = ask(&mut server.connect(), "HEAD", "/", "", b"");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    server.get("/else").refused(404, "not_found");
+    for (method, path, allowed) in
+        [("GET", "/classify", "POST"), ("POST", "/health", "GET, HEAD"), ("PUT", "/", "GET, HEAD")]
+    {
+        let reply = ask(&mut server.connect(), method, path, "", b"");
+        reply.refused(405, "method_not_allowed");
+        assert_eq!(reply.header("allow"), Some(allowed));
+    }
+}
+
+#[test]
+fn a_picture_is_answered_as_the_command_answers_it() {
+    let server = Server::start(Bench::new(), &[]);
+    for name in ["frog.png", "ship.png"] {
+        let (_, line) = server.bench.classify(name, None);
+        let by_file = server.classify("image/png", &file(&server, name)).answers().remove(0);
+        let by_pixels = server.classify(PIXELS, &pixels(&server, name)).answers().remove(0);
+        for part in ["label", "index", "confidence", "scores", "origin", "degraded", "exits"] {
+            assert!(line.get(part).is_some(), "{line}");
+            assert_eq!((&by_file[part], &by_pixels[part]), (&line[part], &line[part]), "{part}");
+        }
+    }
+}
+
+#[test]
+fn several_pictures_are_answered_in_their_order_and_a_bad_one_loses_no_others() {
+    let server = Server::start(Bench::new(), &[]);
+    let (frog, ship) = (file(&server, "frog.png"), file(&server, "ship.png"));
+    let body = form(&[("a.png", &frog), ("b.txt", b"no picture"), ("c.png", &ship)]);
+    let answers = server.classify(FORM, &body).answers();
+    let names: Vec<_> = answers.iter().map(|answer| answer["picture"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a.png", "b.txt", "c.png"]);
+    assert_eq!(answers[1]["error"], "picture_unknown");
+    let both = [pixels(&server, "frog.png"), pixels(&server, "ship.png")].concat();
+    let by_pixels = server.classify(PIXELS, &both).answers();
+    assert_eq!(by_pixels.len(), 2);
+    for (form, pixels) in [(0, 0), (2, 1)] {
+        assert!(answers[form]["scores"].is_array());
+        assert_eq!(answers[form]["scores"], by_pixels[pixels]["scores"]);
+    }
+    let counters = server.counters();
+    assert_eq!(counters["fogline_refused_total picture_unknown"], 1.0);
+}
+
+#[test]
+fn what_is_no_picture_is_refused_by_status_and_word_and_counted() {
+    let server = Server::start(Bench::new(), &[]);
+    let frog = file(&server, "frog.png");
+    let cut_form = form(&[("a.png", &frog)]);
+    let cases: [(&str, &[u8], u16, &str); 13] = [
+        ("image/png", b"", 422, "picture_unknown"),
+        ("image/jpeg", b"GIF89a", 422, "picture_unknown"),
+        ("image/png", &frog[..frog.len() / 2], 422, "picture_damaged"),
+        ("image/png", &huge(), 422, "picture_size"),
+        ("text/plain", &frog, 415, "unsupported_media_type"),
+        ("", &frog, 415, "unsupported_media_type"),
+        (PIXELS, &[0; 3071], 400, "malformed"),
+        (PIXELS, b"", 400, "malformed"),
+        (PIXELS, &vec![0; 257 * 3072], 413, "too_large"),
+        ("multipart/form-data", &cut_form, 400, "malformed"),
+        (FORM, &cut_form[..cut_form.len() - 20], 400, "malformed"),
+        (FORM, b"--edge--\r\n", 400, "malformed"),
+        (FORM, b"nothing of it", 400, "malformed"),
+    ];
+    for (content_type, body, status, word) in cases {
+        println!("{content_type}, {} bytes", body.len());
+        server.classify(content_type, body).refused(status, word);
+    }
+    // What is too large is refused before it is there, and what breaks off holds nobody up.
+    let mut over = promise(&server, (50 << 20) + 1, b"");
+    read(&mut over, true).expect("a reply").refused(413, "too_large");
+    drop(promise(&server, 10_000, &frog[..100]));
+    let answers = server.classify("image/png", &frog).answers();
+    assert!(answers[0]["label"].is_string());
+    let counters = server.counters();
+    for (word, number) in
+        [("picture_unknown", 2.0), ("unsupported_media_type", 2.0), ("too_large", 2.0)]
+    {
+        assert_eq!(counters[&format!("fogline_refused_total {word}")], number, "{counters:?}");
+    }
+}
+
+#[test]
+fn a_hard_picture_is_answered_by_the_cloud_and_counted() {
+    let server = never_sure(&[&format!("FOGLINE_CLOUD={}", variable("FOGLINE_CLOUD"))]);
+    let answers = server.classify("image/png", &file(&server, "frog.png")).answers();
+    assert_eq!((&answers[0]["origin"], &answers[0]["degraded"]), (&"cloud".into(), &Value::Null));
+    let sent = answers[0]["bytesSent"].as_f64().unwrap();
+    assert!(sent > 1024.0, "{answers:?}");
+    let counters = server.counters();
+    assert_eq!(counters["fogline_samples_total cloud"], 1.0);
+    assert_eq!(counters["fogline_bytes_sent_total"], sent);
+    assert_eq!(server.get("/ready").json()["cloud"], "asked");
+}
+
+#[test]
+fn a_cloud_that_fails_degrades_by_its_word_and_is_counted() {
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let half_open = scripted(|_| Say::Nothing);
+    let dribbling = scripted(|_| Say::Dribble);
+    let failing = scripted(|_| Say::Status(503, ""));
+    let busy = scripted(|_| Say::Status(429, "retry-after: 60\r\n"));
+    let broken = scripted(|_| Say::Break);
+    for (cloud, reason) in [
+        (&format!("http://{nowhere}"), "cloud_unreachable"),
+        (&half_open.url, "cloud_late"),
+        (&dribbling.url, "cloud_late"),
+        (&failing.url, "cloud_refused"),
+        (&busy.url, "cloud_refused"),
+        (&broken.url, "cloud_unreachable"),
+    ] {
+        let server = never_sure(&[&format!("FOGLINE_CLOUD={cloud}"), "FOGLINE_DEADLINE=1"]);
+        let answers = server.classify("image/png", &file(&server, "frog.png")).answers();
+        assert_eq!(answers[0]["degraded"]["reason"], reason, "{answers:?}");
+        assert!(answers[0]["origin"].as_str().unwrap().starts_with("exit-"), "{answers:?}");
+        assert_eq!(server.counters()[&format!("fogline_degraded_total {reason}")], 1.0);
+    }
+}
+
+#[test]
+fn a_function_of_another_version_degrades_by_its_word() {
+    let bench = Bench::new();
+    bench.never_sure();
+    bench.change_manifest(|manifest| {
+        manifest["files"]["edge.qonnx"]["sha256"] = "ab".repeat(32).into();
+    });
+    let server = Server::start(bench, &[&format!("FOGLINE_CLOUD={}", variable("FOGLINE_CLOUD"))]);
+    let answers = server.classify("image/png", &file(&server, "frog.png")).answers();
+    assert_eq!(answers[0]["degraded"]["reason"], "unknown_pair", "{answers:?}");
+}
+
+#[test]
+fn instances_remember_what_they_sent_and_that_the_cloud_is_away() {
+    let reason = |reply: Reply| -> String {
+        reply.answers()[0]["degraded"]["reason"].as_str().unwrap().to_owned()
+    };
+    let cloud = scripted(|_| Say::Status(404, ""));
+    let server = never_sure(&[&format!("FOGLINE_CLOUD={}", cloud.url), "FOGLINE_MAX_OFFLOAD=0.5"]);
+    let frog = pixels(&server, "frog.png");
+    let reasons: Vec<_> = (0..40).map(|_| reason(server.classify(PIXELS, &frog))).collect();
+    let over = reasons.iter().filter(|reason| *reason == "over_quota").count();
+    assert_eq!(over + cloud.samples().len(), 40, "{reasons:?}");
+    assert!((20..40).contains(&over), "{reasons:?}");
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = never_sure(&[&format!("FOGLINE_CLOUD=http://{nowhere}"), "FOGLINE_DEADLINE=0.1"]);
+    // More than one instance may have to find out.
+    let mut reasons = (0..100).map(|_| reason(server.classify(PIXELS, &frog)));
+    assert!(reasons.any(|reason| reason == "circuit_open"));
+    let mut clouds = (0..100).map(|_| server.get("/ready").json()["cloud"].clone());
+    assert!(clouds.any(|cloud| cloud == "left_alone"));
+}
+
+#[test]
+fn a_question_to_the_cloud_holds_up_nobody_else() {
+    let bench = Bench::new();
+    let cloud = scripted(|_| Say::Nothing);
+    let url = format!("FOGLINE_CLOUD={}", cloud.url);
+    let server = Server::start(bench, &[&url, "FOGLINE_DEADLINE=5"]);
+    // Which samples an exit is sure of, and which not.
+    let names = ["frog.png", "ship.png", "cat.png", "horse.png", "truck.png", "airplane.png"];
+    let is_hard = |name: &&&str| server.bench.classify(name, None).1["degraded"].is_object();
+    let (hard, easy) = (names.iter().find(is_hard), names.iter().find(|name| !is_hard(name)));
+    let (hard, easy) = (file(&server, hard.unwrap()), file(&server, easy.unwrap()));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| server.classify("image/png", &hard).answers());
+        while cloud.samples().is_empty() {
+            thread::yield_now();
+        }
+        let answers = server.classify("image/png", &easy).answers();
+        assert_eq!(answers[0]["degraded"], Value::Null);
+        assert!(!waiting.is_finished(), "the cloud gives no answer for five seconds");
+        assert_eq!(waiting.join().unwrap()[0]["degraded"]["reason"], "cloud_late");
+    });
+}
+
+#[test]
+fn twenty_at_once_are_answered_and_their_counts_add_up_and_outlive_the_server() {
+    let server = Server::start(Bench::new(), &[]);
+    let frog = pixels(&server, "frog.png");
+    let head = format!("content-type: {PIXELS}\r\n");
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let mut connection = server.connect();
+                for _ in 0..10 {
+                    let reply = ask(&mut connection, "POST", "/classify", &head, &frog);
+                    assert_eq!(reply.answers().len(), 1);
+                }
+            });
+        }
+    });
+    let samples = |server: &Server| -> f64 {
+        let counters = server.counters();
+        let of_samples = counters.iter().filter(|(name, _)| name.starts_with("fogline_samples"));
+        of_samples.map(|(_, number)| number).sum()
+    };
+    assert_eq!(samples(&server), 200.0);
+    let folder = server.bench.path("metrics");
+    assert!((1..=64).contains(&fs::read_dir(&folder).unwrap().count()));
+    let page = String::from_utf8(server.get("/").body).unwrap();
+    assert!(page.contains("<td>200</td>"), "{page}");
+    let next = Server::start(Bench::new(), &[]);
+    fs::create_dir(next.bench.path("metrics")).unwrap();
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), next.bench.path("metrics").join(file.file_name())).unwrap();
+    }
+    assert_eq!(samples(&next), 200.0);
+    next.classify(PIXELS, &frog).answers();
+    assert_eq!(samples(&next), 201.0);
+}
+
+#[test]
+fn what_is_wrong_with_options_or_pair_is_said_until_it_is_put_right() {
+    let server = Server::start(Bench::new(), &["FOGLINE_MODEL=later"]);
+    assert_eq!(server.get("/health").status, 200);
+    for reply in [server.get("/ready"), server.classify("image/png", b"")] {
+        reply.refused(503, "not_ready");
+        assert!(reply.json()["message"].as_str().unwrap().contains("later"), "{}", reply.json());
+    }
+    fs::create_dir(server.bench.path("later")).unwrap();
+    for name in ["edge.fog", "manifest.json"] {
+        fs::copy(server.bench.path(name), server.bench.path(&format!("later/{name}"))).unwrap();
+    }
+    assert_eq!(server.get("/ready").status, 200);
+    for (variable, word) in
+        [("FOGLINE_POLICY=luck", "options"), ("FOGLINE_CONFIG=a.toml", "config_key")]
+    {
+        let bench = Bench::new();
+        fs::write(bench.path("a.toml"), "cluod = 'http://host'").unwrap();
+        let server = Server::start(bench, &[variable]);
+        let reply = server.get("/ready");
+        reply.refused(503, "not_ready");
+        assert!(reply.json()["message"].as_str().unwrap().contains(word), "{}", reply.json());
+    }
+}
+
+#[test]
+fn a_damaged_count_is_said_and_costs_no_answer() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("metrics")).unwrap();
+    fs::write(bench.path("metrics/000.counts"), "no counts").unwrap();
+    let server = Server::start(bench, &[]);
+    let reply = server.get("/metrics");
+    reply.refused(500, "metrics_damaged");
+    assert!(reply.json()["message"].as_str().unwrap().contains("000.counts"));
+    assert_eq!(server.classify("image/png", &file(&server, "frog.png")).answers().len(), 1);
+    let uncounted = Server::start(Bench::new(), &["FOGLINE_METRICS=frog.png"]);
+    uncounted.get("/ready").refused(503, "not_ready");
+}
+
+#[test]
+fn as_a_command_it_says_how() {
+    let output = Bench::new().run(&["serve", "--model", "."]);
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("error[not_a_command]") && said.contains("wasmtime serve"), "{said}");
+    let help = Bench::new().run(&["serve", "--help"]);
+    assert!(String::from_utf8(help.stdout).unwrap().contains("wasmtime serve -S cli"));
+}

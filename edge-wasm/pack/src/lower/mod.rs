@@ -1,0 +1,120 @@
+//! From the graph's nodes to operations.
+//!
+//! Every tensor of the graph is followed as a [`Value`]. Affine steps (batch-norm, constant
+//! additions and factors) are not computed where they stand but carried along in f64, until an
+//! operation needs the numbers: a convolution then takes them into its scale and bias, a sign
+//! into its thresholds.
+
+mod affine;
+mod layers;
+mod lowering;
+mod maps;
+mod quant;
+mod value;
+mod ways;
+
+use std::collections::HashMap;
+
+use fogline::manifest::Input;
+
+use fogline_edge::ops::Clip;
+
+pub use lowering::Lowered;
+use lowering::Lowering;
+use value::Value;
+
+use crate::error::PackError;
+use crate::onnx::{Graph, NodeProto};
+
+/// Lowers a graph for pictures that are normalised as `input` says.
+pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackError> {
+    let mut lowering = Lowering {
+        graph,
+        input,
+        share,
+        kernels: HashMap::new(),
+        values: HashMap::from([(graph.input.clone(), Value::Picture)]),
+        shapes: vec![],
+        out: Lowered::default(),
+    };
+    let size = i64::from(input.size);
+    if !matches!(graph.input_dims[..], [_, 3, h, w] if h == size && w == size) {
+        return Err(PackError::Graph(format!(
+            "the input '{}' has shape {:?}, where the manifest calls for [1, 3, {size}, {size}]",
+            graph.input, graph.input_dims
+        )));
+    }
+    for node in &graph.nodes {
+        let named = |why: String| node.refused(why);
+        let value = lowering.node(node).map_err(named)?;
+        value.is_finite().map_err(named)?;
+        if let Some(output) = node.output.first() {
+            // What several nodes read is computed once, here, not by each of them.
+            let readers =
+                graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output).count();
+            let value = match value {
+                Value::Real(affine) if readers > 1 => {
+                    let op = lowering.settle(affine).map_err(named)?;
+                    Value::Real(lowering.identity(op))
+                }
+                value => value,
+            };
+            lowering.values.insert(output.clone(), value);
+        }
+    }
+    lowering.outputs().map_err(PackError::Graph)?;
+    Ok(lowering.out)
+}
+
+impl Lowering<'_> {
+    fn outputs(&mut self) -> Result<(), String> {
+        let (split, exits) = match self.graph.outputs.split_last() {
+            Some((split, exits)) if !exits.is_empty() => (split, exits),
+            _ => return Err("an edge model has at least two outputs: exits, then the split".into()),
+        };
+        for name in exits {
+            let value = self.values.get(name).cloned();
+            let exit = match value {
+                Some(Value::Real(affine)) if (affine.shape.h, affine.shape.w) == (1, 1) => {
+                    self.settle(affine)?
+                }
+                _ => return Err(format!("output '{name}' is not the logits of an exit")),
+            };
+            self.out.exits.push(exit);
+        }
+        match self.values.get(split) {
+            Some(Value::Quantised { op, scale }) => {
+                (self.out.split, self.out.split_scale) = (*op, *scale);
+                Ok(())
+            }
+            _ => Err(format!(
+                "the last output '{split}' is not quantised: the split must end in BipolarQuant or Quant"
+            )),
+        }
+    }
+
+    fn node(&mut self, node: &NodeProto) -> Result<Value, String> {
+        match node.op_type.as_str() {
+            "BipolarQuant" => self.bipolar_quant(node),
+            "Quant" | "IntQuant" => self.quant(node),
+            "Conv" => self.conv(node),
+            "Gemm" | "MatMul" => self.dense(node),
+            "BatchNormalization" => self.batch_norm(node),
+            "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node),
+            "PRelu" | "Relu" | "LeakyRelu" => self.relu(node),
+            "AveragePool" | "MaxPool" | "GlobalAveragePool" => self.pool(node),
+            "Clip" => {
+                // Inputs, or attributes as before opset 11; either side may be open.
+                let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;
+                let high = self.number(node, 2, "max", Some(node.float("max", f32::MAX)))?;
+                let x = self.real(node, 0)?;
+                self.push_real(Clip { x, low, high })
+            }
+            "Concat" => self.concat(node),
+            "Gather" => self.way(node),
+            "Flatten" | "Reshape" => self.flatten(node),
+            "Identity" | "Dropout" => self.value(node, 0),
+            _ => Err("the edge has no such operation".into()),
+        }
+    }
+}

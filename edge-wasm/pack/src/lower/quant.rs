@@ -1,0 +1,228 @@
+//! Quantisers: `Quant` and `BipolarQuant` over the picture, constants and maps.
+
+use fogline::packed;
+
+use super::lowering::Lowering;
+use super::value::{Base, Carried, Value, Weights};
+use crate::onnx::{Constant, NodeProto};
+use fogline_edge::ops::{ConvSign, Input, Quantise, Sign};
+
+/// Levels of a `Quant` node.
+struct Grid {
+    scale: Constant,
+    low: f32,
+    high: f32,
+    bits: u8,
+    /// 0, or half a level where levels lie beside 0 instead of on it.
+    beside: f32,
+}
+
+impl Grid {
+    fn level(&self, value: f32, scale: f32) -> f32 {
+        (value / scale - self.beside).round_ties_even().clamp(self.low, self.high)
+    }
+
+    fn levels(&self, weights: &Constant) -> Result<(Vec<i8>, Vec<f32>), String> {
+        let scale = per_output(&self.scale, &weights.dims)?;
+        let each = weights.values.len() / weights.dims.first().copied().unwrap_or(1).max(1);
+        let level = |(i, &w): (usize, &f32)| self.level(w, scale[i / each.max(1)]) as i8;
+        Ok((weights.values.iter().enumerate().map(level).collect(), scale))
+    }
+
+    fn single_scale(&self) -> Result<f32, String> {
+        match self.scale.values[..] {
+            [scale] if scale > 0.0 => Ok(scale),
+            _ => Err("an activation needs one positive scale for all channels".into()),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn bipolar_quant(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let scale = self.constant(node, 1)?.clone();
+        if let Ok(weights) = self.constant(node, 0) {
+            let dims = weights.dims.clone();
+            let scale = per_output(&scale, &dims)?;
+            let signs: Vec<i8> = weights.values.iter().map(|&w| i8::from(w >= 0.0)).collect();
+            let highest = |signs: &[i8]| signs.iter().map(|sign| sign - 1).collect::<Vec<i8>>();
+            if let Some((levels, nested)) = self.nested(node, &highest(&signs), 1)? {
+                let nested = Some(nested);
+                return Ok(Value::Weights(Weights { dims, levels, bits: 1, scale, nested }));
+            }
+            let levels = signs.into_iter().map(|sign| 2 * sign - 1).collect();
+            return Ok(Value::Weights(Weights { dims, levels, bits: 1, scale, nested: None }));
+        }
+        let worth = match scale.values[..] {
+            [scale] if scale > 0.0 => scale,
+            _ => return Err("an activation needs one positive scale for all channels".into()),
+        };
+        let Carried { base, shape, scale, bias } = self.affine(node, 0)?;
+        let op = match base {
+            Base::Sums { x, filter } => {
+                let (threshold, flip): (Vec<i32>, Vec<u8>) =
+                    scale.iter().zip(&bias).map(|(&s, &b)| threshold(s, b)).unzip();
+                let (threshold, flip) = (self.blob(&threshold), self.blob(&flip));
+                self.push(ConvSign { x, filter, threshold, flip })
+            }
+            // x + b >= 0 exactly where x >= -b, in floating point too.
+            Base::Op(x) if scale.iter().all(|&s| s == 1.0) => {
+                let negated: Vec<f64> = bias.iter().map(|b| -b).collect();
+                let threshold = self.floats(&negated);
+                self.push(Sign { x, threshold })
+            }
+            base @ Base::Op(_) => {
+                let channels = scale.len();
+                let x = self.settle(Carried { base, shape, scale, bias })?;
+                let threshold = self.floats(&vec![0.0; channels]);
+                self.push(Sign { x, threshold })
+            }
+        };
+        Ok(Value::Quantised { op: op?, scale: worth })
+    }
+
+    fn grid(&self, node: &NodeProto) -> Result<Grid, String> {
+        let beside = match self.constant(node, 2)?.values[..] {
+            [0.0] => 0.0,
+            [-0.5] if self.constant(node, 0).is_ok() => 0.5,
+            _ => return Err("its zero point is not 0, nor -0.5 over weights".into()),
+        };
+        let bits = self.number(node, 3, "bit width", None)?;
+        if !(2.0..=8.0).contains(&bits) || bits.fract() != 0.0 {
+            return Err(format!("{bits} bits, where 2 to 8 are known (1 bit is BipolarQuant)"));
+        }
+        let mode = node.text("rounding_mode", "ROUND");
+        if mode != "ROUND" {
+            return Err(format!("rounding mode {mode}, where ROUND is known"));
+        }
+        let (signed, narrow) = (node.int("signed", 1) == 1, node.int("narrow", 0) == 1);
+        let (low, high) = match (signed, bits.exp2()) {
+            (true, n) => (-n / 2.0, n / 2.0 - 1.0),
+            (false, n) => (0.0, n - 1.0),
+        };
+        let low = if signed && narrow { low + 1.0 } else { low };
+        let high = if !signed && narrow { high - 1.0 } else { high };
+        if high > 127.0 {
+            return Err("levels above 127: use a signed grid or fewer bits".into());
+        }
+        let bits = if signed { bits as u8 } else { bits as u8 + 1 };
+        let bits = packed::WIDTHS.into_iter().find(|&width| width >= bits).unwrap_or(8);
+        if beside > 0.0 && !(signed && !narrow && (bits == 2 || bits == 4)) {
+            return Err("weights beside 0 are signed, not narrow, and of 2 or 4 bits".into());
+        }
+        Ok(Grid { scale: self.constant(node, 1)?.clone(), low, high, bits, beside })
+    }
+
+    /// The levels of a tensor that several nodes quantise to different widths, and its name with the largest; nothing where
+    /// none of them lie beside 0. `own` are those of this node: they must be the highest `bits` of the others.
+    #[expect(clippy::type_complexity, reason = "levels, and the tensor's name with its bits")]
+    fn nested(
+        &self,
+        node: &NodeProto,
+        own: &[i8],
+        bits: u8,
+    ) -> Result<Option<(Vec<i8>, (String, u8))>, String> {
+        let same = self.graph.nodes.iter().filter(|other| {
+            other.op_type != "BipolarQuant" && other.input.first() == node.input.first()
+        });
+        let grids = same.filter_map(|other| self.grid(other).ok()).filter(|grid| grid.beside > 0.0);
+        let Some(widest) = grids.max_by_key(|grid| grid.bits) else { return Ok(None) };
+        let (levels, _) = widest.levels(self.constant(node, 0)?)?;
+        let shift = widest.bits - bits;
+        if own.iter().zip(&levels).any(|(own, level)| *own != level >> shift) {
+            return Err(format!(
+                "its weights are not the highest {bits} bits of those of {}",
+                widest.bits
+            ));
+        }
+        Ok(Some((levels, (node.input[0].clone(), widest.bits))))
+    }
+
+    pub(super) fn quant(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let grid = self.grid(node)?;
+        if let Ok(weights) = self.constant(node, 0) {
+            let (dims, bits) = (weights.dims.clone(), grid.bits);
+            let (levels, scale) = grid.levels(weights)?;
+            if grid.beside == 0.0 {
+                return Ok(Value::Weights(Weights { dims, levels, bits, scale, nested: None }));
+            }
+            let nested = self.nested(node, &levels, bits)?;
+            let (levels, nested) = nested.map_or((levels, None), |(levels, of)| (levels, Some(of)));
+            // (q + 1/2) * scale is (2q + 1) * scale / 2.
+            let scale = scale.into_iter().map(|scale| scale / 2.0).collect();
+            return Ok(Value::Weights(Weights { dims, levels, bits, scale, nested }));
+        }
+        let scale = grid.single_scale()?;
+        let op = if let Value::Picture = self.value(node, 0)? {
+            if !self.out.ops.is_empty() {
+                return Err("the picture is quantised twice".into());
+            }
+            let mut table = vec![];
+            for (mean, std) in self.input.mean.iter().zip(&self.input.std) {
+                table.extend((0..256).map(|byte| {
+                    let value = (f64::from(byte) / 255.0 - f64::from(*mean)) / f64::from(*std);
+                    grid.level(value as f32, scale) as i8
+                }));
+            }
+            let (size, table) = (self.input.size, self.blob(&table));
+            self.push(Input { size, table })
+        } else {
+            let x = self.real(node, 0)?;
+            self.push(Quantise { x, scale, low: grid.low as i8, high: grid.high as i8 })
+        };
+        Ok(Value::Quantised { op: op?, scale })
+    }
+}
+
+/// The whole-number threshold of `scale * sum + bias >= 0`, and whether the comparison turns round.
+fn threshold(scale: f64, bias: f64) -> (i32, u8) {
+    let whole = |value: f64| value.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
+    if scale > 0.0 {
+        (whole((-bias / scale).ceil()), 0)
+    } else if scale < 0.0 {
+        (whole((-bias / scale).floor() + 1.0), 1)
+    } else {
+        (if bias >= 0.0 { i32::MIN } else { i32::MAX }, 0)
+    }
+}
+
+/// A weight's scale: one number, or one an output.
+fn per_output(scale: &Constant, dims: &[usize]) -> Result<Vec<f32>, String> {
+    let outputs = match dims {
+        [outputs, rest @ ..] if !rest.is_empty() && !dims.contains(&0) => *outputs,
+        _ => return Err(format!("weights of shape {dims:?}")),
+    };
+    let values = match scale.values.len() {
+        1 => vec![scale.values[0]; outputs],
+        n if n == outputs && scale.dims.first() == Some(&n) => scale.values.clone(),
+        _ => {
+            return Err(format!("a scale of shape {:?} for weights of shape {dims:?}", scale.dims));
+        }
+    };
+    if values.iter().all(|&s| s > 0.0 && s.is_finite()) {
+        Ok(values)
+    } else {
+        Err("a scale is not positive".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::threshold;
+
+    #[test]
+    fn a_threshold_decides_as_the_affine_does() {
+        for scale in [-2.5, -1.0, -0.25, 0.0, 0.25, 1.0, 4.0] {
+            for bias in [-7.0, -0.75, 0.0, 0.75, 3.0, 5.5] {
+                let (threshold, flip) = threshold(scale, bias);
+                for sum in -40..40 {
+                    let folded = (sum >= threshold) != (flip == 1);
+                    assert_eq!(
+                        folded,
+                        scale * f64::from(sum) + bias >= 0.0,
+                        "{scale} {bias} {sum}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! As much of ONNX's protobuf as the packer reads. Fields that it does not read are skipped.
+//!
+//! Field numbers are those of onnx.proto, IR version 3 and later.
+
+use std::collections::HashMap;
+
+use prost::Message;
+
+use crate::error::PackError;
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ModelProto {
+    #[prost(message, optional, tag = "7")]
+    pub graph: Option<GraphProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct GraphProto {
+    #[prost(message, repeated, tag = "1")]
+    pub node: Vec<NodeProto>,
+    #[prost(message, repeated, tag = "5")]
+    pub initializer: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "11")]
+    pub input: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "12")]
+    pub output: Vec<ValueInfoProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct NodeProto {
+    #[prost(string, repeated, tag = "1")]
+    pub input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub output: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub name: String,
+    #[prost(string, tag = "4")]
+    pub op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    pub attribute: Vec<AttributeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct AttributeProto {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(float, tag = "2")]
+    pub f: f32,
+    #[prost(int64, tag = "3")]
+    pub i: i64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub s: Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    pub t: Option<TensorProto>,
+    #[prost(int64, repeated, tag = "8")]
+    pub ints: Vec<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct TensorProto {
+    #[prost(int64, repeated, tag = "1")]
+    pub dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
+    #[prost(int64, repeated, tag = "7")]
+    pub int64_data: Vec<i64>,
+    #[prost(string, tag = "8")]
+    pub name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    pub raw_data: Vec<u8>,
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ValueInfoProto {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(message, optional, tag = "2")]
+    pub kind: Option<TypeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct TypeProto {
+    #[prost(message, optional, tag = "1")]
+    pub tensor: Option<TensorType>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct TensorType {
+    #[prost(message, optional, tag = "2")]
+    pub shape: Option<TensorShape>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct TensorShape {
+    #[prost(message, repeated, tag = "1")]
+    pub dim: Vec<Dimension>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Dimension {
+    #[prost(int64, tag = "1")]
+    pub value: i64,
+}
+
+const FLOAT: i32 = 1;
+const INT64: i32 = 7;
+
+/// A constant tensor, whatever it was stored as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constant {
+    pub dims: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+impl Constant {
+    fn new(tensor: &TensorProto) -> Result<Self, String> {
+        if tensor.data_location != 0 {
+            return Err("its data lie in another file; save the model in one file".into());
+        }
+        let raw = &tensor.raw_data;
+        let values: Vec<f32> = match tensor.data_type {
+            FLOAT if raw.is_empty() => tensor.float_data.clone(),
+            FLOAT => raw
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().expect("four")))
+                .collect(),
+            INT64 if raw.is_empty() => tensor.int64_data.iter().map(|&v| v as f32).collect(),
+            INT64 => raw
+                .chunks_exact(8)
+                .map(|b| i64::from_le_bytes(b.try_into().expect("eight")) as f32)
+                .collect(),
+            other => return Err(format!("its element type {other} is neither float nor int64")),
+        };
+        let dims: Option<Vec<usize>> =
+            tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        let dims = dims.ok_or("it has a negative dimension")?;
+        let count = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+        if count != Some(values.len()) {
+            return Err(format!(
+                "it holds {} values, which its shape {dims:?} does not",
+                values.len()
+            ));
+        }
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err("it holds a value that is not a finite number".into());
+        }
+        Ok(Self { dims, values })
+    }
+}
+
+/// A graph with its constants read.
+pub struct Graph {
+    pub nodes: Vec<NodeProto>,
+    pub constants: HashMap<String, Constant>,
+    pub input: String,
+    pub input_dims: Vec<i64>,
+    /// The name and length of a second input, which has 1 at the way of the sample and 0 elsewhere.
+    pub way: Option<(String, usize)>,
+    pub outputs: Vec<String>,
+}
+
+impl Graph {
+    /// Reads an ONNX or QONNX file.
+    pub fn read(bytes: &[u8]) -> Result<Self, PackError> {
+        let model =
+            ModelProto::decode(bytes).map_err(|error| PackError::NotOnnx(error.to_string()))?;
+        let graph = model.graph.ok_or_else(|| PackError::NotOnnx("it holds no graph".into()))?;
+        let mut constants = HashMap::new();
+        for tensor in &graph.initializer {
+            let constant = Constant::new(tensor)
+                .map_err(|why| PackError::Tensor { tensor: tensor.name.clone(), why })?;
+            constants.insert(tensor.name.clone(), constant);
+        }
+        let mut nodes = vec![];
+        for node in graph.node {
+            if node.op_type == "Constant" {
+                let tensor =
+                    node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
+                let tensor = tensor.ok_or_else(|| node.refused("it has no tensor value"))?;
+                let constant = Constant::new(tensor).map_err(|why| node.refused(why))?;
+                constants.insert(node.output.first().cloned().unwrap_or_default(), constant);
+            } else {
+                nodes.push(node);
+            }
+        }
+        // Some exporters list the constants among the inputs.
+        let mut inputs =
+            graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
+        let (Some(input), way, None) = (inputs.next(), inputs.next(), inputs.next()) else {
+            return Err(PackError::Graph(
+                "an edge model has one input, the picture, or two, the picture and the way".into(),
+            ));
+        };
+        let dims = |info: &ValueInfoProto| -> Option<Vec<i64>> {
+            let shape = info.kind.as_ref()?.tensor.as_ref()?.shape.as_ref()?;
+            Some(shape.dim.iter().map(|d| d.value).collect())
+        };
+        let way = way.map(|way| match dims(&way).as_deref() {
+            Some([ways @ 2..=8]) => Ok((way.name, *ways as usize)),
+            _ => Err(PackError::Graph(format!(
+                "a second input is the way, of shape [2] to [8], but '{}' is not",
+                way.name
+            ))),
+        });
+        Ok(Self {
+            nodes,
+            constants,
+            way: way.transpose()?,
+            input_dims: dims(&input).unwrap_or_default(),
+            input: input.name,
+            outputs: graph.output.into_iter().map(|output| output.name).collect(),
+        })
+    }
+}
+
+impl NodeProto {
+    /// Why it cannot be represented.
+    pub fn refused(&self, why: impl Into<String>) -> PackError {
+        let name = if self.name.is_empty() {
+            self.output.first().cloned()
+        } else {
+            Some(self.name.clone())
+        };
+        PackError::Node {
+            node: name.unwrap_or_default(),
+            op_type: self.op_type.clone(),
+            why: why.into(),
+        }
+    }
+
+    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
+        self.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// An integer attribute, or its default.
+    pub fn int(&self, name: &str, default: i64) -> i64 {
+        self.attribute(name).map_or(default, |attribute| attribute.i)
+    }
+
+    /// A float attribute, or its default.
+    pub fn float(&self, name: &str, default: f32) -> f32 {
+        self.attribute(name).map_or(default, |attribute| attribute.f)
+    }
+
+    /// A text attribute, or its default.
+    pub fn text(&self, name: &str, default: &str) -> String {
+        self.attribute(name)
+            .map_or_else(|| default.into(), |a| String::from_utf8_lossy(&a.s).into_owned())
+    }
+
+    /// A list of integers, or its default.
+    pub fn ints(&self, name: &str, default: &[i64]) -> Vec<i64> {
+        self.attribute(name).map_or_else(|| default.to_vec(), |attribute| attribute.ints.clone())
+    }
+}

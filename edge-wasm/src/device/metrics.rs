@@ -1,0 +1,272 @@
+//! What a gateway has answered, counted, in the words of Prometheus.
+//!
+//! [`Metrics`] of several instances of one gateway add up to one, and their `Display` is Prometheus' text format:
+//!
+//! ```
+//! use fogline_edge::device::metrics::Metrics;
+//!
+//! let mut all = Metrics::default();
+//! for refused in ["too_large", "malformed", "malformed"] {
+//!     let mut one = Metrics::default();
+//!     one.refuse(refused);
+//!     all.add(&one);
+//! }
+//! assert!(all.to_string().contains("fogline_refused_total{error=\"malformed\"} 2\n"));
+//! ```
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::session::Answer;
+
+/// The upper bounds of a histogram's buckets in seconds; the last one has none.
+const BOUNDS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+/// As many words are told apart: some of them are the cloud's, which may say anything.
+const MOST_WORDS: usize = 64;
+
+/// Samples and refusals since counting began.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Answers by their origin, degraded ones too.
+    pub samples: Words,
+    /// Degraded answers by their reason.
+    pub degraded: Words,
+    /// What was not answered by the machine word of why: requests, and pictures of requests.
+    pub refused: Words,
+    /// Bytes of bodies that went to the cloud.
+    pub bytes_sent: u64,
+    /// Seconds from a whole request to its answer.
+    pub request: Histogram,
+    /// Seconds of a sample in the edge's layers and exits.
+    pub edge: Histogram,
+    /// Seconds that a sample waited for the cloud, where it was asked.
+    pub cloud: Histogram,
+}
+
+/// Numbers by words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Words(BTreeMap<String, u64>);
+
+impl Words {
+    /// All words with their numbers, in the words' order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(word, &number)| (word.as_str(), number))
+    }
+
+    fn add(&mut self, word: &str, number: u64) {
+        let known = self.0.contains_key(word) || self.0.len() < MOST_WORDS;
+        *self.0.entry(if known { word } else { "other" }.to_owned()).or_default() += number;
+    }
+}
+
+/// How long things took.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// By the first bound that is not below them; beyond the last bound in the last place.
+    counts: [u64; BOUNDS.len() + 1],
+    seconds: f64,
+}
+
+impl Histogram {
+    /// Counts one that took so many seconds.
+    pub fn observe(&mut self, seconds: f64) {
+        self.counts[BOUNDS.partition_point(|&bound| bound < seconds)] += 1;
+        self.seconds += seconds;
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(sum, more)| *sum += more);
+        self.seconds += other.seconds;
+    }
+}
+
+impl Metrics {
+    /// Counts an answer.
+    pub fn answer(&mut self, answer: &Answer) {
+        self.samples.add(&answer.origin, 1);
+        if let Some(degraded) = &answer.degraded {
+            self.degraded.add(&degraded.reason, 1);
+        }
+        self.bytes_sent += answer.bytes_sent as u64;
+        self.edge.observe(answer.timings.edge_ms / 1e3);
+        if answer.bytes_sent > 0 {
+            self.cloud.observe(answer.timings.cloud_ms / 1e3);
+        }
+    }
+
+    /// Counts what was not answered, by its machine word.
+    pub fn refuse(&mut self, word: &str) {
+        self.refused.add(word, 1);
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: &Self) {
+        for (sums, more) in [
+            (&mut self.samples, &other.samples),
+            (&mut self.degraded, &other.degraded),
+            (&mut self.refused, &other.refused),
+        ] {
+            more.iter().for_each(|(word, number)| sums.add(word, number));
+        }
+        self.bytes_sent += other.bytes_sent;
+        self.request.add(&other.request);
+        self.edge.add(&other.edge);
+        self.cloud.add(&other.cloud);
+    }
+}
+
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        words(f, "samples", "Answers by origin, degraded ones too.", "origin", &self.samples)?;
+        words(f, "degraded", "Answers that lack the cloud, by why.", "reason", &self.degraded)?;
+        words(f, "refused", "Requests and pictures without an answer.", "error", &self.refused)?;
+        head(f, "bytes_sent_total", "Bytes of bodies sent to the cloud.", "counter")?;
+        writeln!(f, "fogline_bytes_sent_total {}", self.bytes_sent)?;
+        histogram(f, "classify", "From a whole request to its answer.", &self.request)?;
+        histogram(f, "edge", "A sample in the edge's layers and exits.", &self.edge)?;
+        histogram(f, "cloud", "A sample waiting for the cloud, if asked.", &self.cloud)
+    }
+}
+
+fn head(f: &mut fmt::Formatter<'_>, name: &str, help: &str, kind: &str) -> fmt::Result {
+    writeln!(f, "# HELP fogline_{name} {help}\n# TYPE fogline_{name} {kind}")
+}
+
+fn words(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    words: &Words,
+) -> fmt::Result {
+    head(f, &format!("{name}_total"), help, "counter")?;
+    words.iter().try_for_each(|(word, number)| {
+        let word = word.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        writeln!(f, "fogline_{name}_total{{{label}=\"{word}\"}} {number}")
+    })
+}
+
+fn histogram(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    help: &str,
+    histogram: &Histogram,
+) -> fmt::Result {
+    head(f, &format!("{name}_seconds"), help, "histogram")?;
+    let mut below = 0;
+    let bounds = BOUNDS.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
+    for (bound, count) in bounds.zip(histogram.counts) {
+        below += count;
+        writeln!(f, "fogline_{name}_seconds_bucket{{le=\"{bound}\"}} {below}")?;
+    }
+    writeln!(f, "fogline_{name}_seconds_sum {}", histogram.seconds)?;
+    writeln!(f, "fogline_{name}_seconds_count {below}")
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use prometheus_parse::{Scrape, Value};
+
+    use super::*;
+    use crate::session::{Degraded, Timings};
+
+    fn answer(origin: &str, reason: Option<&str>, cloud_ms: f64) -> Answer {
+        let degraded =
+            |reason: &str| Degraded { reason: reason.into(), message: String::new(), map: None };
+        Answer {
+            label: "frog".into(),
+            index: 6,
+            confidence: 0.9,
+            scores: vec![],
+            origin: origin.into(),
+            degraded: reason.map(degraded),
+            exits: vec![],
+            timings: Timings { edge_ms: 1.5, cloud_ms, ..Timings::default() },
+            bytes_sent: if cloud_ms > 0.0 { 1085 } else { 0 },
+            way: None,
+        }
+    }
+
+    /// What Prometheus reads: values by name and label.
+    fn read(counts: &Metrics) -> BTreeMap<String, Value> {
+        let text = counts.to_string();
+        let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
+        let named = scrape.samples.into_iter().map(|sample| {
+            let labels = sample.labels.iter().map(|(name, value)| format!("{name}={value}"));
+            (format!("{}{{{}}}", sample.metric, labels.collect::<String>()), sample.value)
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn prometheus_reads_what_was_counted() {
+        let mut counts = Metrics::default();
+        for _ in 0..3 {
+            counts.answer(&answer("exit-1", None, 0.0));
+        }
+        counts.answer(&answer("cloud", None, 30.0));
+        counts.answer(&answer("exit-2", Some("cloud_late"), 10_001.0));
+        counts.refuse("too_large");
+        counts.request.observe(0.002);
+        let read = read(&counts);
+        let counter = |name: &str, number: f64| {
+            assert_eq!(read.get(name), Some(&Value::Counter(number)), "{name}: {read:?}");
+        };
+        counter("fogline_samples_total{origin=exit-1}", 3.0);
+        counter("fogline_samples_total{origin=exit-2}", 1.0);
+        counter("fogline_samples_total{origin=cloud}", 1.0);
+        counter("fogline_degraded_total{reason=cloud_late}", 1.0);
+        counter("fogline_refused_total{error=too_large}", 1.0);
+        counter("fogline_bytes_sent_total{}", 2170.0);
+        let buckets = |name: &str| match &read[&format!("fogline_{name}_seconds{{}}")] {
+            Value::Histogram(buckets) => {
+                buckets.iter().map(|bucket| (bucket.less_than, bucket.count)).collect::<Vec<_>>()
+            }
+            other => panic!("{name}: {other:?}"),
+        };
+        // A bound belongs to its bucket.
+        let classify = buckets("classify");
+        assert_eq!((classify[1], classify[2]), ((0.001, 0.0), (0.002, 1.0)));
+        assert_eq!((buckets("edge")[1], buckets("edge")[2]), ((0.001, 0.0), (0.002, 5.0)));
+        let cloud = buckets("cloud");
+        assert_eq!((cloud[13], cloud[14]), ((10.0, 1.0), (f64::INFINITY, 2.0)));
+    }
+
+    #[test]
+    fn counts_add_up_over_instances_and_survive_their_file() {
+        let (mut one, mut other) = (Metrics::default(), Metrics::default());
+        one.answer(&answer("exit-1", None, 0.0));
+        other.answer(&answer("exit-1", Some("no_cloud"), 0.0));
+        other.request.observe(3.0);
+        other.refuse("malformed");
+        let file = serde_json::to_vec(&other).unwrap();
+        one.add(&serde_json::from_slice(&file).unwrap());
+        assert_eq!(one.samples.iter().collect::<Vec<_>>(), [("exit-1", 2)]);
+        assert_eq!((one.degraded.0["no_cloud"], one.refused.0["malformed"]), (1, 1));
+        assert_eq!(one.request, other.request);
+    }
+
+    #[test]
+    fn a_cloud_of_many_words_does_not_make_as_many_series() {
+        let mut counts = Metrics::default();
+        for at in 0..10 * MOST_WORDS {
+            counts.answer(&answer("exit-1", Some(&format!("word {at}")), 0.0));
+        }
+        assert_eq!(counts.degraded.iter().count(), MOST_WORDS + 1);
+        assert_eq!(counts.degraded.0.values().sum::<u64>(), 10 * MOST_WORDS as u64);
+    }
+
+    #[test]
+    fn a_word_cannot_break_out_of_its_label() {
+        let mut counts = Metrics::default();
+        counts.refuse("a\"} 1\nevil_total{a=\"\\");
+        let text = counts.to_string();
+        let expected = "fogline_refused_total{error=\"a\\\"} 1\\nevil_total{a=\\\"\\\\\"} 1";
+        assert!(text.lines().any(|line| line == expected), "{text}");
+    }
+}

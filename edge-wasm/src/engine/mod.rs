@@ -1,0 +1,125 @@
+//! Runs a packed model: up to an exit, and on from there if that exit is not sure.
+
+mod places;
+mod rows;
+mod schedule;
+mod split;
+mod steps;
+
+use rows::{Rows, maps};
+use schedule::Schedule;
+use steps::Step;
+
+use crate::kernel::Backend;
+use crate::model::Model;
+use crate::ops::Maps;
+
+/// A model with the memory that it runs in, all of it made at load: a run allocates only what it returns.
+pub struct Engine {
+    model: Model,
+    backend: Backend,
+    schedule: Schedule,
+    rows: Rows,
+    /// Steps that ran, and stops that were made.
+    ran: usize,
+    stopped: usize,
+    /// Which way the run goes where there are several.
+    way: u8,
+}
+
+/// Where a run stands after [`Engine::go_on`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stop {
+    /// At exit `index` (from 0), with its logits.
+    Exit {
+        /// Which exit.
+        index: usize,
+        /// Its logits.
+        logits: Vec<f32>,
+    },
+    /// At the split, with the map packed as it travels.
+    Split(Vec<u8>),
+}
+
+impl Engine {
+    /// Lays out the weights of `model` for `backend`, and makes room for its results.
+    pub fn new(model: Model, backend: Backend) -> Self {
+        let schedule = Schedule::new(&model.program, &model.shapes);
+        let ops = model.program.ops.iter();
+        let layers = ops.map(|op| op.layer(model.data(), &model.shapes, backend)).collect();
+        let buffers = schedule.buffers.iter().map(|&words| vec![0; words]).collect();
+        let longest = model.shapes.iter().map(|shape| shape.w * shape.c).max().unwrap_or(0);
+        let rows = Rows { layers, buffers, sums: vec![0; longest], passing: vec![0.0; longest] };
+        Self { model, backend, schedule, rows, ran: 0, stopped: 0, way: 0 }
+    }
+
+    /// What the convolutions run on.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// The model that runs.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Takes a picture, RGB bytes row by row, and stands at the beginning.
+    ///
+    /// # Panics
+    /// When `rgb` is not `size * size * 3` long.
+    pub fn start(&mut self, rgb: &[u8]) {
+        let place = self.schedule.places[0].expect("levels are stored");
+        let levels: &mut [i8] = bytemuck::cast_slice_mut(&mut self.rows.buffers[place]);
+        let levels = &mut levels[..self.model.shapes[0].len()];
+        assert_eq!(rgb.len(), levels.len(), "the picture has another size than the model's input");
+        self.model.program.ops[0].fill(self.model.data(), rgb, levels);
+        (self.ran, self.stopped, self.way) = (1, 0, 0);
+    }
+
+    /// Goes this way from here on, where there are several; a run begins with way 0.
+    ///
+    /// # Panics
+    /// When the model has no such way.
+    pub fn take(&mut self, way: u8) {
+        assert!(way < self.model.program.ways(), "the model has no way {way}");
+        self.way = way;
+    }
+
+    /// Runs to the next exit on its way, or from the last one to the split.
+    ///
+    /// # Panics
+    /// Before the first start, and after the split: start again first.
+    pub fn go_on(&mut self) -> Stop {
+        assert!(self.ran > 0, "there is no run to go on with: start one first");
+        let on_the_way = |step: &Step, way| step.way.is_none_or(|own| own == way);
+        let (stop, last) = loop {
+            let stop = self.stopped;
+            assert!(stop < self.schedule.stops.len(), "the run has reached the split");
+            self.stopped += 1;
+            let last = self.schedule.stops[stop];
+            if on_the_way(&self.schedule.steps[last], self.way) {
+                break (stop, last);
+            }
+        };
+        while self.ran <= last {
+            if on_the_way(&self.schedule.steps[self.ran], self.way) {
+                self.rows.run(&self.model, &self.schedule, self.ran, self.way);
+            }
+            self.ran += 1;
+        }
+        match self.model.program.exits.get(stop) {
+            Some(&exit) => Stop::Exit { index: stop, logits: self.maps().numbers(exit).to_vec() },
+            None => Stop::Split(split::pack(&self.model, &self.maps())),
+        }
+    }
+
+    /// The results of the run so far.
+    fn maps(&self) -> Maps<'_> {
+        maps(&self.model, &self.schedule, &self.rows.buffers, self.way)
+    }
+
+    /// Bits an element of the split takes as it travels.
+    pub fn split_bits(&self) -> u8 {
+        self.model.program.ops[self.model.program.split].bits()
+    }
+}

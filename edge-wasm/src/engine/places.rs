@@ -1,0 +1,57 @@
+//! Where results lie.
+
+use super::steps::{Step, readers};
+use crate::model::Program;
+use crate::tensor::{Kind, Shape};
+
+/// The buffer of each result, and the words of each buffer.
+pub fn places(
+    program: &Program,
+    shapes: &[Shape],
+    steps: &[Step],
+    step_of: &[usize],
+) -> (Vec<Option<usize>>, Vec<usize>) {
+    let readers = readers(program);
+    // The operations whose results each step is the last to read.
+    let mut last_read = vec![vec![]; steps.len()];
+    for (op, readers) in readers.iter().enumerate() {
+        let last = readers.iter().map(|&reader| step_of[reader]).max();
+        last_read[last.unwrap_or(step_of[op])].push(op);
+    }
+    // Exits and split are read when the run stops there.
+    let kept = |op: usize| op == program.split || program.exits.contains(&op);
+    let mut places = vec![None; program.ops.len()];
+    let mut buffers: Vec<usize> = vec![];
+    let mut free: Vec<usize> = vec![];
+    for (index, step) in steps.iter().enumerate() {
+        let stored = step.members().filter(|&op| {
+            let passes_through = last_read[index].contains(&op) && !kept(op);
+            shapes[op].kind != Kind::Real || (op == step.result && !passes_through)
+        });
+        for op in stored {
+            let words = words(shapes[op]);
+            // The smallest that is large enough, else the largest.
+            let fit = |&(_, &buffer): &(usize, &usize)| {
+                let has = buffers[buffer];
+                (has < words, if has < words { usize::MAX - has } else { has })
+            };
+            let free_one = free.iter().enumerate().min_by_key(fit).map(|(at, _)| at);
+            let place = free_one.map_or(buffers.len(), |at| free.swap_remove(at));
+            buffers.resize(buffers.len().max(place + 1), 0);
+            buffers[place] = buffers[place].max(words);
+            places[op] = Some(place);
+        }
+        // What this step was the last to read makes room for the steps behind it.
+        free.extend(last_read[index].iter().filter(|&&op| !kept(op)).filter_map(|&op| places[op]));
+    }
+    (places, buffers)
+}
+
+/// u64 words that a result takes.
+fn words(shape: Shape) -> usize {
+    match shape.kind {
+        Kind::Real => shape.len().div_ceil(2),
+        Kind::Level => shape.len().div_ceil(8),
+        Kind::Sign => shape.h * shape.w * shape.words(),
+    }
+}

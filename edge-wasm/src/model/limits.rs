@@ -1,0 +1,95 @@
+//! What must hold of a packed model before it runs: its shapes, its numbers, and the memory that it takes.
+
+use super::error::FogError;
+use super::program::Program;
+use crate::ops::{Either, Op};
+use crate::tensor::{Data, Kind, Shape};
+
+const MAX_OPS: usize = 4096;
+const MAX_WAYS: u8 = 8;
+/// The most that results and laid-out weights may take together. A file may name the same bytes as the weights of
+/// thousands of convolutions, and each has a copy of its own in the order of its kernel: 2 MB would become 600.
+/// The committed model takes a tenth; a phone's tab has this much to give.
+pub const MAX_MEMORY: u64 = 256 << 20;
+
+/// Checks a program against the length of its data; returns the shape of every result.
+pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
+    let refuse = |why: &str| Err(FogError::Program(why.to_owned()));
+    if program.ops.is_empty() || program.ops.len() > MAX_OPS {
+        return refuse("it has no or too many operations");
+    }
+    if !matches!(program.ops[0], Op::Input(_)) {
+        return refuse("its first operation is not the input");
+    }
+    let mut shapes = Vec::with_capacity(program.ops.len());
+    for (index, op) in program.ops.iter().enumerate() {
+        shapes.push(op.shape(&shapes, data).map_err(|why| FogError::Op { index, why })?);
+    }
+    if program.exits.is_empty() || !program.exits.is_sorted_by(|a, b| a < b) {
+        return refuse("its exits are missing or out of order");
+    }
+    ways(program).map_err(FogError::Program)?;
+    if program.split != program.ops.len() - 1 || shapes[program.split].kind == Kind::Real {
+        return refuse("its last operation is not the split");
+    }
+    let classes = |&exit: &usize| match shapes.get(exit) {
+        Some(Shape { kind: Kind::Real, h: 1, w: 1, c }) if *c >= 2 => Some(*c),
+        _ => None,
+    };
+    let first = program.exits.first().and_then(classes);
+    if first.is_none() || program.exits.iter().any(|exit| classes(exit) != first) {
+        return refuse("its exits do not all give the same number of scores");
+    }
+    if memory(program, &shapes) > MAX_MEMORY {
+        return refuse("its results and laid-out weights together are too large");
+    }
+    Ok(shapes)
+}
+
+/// Whoever takes a way must find there what it reads.
+fn ways(program: &Program) -> Result<(), String> {
+    let mut end = 0;
+    for stretch in &program.stretches {
+        if stretch.from < end || stretch.to <= stretch.from || stretch.way >= MAX_WAYS {
+            return Err("its stretches overlap, are empty, or go too many ways".into());
+        }
+        end = stretch.to;
+    }
+    // All samples begin with the first operation and may end with the last.
+    if program.way_of(0).is_some() || program.way_of(program.split).is_some() {
+        return Err("its input or its split lies on one way only".into());
+    }
+    for (index, op) in program.ops.iter().enumerate() {
+        let own = program.way_of(index);
+        let met = match op {
+            Op::Either(Either { of }) => {
+                let each = (0..program.ways()).map(Some);
+                own.is_none() && of.iter().map(|&input| program.way_of(input)).eq(each)
+            }
+            op => op
+                .inputs()
+                .iter()
+                .all(|&input| program.way_of(input).is_none_or(|way| Some(way) == own)),
+        };
+        if !met {
+            return Err(format!("operation {index} reads what lies on another way"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the numbers of a program whose shapes were checked.
+pub fn numbers(program: &Program, data: &Data, shapes: &[Shape]) -> Result<(), FogError> {
+    for (index, op) in program.ops.iter().enumerate() {
+        op.check(data, shapes).map_err(|why| FogError::Op { index, why })?;
+    }
+    Ok(())
+}
+
+/// Bytes that an engine takes for a program at most, beside the file's: results, as if none lay where another
+/// has lain, and what each convolution keeps.
+pub fn memory(program: &Program, shapes: &[Shape]) -> u64 {
+    let results = shapes.iter().map(|shape| 4 * shape.len() as u64);
+    let filters = program.ops.iter().filter_map(Op::filter);
+    results.chain(filters.map(|(x, filter)| filter.memory(shapes[x]))).sum()
+}

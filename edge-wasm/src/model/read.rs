@@ -1,0 +1,29 @@
+//! A program from its JSON.
+
+use serde_json::{Value, from_slice};
+
+use super::program::{Program, Stretch};
+use crate::ops::{Fields, Op};
+
+/// Reads a program.
+///
+/// # Errors
+/// Says what is not one, and where.
+pub fn program(json: &[u8]) -> Result<Program, String> {
+    let value: Value = from_slice(json).map_err(|error| error.to_string())?;
+    let all = Fields(&value);
+    let ops = all.list("ops")?.iter().enumerate();
+    let ops = ops
+        .map(|(index, value)| Op::read(value).map_err(|why| format!("operation {index}: {why}")));
+    let stretch = |value| {
+        let of = Fields(value);
+        Ok(Stretch { way: of.number("way")?, from: of.number("from")?, to: of.number("to")? })
+    };
+    let stretches = if value["stretches"].is_null() { &[] } else { all.list("stretches")? };
+    Ok(Program {
+        ops: ops.collect::<Result<_, String>>()?,
+        exits: all.indices("exits")?,
+        split: all.number("split")?,
+        stretches: stretches.iter().map(stretch).collect::<Result<_, String>>()?,
+    })
+}

@@ -1,0 +1,166 @@
+//! What a convolution needs besides its input: its window, and its weights, however they are stored.
+//!
+//! As they are, signs or levels. *Nested*: convolutions of several widths read the same levels, each its highest bits of them.
+//! *Shared*: the signs are fewer than the weights, and a hash says which of them is whose (Chen et al. 2015, "HashedNets",
+//! arXiv 1504.04788), as deflate-inflate has it (Nazir et al. 2021, doi 10.1002/cpe.6593). Both are laid out when a model is
+//! loaded, so that it runs as fast as any.
+
+use serde::Serialize;
+
+use super::cost::Cost;
+use super::earlier::Earlier;
+use super::fields::Fields;
+use crate::kernel::Geometry;
+use crate::tensor::{Blob, Data, Kind, LARGEST, Shape, windows};
+
+/// A convolution's window and weights.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Filter {
+    /// Side of the square kernel.
+    pub k: u32,
+    /// Distance of output pixels in input pixels.
+    pub stride: u32,
+    /// Zeros around the input.
+    pub pad: u32,
+    /// Output channels.
+    pub outputs: u32,
+    /// Bits a weight: 1 over signs, 2, 4 or 8 over levels.
+    pub bits: u8,
+    /// 1 bit: u64 words, outputs x k x k x ceil(inputs / 64). More: packed levels, k x k x inputs x outputs.
+    pub weights: Blob,
+    /// Above 0, the bits of the levels that the weights are stored as, whatever their own: the highest `bits` of a level,
+    /// q, are the weight 2q + 1.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub nested: u8,
+    /// Above 0, how many weights share each stored sign; weights are 1 bit, words of signs are stored.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub share: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+impl Filter {
+    /// `{"conv": {…}}`.
+    #[inline(never)]
+    pub(super) fn read(of: Fields) -> Result<Self, String> {
+        let of = Fields(of.get("conv")?);
+        Ok(Self {
+            k: of.number("k")?,
+            stride: of.number("stride")?,
+            pad: of.number("pad")?,
+            outputs: of.number("outputs")?,
+            bits: of.number("bits")?,
+            weights: of.blob("weights")?,
+            nested: of.or_zero("nested")?,
+            share: of.or_zero("share")?,
+        })
+    }
+
+    /// The shape of this convolution over the result of operation `x`, with its weights checked against the data.
+    #[inline(never)]
+    pub(super) fn shape(&self, x: usize, earlier: &Earlier) -> Result<Shape, String> {
+        let x = earlier.of(x)?;
+        let right = match self.bits {
+            1 => Kind::Sign,
+            2 | 4 | 8 => Kind::Level,
+            bits => return Err(format!("weights of {bits} bits, where 1, 2, 4 and 8 are known")),
+        };
+        if x.kind != right {
+            return Err(format!("weights of {} bits over a map of {:?}", self.bits, x.kind));
+        }
+        if self.pad >= self.k || self.outputs == 0 || self.outputs > LARGEST {
+            return Err(
+                "its padding is not below its kernel, or it has no or too many outputs".into()
+            );
+        }
+        let shape = self.output(x)?;
+        let products = u64::from(self.k) * u64::from(self.k) * x.c as u64;
+        // An odd level of a nested weight goes as far as 2^bits - 1.
+        let largest = match (self.bits, self.nested) {
+            (1, _) => 1,
+            (bits, 0) => 128 << (bits - 1),
+            (bits, _) => 128 << bits,
+        };
+        if products * largest > i32::MAX as u64 {
+            return Err(format!("sums of {products} products may overflow 32 bits"));
+        }
+        let weights = u64::from(self.outputs) * products;
+        let bytes = match (self.nested, self.share, self.bits) {
+            (0, 0, 1) => weights / x.c as u64 * x.words() as u64 * 8,
+            (0, 0, bits) => (weights * u64::from(bits)).div_ceil(8),
+            (nested @ (2 | 4), 0, bits) if bits <= nested => {
+                (weights * u64::from(nested)).div_ceil(8)
+            }
+            (0, share @ 2..=16, 1) if weights.is_multiple_of(u64::from(share)) => {
+                (weights / u64::from(share)).div_ceil(64) * 8
+            }
+            (nested, share, bits) => {
+                return Err(format!(
+                    "{weights} weights of {bits} bits, nested in {nested}, shared by {share}, cannot be stored so"
+                ));
+            }
+        };
+        earlier.holds(self.weights, bytes, "weights")?;
+        Ok(shape)
+    }
+
+    /// The shape of this convolution over `x`.
+    ///
+    /// # Errors
+    /// When the kernel does not fit into the padded map.
+    pub fn output(&self, x: Shape) -> Result<Shape, String> {
+        let (h, w) = windows(x, self.k, self.stride, self.pad)?;
+        Ok(Shape { kind: Kind::Real, h, w, c: self.outputs as usize })
+    }
+
+    /// The geometry of this convolution over `x`.
+    pub fn geometry(&self, x: Shape) -> Geometry {
+        let (k, stride, pad) = (self.k as usize, self.stride as usize, self.pad as usize);
+        let side = |length: usize| (length + 2 * pad - k) / stride + 1;
+        let out = (side(x.h), side(x.w));
+        Geometry { x, out, outputs: self.outputs as usize, k, stride, pad }
+    }
+
+    /// Signs beyond the channels must be 0: kernels that count whole words would count them, others not.
+    pub(super) fn check(&self, data: &Data, x: Shape) -> Result<(), String> {
+        let beyond = u64::MAX.checked_shl((x.c % 64) as u32).filter(|_| !x.c.is_multiple_of(64));
+        let (Some(beyond), (1, 0, 0)) = (beyond, (self.bits, self.nested, self.share)) else {
+            return Ok(()); // other weights become signs of as many channels as there are
+        };
+        let words: &[u64] = data.tensor(self.weights);
+        let last = words.iter().skip(x.words() - 1).step_by(x.words());
+        if last.into_iter().any(|word| word & beyond != 0) {
+            return Err(format!("its weights have signs beyond the {} channels", x.c));
+        }
+        Ok(())
+    }
+
+    /// What it costs over `x`: it counts at the width of its weights.
+    pub(super) fn cost(&self, x: Shape) -> Cost {
+        let g = self.geometry(x);
+        let products = g.k * g.k * g.x.c;
+        let (macs, weights) = (g.out.0 * g.row_len() * products, g.outputs * products);
+        Cost { bits: self.bits, macs: macs as u64, reads: (weights + g.x.len()) as u64 }
+    }
+
+    /// Bytes that it takes over `x` on the backend that needs most.
+    pub(crate) fn memory(&self, x: Shape) -> u64 {
+        let (outputs, taps) = (u64::from(self.outputs), u64::from(self.k).pow(2));
+        let (channels, pixels) = (x.c as u64, (x.h * x.w) as u64);
+        let weights = if self.bits == 1 {
+            let words = outputs * channels.div_ceil(64) * 8;
+            words.max(outputs.next_multiple_of(64) * channels.div_ceil(8)) * taps
+        } else {
+            // Pairs of 16 bits, and as many of the map; or quads of bytes and a sum beside each pixel's.
+            let (pairs, quads) = (4 * channels.div_ceil(2), 4 * channels.div_ceil(4));
+            outputs.next_multiple_of(16) * taps * pairs.max(quads) + pixels * pairs.max(quads + 4)
+        };
+        // To unfold shared or nested signs takes time by the weight.
+        let unfolded = if self.share + self.nested > 0 { outputs * taps * channels } else { 0 };
+        // Runs of taps, and thresholds with two sets of limits.
+        weights + unfolded + 24 * taps + 13 * outputs.next_multiple_of(64)
+    }
+}

@@ -1,0 +1,41 @@
+//! Results that are there, for the operations behind them to read.
+
+use crate::tensor::{Data, Shape};
+
+/// The results of a run so far.
+#[derive(Clone, Copy)]
+pub struct Maps<'a> {
+    /// The model's tensors.
+    pub data: &'a Data,
+    /// The shape of every operation's result.
+    pub shapes: &'a [Shape],
+    /// The buffer of each; none where it was never stored.
+    pub places: &'a [Option<usize>],
+    /// Where they lie.
+    pub buffers: &'a [Vec<u64>],
+    /// The way that the run takes.
+    pub way: u8,
+}
+
+impl<'a> Maps<'a> {
+    fn words(&self, op: usize) -> &'a [u64] {
+        &self.buffers[self.places[op].expect("what is read later is stored")]
+    }
+
+    /// A map of signs: H, W, words.
+    pub fn signs(&self, op: usize) -> &'a [u64] {
+        let shape = self.shapes[op];
+        &self.words(op)[..shape.h * shape.w * shape.words()]
+    }
+
+    /// A map of real numbers (f32) or of levels (i8): H, W, C.
+    pub fn numbers<T: bytemuck::Pod>(&self, op: usize) -> &'a [T] {
+        &bytemuck::cast_slice(self.words(op))[..self.shapes[op].len()]
+    }
+
+    /// Row `y` of a map of real numbers.
+    pub fn real_row(&self, op: usize, y: usize) -> &'a [f32] {
+        let row_len = self.shapes[op].w * self.shapes[op].c;
+        &self.numbers(op)[y * row_len..][..row_len]
+    }
+}

@@ -1,0 +1,69 @@
+//! `max_pool`: the maximum of windows.
+
+use serde::Serialize;
+
+use super::cost::Cost;
+use super::earlier::Earlier;
+use super::fields::Fields;
+use super::maps::Maps;
+use super::operation::{Gather, Operation};
+use super::pool;
+use crate::tensor::{Data, Shape};
+
+/// The maximum of windows of `k` x `k`, `stride` apart, without padding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MaxPool {
+    /// A real map.
+    pub x: usize,
+    /// Side of the window.
+    pub k: u32,
+    /// Distance of windows.
+    pub stride: u32,
+}
+
+impl Operation for MaxPool {
+    fn read(of: Fields) -> Result<Self, String> {
+        Ok(Self { x: of.number("x")?, k: of.number("k")?, stride: of.number("stride")? })
+    }
+
+    fn for_each_input(&mut self, mut visit: impl FnMut(&mut usize)) {
+        visit(&mut self.x);
+    }
+
+    fn shape(&self, earlier: &Earlier) -> Result<Shape, String> {
+        pool::shape(earlier.real(self.x)?, self.k, self.stride)
+    }
+
+    fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
+        Ok(()) // It has none.
+    }
+
+    fn cost(&self, _: &[Shape]) -> Option<Cost> {
+        None
+    }
+}
+
+impl Gather for MaxPool {
+    fn row(&self, maps: &Maps, y: usize, row: &mut [f32]) {
+        let (map, shape) = (maps.numbers(self.x), maps.shapes[self.x]);
+        let larger = |a, b| if b > a { b } else { a };
+        pool::row(row, y, map, shape, (self.k, self.stride), f32::NEG_INFINITY, larger);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::given::Given;
+    use super::*;
+
+    #[test]
+    fn windows_give_their_largest_by_channel() {
+        let mut given = Given::new();
+        let numbers: Vec<f32> = (0..18).map(|i| if i % 2 == 0 { i as f32 } else { -1.0 }).collect();
+        let x = given.real([3, 3, 2], &numbers);
+        let two = MaxPool { x, k: 2, stride: 1 };
+        assert_eq!(given.gathered(&two), [8.0, -1.0, 10.0, -1.0, 14.0, -1.0, 16.0, -1.0]);
+        assert_eq!(given.gathered(&MaxPool { k: 1, stride: 2, ..two.clone() }).len(), 8);
+        assert!(given.refusal(&MaxPool { k: 4, ..two }).contains("does not fit a map of 3x3"));
+    }
+}

@@ -1,0 +1,33 @@
+//! Windows without padding over a map of real numbers.
+
+use crate::tensor::{Shape, windows};
+
+/// The shape of what windows of `k`, `stride` apart, give.
+pub fn shape(x: Shape, k: u32, stride: u32) -> Result<Shape, String> {
+    let (h, w) = windows(x, k, stride, 0)?;
+    Ok(Shape { h, w, ..x })
+}
+
+/// Joins what lies in each window of output row `y`, beginning with `first`.
+pub fn row(
+    row: &mut [f32],
+    y: usize,
+    x: &[f32],
+    shape: Shape,
+    (k, stride): (u32, u32),
+    first: f32,
+    join: impl Fn(f32, f32) -> f32,
+) {
+    let (k, stride) = (k as usize, stride as usize);
+    row.fill(first);
+    for (ox, out) in row.chunks_exact_mut(shape.c).enumerate() {
+        for iy in y * stride..y * stride + k {
+            let window = &x[(iy * shape.w + ox * stride) * shape.c..][..k * shape.c];
+            for pixel in window.chunks_exact(shape.c) {
+                for (out, &x) in out.iter_mut().zip(pixel) {
+                    *out = join(*out, x);
+                }
+            }
+        }
+    }
+}

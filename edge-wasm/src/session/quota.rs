@@ -1,0 +1,171 @@
+//! How many pictures may go to the cloud: a share of the latest ones, those that the exits doubt most.
+//!
+//! A [`Quota`] looks at every picture. Of the latest [`WINDOW`], no more than the share were sent at any moment, from the first
+//! picture on; and a hard one is sent only where it is among the most doubtful ones of the window. So the last exit's
+//! threshold follows the pictures: where many are hard, it lies between what is doubtful and what is more so.
+
+use core::fmt;
+use std::collections::VecDeque;
+
+use fogline::policy::Policy;
+
+use super::pair::EdgePass;
+
+/// As many pictures are looked back on.
+pub const WINDOW: usize = 256;
+
+/// One of the latest pictures.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Greater is less sure; the least of all where an exit was sure.
+    doubt: f32,
+    sent: bool,
+}
+
+/// A bound on the share of pictures that go to the cloud.
+pub struct Quota {
+    share: f64,
+    policy: Policy,
+    latest: VecDeque<Seen>,
+}
+
+/// Why a picture is not sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exceeded {
+    /// The share.
+    pub share: f64,
+    /// The last exit's threshold at that moment. None where all that were hard could be sent, were they not too many
+    /// at once.
+    pub threshold: Option<f32>,
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no more than {}% of the latest pictures go to the cloud", self.share * 100.0)?;
+        match self.threshold {
+            Some(threshold) => write!(f, ": the last exit's threshold is {threshold} for now"),
+            None => f.write_str(", and as many did"),
+        }
+    }
+}
+
+impl Quota {
+    /// A share, 0 to 1, of pictures whose exits decide by `policy`.
+    pub fn new(share: f64, policy: Policy) -> Self {
+        Self { share, policy, latest: VecDeque::with_capacity(WINDOW) }
+    }
+
+    /// Looks at the next picture.
+    ///
+    /// # Errors
+    /// Where it would go to the cloud, and may not.
+    pub fn pass(&mut self, pass: &EdgePass) -> Result<(), Exceeded> {
+        let doubt = match (&pass.map, pass.verdicts.last()) {
+            (Some(_), Some(verdict)) => self.doubt(verdict.certainty),
+            _ => f32::NEG_INFINITY,
+        };
+        if self.latest.len() == WINDOW {
+            self.latest.pop_front();
+        }
+        let most = (self.share * (self.latest.len() + 1) as f64).floor() as usize;
+        let already = self.latest.iter().filter(|seen| seen.sent).count();
+        let ahead = self.latest.iter().filter(|seen| seen.doubt > doubt).count();
+        let hard = pass.map.is_some();
+        let sent = hard && already < most && ahead < most;
+        self.latest.push_back(Seen { doubt, sent });
+        if hard && !sent {
+            return Err(Exceeded { share: self.share, threshold: self.threshold(most) });
+        }
+        Ok(())
+    }
+
+    /// The certainty of the last picture that may be sent, were all of the window sent by their doubt.
+    fn threshold(&self, most: usize) -> Option<f32> {
+        let mut doubts: Vec<f32> = self.latest.iter().map(|seen| seen.doubt).collect();
+        doubts.sort_by(|a, b| b.total_cmp(a));
+        let last = doubts.get(most.checked_sub(1)?).copied().filter(|doubt| doubt.is_finite())?;
+        // Its own inverse.
+        Some(self.doubt(last))
+    }
+
+    fn doubt(&self, certainty: f32) -> f32 {
+        match self.policy {
+            Policy::Entropy => certainty,
+            _ => -certainty,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fogline::policy::Verdict;
+
+    use super::*;
+
+    fn pass(certainty: f32, hard: bool) -> EdgePass {
+        let verdict =
+            Verdict { label: 0, confidence: 0.5, certainty, sure: !hard, scores: vec![0.5, 0.5] };
+        EdgePass { verdicts: vec![verdict], map: hard.then(|| vec![0]), way: None }
+    }
+
+    /// A number in 0..1 that looks random, of `at`.
+    fn noise(at: usize) -> f32 {
+        ((at as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32
+    }
+
+    #[test]
+    fn at_no_moment_are_more_sent_than_the_share() {
+        for share in [0.0, 0.1, 0.34, 0.9] {
+            let mut quota = Quota::new(share, Policy::Entropy);
+            let mut sent = vec![];
+            for at in 0..3 * WINDOW {
+                // First all are equally hard, then some, then more and more so.
+                let doubt = [1.0, noise(at), at as f32][at / WINDOW];
+                let hard = at / WINDOW != 1 || at % 2 == 0;
+                sent.push(hard && quota.pass(&pass(doubt, hard)).is_ok());
+                let window = &sent[sent.len().saturating_sub(WINDOW)..];
+                let count = window.iter().filter(|sent| **sent).count();
+                assert!(count as f64 <= share * window.len() as f64, "{share} {at} {count}");
+            }
+            let all = sent.iter().filter(|sent| **sent).count() as f64;
+            assert!(all >= share * 0.5 * sent.len() as f64, "{share}: {all}");
+        }
+    }
+
+    #[test]
+    fn the_most_doubtful_are_sent_by_every_policy() {
+        for (policy, sign) in [(Policy::Entropy, 1.0), (Policy::Margin, -1.0)] {
+            let mut quota = Quota::new(0.2, policy);
+            let mut sent = 0;
+            for at in 0..4 * WINDOW {
+                let doubt = noise(at);
+                let outcome = quota.pass(&pass(sign * doubt, true));
+                // The first window is not full, and knows little.
+                match outcome {
+                    _ if at < WINDOW => {}
+                    Ok(()) => {
+                        assert!(doubt > 0.75, "{policy}: {doubt} was sent");
+                        sent += 1;
+                    }
+                    Err(exceeded) => {
+                        let threshold = exceeded.threshold.unwrap() * sign;
+                        assert!((0.75..0.85).contains(&threshold), "{policy}: {threshold}");
+                    }
+                }
+            }
+            // A fifth of three windows, less what came when it could not go.
+            assert!((120..=154).contains(&sent), "{policy}: {sent}");
+        }
+    }
+
+    #[test]
+    fn a_whole_share_refuses_nothing_and_none_says_why() {
+        let mut all = Quota::new(1.0, Policy::Entropy);
+        assert!((0..2 * WINDOW).all(|at| all.pass(&pass(noise(at), true)).is_ok()));
+        let mut none = Quota::new(0.0, Policy::Entropy);
+        assert!(none.pass(&pass(0.1, false)).is_ok());
+        let exceeded = none.pass(&pass(0.1, true)).unwrap_err();
+        let expected = "no more than 0% of the latest pictures go to the cloud, and as many did";
+        assert_eq!(exceeded.to_string(), expected);
+    }
+}

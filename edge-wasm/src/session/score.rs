@@ -1,0 +1,116 @@
+//! How well pictures of known classes were answered: accuracy, origins, bytes, energy.
+
+use std::collections::BTreeMap;
+
+use fogline::energy::{self, Constants, Ending, Terms};
+use fogline::manifest::Manifest;
+use serde::Serialize;
+
+use super::answer::Answer;
+
+/// Pictures, and how many of them were answered rightly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// All of them.
+    pub pictures: u64,
+    /// Those whose label is their class.
+    pub right: u64,
+}
+
+impl Tally {
+    fn add(&mut self, right: bool) {
+        self.pictures += 1;
+        self.right += u64::from(right);
+    }
+
+    /// The share of right answers, 0 where there are none at all.
+    pub fn accuracy(&self) -> f64 {
+        self.right as f64 / self.pictures.max(1) as f64
+    }
+}
+
+/// Answers, counted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Score {
+    /// All answers.
+    pub all: Tally,
+    /// Those that came from where they should, by origin.
+    pub origins: BTreeMap<String, Tally>,
+    /// Those where an exit answered in the cloud's place, by reason.
+    pub degraded: BTreeMap<String, Tally>,
+    /// Bytes sent to the cloud.
+    pub bytes_sent: u64,
+    /// Bytes of the pictures' files, which would have been sent instead.
+    pub file_bytes: u64,
+    /// Picojoules in all of the answers that are not degraded.
+    pub energy: Terms,
+}
+
+impl Score {
+    /// Counts the answer on a picture of class `index`, from a file of `file_bytes`.
+    pub fn add(&mut self, manifest: &Manifest, answer: &Answer, index: usize, file_bytes: usize) {
+        let right = answer.index == index;
+        self.all.add(right);
+        self.bytes_sent += answer.bytes_sent as u64;
+        self.file_bytes += file_bytes as u64;
+        if let Some(degraded) = &answer.degraded {
+            self.degraded.entry(degraded.reason.clone()).or_default().add(right);
+            return;
+        }
+        self.origins.entry(answer.origin.clone()).or_default().add(right);
+        let exit = manifest.exits.iter().position(|exit| exit.name == answer.origin);
+        let ending = exit.map_or(Ending::Cloud, Ending::Exit);
+        self.energy +=
+            energy::of_sample(manifest, ending, answer.way.unwrap_or(0), &Constants::default());
+    }
+
+    /// Picojoules of a picture, on the mean. None where the cloud was missed: the fewer hard pictures were finished, the
+    /// better it would look.
+    pub fn mean_energy(&self) -> Option<Terms> {
+        self.degraded.is_empty().then(|| self.energy / self.all.pictures.max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{Asked, CloudError};
+    use crate::kernel::Backend;
+    use crate::session::Session;
+
+    #[test]
+    fn what_is_counted_adds_up() {
+        let manifest = include_bytes!("../../tests/tiny/manifest.json");
+        let model = include_bytes!("../../tests/tiny/edge.fog");
+        let mut session = Session::load(manifest, model, Backend::fastest()).unwrap();
+        session.set_thresholds(&vec![-1.0; session.thresholds().len()]).unwrap();
+        let pass = session.run_edge(&[127; 16 * 16 * 3]);
+        let logits =
+            |top| (0..session.manifest().classes.len()).map(move |c| f32::from(u8::from(c == top)));
+        let cloud = Asked {
+            result: Ok(logits(1).collect()),
+            ms: 1.0,
+            function_ms: Some(0.5),
+            bytes_sent: 100,
+        };
+        let late =
+            Asked { result: Err(CloudError::Late), ms: 1.0, function_ms: None, bytes_sent: 50 };
+        let mut score = Score::default();
+        let add = |score: &mut Score, outcome, index| {
+            let answer = session.answer(&pass, Some(outcome), 1.0);
+            score.add(session.manifest(), &answer, index, 1000);
+        };
+        add(&mut score, cloud.clone(), 1);
+        add(&mut score, cloud, 0);
+        let one = energy::of_sample(session.manifest(), Ending::Cloud, 0, &Constants::default());
+        assert_eq!(score.mean_energy(), Some(one));
+        add(&mut score, late, usize::MAX);
+        assert_eq!(score.mean_energy(), None);
+        assert_eq!(score.all, Tally { pictures: 3, right: 1 });
+        assert_eq!(score.origins["cloud"], Tally { pictures: 2, right: 1 });
+        assert_eq!(score.degraded["cloud_late"], Tally { pictures: 1, right: 0 });
+        assert_eq!((score.bytes_sent, score.file_bytes), (250, 3000));
+        assert_eq!(score.origins["cloud"].accuracy(), 0.5);
+    }
+}
