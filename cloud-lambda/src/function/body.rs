@@ -4,11 +4,12 @@ use std::io::Read;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use fogline::frame::{MAX_FRAME, Request as Frame, Tensor};
 use fogline::refusal::{MALFORMED, Refusal, TOO_LARGE};
-use lambda_http::Request;
-use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::Request;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use serde::Deserialize;
 
 /// JSON, as a type of content.
@@ -39,7 +40,7 @@ struct Map {
 /// # Errors
 /// With `too_large` when the body, or what it inflates to, is over [`MAX_FRAME`], with `malformed`,
 /// `too_large` or `unsupported_version` when it is not one frame within the limits.
-pub fn frame(request: &Request) -> Result<Frame, Refusal> {
+pub fn frame(request: &Request<Bytes>) -> Result<Frame, Refusal> {
     let body: &[u8] = request.body();
     if body.len() > MAX_FRAME {
         let message = format!("the body has {} bytes, at most {MAX_FRAME} are taken", body.len());
@@ -63,7 +64,7 @@ pub fn frame(request: &Request) -> Result<Frame, Refusal> {
     Frame::decode(body).map_err(|error| Refusal::from(&error))
 }
 
-fn header<'a>(request: &'a Request, name: &HeaderName) -> &'a str {
+fn header<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> &'a str {
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").trim()
 }
 
