@@ -13,7 +13,7 @@ use crate::plan::Plan;
 
 /// Scores as JSON, for those who would rather read than decode.
 #[derive(Serialize)]
-struct Readable<'a> {
+struct ReadableScores<'a> {
     request_id: String,
     pair: String,
     samples: Vec<Sample<'a>>,
@@ -27,7 +27,7 @@ struct Sample<'a> {
     scores: Vec<f32>,
 }
 
-impl<'a> Readable<'a> {
+impl<'a> ReadableScores<'a> {
     fn of(plan: &'a Plan, scores: &Scores) -> Self {
         let samples = scores.scores.iter().map(|logits| {
             // The last word is the cloud's: no threshold applies, only the label and the softmax.
@@ -57,7 +57,7 @@ pub fn scores(
     scores: &Scores,
 ) -> Result<Response<Bytes>, Refusal> {
     if accepts_json(headers) {
-        return Ok(json(200, &Readable::of(plan, scores)));
+        return Ok(json(200, &ReadableScores::of(plan, scores)));
     }
     let bytes = scores.encode().map_err(|error| Refusal::new(INTERNAL, error.to_string()))?;
     Ok(response(200, MEDIA_TYPE, bytes))

@@ -11,7 +11,7 @@ use http::header::{AUTHORIZATION, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::Caller;
+use super::call::Caller;
 use crate::store::variable;
 
 /// How the function knows who asks.

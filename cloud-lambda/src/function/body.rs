@@ -18,7 +18,7 @@ pub const JSON: &str = "application/json";
 /// A frame as JSON, for those who would rather write than encode.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Readable {
+struct ReadableFrame {
     /// The pair's digest, 64 hexadecimal digits.
     pair: String,
     /// 32 hexadecimal digits; zeros without it.
@@ -84,7 +84,7 @@ fn inflated(body: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 fn from_json(body: &[u8]) -> Result<Frame, Refusal> {
     let malformed = |message: String| Refusal::new(MALFORMED, message);
-    let readable: Readable = serde_json::from_slice(body)
+    let readable: ReadableFrame = serde_json::from_slice(body)
         .map_err(|error| malformed(format!("the body is no request in JSON: {error}")))?;
     let mut frame = Frame { pair: [0; 32], request_id: [0; 16], tensors: vec![] };
     hex::decode_to_slice(&readable.pair, &mut frame.pair)

@@ -11,8 +11,9 @@ use fogline::refusal::{DEADLINE, INTERNAL, Refusal};
 use http::{Request, Response};
 use tracing::warn;
 
+use super::call::Call;
 use super::record::Record;
-use super::{Call, answer, body};
+use super::{answer, body};
 use crate::plan::Plan;
 use crate::plans::Plans;
 

@@ -13,7 +13,7 @@ use http::Request;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 
 /// A request, as logged. Times are milliseconds.
 #[derive(Debug, Default, Serialize)]
