@@ -19,18 +19,18 @@ const MAX_MANIFEST: u64 = 1 << 20;
 
 impl From<&StoreError> for Refusal {
     fn from(error: &StoreError) -> Self {
-        let word = match error {
-            StoreError::Missing(_) | StoreError::TooLarge { .. } => MODEL_CORRUPT,
-            StoreError::Unreachable(_) => STORE_UNREACHABLE,
-            StoreError::Setting(_) | StoreError::Exists(_) => INTERNAL,
-        };
         match error {
             // Where the store is and why it failed belongs in the log, not on the internet.
             StoreError::Unreachable(why) => {
                 warn!(why, "the model store did not answer");
-                Self::new(word, "the model store did not answer; try again soon")
+                Self::new(STORE_UNREACHABLE, "the model store did not answer; try again soon")
             }
-            _ => Self::new(word, error.to_string()),
+            StoreError::Missing(_) | StoreError::TooLarge { .. } => {
+                Self::new(MODEL_CORRUPT, error.to_string())
+            }
+            StoreError::Setting(_) | StoreError::Exists(_) => {
+                Self::new(INTERNAL, error.to_string())
+            }
         }
     }
 }

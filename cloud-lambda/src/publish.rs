@@ -113,9 +113,9 @@ pub async fn publish(
     let key = format!("{PREFIX}{pair}/{MANIFEST}");
     match store.get(&key, 1 << 20).await {
         Err(StoreError::Missing(_)) => {}
-        Err(error @ StoreError::Unreachable(_)) => return Err(error.into()),
         Ok(there) if there == json => return Err(PublishError::Published(pair)),
-        Ok(_) | Err(_) => return Err(PublishError::Taken(pair)),
+        Ok(_) | Err(StoreError::TooLarge { .. }) => return Err(PublishError::Taken(pair)),
+        Err(error) => return Err(error.into()),
     }
     for (key, bytes) in files {
         let len = bytes.len() as u64;

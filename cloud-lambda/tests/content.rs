@@ -7,27 +7,15 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use fogline::frame::{MAX_BATCH, MAX_FRAME, Request as Frame, Response as Scores};
-use fogline_cloud::handler::handle;
-use lambda_http::{Body, Request};
 use serde_json::{Value, json};
 
 use crate::bucket::Bucket;
-use crate::events::{body, event, expected, refusal};
-use crate::function::golden;
+use crate::request::{body, expected, get, golden, handle, post, refusal};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(vec![], Compression::best());
     gzip.write_all(bytes).unwrap();
     gzip.finish().unwrap()
-}
-
-fn post(body: Vec<u8>, headers: &[(&'static str, &str)]) -> Request {
-    let mut request: Request = event!("infer");
-    *request.body_mut() = Body::Binary(body);
-    for (name, value) in headers {
-        request.headers_mut().insert(*name, value.parse().unwrap());
-    }
-    request
 }
 
 /// The golden frame, written as people would.
@@ -122,10 +110,6 @@ async fn clients_of_the_open_inference_protocol_can_look() {
     let newer = bucket.put_other("1.10.0");
     bucket.put_other("1.9.0");
     let plans = bucket.plans();
-    let get = |path: &str| {
-        let event = include_str!("events/ready.json").replace("/ready", path);
-        lambda_http::request::from_str(&event).unwrap()
-    };
     let metadata = body(&handle(&plans, get("/v2/models/tiny")).await);
     assert_eq!(metadata["versions"], json!(["1.0.0", "1.9.0", "1.10.0"]));
     assert_eq!(metadata["inputs"][0]["shape"], json!([-1, 8, 4, 4]));

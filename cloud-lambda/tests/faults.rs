@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fogline_cloud::handler::handle;
 use fogline_cloud::index::REFRESH_AT_MOST_EVERY;
 use fogline_cloud::plans::{LOAD_AT_MOST_EVERY, Options, Plans};
 use fogline_cloud::store::{Settings, Store, StoreError};
 use tokio::net::TcpListener;
 
 use crate::bucket::{Bucket, settings};
-use crate::events::{event, refusal};
+use crate::request::{get, handle, infer, refusal};
 
 fn plans(settings: Settings) -> Arc<Plans> {
     Plans::new(Store::new(settings), Options::default())
@@ -28,26 +27,26 @@ async fn an_altered_model_is_not_run() {
     fs::write(&path, &bytes).unwrap();
     let plans = bucket.plans();
     let pause = || tokio::time::sleep(LOAD_AT_MOST_EVERY + Duration::from_millis(100));
-    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
-    assert_eq!(refusal(&plans, event!("ready")).await, (503, "not_ready".into()));
+    assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
+    assert_eq!(refusal(&plans, get("/ready")).await, (503, "not_ready".into()));
 
     // Who asks again at once is refused without another fetch.
-    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
+    assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
     assert_eq!(bucket.fetched(), 1);
 
     // Larger than its manifest says: not even read to the end.
     fs::write(&path, [bytes, vec![0; 100]].concat()).unwrap();
     pause().await;
-    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
+    assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
 
     fs::remove_file(&path).unwrap();
     pause().await;
-    assert_eq!(refusal(&plans, event!("infer")).await, (502, "model_corrupt".into()));
+    assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
 
     // Once repaired it is served: a failed load is not kept.
     bucket.put_pair();
     pause().await;
-    assert_eq!(handle(&plans, event!("infer")).await.status(), 200);
+    assert_eq!(handle(&plans, infer()).await.status(), 200);
 }
 
 #[tokio::test]
@@ -57,14 +56,14 @@ async fn a_store_that_hangs_holds_up_nobody() {
     let plans = plans(settings(silent.local_addr().unwrap()));
     let waiting = tokio::spawn({
         let plans = Arc::clone(&plans);
-        async move { refusal(&plans, event!("infer")).await }
+        async move { refusal(&plans, infer()).await }
     });
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let ready = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, event!("ready")));
+    let ready = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, get("/ready")));
     assert_eq!(ready.await.expect("at once"), (503, "not_ready".into()));
     assert_eq!(waiting.await.unwrap(), (503, "store_unreachable".into()));
     // A failed listing counts as one: the next unknown digest does not buy another.
-    let again = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, event!("infer")));
+    let again = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, infer()));
     assert_eq!(again.await.expect("at once"), (503, "store_unreachable".into()));
 }
 
@@ -73,7 +72,7 @@ async fn a_missing_bucket_and_an_unreachable_store_are_the_same_to_the_edge() {
     let bucket = Bucket::with_pair().await;
     let mut elsewhere = bucket.settings();
     elsewhere.bucket = "no-such-bucket".into();
-    let refused = refusal(&plans(elsewhere), event!("infer")).await;
+    let refused = refusal(&plans(elsewhere), infer()).await;
     assert_eq!(refused, (503, "store_unreachable".into()));
 
     // A port that was free a moment ago has nobody behind it.
@@ -81,7 +80,7 @@ async fn a_missing_bucket_and_an_unreachable_store_are_the_same_to_the_edge() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
-    let refused = refusal(&plans(settings(free)), event!("infer")).await;
+    let refused = refusal(&plans(settings(free)), infer()).await;
     assert_eq!(refused, (503, "store_unreachable".into()));
 }
 
@@ -101,7 +100,7 @@ async fn a_wrong_key_opens_nothing() {
     let bucket = Bucket::with_pair().await;
     let mut wrong = bucket.settings();
     wrong.secret_key = "guess".into();
-    let refused = refusal(&plans(wrong), event!("infer")).await;
+    let refused = refusal(&plans(wrong), infer()).await;
     assert_eq!(refused, (503, "store_unreachable".into()));
 }
 
@@ -109,12 +108,12 @@ async fn a_wrong_key_opens_nothing() {
 async fn a_pair_put_later_is_found_without_a_restart() {
     let bucket = Bucket::empty().await;
     let plans = bucket.plans();
-    assert_eq!(refusal(&plans, event!("infer")).await, (404, "unknown_pair".into()));
+    assert_eq!(refusal(&plans, infer()).await, (404, "unknown_pair".into()));
     bucket.put_pair();
     // Unknown digests do not buy a listing each.
-    assert_eq!(refusal(&plans, event!("infer")).await, (404, "unknown_pair".into()));
+    assert_eq!(refusal(&plans, infer()).await, (404, "unknown_pair".into()));
     tokio::time::sleep(REFRESH_AT_MOST_EVERY + Duration::from_millis(100)).await;
-    assert_eq!(handle(&plans, event!("infer")).await.status(), 200);
+    assert_eq!(handle(&plans, infer()).await.status(), 200);
 }
 
 #[tokio::test]
@@ -131,7 +130,7 @@ async fn a_bad_manifest_spoils_only_its_own_pair() {
     }
     let plans = bucket.plans();
     assert_eq!(plans.preload(None).await.unwrap(), 1);
-    assert_eq!(handle(&plans, event!("infer")).await.status(), 200);
+    assert_eq!(handle(&plans, infer()).await.status(), 200);
     assert_eq!(bucket.fetched(), 1);
 }
 

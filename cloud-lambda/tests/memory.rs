@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use fogline::frame::{MAX_FRAME, Request as Frame};
-use fogline_cloud::body;
-use fogline_cloud::handler::handle;
+use fogline_cloud::function::body;
 use fogline_cloud::plans::{Options, Plans};
 use fogline_cloud::store::Store;
-use lambda_http::{Body, Request};
 
 use crate::bucket::Bucket;
-use crate::events::event;
-use crate::function::golden;
+use crate::request::{golden, handle, infer, post};
 
 #[tokio::test]
 async fn the_plan_that_was_used_longest_ago_makes_room() {
@@ -42,7 +39,7 @@ async fn two_hundred_first_calls_load_once() {
     let plans = bucket.plans();
     let calls = (0..200).map(|_| {
         let plans = Arc::clone(&plans);
-        tokio::spawn(async move { handle(&plans, event!("infer")).await.status() })
+        tokio::spawn(async move { handle(&plans, infer()).await.status() })
     });
     for call in calls.collect::<Vec<_>>() {
         assert_eq!(call.await.unwrap(), 200);
@@ -62,18 +59,12 @@ fn mutants() -> impl Iterator<Item = Vec<u8>> {
     cuts.into_iter().chain(flips)
 }
 
-fn post(frame: Vec<u8>) -> Request {
-    let mut request: Request = event!("infer");
-    *request.body_mut() = Body::Binary(frame);
-    request
-}
-
 #[tokio::test]
 async fn every_cut_and_every_flipped_bit_is_answered() {
     let bucket = Bucket::with_pair().await;
     let plans = bucket.plans();
     for frame in mutants() {
-        let response = handle(&plans, post(frame.clone())).await;
+        let response = handle(&plans, post(frame.clone(), &[])).await;
         let status = response.status().as_u16();
         // A flip in the maps or in the request's id is another good request.
         assert!([200, 400, 404, 409, 413].contains(&status), "{status} for {frame:?}");
@@ -90,7 +81,7 @@ async fn every_cut_and_every_flipped_bit_is_answered() {
 #[test]
 fn no_bytes_make_it_allocate_more_than_a_few_frames() {
     for frame in mutants() {
-        let request = post(frame);
+        let request = post(frame, &[]);
         let taken = measure(|| drop(body::frame(&request)));
         assert!(taken.bytes_max <= 2 * MAX_FRAME as u64, "{} bytes", taken.bytes_max);
     }

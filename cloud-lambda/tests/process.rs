@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::bucket::{Bucket, Fault, settings};
-use crate::events::expected;
-use crate::function::{Function, body, golden, infer};
+use crate::request::{expected, golden};
+use crate::running::{Running, body, infer};
 
 const OK: (u64, String) = (200, String::new());
 
@@ -26,12 +26,12 @@ async fn pause(at_most_every: Duration) {
 async fn a_store_that_is_down_or_refuses_is_said_and_got_over() {
     // A port that was free a moment ago has nobody behind it.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let function = Function::start(&settings(free), None).await;
+    let function = Running::start(&settings(free), None).await;
     let outcome = function.outcome(infer(&golden())).await;
     assert_eq!(outcome, (503, "store_unreachable".into()));
 
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     for (fault, status, word) in [
         (Fault::Status(403), 503, "store_unreachable"),
         (Fault::Status(404), 502, "model_corrupt"),
@@ -51,7 +51,7 @@ async fn a_store_that_sends_in_drops_costs_one_deadline_and_no_second_fetch() {
     let bucket = Bucket::with_pair().await;
     // 28 drops: the model is there after 3 s.
     bucket.suffer(Fault::Drops(Duration::from_millis(110)));
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     let began = Instant::now();
     let late = function.outcome_within(infer(&golden()), Duration::from_secs(1)).await;
     assert_eq!(late, (504, "deadline".into()));
@@ -63,7 +63,7 @@ async fn a_store_that_sends_in_drops_costs_one_deadline_and_no_second_fetch() {
 #[tokio::test]
 async fn a_model_that_is_not_the_manifests_is_not_run() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     let path = bucket.folder().join("cloud.onnx");
     let good = fs::read(&path).unwrap();
     let mut flipped = good.clone();
@@ -83,7 +83,7 @@ async fn a_model_that_is_not_the_manifests_is_not_run() {
 #[tokio::test]
 async fn a_pair_that_is_replaced_meanwhile_serves_on_from_memory() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     assert_eq!(function.outcome(infer(&golden())).await, OK);
     let mut frame = Frame::decode(&golden()).unwrap();
     frame.pair = bucket.put_other("1.0.0");
@@ -98,7 +98,7 @@ async fn a_pair_that_is_replaced_meanwhile_serves_on_from_memory() {
 #[tokio::test]
 async fn edges_of_the_old_version_and_of_the_new_one_are_both_served() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     assert_eq!(function.outcome(infer(&golden())).await, OK);
     // The new version is published while the function runs.
     let mut frame = Frame::decode(&golden()).unwrap();
@@ -106,7 +106,7 @@ async fn edges_of_the_old_version_and_of_the_new_one_are_both_served() {
     let new = frame.encode().unwrap();
     pause(REFRESH_AT_MOST_EVERY).await;
     // And a function that is deployed afterwards knows the old one still.
-    for function in [function, Function::start(&bucket.settings(), None).await] {
+    for function in [function, Running::start(&bucket.settings(), None).await] {
         for frame in [&new, &golden(), &new] {
             assert_eq!(function.outcome(infer(frame)).await, OK);
         }
@@ -122,7 +122,7 @@ async fn edges_of_the_old_version_and_of_the_new_one_are_both_served() {
 #[tokio::test]
 async fn a_listing_that_fails_takes_nothing_away() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     assert_eq!(function.outcome(infer(&golden())).await, OK);
     fs::write(bucket.folder().join("manifest.json"), "{").unwrap();
     pause(REFRESH_AT_MOST_EVERY).await;
@@ -136,7 +136,7 @@ async fn a_listing_that_fails_takes_nothing_away() {
 #[tokio::test]
 async fn after_a_panic_comes_a_good_answer() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     let mut event = infer(&golden());
     // lambda_http builds a URI of it and panics where it is none.
     event["headers"]["x-forwarded-proto"] = json!("no scheme");
@@ -150,7 +150,7 @@ async fn sigterm_in_the_middle_leaves_nothing_half_done() {
     let bucket = Bucket::with_pair().await;
     bucket.suffer(Fault::Drops(Duration::from_millis(100)));
     let cache = tempfile::tempdir().unwrap();
-    let mut function = Function::start(&bucket.settings(), Some(cache.path())).await;
+    let mut function = Running::start(&bucket.settings(), Some(cache.path())).await;
     let process = Pid::from_raw(function.process.id().unwrap() as i32).unwrap();
     tokio::select! {
         answer = function.invoke(infer(&golden()), Duration::from_secs(20)) => panic!("{answer:?}"),
@@ -167,14 +167,14 @@ async fn sigterm_in_the_middle_leaves_nothing_half_done() {
     assert_eq!(models().filter(|name| name.len() == 64).count(), 0);
     bucket.suffer(Fault::None);
     for fetched in [2, 2] {
-        let function = Function::start(&bucket.settings(), Some(cache.path())).await;
+        let function = Running::start(&bucket.settings(), Some(cache.path())).await;
         assert_eq!(function.outcome(infer(&golden())).await, OK);
         assert_eq!(bucket.fetched(), fetched);
     }
     // What lies on disk is believed no more than what comes from the store.
     let model = models().find(|name| name.len() == 64).unwrap();
     fs::write(cache.path().join(model), "altered").unwrap();
-    let function = Function::start(&bucket.settings(), Some(cache.path())).await;
+    let function = Running::start(&bucket.settings(), Some(cache.path())).await;
     assert_eq!(function.outcome(infer(&golden())).await, OK);
     assert_eq!(bucket.fetched(), 3);
 }
@@ -195,7 +195,7 @@ fn filled(bytes: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_frame_may_be_as_large_as_the_limit_and_no_larger() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     for bytes in [MAX_FRAME - 1, MAX_FRAME] {
         assert_eq!(function.outcome(infer(&filled(bytes))).await, (409, "wrong_shape".into()));
     }
@@ -207,7 +207,7 @@ async fn a_frame_may_be_as_large_as_the_limit_and_no_larger() {
 #[tokio::test]
 async fn a_line_of_json_says_how_each_request_went() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start(&bucket.settings(), None).await;
+    let function = Running::start(&bucket.settings(), None).await;
     let answer = function.invoke(infer(&golden()), Duration::from_secs(20)).await.unwrap();
     let scores = Scores::decode(&body(&answer)).unwrap();
     let logits: Vec<Vec<f32>> = serde_json::from_value(expected()["logits"].clone()).unwrap();
@@ -221,6 +221,8 @@ async fn a_line_of_json_says_how_each_request_went() {
     assert_eq!((&first["outcome"], &first["cold"]), (&json!("ok"), &json!(true)));
     assert_eq!((&first["pair"], &first["Samples"]), (&json!("tiny/1.0.0"), &json!(2)));
     assert_eq!(first["frame"], expected()["request_id"]);
+    // The runtime API's own id.
+    assert_eq!(first["request"], "00000000-0000-4000-8000-000000000001");
     assert!(first["LoadMs"].as_f64() > Some(0.0) && first["InferMs"].as_f64() > Some(0.0));
     assert_eq!((&second["outcome"], &second["cold"]), (&json!("malformed"), &json!(false)));
     assert_eq!((&second["Refusals"], &second["Samples"]), (&json!(1), &json!(0)));
@@ -232,7 +234,7 @@ async fn only_a_token_opens_a_function_that_wants_one() {
     let digest = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
     let bucket = Bucket::with_pair().await;
     let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digest)];
-    let function = Function::start_with(&bucket.settings(), None, &variables).await;
+    let function = Running::start_with(&bucket.settings(), None, &variables).await;
     let mut event = infer(&golden());
     assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
     event["headers"]["authorization"] = json!("Bearer open barley");
@@ -252,7 +254,7 @@ async fn a_token_is_changed_without_an_edge_left_outside() {
     let both = format!("{},{}", digest("old"), digest("new"));
     let statuses = async |digests: &str| {
         let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digests)];
-        let function = Function::start_with(&bucket.settings(), None, &variables).await;
+        let function = Running::start_with(&bucket.settings(), None, &variables).await;
         let mut statuses = vec![];
         // The last is a request seen before: a bearer token is good until it is taken out.
         for token in ["old", "new", "other", "old"] {
@@ -270,7 +272,7 @@ async fn a_token_is_changed_without_an_edge_left_outside() {
 #[tokio::test]
 async fn a_function_that_counts_on_aws_is_not_open_behind_a_url_that_asks_nobody() {
     let bucket = Bucket::with_pair().await;
-    let function = Function::start_with(&bucket.settings(), None, &[("FOGLINE_AUTH", "iam")]).await;
+    let function = Running::start_with(&bucket.settings(), None, &[("FOGLINE_AUTH", "iam")]).await;
     let mut event = infer(&golden());
     assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
     // As a function URL of auth type AWS_IAM says it of a signature that it has verified.
@@ -284,7 +286,7 @@ async fn a_function_that_counts_on_aws_is_not_open_behind_a_url_that_asks_nobody
 #[tokio::test]
 async fn a_function_that_nobody_told_who_may_ask_does_not_start() {
     let bucket = Bucket::with_pair().await;
-    let mut function = Function::start_with(&bucket.settings(), None, &[]).await;
+    let mut function = Running::start_with(&bucket.settings(), None, &[]).await;
     let ended = tokio::time::timeout(Duration::from_secs(10), function.process.wait()).await;
     assert!(!ended.expect("it ends by itself").unwrap().success());
 }

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use fogline_cloud::handler::handle;
 use fogline_cloud::publish::{PublishError, publish};
 use fogline_cloud::store::Store;
 use tempfile::TempDir;
 
 use crate::bucket::{Bucket, pair_file};
-use crate::events::event;
+use crate::request::{handle, infer};
 
 /// The tests' pair in a folder of its own.
 fn pair() -> (TempDir, PathBuf) {
@@ -31,7 +30,7 @@ async fn a_published_pair_is_served_and_never_overwritten() {
     publish(&store, &folder, |key, _| keys.push(key.to_owned())).await.unwrap();
     // The manifest comes last: who sees it sees all.
     assert_eq!(keys, ["models/tiny/1.0.0/cloud.onnx", "models/tiny/1.0.0/manifest.json"]);
-    assert_eq!(handle(&bucket.plans(), event!("infer")).await.status(), 200);
+    assert_eq!(handle(&bucket.plans(), infer()).await.status(), 200);
     let again = publish(&store, &folder, |_, _| panic!("nothing is written")).await.unwrap_err();
     assert!(matches!(again, PublishError::Published(_)), "{again}");
     // Other thresholds, the same files: another pair all the same.
@@ -71,7 +70,7 @@ async fn two_at_once_publish_one_pair() {
         assert!(matches!(end, Ok(_) | Err(PublishError::Published(_))), "{end:?}");
     }
     assert!(a.is_ok() || b.is_ok());
-    assert_eq!(handle(&bucket.plans(), event!("infer")).await.status(), 200);
+    assert_eq!(handle(&bucket.plans(), infer()).await.status(), 200);
 }
 
 #[tokio::test]

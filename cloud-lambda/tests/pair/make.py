@@ -1,4 +1,4 @@
-"""Makes the tests' pair and the golden events: python make.py, with numpy, onnx, onnxruntime.
+"""Makes the tests' pair, its golden frame and the golden events: python make.py, with numpy, onnx, onnxruntime.
 
 The frames are put together here byte by byte, without Fogline's own encoder, so that the tests
 hold the protocol to what it was when they were made.
@@ -133,6 +133,7 @@ def main() -> None:
 
     EVENTS.mkdir(exist_ok=True)
     good = frame(pair, maps)
+    (HERE / "infer.frame").write_bytes(good)
     wrong_shape = frame(pair, [maps[0].reshape(8, 2, 8)])
     for name, made in {
         "infer": event("POST", "/infer", good),

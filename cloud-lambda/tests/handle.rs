@@ -1,49 +1,23 @@
-//! The golden events of `tests/events`, as a function URL sends them.
+//! From a request to its answer, with a real store over real HTTP behind it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fogline::frame::{MAX_FRAME, MEDIA_TYPE, Response as Scores};
-use fogline::refusal::Refusal;
-use fogline_cloud::handler::handle;
-use fogline_cloud::plans::Plans;
-use lambda_http::{Body, Request, Response};
-use serde_json::{Value, json};
+use fogline_cloud::function::{Auth, Call, Caller, Function};
+use serde_json::json;
 
-use crate::bucket::{Bucket, pair_file};
-
-macro_rules! event {
-    ($name:literal) => {
-        lambda_http::request::from_str(include_str!(concat!("events/", $name, ".json"))).unwrap()
-    };
-}
-pub(crate) use event;
-
-pub fn expected() -> Value {
-    serde_json::from_slice(&std::fs::read(pair_file("expected.json")).unwrap()).unwrap()
-}
+use crate::bucket::Bucket;
+use crate::request::{altered, body, expected, get, golden, handle, infer, post, refusal, refused};
 
 fn logits() -> Vec<Vec<f32>> {
     serde_json::from_value(expected()["logits"].clone()).unwrap()
 }
 
-pub fn body(response: &Response<Body>) -> Value {
-    assert_eq!(response.headers()["content-type"], "application/json");
-    serde_json::from_slice(response.body()).unwrap()
-}
-
-/// The status and word of a refusal, which must be well-formed and say something.
-pub async fn refusal(plans: &Arc<Plans>, request: Request) -> (u16, String) {
-    let response = handle(plans, request).await;
-    let refusal: Refusal = serde_json::from_value(body(&response)).unwrap();
-    assert_eq!(response.status().as_u16(), refusal.status());
-    assert!(!refusal.message.is_empty());
-    (refusal.status(), refusal.error)
-}
-
 #[tokio::test]
 async fn a_frame_is_answered_with_onnxruntimes_scores() {
     let bucket = Bucket::with_pair().await;
-    let response = handle(&bucket.plans(), event!("infer")).await;
+    let response = handle(&bucket.plans(), infer()).await;
     assert_eq!(response.status(), 200, "{:?}", response.body());
     assert_eq!(response.headers()["content-type"], MEDIA_TYPE);
     let scores = Scores::decode(response.body()).unwrap();
@@ -55,7 +29,7 @@ async fn a_frame_is_answered_with_onnxruntimes_scores() {
 #[tokio::test]
 async fn json_is_answered_to_those_who_accept_it() {
     let bucket = Bucket::with_pair().await;
-    let response = handle(&bucket.plans(), event!("infer_json")).await;
+    let response = handle(&bucket.plans(), post(golden(), &[("accept", "application/json")])).await;
     assert_eq!(response.status(), 200);
     let (answer, expected) = (body(&response), expected());
     assert_eq!(answer["request_id"], expected["request_id"]);
@@ -77,7 +51,7 @@ async fn json_is_answered_to_those_who_accept_it() {
 #[tokio::test]
 async fn an_answer_says_how_long_the_function_took() {
     let bucket = Bucket::with_pair().await;
-    let response = handle(&bucket.plans(), event!("infer")).await;
+    let response = handle(&bucket.plans(), infer()).await;
     let said = response.headers()["server-timing"].to_str().unwrap();
     let times: Vec<(&str, f64)> = said
         .split(", ")
@@ -95,17 +69,17 @@ async fn an_answer_says_how_long_the_function_took() {
 async fn health_needs_no_store_and_ready_needs_a_plan() {
     let bucket = Bucket::with_pair().await;
     let plans = bucket.plans();
-    let health = handle(&plans, event!("health")).await;
+    let health = handle(&plans, get("/health")).await;
     assert_eq!((health.status().as_u16(), body(&health)), (200, json!({"status": "live"})));
-    assert_eq!(refusal(&plans, event!("ready")).await, (503, "not_ready".into()));
+    assert_eq!(refusal(&plans, get("/ready")).await, (503, "not_ready".into()));
 
     let missing = plans.preload(Some("other/1.0.0")).await.unwrap_err();
     assert_eq!(missing.error, "model_corrupt");
     assert!(missing.message.contains("models/other/1.0.0/manifest.json"), "{missing:?}");
-    assert_eq!(refusal(&plans, event!("ready")).await, (503, "not_ready".into()));
+    assert_eq!(refusal(&plans, get("/ready")).await, (503, "not_ready".into()));
 
     assert_eq!(plans.preload(Some("tiny/1.0.0")).await.unwrap(), 1);
-    let ready = handle(&plans, event!("ready")).await;
+    let ready = handle(&plans, get("/ready")).await;
     assert_eq!(ready.status(), 200);
     let pair = json!({"name": "tiny", "version": "1.0.0", "digest": expected()["pair"]});
     assert_eq!(body(&ready), json!({"status": "ready", "pairs": [pair]}));
@@ -116,33 +90,60 @@ async fn what_is_no_request_for_this_pair_is_refused_by_word() {
     let bucket = Bucket::with_pair().await;
     let plans = bucket.plans();
     for (request, status, word) in [
-        (event!("truncated_frame"), 400, "malformed"),
-        (event!("unknown_pair"), 404, "unknown_pair"),
-        (event!("wrong_shape"), 409, "wrong_shape"),
-        (event!("get_infer"), 405, "method_not_allowed"),
-        (event!("unknown_path"), 404, "not_found"),
+        (post(golden()[..70].to_vec(), &[]), 400, "malformed"),
+        (post(altered(|frame| frame.pair = [0; 32]), &[]), 404, "unknown_pair"),
+        (post(altered(|frame| frame.tensors[1].shape = [8, 2, 8]), &[]), 409, "wrong_shape"),
+        (get("/infer"), 405, "method_not_allowed"),
+        (get("/admin"), 404, "not_found"),
     ] {
         assert_eq!(refusal(&plans, request).await, (status, word.to_owned()));
     }
-    let response = handle(&plans, event!("get_infer")).await;
+    let response = handle(&plans, get("/infer")).await;
     assert_eq!(response.headers()["allow"], "POST");
 }
 
 #[tokio::test]
 async fn a_body_larger_than_any_frame_is_refused_unread() {
     let bucket = Bucket::empty().await;
-    let mut request: Request = event!("infer");
-    *request.body_mut() = Body::Binary(vec![b'F'; MAX_FRAME + 1]);
-    let refused = refusal(&bucket.plans(), request).await;
+    let large = post(vec![b'F'; MAX_FRAME + 1], &[]);
+    let refused = refusal(&bucket.plans(), large).await;
     assert_eq!(refused, (413, "too_large".into()));
 }
 
 #[tokio::test]
 async fn the_function_urls_own_cors_headers_stay_alone() {
     let bucket = Bucket::with_pair().await;
-    for request in [event!("infer"), event!("health"), event!("unknown_pair")] {
+    for request in [infer(), get("/health"), post(altered(|frame| frame.pair = [0; 32]), &[])] {
         let response = handle(&bucket.plans(), request).await;
         let doubled = |name: &str| name.starts_with("access-control-");
         assert!(!response.headers().keys().any(|name| doubled(name.as_str())));
     }
+}
+
+#[tokio::test]
+async fn an_answer_comes_before_the_hosts_deadline() {
+    let bucket = Bucket::with_pair().await;
+    let plans = bucket.plans();
+    let function = Function::new(Auth::Anybody, Arc::clone(&plans));
+    let within = async |time| {
+        let call = Call { deadline: Some(Instant::now() + time), ..Call::default() };
+        function.handle(infer(), call).await
+    };
+    // Less than what is kept for the last word: too late to load, and too late to infer.
+    let too_little = Duration::from_millis(100);
+    assert_eq!(refused(&within(too_little).await), (504, "deadline".into()));
+    assert_eq!(within(Duration::from_secs(20)).await.status(), 200);
+    assert_eq!(refused(&within(too_little).await), (504, "deadline".into()));
+}
+
+#[tokio::test]
+async fn whoever_may_not_ask_is_told_how_and_fetches_nothing() {
+    let bucket = Bucket::with_pair().await;
+    let function = Function::new(Auth::Iam, bucket.plans());
+    let refusal = function.handle(infer(), Call::default()).await;
+    assert_eq!(refused(&refusal), (401, "unauthorized".into()));
+    assert_eq!(refusal.headers()["www-authenticate"], "Bearer");
+    assert_eq!(bucket.fetched(), 0);
+    let verified = Call { caller: Caller::Verified, ..Call::default() };
+    assert_eq!(function.handle(infer(), verified).await.status(), 200);
 }

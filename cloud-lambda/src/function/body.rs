@@ -4,11 +4,12 @@ use std::io::Read;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use fogline::frame::{MAX_FRAME, Request as Frame, Tensor};
 use fogline::refusal::{MALFORMED, Refusal, TOO_LARGE};
-use lambda_http::Request;
-use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::Request;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use serde::Deserialize;
 
 /// JSON, as a type of content.
@@ -17,7 +18,7 @@ pub const JSON: &str = "application/json";
 /// A frame as JSON, for those who would rather write than encode.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Readable {
+struct ReadableFrame {
     /// The pair's digest, 64 hexadecimal digits.
     pair: String,
     /// 32 hexadecimal digits; zeros without it.
@@ -39,7 +40,7 @@ struct Map {
 /// # Errors
 /// With `too_large` when the body, or what it inflates to, is over [`MAX_FRAME`], with `malformed`,
 /// `too_large` or `unsupported_version` when it is not one frame within the limits.
-pub fn frame(request: &Request) -> Result<Frame, Refusal> {
+pub fn frame(request: &Request<Bytes>) -> Result<Frame, Refusal> {
     let body: &[u8] = request.body();
     if body.len() > MAX_FRAME {
         let message = format!("the body has {} bytes, at most {MAX_FRAME} are taken", body.len());
@@ -63,7 +64,7 @@ pub fn frame(request: &Request) -> Result<Frame, Refusal> {
     Frame::decode(body).map_err(|error| Refusal::from(&error))
 }
 
-fn header<'a>(request: &'a Request, name: &HeaderName) -> &'a str {
+fn header<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> &'a str {
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").trim()
 }
 
@@ -83,7 +84,7 @@ fn inflated(body: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 fn from_json(body: &[u8]) -> Result<Frame, Refusal> {
     let malformed = |message: String| Refusal::new(MALFORMED, message);
-    let readable: Readable = serde_json::from_slice(body)
+    let readable: ReadableFrame = serde_json::from_slice(body)
         .map_err(|error| malformed(format!("the body is no request in JSON: {error}")))?;
     let mut frame = Frame { pair: [0; 32], request_id: [0; 16], tensors: vec![] };
     hex::decode_to_slice(&readable.pair, &mut frame.pair)

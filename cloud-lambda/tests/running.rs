@@ -14,12 +14,12 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
 /// A running function.
-pub struct Function {
+pub struct Running {
     lambda: Lambda,
     pub process: Child,
 }
 
-impl Function {
+impl Running {
     /// Starts the function on a store, with a cache on disk if there is a folder for it.
     pub async fn start(store: &Settings, cache: Option<&Path>) -> Self {
         Self::start_with(store, cache, &[("FOGLINE_AUTH", "none")]).await
@@ -103,10 +103,4 @@ pub fn infer(frame: &[u8]) -> Value {
     event["body"] = json!(BASE64.encode(frame));
     event["headers"]["content-length"] = json!(frame.len().to_string());
     event
-}
-
-/// The golden frame.
-pub fn golden() -> Vec<u8> {
-    let event: Value = serde_json::from_str(include_str!("events/infer.json")).unwrap();
-    BASE64.decode(event["body"].as_str().unwrap()).unwrap()
 }

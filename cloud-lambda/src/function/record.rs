@@ -8,14 +8,17 @@ use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lambda_http::{Request, RequestExt};
+use bytes::Bytes;
+use http::Request;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use super::call::Call;
 
 /// A request, as logged. Times are milliseconds.
 #[derive(Debug, Default, Serialize)]
 pub struct Record {
-    /// Lambda's id of the invocation.
+    /// The host's id of the request.
     pub request: String,
     /// The frame's own id, the same on every retry.
     pub frame: Option<String>,
@@ -43,17 +46,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// What a request says of itself.
-    pub fn of(request: &Request) -> Self {
-        let context = request.lambda_context_ref();
-        Self {
-            request: context.map(|context| context.request_id.clone()).unwrap_or_default(),
-            bytes: request.body().len(),
-            ..Self::default()
-        }
+    /// What a request says of itself, and its host of it.
+    pub fn of(request: &Request<Bytes>, call: &Call) -> Self {
+        Self { request: call.id.clone(), bytes: request.body().len(), ..Self::default() }
     }
 
-    /// Writes the line to standard output, where Lambda collects it.
+    /// Writes the line to standard output, where the host collects it.
     pub fn print(&self) {
         // A log that cannot be written must not keep an answer back.
         let _ = writeln!(io::stdout().lock(), "{}", self.line());

@@ -4,19 +4,14 @@
 //! the other.
 
 use std::fmt;
-use std::sync::Arc;
 
 use fogline::refusal::{Refusal, UNAUTHORIZED};
-use lambda_http::http::HeaderMap;
-use lambda_http::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt, Response};
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::handler;
-use crate::plans::Plans;
-use crate::record::Record;
+use super::call::Caller;
 use crate::store::variable;
 
 /// How the function knows who asks.
@@ -68,19 +63,19 @@ impl Auth {
         }
     }
 
-    /// Whether one may ask who sent these headers, and whose signature AWS has verified or not.
+    /// Whether one may ask who sent these headers, and whom the host has verified or not.
     ///
     /// # Errors
     /// With `unauthorized`.
-    pub fn check(&self, headers: &HeaderMap, is_signed: bool) -> Result<(), Refusal> {
+    pub fn check(&self, headers: &HeaderMap, caller: Caller) -> Result<(), Refusal> {
         let refusal = |why: &str| Refusal::new(UNAUTHORIZED, why);
-        let digests = match self {
+        let digests = match (self, caller) {
+            (Self::Iam, Caller::Verified) | (Self::Anybody, _) => return Ok(()),
             // A version that counts on AWS may come to stand behind a URL that asks nobody.
-            Self::Iam if !is_signed => {
+            (Self::Iam, Caller::Unknown) => {
                 return Err(refusal("this function takes requests that AWS has let through"));
             }
-            Self::Iam | Self::Anybody => return Ok(()),
-            Self::Tokens(digests) => digests,
+            (Self::Tokens(digests), _) => digests,
         };
         let shown = headers.get(AUTHORIZATION).ok_or_else(|| {
             refusal("this function takes requests with a token: authorization: Bearer TOKEN")
@@ -93,26 +88,6 @@ impl Auth {
             .fold(Choice::from(0), |known, one| known | one.as_slice().ct_eq(digest.as_slice()));
         if known.into() { Ok(()) } else { Err(refusal("the token is not one of this function's")) }
     }
-
-    /// Answers one request, if it comes from one who may ask.
-    pub async fn handle(&self, plans: &Arc<Plans>, request: Request) -> Response<Body> {
-        let Err(refusal) = self.check(request.headers(), is_signed(&request)) else {
-            return handler::handle(plans, request).await;
-        };
-        Record { outcome: refusal.error.clone(), ..Record::of(&request) }.print();
-        let mut response = handler::refused(&refusal);
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        response
-    }
-}
-
-/// Whether AWS names whom it has let through, before it called the function.
-fn is_signed(request: &Request) -> bool {
-    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
-        return false;
-    };
-    let iam = context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
-    iam.is_some_and(|iam| iam.user_arn.is_some())
 }
 
 /// The token in `Bearer TOKEN`.
@@ -139,19 +114,22 @@ mod tests {
         let digests = format!("{}, {}", digest("old"), digest("new"));
         let auth = Auth::new(Some("token"), Some(&digests)).unwrap();
         for good in ["Bearer old", "bearer new", "Bearer  new "] {
-            auth.check(&shown(Some(good)), false).unwrap();
+            auth.check(&shown(Some(good)), Caller::Unknown).unwrap();
         }
         for bad in ["Bearer other", "Bearer ", "Basic old", "old", "Bearer", "Bearer old new"] {
-            let refusal = auth.check(&shown(Some(bad)), true).unwrap_err();
+            let refusal = auth.check(&shown(Some(bad)), Caller::Verified).unwrap_err();
             assert_eq!((refusal.error.as_str(), refusal.status()), ("unauthorized", 401), "{bad}");
             assert!(!refusal.message.contains("old"), "{}", refusal.message);
         }
-        assert_eq!(auth.check(&shown(None), false).unwrap_err().status(), 401);
+        assert_eq!(auth.check(&shown(None), Caller::Unknown).unwrap_err().status(), 401);
         // The digest opens nothing.
-        assert!(auth.check(&shown(Some(&format!("Bearer {}", digest("old")))), false).is_err());
+        assert!(
+            auth.check(&shown(Some(&format!("Bearer {}", digest("old")))), Caller::Unknown)
+                .is_err()
+        );
         let rotated = Auth::new(Some("token"), Some(&digest("new"))).unwrap();
-        rotated.check(&shown(Some("Bearer new")), false).unwrap();
-        rotated.check(&shown(Some("Bearer old")), false).unwrap_err();
+        rotated.check(&shown(Some("Bearer new")), Caller::Unknown).unwrap();
+        rotated.check(&shown(Some("Bearer old")), Caller::Unknown).unwrap_err();
     }
 
     #[test]
@@ -165,11 +143,16 @@ mod tests {
         ] {
             assert!(Auth::new(kind, digests).is_err(), "{kind:?} {digests:?}");
         }
-        assert!(Auth::new(Some("none"), None).unwrap().check(&shown(None), false).is_ok());
+        assert!(
+            Auth::new(Some("none"), None).unwrap().check(&shown(None), Caller::Unknown).is_ok()
+        );
         let iam = Auth::new(Some("iam"), None).unwrap();
-        assert!(iam.check(&shown(None), true).is_ok());
+        assert!(iam.check(&shown(None), Caller::Verified).is_ok());
         // Behind a URL that asks nobody.
-        assert_eq!(iam.check(&shown(Some("Bearer any")), false).unwrap_err().status(), 401);
+        assert_eq!(
+            iam.check(&shown(Some("Bearer any")), Caller::Unknown).unwrap_err().status(),
+            401
+        );
         assert_eq!(format!("{:?}", Auth::Tokens(vec![[7; 32]])), "token");
     }
 }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use fogline::manifest::{Manifest, compare_versions};
+use fogline::refusal::{Refusal, UNKNOWN_PAIR};
 use serde::Serialize;
 
-use crate::index::Pair;
+use crate::index::{Index, Pair, REFRESH_AT_MOST_EVERY};
 
 /// The protocol's model metadata.
 #[derive(Debug, Serialize)]
@@ -14,13 +15,14 @@ pub struct Metadata {
     name: String,
     versions: Vec<String>,
     platform: &'static str,
-    inputs: [Tensor; 1],
-    outputs: [Tensor; 1],
+    inputs: [MetadataTensor; 1],
+    outputs: [MetadataTensor; 1],
     parameters: Parameters,
 }
 
+/// The protocol's `metadata_tensor`.
 #[derive(Debug, Serialize)]
-struct Tensor {
+struct MetadataTensor {
     name: &'static str,
     datatype: &'static str,
     /// -1 is the batch.
@@ -40,8 +42,33 @@ struct Parameters {
 }
 
 impl Metadata {
-    /// Of the pair of this name and version, or of the newest version; `None` where there is none.
-    pub fn of(pairs: &[Arc<Pair>], name: &str, version: Option<&str>) -> Option<Self> {
+    /// Of the pair of this name and version, or of the newest version.
+    ///
+    /// # Errors
+    /// With `unknown_pair` where there is none, `store_unreachable` where nobody can say.
+    pub async fn find(
+        index: &Arc<Index>,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        let known = || Self::of(&index.pairs(), name, version);
+        // A function that has loaded one pair knows no other versions of it yet.
+        if let Some(metadata) = known()
+            && index.is_listed().await
+        {
+            return Ok(metadata);
+        }
+        let listed = index.refresh(REFRESH_AT_MOST_EVERY).await;
+        // Without the store, what is known of before.
+        if let Some(metadata) = known() {
+            return Ok(metadata);
+        }
+        listed?;
+        let version = version.map(|version| format!("/{version}")).unwrap_or_default();
+        Err(Refusal::new(UNKNOWN_PAIR, format!("the cloud has no pair '{name}{version}'")))
+    }
+
+    fn of(pairs: &[Arc<Pair>], name: &str, version: Option<&str>) -> Option<Self> {
         let mut versions: Vec<&Manifest> = pairs
             .iter()
             .map(|pair| &pair.manifest)
@@ -52,7 +79,7 @@ impl Metadata {
             Some(version) => versions.iter().find(|manifest| manifest.version == version)?,
             None => versions.last()?,
         };
-        let tensor = |name, shape: &[u32]| Tensor {
+        let tensor = |name, shape: &[u32]| MetadataTensor {
             name,
             datatype: "FP32",
             shape: [-1].into_iter().chain(shape.iter().map(|&n| i64::from(n))).collect(),
