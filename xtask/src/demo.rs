@@ -96,7 +96,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// Some of the dataset's test pictures, in a folder for the page's server.
 fn gallery(options: &Options, models: &Path, data: &Path) -> Result<PathBuf> {
     let folder = target().join("xtask/gallery");
-    let mut chore = step::command(target().join("debug/fogline-chores"), &["gallery"]);
+    let mut chore = step::command(target().join("debug/fogline-measure"), &["gallery"]);
     // Steps run in the workspace, wherever the caller stands.
     chore.arg("--data").arg(std::path::absolute(data)?);
     chore.arg("--models").arg(models).arg("--out").arg(&folder);

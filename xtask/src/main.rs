@@ -77,7 +77,7 @@ enum Chore {
     Destroy(deploy::Destroy),
 }
 
-/// Options that go to fogline-chores as they are.
+/// Options that go to fogline-measure as they are.
 #[derive(clap::Args)]
 struct Passed {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -138,7 +138,7 @@ fn compare(passed: &Passed) -> anyhow::Result<()> {
 /// A chore that needs the function's crate, and so tract and the AWS SDK.
 fn heavy(chore: &str, passed: &Passed) -> anyhow::Result<()> {
     step::build()?;
-    let mut program = std::process::Command::new(target().join("debug/fogline-chores"));
+    let mut program = std::process::Command::new(target().join("debug/fogline-measure"));
     let status = program.arg(chore).args(&passed.options).status()?;
     anyhow::ensure!(status.success(), "cargo xtask {chore} ended with {status}");
     Ok(())

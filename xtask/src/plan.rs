@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use fogline_plan::{Architecture, Cost, Link, Outcome, Point, Prices, Scenario, fleet, simulate};
+use fogline_capacity::{
+    Architecture, Cost, Link, Outcome, Point, Prices, Scenario, fleet, simulate,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{bench, step};
@@ -15,7 +17,7 @@ use crate::{bench, step};
 #[derive(clap::Args)]
 #[command(
     after_help = "Times are this machine's, from bench-cloud.json beside the pair (cargo xtask bench cloud --keep); Lambda's \
-        processors differ, which --slower takes into account. Prices are those of infra/plan/prices.toml. The cloud-only \
+        processors differ, which --slower takes into account. Prices are those of infra/capacity/prices.toml. The cloud-only \
         function is reckoned to run the whole full-precision twin on JPEG files, in as much more time as that has more MACs."
 )]
 pub struct Options {

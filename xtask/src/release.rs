@@ -64,7 +64,7 @@ fn function(folder: &Path, flag: &str, name: &str, runner: Option<&str>) -> Resu
     step::build()?;
     let mut unpack = step::command("python3", &["-c", UNPACK]);
     step::run(&format!("unpacking it for {name}"), unpack.arg(&zip).arg(&built))?;
-    let mut answer = step::command(target().join("debug/fogline-chores"), &["try-function"]);
+    let mut answer = step::command(target().join("debug/fogline-measure"), &["try-function"]);
     answer.arg(built.join("bootstrap"));
     if let Some(runner) = runner.filter(|_| std::env::consts::ARCH != "aarch64") {
         let path = on_path(runner).with_context(|| {

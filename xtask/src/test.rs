@@ -174,8 +174,8 @@ fn figures(tally: &mut Tally) {
     let name = "figures of README and model cards";
     match step::build() {
         Ok(()) => {
-            let chores = target().join("debug/fogline-chores");
-            tally.step(name, &mut step::command(chores, &["figures", "--check"]));
+            let measure = target().join("debug/fogline-measure");
+            tally.step(name, &mut step::command(measure, &["figures", "--check"]));
         }
         Err(error) => tally.fail(name, &error),
     }

@@ -74,7 +74,7 @@ impl Prices {
 }
 
 impl Default for Prices {
-    /// Those of `infra/plan/prices.toml`.
+    /// Those of `infra/capacity/prices.toml`.
     fn default() -> Self {
         Self::parse(include_str!("../prices.toml")).expect("the file that a test reads")
     }

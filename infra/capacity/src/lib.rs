@@ -6,7 +6,7 @@
 //! file that a person can read ([`Prices`]).
 //!
 //! ```
-//! use fogline_plan::{Link, Scenario, simulate};
+//! use fogline_capacity::{Link, Scenario, simulate};
 //!
 //! let scenario = Scenario {
 //!     pictures_per_second: 200.0,

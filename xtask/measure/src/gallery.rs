@@ -1,4 +1,4 @@
-//! `fogline-chores gallery`: some of a dataset's test pictures as files, for the page to show beside its drawings.
+//! `fogline-measure gallery`: some of a dataset's test pictures as files, for the page to show beside its drawings.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::dataset::{self, Sample};
 
-/// Options of `fogline-chores gallery`.
+/// Options of `fogline-measure gallery`.
 #[derive(clap::Args)]
 pub struct Options {
     /// The pair whose classes these are: NAME or NAME/VERSION [default: the first].

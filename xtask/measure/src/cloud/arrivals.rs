@@ -1,11 +1,11 @@
-//! Requests at random, and what `fogline-plan` says of them: how far its simulation can be believed.
+//! Requests at random, and what `fogline-capacity` says of them: how far its simulation can be believed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bytes::Bytes;
-use fogline_plan::{Full, Scenario, simulate};
+use fogline_capacity::{Full, Scenario, simulate};
 use fogline_stack::store::LocalStore;
 use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
