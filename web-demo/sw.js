@@ -1,5 +1,5 @@
 // The service worker: the page from the network while there is one, so that it is never stale, and
-// from what it kept of itself when there is none. The model has a store of its own, in pair.js.
+// from what it kept of itself when there is none. The model has a store of its own, in worker/pair.js.
 
 const STORE = 'fogline-page';
 

@@ -1,8 +1,8 @@
 // A picture file becomes pixels. Nothing is cropped or resized here: the engine does that in
 // Rust, so that this page and a gateway give the same answer on the same file.
 
+import { codedError } from '../shared/errors.js';
 import { readHeader } from './header.js';
-import { codedError } from './words.js';
 
 const MOST_BYTES = 20_000_000;
 const MOST_PIXELS = 40_000_000;

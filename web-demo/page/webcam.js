@@ -1,6 +1,6 @@
 // The webcam, frame by frame: a newer frame takes the place of one that waits too long for the cloud.
 
-import { codedError, errorCode, errorText } from './words.js';
+import { codedError, errorCode, errorText } from '../shared/errors.js';
 
 const FRAME_MS = 250;
 // So long a frame may wait for its answer: over a slow line none would ever come, if each gave way to the next.

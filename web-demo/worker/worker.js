@@ -1,11 +1,11 @@
 // The worker: what takes time happens here, so that the page never stands still.
 
+import { codedError, errorCode, errorText } from '../shared/errors.js';
 import { openPair } from './pair.js';
 import { openPicture, readPixels } from './picture.js';
-import { codedError, errorCode, errorText } from './words.js';
 import { listZip, unzip } from './zip.js';
 
-const FOLDERS = { relaxed: './pkg/relaxed', simd: './pkg', scalar: './pkg/scalar' };
+const FOLDERS = { relaxed: '../pkg/relaxed', simd: '../pkg', scalar: '../pkg/scalar' };
 
 let engine; // the engine's class, once; a second pair must not start the package again
 let fogline = null;

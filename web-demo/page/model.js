@@ -1,7 +1,8 @@
 // The model panel: loading with its progress, what is loaded, or why nothing is.
 
+import { errorCode, errorText } from '../shared/errors.js';
 import { element } from './element.js';
-import { errorCode, errorText, roughBytes } from './words.js';
+import { roughBytes } from './words.js';
 
 const part = (id) => document.getElementById(id);
 

@@ -1,7 +1,7 @@
 // The pictures in a zip file, by their places in its list: names may come twice.
 
-import { unzipSync } from './lib/zip.js';
-import { codedError } from './words.js';
+import { unzipSync } from '../lib/zip.js';
+import { codedError } from '../shared/errors.js';
 
 const MOST_BYTES = 1_000_000_000;
 const MOST_PICTURE = 20_000_000;

@@ -1,7 +1,7 @@
 // A pair into the engine: its manifest, then its packed model, which is kept in the Cache API
 // under its digest and so fetched once a version.
 
-import { codedError, errorCode, errorText } from './words.js';
+import { codedError, errorCode, errorText } from '../shared/errors.js';
 
 const STORE = 'fogline-models';
 const MODEL = 'edge.fog';

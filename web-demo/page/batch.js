@@ -1,8 +1,8 @@
 // Many pictures in one go: several under way at once, so that those that wait for the cloud do not
 // hold up those that need none.
 
+import { errorCode } from '../shared/errors.js';
 import { labelOf, Score } from './score.js';
-import { errorCode } from './words.js';
 
 const AT_ONCE = 4;
 

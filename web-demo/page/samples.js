@@ -2,9 +2,9 @@
 // pictures. Each remembers on its face where its last answer came from, so that a row of them shows at a glance
 // which pictures stay.
 
+import { codedError, errorText } from '../shared/errors.js';
 import { element } from './element.js';
 import { outcomeOf } from './result.js';
-import { codedError, errorText } from './words.js';
 
 const BADGES = { device: 'on device', cloud: 'cloud', degraded: 'fell back' };
 

@@ -1,5 +1,6 @@
 // The page: what a visitor does, in the order in which it is done.
 
+import { codedError, errorCode, errorText } from '../shared/errors.js';
 import { runBatch } from './batch.js';
 import { Cloud } from './cloud.js';
 import { Controls } from './controls.js';
@@ -15,7 +16,6 @@ import { resultCard, spokenResult, thumbnailOf, verdictOf } from './result.js';
 import { isRight, markSample, sampleFile, showSamples } from './samples.js';
 import { Tally } from './tally.js';
 import { Webcam } from './webcam.js';
-import { codedError, errorCode, errorText } from './words.js';
 
 const MOST_SINGLE = 24;
 const MOST_CARDS = 60;

@@ -1,7 +1,7 @@
 // Accuracy and energy against the share of pictures that go to the cloud: the calibration's curve,
 // where the page stands on it now, and what was measured beside it.
 
-import uPlot from './lib/chart.js';
+import uPlot from '../lib/chart.js';
 import { stays } from './controls.js';
 import { percent, times } from './words.js';
 

@@ -1,7 +1,7 @@
 // The ways in for a visitor's own pictures: choose, drop, paste; single ones, folders, zip files.
 // Each comes as `{file, path}`, the path being what a folder calls it.
 
-import { codedError } from './words.js';
+import { codedError } from '../shared/errors.js';
 
 /** Calls `take` with what each choice, drop or paste brings, and `fail` with what could not be read of it. */
 export function listenForFiles(inputs, take, fail) {

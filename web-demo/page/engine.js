@@ -1,7 +1,7 @@
 // The edge engine, which runs in a worker: each call is a message there and one back.
 
-import { relaxedSimd, simd } from './lib/features.js';
-import { codedError, errorCode, errorText } from './words.js';
+import { relaxedSimd, simd } from '../lib/features.js';
+import { codedError, errorCode, errorText } from '../shared/errors.js';
 
 /** `config.json`: the manifests on offer, the one to begin with, where the cloud is, and the index of a gallery if there is one. */
 export async function loadConfig() {
@@ -47,7 +47,7 @@ export class Engine {
   #start() {
     this.#failed = null;
     this.#worker?.terminate();
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    this.#worker = new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
     this.#worker.addEventListener('message', ({ data }) => this.#receive(data));
     this.#worker.addEventListener('error', ({ message }) => {
       this.#failed = codedError('engine_missing', `The engine's worker failed: ${message || 'a file of it is missing'}`);
