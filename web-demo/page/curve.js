@@ -3,9 +3,20 @@
 
 import uPlot from '../lib/chart.js';
 import { stays } from './controls.js';
+import { part } from './element.js';
 import { percent, times } from './words.js';
 
+/**
+ * @import { Controls } from './controls.js'
+ * @import { Score } from './score.js'
+ * @import { Energy, Pair } from './types'
+ */
+
+/** @typedef {{ x: number, right?: number, less?: number | null }} Mark */
+/** @typedef {[label: string, scale: 'right' | 'less', colour: string, dash: number[] | null, size: number]} Look */
+
 const HEIGHT = 260;
+/** @type {Look[]} */
 const LINES = [
   ['right, as calibrated', 'right', '--goes', [], 0],
   ['times less energy, as calibrated', 'less', '--stays', [5, 4], 0],
@@ -19,6 +30,9 @@ const LINES = [
 /**
  * How many times less energy than the twin, where `shares` of all pictures end at the exits, and the others in the cloud. Where
  * pictures go several ways, `ways` has their shares by way, the cloud's behind the exits'.
+ *
+ * @param {Energy} energy
+ * @param {{ shares: number[], ways?: number[][] }} point
  */
 function reduction(energy, { shares, ways = [[...shares, 1 - stays({ shares })]] }) {
   const { twin } = energy;
@@ -32,9 +46,15 @@ function reduction(energy, { shares, ways = [[...shares, 1 - stays({ shares })]]
 
 /** The chart in `place` with its sentence in `line`. */
 export class Curve {
+  /** @type {uPlot | null} */
   #chart = null;
+  /** @type {{ calibrated?: Mark[], now?: Mark | null, run?: Mark | null, tested?: Mark | null, paper?: Mark | null }} */
   #marks = {};
 
+  /**
+   * @param {HTMLElement} place
+   * @param {HTMLElement} line
+   */
   constructor(place, line) {
     this.place = place;
     this.line = line;
@@ -42,9 +62,15 @@ export class Curve {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
   }
 
-  /** Shows a pair: its curve under a policy, and of its report, where it has one, test pictures and paper. */
+  /**
+   * Shows a pair: its curve under a policy, and of its report, where it has one, test pictures and paper.
+   *
+   * @param {Pair} pair
+   * @param {Controls} controls
+   */
   show({ energy, report }, controls) {
     const { points, at } = controls;
+    /** @type {(point: { shares: number[], accuracy: number }) => Mark} */
     const place = (point) => ({ x: 1 - stays(point), right: point.accuracy, less: reduction(energy, point) });
     this.#marks.calibrated = points.map(place);
     this.#marks.now = at >= 0 ? place(points[at]) : null;
@@ -53,7 +79,11 @@ export class Curve {
     this.#draw();
   }
 
-  /** Marks what a run measured; null takes the mark away. */
+  /**
+   * Marks what a run measured; null takes the mark away.
+   *
+   * @param {Score | null} score
+   */
   measure(score) {
     this.#marks.run = score?.accuracy == null ? null : { x: score.offload, right: score.accuracy };
     this.#draw();
@@ -62,13 +92,14 @@ export class Curve {
   #draw() {
     const { calibrated = [], now, run, tested, paper } = this.#marks;
     const marks = [calibrated, calibrated, [now], [now], [run], [tested], [paper]];
-    const shown = LINES.map((line, at) => [line, marks[at].filter(Boolean)]).filter(([, some]) => some.length > 0);
+    const shown = LINES.map((line, at) => /** @type {const} */ ([line, marks[at].filter((mark) => mark != null)])).filter(([, some]) => some.length > 0);
     const all = shown.flatMap(([, some]) => some);
-    this.place.closest('figure').hidden = all.length === 0;
+    part('curve').hidden = all.length === 0;
     if (all.length === 0) return;
     this.line.textContent = this.#sentence();
     this.place.setAttribute('aria-label', `Chart of accuracy and energy by share in the cloud. ${this.line.textContent}`);
     const xs = [...new Set(all.map(({ x }) => x))].sort((a, b) => a - b);
+    /** @type {[number[], ...(number | null)[][]]} */
     const data = [xs, ...shown.map(([[, scale], some]) => xs.map((x) => some.find((mark) => mark.x === x)?.[scale] ?? null))];
     this.#chart?.destroy();
     this.#chart = new uPlot(options(this.place, shown.map(([line]) => line)), data, this.place);
@@ -76,6 +107,7 @@ export class Curve {
 
   #sentence() {
     const { calibrated = [], now, run, tested, paper } = this.#marks;
+    /** @type {(name: string, mark: Mark) => string} */
     const said = (name, { x, right, less }) => [
       `${name}: ${percent(x)} to the cloud`,
       right === undefined ? null : `${percent(right)} right`,
@@ -91,15 +123,24 @@ export class Curve {
   }
 }
 
-/** A little more than what is shown, so that no mark lies on the edge. */
+/**
+ * A little more than what is shown, so that no mark lies on the edge.
+ *
+ * @param {number} margin
+ * @param {number} most
+ * @returns {uPlot.Scale}
+ */
 function around(margin, most) {
   return { range: (_, low, high) => (low === null ? [0, 1] : [Math.max(0, low - margin), Math.min(most, high + margin)]) };
 }
 
+/** @type {(place: HTMLElement, lines: Look[]) => uPlot.Options} */
 function options(place, lines) {
   const style = getComputedStyle(place);
+  /** @param {string} name */
   const colour = (name) => style.getPropertyValue(name);
   const axis = { stroke: colour('--faint'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') } };
+  /** @type {(chart: uPlot, values: number[]) => string[]} */
   const share = (_, values) => values.map((value) => percent(value));
   return {
     width: place.clientWidth,

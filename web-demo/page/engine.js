@@ -3,7 +3,16 @@
 import { relaxedSimd, simd } from '../lib/features.js';
 import { codedError, errorCode, errorText } from '../shared/errors.js';
 
-/** `config.json`: the manifests on offer, the one to begin with, where the cloud is, and the index of a gallery if there is one. */
+/**
+ * @import { Call, Reply, Tasks, Wanted } from '../shared/types'
+ * @import { Build, Classified, ClassifiedFile, Config, Policy, Progress } from './types'
+ */
+
+/**
+ * `config.json`: the manifests on offer, the one to begin with, where the cloud is, and the index of a gallery if there is one.
+ *
+ * @returns {Promise<Config>}
+ */
 export async function loadConfig() {
   let config;
   try {
@@ -22,12 +31,17 @@ export async function loadConfig() {
   return { model: absolute(config.model), models: models.map(absolute), cloud: absolute(config.cloud), gallery };
 }
 
-// Neither engine nor worker should have to know what page it is on.
+/** @param {string} address */
 function absolute(address) {
+  // Neither engine nor worker should have to know what page it is on.
   return new URL(address, document.baseURI).href.replace(/\/+$/, '');
 }
 
-/** The build that this browser can run: one instruction it does not know, and it refuses all. */
+/**
+ * The build that this browser can run: one instruction it does not know, and it refuses all.
+ *
+ * @returns {Promise<Build>}
+ */
 async function chooseBuild() {
   if (await relaxedSimd()) return 'relaxed';
   return (await simd()) ? 'simd' : 'scalar';
@@ -35,32 +49,38 @@ async function chooseBuild() {
 
 /** The engine, to be asked by any number of callers at once. */
 export class Engine {
-  #worker = null;
+  /** @type {unknown} */
   #failed = null; // why the worker is of no use
+  /** @type {Map<number, { resolve: (answer: any) => void, reject: (error: unknown) => void, onProgress?: (step: Progress) => void }>} */
   #calls = new Map();
   #last = 0;
-
-  constructor() {
-    this.#start();
-  }
+  #worker = this.#start();
 
   #start() {
-    this.#failed = null;
-    this.#worker?.terminate();
-    this.#worker = new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
-    this.#worker.addEventListener('message', ({ data }) => this.#receive(data));
-    this.#worker.addEventListener('error', ({ message }) => {
+    const worker = new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
+    worker.addEventListener('message', ({ data }) => this.#receive(data));
+    worker.addEventListener('error', ({ message }) => {
       this.#failed = codedError('engine_missing', `The engine's worker failed: ${message || 'a file of it is missing'}`);
       for (const { reject } of this.#calls.values()) reject(this.#failed);
       this.#calls.clear();
     });
+    return worker;
   }
 
-  /** Loads a pair; `{manifest, energy, backend, build, kept, files}`. It asks no cloud until `setCloud`. */
+  /**
+   * Loads a pair. It asks no cloud until `setCloud`.
+   *
+   * @param {string} manifest its address
+   * @param {(step: Progress) => void} onProgress
+   */
   async load(manifest, onProgress) {
     const build = await chooseBuild();
     // What a worker could not import it does not import again: another one may.
-    if (this.#failed) this.#start();
+    if (this.#failed) {
+      this.#failed = null;
+      this.#worker.terminate();
+      this.#worker = this.#start();
+    }
     try {
       return { build, ...await this.#call('load', { build, manifest }, { onProgress }) };
     } catch (error) {
@@ -69,36 +89,62 @@ export class Engine {
     }
   }
 
-  /** Classifies `{file}`, `{zipped}` or `{frame}`; rejects with `cancelled` once `signal` is aborted. */
-  classify(picture, signal = null) {
+  /**
+   * Classifies a picture; rejects with `cancelled` once `signal` is aborted.
+   *
+   * @template {Wanted} W
+   * @param {W} picture
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<W extends { frame: ImageBitmap } ? Classified : ClassifiedFile>}
+   */
+  classify(picture, signal) {
     return this.#call('classify', picture, { signal, transfer: picture.frame ? [picture.frame] : [] });
   }
 
+  /** @type {(policy: Policy, thresholds: number[]) => Promise<void>} */
   decideBy(policy, thresholds) {
     return this.#call('decideBy', { policy, thresholds });
   }
 
+  /** @type {(cloud: string | undefined, token: string | undefined, slow: number) => Promise<void>} */
   setCloud(cloud, token, slow) {
     return this.#call('setCloud', { cloud, token, slow });
   }
 
-  /** Opens a zip, in place of the one before; its pictures as `{path, zipped}`. */
+  /**
+   * Opens a zip, in place of the one before, and lists its pictures.
+   *
+   * @param {File} file
+   */
   listZip(file) {
     return this.#call('listZip', { file });
   }
 
-  async #call(task, given, { transfer = [], signal = null, onProgress = null } = {}) {
+  /**
+   * @template {keyof Tasks} T
+   * @param {T} task
+   * @param {Tasks[T]['given']} given
+   * @param {{ transfer?: Transferable[], signal?: AbortSignal, onProgress?: (step: Progress) => void }} options
+   * @returns {Promise<any>} what the worker answers
+   */
+  async #call(task, given, { transfer = [], signal, onProgress } = {}) {
     if (this.#failed) throw this.#failed;
     if (signal?.aborted) throw codedError('cancelled', 'It was given up.');
     this.#last += 1;
     const call = this.#last;
-    signal?.addEventListener('abort', () => this.#worker.postMessage({ task: 'cancel', given: { call } }), { once: true });
+    signal?.addEventListener('abort', () => this.#send({ call: 0, task: 'cancel', given: { call } }), { once: true });
     return new Promise((resolve, reject) => {
       this.#calls.set(call, { resolve, reject, onProgress });
-      this.#worker.postMessage({ call, task, given }, transfer);
+      this.#send(/** @type {Call} */ ({ call, task, given }), transfer);
     });
   }
 
+  /** @type {(call: Call, transfer?: Transferable[]) => void} */
+  #send(call, transfer = []) {
+    this.#worker.postMessage(call, transfer);
+  }
+
+  /** @param {Reply} reply */
   #receive({ call, progress, answer, error }) {
     const waiting = this.#calls.get(call);
     if (!waiting) return; // nobody waits for a cancellation

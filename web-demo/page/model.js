@@ -1,22 +1,31 @@
 // The model panel: loading with its progress, what is loaded, or why nothing is.
 
 import { errorCode, errorText } from '../shared/errors.js';
-import { element } from './element.js';
+import { element, part, progress, select } from './element.js';
 import { roughBytes } from './words.js';
 
-const part = (id) => document.getElementById(id);
+/** @import { Pair, Progress } from './types' */
 
-/** Offers `models` (addresses of manifests); one alone is no choice and is not shown as one. */
+/**
+ * Offers `models` (addresses of manifests); one alone is no choice and is not shown as one.
+ *
+ * @param {string[]} models
+ * @param {string} chosen
+ * @param {(address: string) => void} choose
+ */
 export function showChoice(models, chosen, choose) {
-  const select = part('model-select');
   for (const address of models) {
-    select.append(element('option', { value: address, selected: address === chosen }, modelTitle(address)));
+    select('model-select').append(element('option', { value: address, selected: address === chosen }, modelTitle(address)));
   }
-  select.addEventListener('change', () => choose(select.value));
+  select('model-select').addEventListener('change', () => choose(select('model-select').value));
   part('model-choice').hidden = models.length < 2;
 }
 
-// "cifar10-w1 1.0.0" of "models/cifar10-w1/1.0.0/manifest.json".
+/**
+ * "cifar10-w1 1.0.0" of "models/cifar10-w1/1.0.0/manifest.json".
+ *
+ * @param {string} address
+ */
 function modelTitle(address) {
   const folders = address.split('/').slice(0, -1);
   return folders.slice(-2).join(' ') || address;
@@ -34,20 +43,28 @@ export function showLoading() {
   part('loading').hidden = false;
 }
 
-/** A step of loading, as the engine reports it. */
+/**
+ * A step of loading, as the engine reports it.
+ *
+ * @param {Progress} step
+ */
 export function showProgress({ loaded, total, file }) {
-  const progress = part('progress');
-  const size = total > 0 ? `${roughBytes(loaded)} of ${roughBytes(total)}` : roughBytes(loaded);
+  const bar = progress('progress');
+  const size = total ? `${roughBytes(loaded)} of ${roughBytes(total)}` : roughBytes(loaded);
   part('progress-text').textContent = `Loading ${file}: ${size}`;
-  if (total > 0) {
-    progress.max = total;
-    progress.value = Math.min(loaded, total);
+  if (total) {
+    bar.max = total;
+    bar.value = Math.min(loaded, total);
   } else {
-    progress.removeAttribute('value');
+    bar.removeAttribute('value');
   }
 }
 
-/** The model is ready. */
+/**
+ * The model is ready.
+ *
+ * @param {Pair} pair
+ */
 export function showModel({ manifest, build, backend, kept }) {
   const facts = [
     `${manifest.name} ${manifest.version}`,
@@ -59,7 +76,12 @@ export function showModel({ manifest, build, backend, kept }) {
   part('loading').hidden = true;
 }
 
-/** There is no model, and why; `again` tries once more. */
+/**
+ * There is no model, and why; `again` tries once more.
+ *
+ * @param {unknown} error
+ * @param {() => void} again
+ */
 export function showModelProblem(error, again) {
   part('loading').hidden = true;
   const button = element('button', { type: 'button' }, 'Try again');

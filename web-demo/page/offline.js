@@ -1,6 +1,11 @@
 // The page without a network: a service worker keeps what this visit used.
 
-/** Has the page kept; `files` are those of the worker. Says on `page` when it is. */
+/**
+ * Has the page kept; `files` are those of the worker. Says on `page` when it is.
+ *
+ * @param {HTMLElement} page
+ * @param {string[]} files
+ */
 export async function keepPage(page, files) {
   if (!navigator.serviceWorker) return; // over plain HTTP, in some private windows
   try {
@@ -11,7 +16,7 @@ export async function keepPage(page, files) {
     const lasting = own.filter((address) => !address.includes('/cloud/') && !address.endsWith('.fog'));
     navigator.serviceWorker.addEventListener('message', ({ data }) => page.toggleAttribute('data-offline', data.kept), { once: true });
     navigator.serviceWorker.startMessages();
-    active.postMessage({ keep: [...new Set(lasting)] });
+    active?.postMessage({ keep: [...new Set(lasting)] });
   } catch {
     // A browser that forbids it: the page works as long as there is a network.
   }

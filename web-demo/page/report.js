@@ -3,17 +3,31 @@
 import { element } from './element.js';
 import { duration, energyText, exitTitle, percent, roughBytes, times } from './words.js';
 
+/** @import { Score } from './score.js' */
+
 const MOST_CLASSES = 20; // of a matrix that can be read
 const MOST_CONFUSED = 20;
 
-/** "120 of 500, 41 s to go". */
+/**
+ * "120 of 500, 41 s to go".
+ *
+ * @param {{ done: number, failed: number }} score
+ * @param {number} total
+ * @param {number} seconds
+ */
 export function progressText(score, total, seconds) {
   const done = score.done + score.failed;
   const left = done > 0 && done < total ? `, ${duration((seconds / done) * (total - done))} to go` : '';
   return `${done} of ${total}${left}`;
 }
 
-/** The report. Its data attributes say the same as its text. */
+/**
+ * The report. Its data attributes say the same as its text.
+ *
+ * @param {Score} score
+ * @param {number} total
+ * @param {number} seconds
+ */
 export function batchReport(score, total, seconds) {
   return element(
     'div',
@@ -33,6 +47,7 @@ export function batchReport(score, total, seconds) {
   );
 }
 
+/** @type {(score: Score, seconds: number) => HTMLElement} */
 function totals(score, seconds) {
   const { done, degraded, accuracy, reduction } = score;
   const figures = [
@@ -44,25 +59,32 @@ function totals(score, seconds) {
     degraded > 0 ? [String(degraded), 'degraded: the cloud gave no answer, the best exit guessed'] : null,
     score.failed > 0 ? [String(score.failed), 'could not be read'] : null,
   ];
-  return element('ul', { class: 'figures' }, ...figures.filter(Boolean).map(([number, text]) => element('li', {}, element('strong', {}, number), ' ', element('span', {}, text))));
+  return element('ul', { class: 'figures' }, ...figures.filter((figure) => figure !== null).map(([number, text]) => element('li', {}, element('strong', {}, number), ' ', element('span', {}, text))));
 }
 
+/** @param {Score} score */
 function endings(score) {
+  /** @type {[string, number, string][]} */
   const rows = [...score.origins].map(([name, count]) => [name === 'cloud' ? 'Cloud' : exitTitle(name), count, name === 'cloud' ? 'cloud' : 'device']);
   if (score.degraded > 0) rows.push(['Degraded', score.degraded, 'degraded']);
   const list = rows.map(([title, count, outcome]) => {
     const bar = element('span', { class: 'bar', 'aria-hidden': 'true' });
-    bar.style.setProperty('--share', count / Math.max(1, score.done));
+    bar.style.setProperty('--share', String(count / Math.max(1, score.done)));
     return element('li', { 'data-outcome': outcome }, element('span', {}, title), bar, element('span', {}, `${count}`));
   });
   return element('section', {}, element('h3', {}, 'Where they ended'), element('ol', { class: 'histogram' }, ...list));
 }
 
-/** Who was taken for whom: a matrix of few classes, of many those that were most often confused. */
+/**
+ * Who was taken for whom: a matrix of few classes, of many those that were most often confused.
+ *
+ * @param {Score} score
+ */
 function confusion(score) {
   return score.classes.length <= MOST_CLASSES ? matrix(score) : confused(score);
 }
 
+/** @param {Score} score */
 function confused({ classes, confusion: rows }) {
   const wrong = rows.flatMap((row, is) => row.map((count, said) => ({ is, said, count })).filter(({ said, count }) => said !== is && count > 0));
   const listed = wrong.sort((a, b) => b.count - a.count).slice(0, MOST_CONFUSED);
@@ -70,6 +92,7 @@ function confused({ classes, confusion: rows }) {
   return element('section', {}, element('h3', {}, 'Most often confused'), items.length > 0 ? element('ol', { class: 'confused' }, ...items) : element('p', {}, 'None.'));
 }
 
+/** @param {Score} score */
 function matrix({ classes, confusion: rows }) {
   const most = Math.max(1, ...rows.flat());
   const head = element('tr', {}, element('th', { scope: 'col' }, 'is ↓, taken for →'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
@@ -79,7 +102,7 @@ function matrix({ classes, confusion: rows }) {
     element('th', { scope: 'row' }, classes[is]),
     ...row.map((count, said) => {
       const cell = element('td', { 'data-right': is === said }, count > 0 ? `${count}` : '');
-      cell.style.setProperty('--share', count / most);
+      cell.style.setProperty('--share', String(count / most));
       return cell;
     }),
   ));

@@ -3,14 +3,25 @@
 import { element } from './element.js';
 import { exactBytes, exitTitle, milliseconds, percent } from './words.js';
 
-/** "device", "cloud" or "degraded": the three ways in which a picture can end. */
+/** @import { Answer, Picture, Sample } from './types' */
+
+/**
+ * The three ways in which a picture can end.
+ *
+ * @param {Answer} result
+ * @returns {'device' | 'cloud' | 'degraded'}
+ */
 export function outcomeOf(result) {
   if (result.degraded) return 'degraded';
   return result.origin === 'cloud' ? 'cloud' : 'device';
 }
 
-/** Where the answer came from, in words. */
-export function outcomeText(result) {
+/**
+ * Where the answer came from, in words.
+ *
+ * @param {Answer} result
+ */
+function outcomeText(result) {
   switch (outcomeOf(result)) {
     case 'device':
       return `stayed on this device (${exitTitle(result.origin).toLowerCase()})`;
@@ -21,7 +32,12 @@ export function outcomeText(result) {
   }
 }
 
-/** One sentence for a screen reader. */
+/**
+ * One sentence for a screen reader.
+ *
+ * @param {Picture} picture
+ * @param {Answer} result
+ */
 export function spokenResult(picture, result) {
   return `${picture.name}: ${result.label}, ${percent(result.confidence)}, ${outcomeText(result)}, ${sentText(result)}.`;
 }
@@ -30,6 +46,8 @@ export function spokenResult(picture, result) {
  * The card. Its data attributes say the same as its text, for tests and other programs;
  * `data-degraded` is there only on a degraded answer, `data-right` only where the sample's class is known. `look` shows
  * its way in the network.
+ *
+ * @type {(picture: Picture, sample: Sample | null, result: Answer, right: boolean | null, look: () => void) => HTMLElement}
  */
 export function resultCard(picture, sample, result, right, look) {
   const button = element('button', { type: 'button', class: 'look' }, 'Show its way');
@@ -65,7 +83,12 @@ export function resultCard(picture, sample, result, right, look) {
   );
 }
 
-/** The answer in three lines: what it is, who says so and whether rightly, why it is degraded, what it cost. */
+/**
+ * The answer in three lines: what it is, who says so and whether rightly, why it is degraded, what it cost.
+ *
+ * @param {Answer} result
+ * @param {boolean | null} right
+ */
 export function verdictOf(result, right = null) {
   return [
     element(
@@ -78,16 +101,21 @@ export function verdictOf(result, right = null) {
     ),
     degradedNote(result),
     costLine(result),
-  ].filter(Boolean);
+  ].filter((line) => line !== null);
 }
 
-/** A picture's thumbnail, drawn once for each place that shows it. */
+/**
+ * A picture's thumbnail, drawn once for each place that shows it.
+ *
+ * @param {Picture} picture
+ */
 export function thumbnailOf({ name, thumbnail }) {
-  const canvas = element('canvas', { role: 'img', 'aria-label': `The picture ${name}`, width: thumbnail.width, height: thumbnail.height });
-  canvas.getContext('2d').drawImage(thumbnail, 0, 0);
+  const canvas = element('canvas', { role: 'img', 'aria-label': `The picture ${name}`, width: thumbnail?.width, height: thumbnail?.height });
+  if (thumbnail) canvas.getContext('2d')?.drawImage(thumbnail, 0, 0);
   return canvas;
 }
 
+/** @param {Answer} result */
 function degradedNote(result) {
   if (!result.degraded) return null;
   const { reason, message } = result.degraded;
@@ -101,29 +129,42 @@ function degradedNote(result) {
   );
 }
 
-/** The engine's clause, or the browser's words, as a sentence. */
+/**
+ * The engine's clause, or the browser's words, as a sentence.
+ *
+ * @param {string} text
+ */
 function asSentence(text) {
   return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
-/** What left this device. Of an attempt that failed, nobody can say how much got out. */
+/**
+ * What left this device. Of an attempt that failed, nobody can say how much got out.
+ *
+ * @param {Answer} result
+ */
 function sentText(result) {
   const sent = exactBytes(result.bytesSent);
   return `${result.degraded && result.bytesSent > 0 ? 'up to ' : ''}${sent} left this device`;
 }
 
-/** Milliseconds that passed on the wire, tries and pauses included; null where the function does not say what it took. */
+/**
+ * Milliseconds that passed on the wire, tries and pauses included; null where the function does not say what it took.
+ *
+ * @param {Answer} result
+ */
 function wireMs({ timings: { cloudMs, functionMs } }) {
   // Two clocks: on a short wire the difference may come out below nothing.
   return functionMs === null ? null : Math.max(0, cloudMs - functionMs);
 }
 
+/** @param {Answer} result */
 function costLine(result) {
   const { edgeMs, cloudMs, functionMs, totalMs } = result.timings;
   const wire = wireMs(result);
   const parts = [
     `${milliseconds(edgeMs)} on this device`,
-    wire === null ? null : `${milliseconds(wire)} on the wire, ${milliseconds(functionMs)} in the cloud`,
+    wire === null || functionMs === null ? null : `${milliseconds(wire)} on the wire, ${milliseconds(functionMs)} in the cloud`,
     wire === null && cloudMs > 0 ? `${milliseconds(cloudMs)} on the wire and in the cloud` : null,
     cloudMs > 0 ? `${milliseconds(totalMs)} in all` : null,
   ].filter(Boolean);

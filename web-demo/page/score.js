@@ -2,7 +2,14 @@
 
 import { outcomeOf } from './result.js';
 
-/** The class that a picture's path names, by its nearest folder that is one; -1 where none is. */
+/** @import { Answer, Pair } from './types' */
+
+/**
+ * The class that a picture's path names, by its nearest folder that is one; -1 where none is.
+ *
+ * @param {string} path
+ * @param {string[]} classes
+ */
 export function labelOf(path, classes) {
   const folders = path.toLowerCase().split('/').slice(0, -1).reverse();
   const known = classes.map((name) => name.toLowerCase());
@@ -11,22 +18,38 @@ export function labelOf(path, classes) {
 
 /** Counts results of one pair. */
 export class Score {
+  done = 0;
+  failed = 0;
+  degraded = 0;
+  labelled = 0;
+  right = 0;
+  bytesSent = 0;
+  fileBytes = 0;
+  picojoules = 0;
+
+  /** @param {Pair} pair */
   constructor({ manifest, energy }) {
     this.energy = energy;
     this.classes = manifest.classes;
+    /** @type {Map<string, number>} */
     this.origins = new Map([...manifest.exits.map(({ name }) => name), 'cloud'].map((name) => [name, 0]));
     this.confusion = manifest.classes.map(() => manifest.classes.map(() => 0));
-    Object.assign(this, { done: 0, failed: 0, degraded: 0, labelled: 0, right: 0, bytesSent: 0, fileBytes: 0, picojoules: 0 });
   }
 
-  add({ result, bytes, label }) {
+  /**
+   * Counts a picture of this class, -1 where nobody knows it.
+   *
+   * @param {{ result: Answer, bytes: number }} answered
+   * @param {number} label
+   */
+  add({ result, bytes }, label) {
     this.done += 1;
     this.fileBytes += bytes;
     this.bytesSent += result.bytesSent;
     if (outcomeOf(result) === 'degraded') {
       this.degraded += 1;
     } else {
-      this.origins.set(result.origin, this.origins.get(result.origin) + 1);
+      this.origins.set(result.origin, this.#count(result.origin) + 1);
     }
     this.picojoules += this.#computation(result);
     if (label < 0) return;
@@ -39,6 +62,12 @@ export class Score {
     this.failed += 1;
   }
 
+  /** @param {string} origin */
+  #count(origin) {
+    return this.origins.get(origin) ?? 0;
+  }
+
+  /** @param {Answer} answer */
   #computation({ origin, exits, way = 0 }) {
     const costs = this.energy.ways[way];
     return origin === 'cloud' ? costs.cloud.computation : costs.exits[exits.length - 1].computation;
@@ -46,7 +75,7 @@ export class Score {
 
   /** The share of pictures whose map was sent, or would have been. */
   get offload() {
-    return (this.origins.get('cloud') + this.degraded) / this.done;
+    return (this.#count('cloud') + this.degraded) / this.done;
   }
 
   get accuracy() {

@@ -3,12 +3,20 @@
 import { outcomeOf } from './result.js';
 import { roughBytes } from './words.js';
 
+/** @import { Answer, Manifest, Picture } from './types' */
+
 /** Counts results into `line`. */
 export class Tally {
+  counts = { device: 0, cloud: 0, degraded: 0 };
+  bytesSent = 0;
+  fileBytes = 0;
+  inputBytes = 0;
+
+  /** @param {HTMLElement} line */
   constructor(line) {
     this.line = line;
     this.nothing = line.textContent;
-    this.clear();
+    this.show();
   }
 
   clear() {
@@ -19,6 +27,7 @@ export class Tally {
     this.show();
   }
 
+  /** @type {(picture: Picture, result: Answer, manifest: Manifest) => void} */
   add(picture, result, manifest) {
     this.counts[outcomeOf(result)] += 1;
     this.bytesSent += result.bytesSent;

@@ -2,28 +2,63 @@
 
 import { codedError, errorCode, errorText } from '../shared/errors.js';
 
+/** @import { Classified } from './types' */
+
 const FRAME_MS = 250;
 // So long a frame may wait for its answer: over a slow line none would ever come, if each gave way to the next.
 const PATIENCE_MS = 4000;
 
 /** Live classification of what a camera sees. */
 export class Webcam {
+  /** @type {{ stream: MediaStream | null } | null} */
   #run = null; // the stream once there is one; each start has its own
-  #timer = null;
+  #timer = 0;
+  /** @type {AbortController | null} */
   #pending = null;
   #since = 0;
   #last = Promise.resolve();
 
-  constructor(video) {
+  /**
+   * Each frame goes to `classify`, its result to `show`, and faults to `fail`.
+   *
+   * @param {{
+   *   video: HTMLVideoElement,
+   *   button: HTMLButtonElement,
+   *   classify: (frame: ImageBitmap, signal: AbortSignal) => Promise<Classified>,
+   *   show: (seen: Classified) => void,
+   *   fail: (error: unknown) => void,
+   * }} given
+   */
+  constructor({ video, button, classify, show, fail }) {
     this.video = video;
+    this.button = button;
+    this.classify = classify;
+    this.show = show;
+    this.fail = fail;
   }
 
   get running() {
     return this.#run !== null;
   }
 
-  /** Asks for the camera, then hands each frame's result to `show`, and faults to `fail`. */
-  async start(classify, show, fail) {
+  /** Starts it, or stops it. */
+  async toggle() {
+    this.button.setAttribute('aria-pressed', String(!this.running));
+    if (this.running) {
+      await this.stop();
+      return;
+    }
+    try {
+      await this.#start();
+    } catch (error) {
+      this.button.setAttribute('aria-pressed', 'false');
+      this.fail(error);
+    }
+  }
+
+  /** Asks for the camera, then takes a frame every now and then. */
+  async #start() {
+    /** @type {{ stream: MediaStream | null }} */
     const run = { stream: null };
     this.#run = run;
     try {
@@ -43,7 +78,7 @@ export class Webcam {
       // A hidden page gets no frames of use to anybody, and before the first one there is nothing to see.
       if (document.hidden || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
       if (this.#pending && performance.now() - this.#since < PATIENCE_MS) return;
-      this.#last = this.#frame(classify, show, fail);
+      this.#last = this.#frame();
     }, FRAME_MS);
     await this.video.play().catch(async (cause) => {
       if (this.#run !== run) return; // stopped meanwhile
@@ -52,16 +87,16 @@ export class Webcam {
     });
   }
 
-  async #frame(classify, show, fail) {
+  async #frame() {
     this.#pending?.abort();
     const abort = new AbortController();
     this.#pending = abort;
     this.#since = performance.now();
     try {
       const bitmap = await createImageBitmap(this.video);
-      show(await classify(bitmap, abort.signal));
+      this.show(await this.classify(bitmap, abort.signal));
     } catch (error) {
-      if (errorCode(error) !== 'cancelled') fail(error);
+      if (errorCode(error) !== 'cancelled') this.fail(error);
     } finally {
       if (this.#pending === abort) this.#pending = null;
     }
@@ -79,6 +114,7 @@ export class Webcam {
   }
 }
 
+/** @param {{ stream: MediaStream | null } | null} run */
 function end(run) {
   for (const track of run?.stream?.getTracks() ?? []) track.stop();
 }

@@ -4,11 +4,16 @@
 // file's extension proves nothing, and browsers differ on a file that ends early (some paint the
 // rest grey, and a grey half would be classified in good faith).
 
+/** @typedef {{ kind: string, width: number, height: number, complete: boolean }} Header */
+
+/** @type {(bytes: Uint8Array, at: number, length: number) => string} */
 const ascii = (bytes, at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
 
 /**
  * Kind (a MIME type), width, height and completeness, or null when the bytes are no JPEG, PNG or
  * WebP. Width and height are 0 when the file ends before it states them.
+ *
+ * @param {Uint8Array} bytes
  */
 export function readHeader(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -18,6 +23,7 @@ export function readHeader(bytes) {
   return null;
 }
 
+/** @type {(bytes: Uint8Array, view: DataView) => Header} */
 function readJpeg(bytes, view) {
   const header = { kind: 'image/jpeg', width: 0, height: 0, complete: false };
   let at = 2;
@@ -51,6 +57,7 @@ function readJpeg(bytes, view) {
   return header;
 }
 
+/** @type {(bytes: Uint8Array, view: DataView) => Header} */
 function readPng(bytes, view) {
   const header = { kind: 'image/png', width: 0, height: 0, complete: false };
   let at = 8;
@@ -71,10 +78,11 @@ function readPng(bytes, view) {
   return header;
 }
 
+/** @type {(bytes: Uint8Array, view: DataView) => Header} */
 function readWebp(bytes, view) {
   const header = { kind: 'image/webp', width: 0, height: 0, complete: false };
   if (bytes.length < 30) return header;
-  const uint24 = (at) => bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
+  const uint24 = (/** @type {number} */ at) => bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
   switch (ascii(bytes, 12, 4)) {
     case 'VP8 ':
       header.width = view.getUint16(26, true) & 0x3fff;

@@ -3,12 +3,24 @@
 
 import { codedError, errorCode, errorText } from '../shared/errors.js';
 
+/**
+ * @import { Progress } from '../shared/types'
+ * @import { Fogline, Engine } from './types'
+ */
+
 const STORE = 'fogline-models';
 const MODEL = 'edge.fog';
 const MOST_MANIFEST = 1 << 20;
 
-/** The pair of a manifest's address in an engine, and whether its model had been kept. */
-export async function openPair(Fogline, address, report) {
+/**
+ * The pair of a manifest's address in an engine, and whether its model had been kept.
+ *
+ * @param {Engine} engine
+ * @param {string} address
+ * @param {(progress: Progress) => void} report
+ * @returns {Promise<{ fogline: Fogline, kept: boolean }>}
+ */
+export async function openPair(engine, address, report) {
   const manifest = await download(address, 'manifest.json', MOST_MANIFEST, null, report);
   const model = new URL(MODEL, address).href;
   const { sha256, bytes: total } = described(manifest);
@@ -17,21 +29,25 @@ export async function openPair(Fogline, address, report) {
   const kept = await (await store?.match(name))?.arrayBuffer();
   if (kept) {
     try {
-      return { fogline: Fogline.open(manifest, new Uint8Array(kept)), kept: true };
+      return { fogline: engine.open(manifest, new Uint8Array(kept)), kept: true };
     } catch (error) {
       // A disk can fail as a network can: what is no longer the model is fetched again.
       if (errorCode(error) !== 'model_corrupt') throw error;
-      await store.delete(name);
+      await store?.delete(name);
     }
   }
   const fog = await download(model, MODEL, total, total, report);
   // The engine compares size and SHA-256 with the manifest's; nothing else gets into the store.
-  const fogline = Fogline.open(manifest, fog);
+  const fogline = engine.open(manifest, fog);
   await keep(store, model, name, fog);
   return { fogline, kept: false };
 }
 
-/** What the manifest says of the model; of a manifest that is none, the engine says why. */
+/**
+ * What the manifest says of the model; of a manifest that is none, the engine says why.
+ *
+ * @param {Uint8Array} manifest
+ */
 function described(manifest) {
   try {
     return JSON.parse(new TextDecoder().decode(manifest)).files[MODEL] ?? {};
@@ -49,22 +65,30 @@ async function openStore() {
   }
 }
 
+/** @type {(store: Cache | null, model: string, name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>} */
 async function keep(store, model, name, bytes) {
   try {
     const older = (await store?.keys()) ?? [];
-    await Promise.all(older.filter(({ url }) => url.startsWith(`${model}?`)).map((key) => store.delete(key)));
+    await Promise.all(older.filter(({ url }) => url.startsWith(`${model}?`)).map((key) => store?.delete(key)));
     await store?.put(name, new Response(bytes));
   } catch {
     // A full disk: the model is fetched again next time.
   }
 }
 
+/**
+ * @param {string} address
+ * @param {string} file its name
+ * @param {number} most of bytes that it may have
+ * @param {number | null} total of bytes, where it is known
+ * @param {(progress: Progress) => void} report
+ */
 async function download(address, file, most = MOST_MANIFEST, total, report) {
-  const unreachable = (why) => codedError('model_unreachable', `${file} at ${address}: ${why}`);
+  const unreachable = (/** @type {string} */ why) => codedError('model_unreachable', `${file} at ${address}: ${why}`);
   const answer = await fetch(address, { cache: 'no-cache' }).catch((cause) => {
     throw unreachable(errorText(cause));
   });
-  if (!answer.ok) throw unreachable(`HTTP status ${answer.status}`);
+  if (!answer.ok || !answer.body) throw unreachable(`HTTP status ${answer.status}`);
   const bytes = new Uint8Array(most);
   let loaded = 0;
   try {

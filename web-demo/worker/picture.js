@@ -11,7 +11,11 @@ const THUMBNAIL_SIDE = 192;
 // word; pixels are therefore read in tiles well below that.
 const TILE_SIDE = 2048;
 
-/** Opens a picture file: its name, its size in bytes, its pixels, and where wanted a small bitmap of it. */
+/**
+ * Opens a picture file: its name, its size in bytes, its pixels, and where wanted a small bitmap of it.
+ *
+ * @param {File} file
+ */
 export async function openPicture(file, wantsThumbnail = false) {
   const name = file.name || 'pasted picture';
   if (file.size > MOST_BYTES) {
@@ -36,6 +40,7 @@ export async function openPicture(file, wantsThumbnail = false) {
   }
 }
 
+/** @param {File} file */
 async function readBytes(file) {
   try {
     return new Uint8Array(await file.arrayBuffer());
@@ -45,6 +50,7 @@ async function readBytes(file) {
   }
 }
 
+/** @type {(width: number, height: number) => void} */
 function refuseLarge(width, height) {
   if (width * height > MOST_PIXELS) {
     throw codedError(
@@ -55,8 +61,9 @@ function refuseLarge(width, height) {
 }
 
 // Rounded up, so that a refused size never reads as the limit itself.
-const megabytes = (count) => Math.ceil(count / 1e5) / 10;
+const megabytes = (/** @type {number} */ count) => Math.ceil(count / 1e5) / 10;
 
+/** @type {(bytes: Uint8Array<ArrayBuffer>, kind: string) => Promise<ImageBitmap>} */
 async function decode(bytes, kind) {
   try {
     // The numbers in the file as they are: a colour profile or a screen must not change them.
@@ -69,12 +76,15 @@ async function decode(bytes, kind) {
   }
 }
 
-/** The pixels of a bitmap. */
+/**
+ * The pixels of a bitmap.
+ *
+ * @param {ImageBitmap} bitmap
+ */
 export function readPixels(bitmap) {
   const { width, height } = bitmap;
   const pixels = new Uint8ClampedArray(width * height * 4);
-  const canvas = new OffscreenCanvas(Math.min(width, TILE_SIDE), Math.min(height, TILE_SIDE));
-  const context = canvas.getContext('2d', { willReadFrequently: true });
+  const { context } = canvasOf(Math.min(width, TILE_SIDE), Math.min(height, TILE_SIDE), { willReadFrequently: true });
   for (let top = 0; top < height; top += TILE_SIDE) {
     for (let left = 0; left < width; left += TILE_SIDE) {
       const columns = Math.min(TILE_SIDE, width - left);
@@ -91,12 +101,20 @@ export function readPixels(bitmap) {
   return new ImageData(pixels, width, height);
 }
 
+/** @param {ImageBitmap} bitmap */
 function drawThumbnail(bitmap) {
   const scale = Math.min(1, THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height));
-  const side = (length) => Math.max(1, Math.round(length * scale));
-  const canvas = new OffscreenCanvas(side(bitmap.width), side(bitmap.height));
-  const context = canvas.getContext('2d');
+  const side = (/** @type {number} */ length) => Math.max(1, Math.round(length * scale));
+  const { canvas, context } = canvasOf(side(bitmap.width), side(bitmap.height));
   context.imageSmoothingQuality = 'high';
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return canvas.transferToImageBitmap();
+}
+
+/** @type {(width: number, height: number, settings?: { willReadFrequently: boolean }) => { canvas: OffscreenCanvas, context: OffscreenCanvasRenderingContext2D }} */
+function canvasOf(width, height, settings) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d', settings);
+  if (!context) throw codedError('picture_undecodable', 'The browser gives no canvas to read pixels from.');
+  return { canvas, context };
 }

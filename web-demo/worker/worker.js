@@ -5,21 +5,34 @@ import { openPair } from './pair.js';
 import { openPicture, readPixels } from './picture.js';
 import { listZip, unzip } from './zip.js';
 
+/**
+ * @import { Build, Call, Progress, Reply, Tasks } from '../shared/types'
+ * @import { Engine, Fogline } from './types'
+ */
+
 const FOLDERS = { relaxed: '../pkg/relaxed', simd: '../pkg', scalar: '../pkg/scalar' };
 
-let engine; // the engine's class, once; a second pair must not start the package again
+/** @type {Promise<Engine> | undefined} */
+let engine; // once; a second pair must not start the package again
+/** @type {Fogline | null} */
 let fogline = null;
 let delay = 0;
-const running = new Map(); // AbortControllers by call
+/** @type {Map<number, AbortController>} */
+const running = new Map(); // by call
+
+const worker = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ (self));
+/** @type {(reply: Reply, transfer?: Transferable[]) => void} */
+const reply = (message, transfer = []) => worker.postMessage(message, transfer);
 
 // The switch's "slow" holds questions back right in front of the network, so that the engine's
 // own deadline and tries meet what they would meet on a bad line.
 const send = self.fetch.bind(self);
 self.fetch = async (resource, options) => {
-  if (delay > 0 && options?.method === 'POST') await pause(delay, options.signal);
+  if (delay > 0 && options?.method === 'POST') await pause(delay, options.signal ?? null);
   return send(resource, options);
 };
 
+/** @type {(time: number, signal: AbortSignal | null) => Promise<void>} */
 function pause(time, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, time);
@@ -30,6 +43,7 @@ function pause(time, signal) {
   });
 }
 
+/** @type {(build: Build) => Promise<Engine>} */
 async function start(build) {
   if (typeof WebAssembly === 'undefined') {
     throw codedError('engine_missing', 'This browser has no WebAssembly, which the engine needs.');
@@ -44,6 +58,12 @@ async function start(build) {
   }
 }
 
+/**
+ * What is given to a task, and what it may use beside.
+ *
+ * @typedef {{ report: (progress: Progress) => void, signal: AbortSignal }} Means
+ * @type {{ [T in keyof Tasks]: (given: Tasks[T]['given'], means: Means) => Promise<Tasks[T]['answer']> | Tasks[T]['answer'] }}
+ */
 const tasks = {
   async load({ build, manifest }, { report }) {
     fogline?.free();
@@ -58,16 +78,13 @@ const tasks = {
   /** Of `file`, of `zipped` (a place in the zip that is open), or of `frame` (an ImageBitmap). */
   async classify({ file, zipped, frame, thumbnail }, { signal }) {
     if (!fogline) throw codedError('model_missing', 'There is no model to ask.');
-    let picture;
     if (frame) {
-      picture = { imageData: readPixels(frame) };
+      const imageData = readPixels(frame);
       frame.close();
-    } else {
-      picture = await openPicture(file ?? unzip(zipped), thumbnail);
+      return { result: await fogline.classify(imageData, { signal }) };
     }
-    const { imageData, ...shown } = picture;
-    const result = await fogline.classify(imageData, { signal });
-    return { ...shown, result };
+    const { imageData, ...shown } = await openPicture(file ?? unzip(/** @type {number} */ (zipped)), thumbnail);
+    return { ...shown, result: await fogline.classify(imageData, { signal }) };
   },
 
   decideBy({ policy, thresholds }) {
@@ -87,15 +104,24 @@ const tasks = {
   },
 };
 
-self.addEventListener('message', async ({ data: { call, task, given } }) => {
+/**
+ * @template {keyof Tasks} T
+ * @param {T} task
+ * @param {Tasks[T]['given']} given
+ * @param {Means} means
+ */
+const perform = async (task, given, means) => tasks[task](given, means);
+
+worker.addEventListener('message', async (/** @type {MessageEvent<Call>} */ { data: { call, task, given } }) => {
   const abort = new AbortController();
   running.set(call, abort);
-  const report = (progress) => self.postMessage({ call, progress });
+  /** @param {Progress} progress */
+  const report = (progress) => reply({ call, progress });
   try {
-    const answer = await tasks[task](given, { report, signal: abort.signal });
-    self.postMessage({ call, answer }, answer?.thumbnail ? [answer.thumbnail] : []);
+    const answer = await perform(task, given, { report, signal: abort.signal });
+    reply({ call, answer }, answer && 'thumbnail' in answer && answer.thumbnail ? [answer.thumbnail] : []);
   } catch (error) {
-    self.postMessage({ call, error: { code: errorCode(error), message: errorText(error) } });
+    reply({ call, error: { code: errorCode(error), message: errorText(error) } });
   } finally {
     running.delete(call);
   }
