@@ -176,7 +176,8 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
         Call::new(
             "the page",
             "aws s3 cp web-demo s3://${SiteBucket} --recursive --region ${AWS_REGION} --cache-control no-cache --exclude node_modules/* \
-             --exclude tests/* --exclude libraries/* --exclude screenshots/* --exclude package*.json --exclude .* --exclude *.mjs",
+             --exclude tests/* --exclude libraries/* --exclude screenshots/* --exclude package*.json --exclude *tsconfig.json \
+             --exclude .* --exclude *.mjs --exclude *.d.ts",
         ),
         Call::new(
             "the page answers",

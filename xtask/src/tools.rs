@@ -174,7 +174,8 @@ pub fn page() -> Result<()> {
     let time = |file: &str| folder.join(file).metadata().and_then(|m| m.modified()).ok();
     let wanted = time("package-lock.json");
     // npm writes its mark before the bundles, which are the last step.
-    if ["node_modules/.package-lock.json", "lib/chart.js"].iter().all(|made| time(made) >= wanted) {
+    if ["node_modules/.package-lock.json", "lib/chart.d.ts"].iter().all(|made| time(made) >= wanted)
+    {
         return Ok(());
     }
     let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
