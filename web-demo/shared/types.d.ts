@@ -2,7 +2,7 @@
 
 import type { Answer, Energy, Manifest, Policy } from '../../edge-wasm/src/browser/types';
 
-export type { Answer, Energy, ExitReport, FoglineError, Manifest, Policy } from '../../edge-wasm/src/browser/types';
+export type { Answer, Energy, ExitReport, Manifest, Policy } from '../../edge-wasm/src/browser/types';
 
 /** A build of the engine. */
 export type Build = 'relaxed' | 'simd' | 'scalar';
