@@ -1,16 +1,18 @@
 // The service worker: the page from the network while there is one, so that it is never stale, and
-// from what it kept of itself when there is none. The model has a store of its own, in pair.js.
+// from what it kept of itself when there is none. The model has a store of its own, in worker/pair.js.
 
 const STORE = 'fogline-page';
+const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 
-self.addEventListener('install', () => self.skipWaiting());
-self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+worker.addEventListener('install', () => worker.skipWaiting());
+worker.addEventListener('activate', (event) => event.waitUntil(worker.clients.claim()));
 
 // The page names the files that it really used: of three engines, a browser keeps its own.
-self.addEventListener('message', (event) => {
-  event.waitUntil(keep(event.data.keep).then((kept) => event.source.postMessage({ kept })));
+worker.addEventListener('message', (event) => {
+  event.waitUntil(keep(event.data.keep).then((kept) => event.source?.postMessage({ kept })));
 });
 
+/** @param {string[]} addresses */
 async function keep(addresses) {
   const store = await caches.open(STORE);
   const kept = await Promise.all(addresses.map(async (address) => {
@@ -22,11 +24,12 @@ async function keep(addresses) {
   return kept.every(Boolean);
 }
 
-self.addEventListener('fetch', (event) => {
+worker.addEventListener('fetch', (event) => {
   const { method, url } = event.request;
-  if (method === 'GET' && new URL(url).origin === self.location.origin) event.respondWith(serve(event.request));
+  if (method === 'GET' && new URL(url).origin === worker.location.origin) event.respondWith(serve(event.request));
 });
 
+/** @param {Request} request */
 async function serve(request) {
   try {
     return await fetch(request);

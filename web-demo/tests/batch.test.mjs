@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { zipSync } from 'fflate';
 
-import { roughBytes } from '../words.js';
+import { roughBytes } from '../page/words.js';
 import { launch, pageAddress } from './browser.mjs';
 import { dropFolder, openPage, runAll } from './page.mjs';
 import { longestTask } from './tasks.mjs';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
-import { percent } from '../words.js';
+import { percent } from '../page/words.js';
 import { launch, pageAddress } from './browser.mjs';
 import { cardsOf, openPage } from './page.mjs';
 

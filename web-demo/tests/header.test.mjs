@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { readHeader } from '../header.js';
+import { readHeader } from '../worker/header.js';
 
 const png = new Uint8Array(readFileSync(new URL('../samples/airplane.png', import.meta.url)));
 

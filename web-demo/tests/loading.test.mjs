@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { roughBytes } from '../words.js';
+import { roughBytes } from '../page/words.js';
 import { launch, pageAddress } from './browser.mjs';
 import { openPage } from './page.mjs';
 

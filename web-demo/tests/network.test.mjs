@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { exactBytes, percent } from '../words.js';
+import { exactBytes, percent } from '../page/words.js';
 import { launch, pageAddress } from './browser.mjs';
 import { cardsOf, openPage, runAll } from './page.mjs';
 

@@ -81,7 +81,7 @@ describe('pictures', () => {
     });
     // Seams would show in the pixels, so they are compared, through the page's own module.
     const wrong = await page.evaluate(async (bytes) => {
-      const { openPicture } = await import('./picture.js');
+      const { openPicture } = await import('./worker/picture.js');
       const file = new File([new Uint8Array(bytes)], 'large.png');
       const { imageData: { data, width, height } } = await openPicture(file);
       let differing = width === 3000 && height === 2500 ? 0 : Infinity;

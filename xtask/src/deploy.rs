@@ -141,7 +141,7 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
                 "cargo lambda build --release {flag} --output-format zip --package fogline-cloud"
             ),
         ),
-        Call::new("the page's engines", "cargo xtask engine"),
+        Call::new("the page and its engines", "cargo xtask engine"),
         Call::new("the gateway, for the last step", "cargo xtask component"),
         Call::new(
             "buckets, function, page, alarms",
@@ -175,8 +175,7 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
         .fed(config.to_string()),
         Call::new(
             "the page",
-            "aws s3 cp web-demo s3://${SiteBucket} --recursive --region ${AWS_REGION} --cache-control no-cache --exclude node_modules/* \
-             --exclude tests/* --exclude libraries/* --exclude screenshots/* --exclude package*.json --exclude .* --exclude *.mjs",
+            "aws s3 cp target/page s3://${SiteBucket} --recursive --region ${AWS_REGION} --cache-control no-cache",
         ),
         Call::new(
             "the page answers",

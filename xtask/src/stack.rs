@@ -38,7 +38,7 @@ impl Stack {
             step::command(target().join("debug/fogline-stack"), &["--until-stdin-closes"]);
         command.arg("--cargo-lambda").arg(tools::cargo_lambda()?);
         command.arg("--function").arg(target().join("debug/fogline-cloud"));
-        command.arg("--models").arg(models).arg("--page").arg(root().join("web-demo"));
+        command.arg("--models").arg(models).arg("--page").arg(tools::site());
         command.arg("--pkg").arg(root().join("edge-wasm/pkg"));
         if let Some(model) = model {
             command.args(["--model", model]);

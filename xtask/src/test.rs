@@ -235,6 +235,8 @@ fn infra(tally: &mut Tally) -> Result<()> {
 fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
     tools::page()?;
+    let mut types = step::command("npm", &["run", "check"]);
+    tally.step("the page's types", types.current_dir(root().join("web-demo")));
     let browser = tools::browser_or_install()?;
     let mut plain = step::cargo(&["test", "--package", "xtask", "--features", "stack"]);
     plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);

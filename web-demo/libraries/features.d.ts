@@ -1,0 +1,1 @@
+export { relaxedSimd, simd } from 'wasm-feature-detect';

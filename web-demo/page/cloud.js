@@ -1,0 +1,140 @@
+// The cloud's switch, and whether the cloud is there at all.
+
+/**
+ * @import { Engine } from './engine.js'
+ * @import { Answer } from './types'
+ */
+
+/** @typedef {'on' | 'slow' | 'off'} Mode */
+
+const SLOW_MS = 2500;
+const AGAIN_MS = 15_000;
+const SAID = {
+  on: 'The cloud answers.',
+  slow: `The cloud answers, and takes ${SLOW_MS / 1000} s more for it.`,
+  off: 'Hard pictures get the best exit\'s guess, marked as degraded.',
+  away: 'The cloud is away: hard pictures get the best exit\'s guess, marked as degraded.',
+  closed: 'The cloud wants a token: without one, hard pictures get the best exit\'s guess, marked as degraded.',
+  typed: 'The token is shown with the next hard picture.',
+  refused: 'The cloud does not take this token: hard pictures get the best exit\'s guess, marked as degraded.',
+};
+
+/**
+ * Marks the cloud's state on the page, and tells the engine which to ask. A token that the visitor types into `door` is kept
+ * until the page is left, and no longer; `opened` is called with it.
+ */
+export class Cloud {
+  #timer = 0;
+  #address = '';
+  /** @type {string | undefined} */
+  #token;
+  /** @type {Mode} */
+  #mode = 'on';
+  #away = false;
+  /** @type {'typed' | 'refused' | 'closed' | null} */
+  #closed = null;
+
+  /**
+   * @param {{
+   *   page: HTMLElement,
+   *   switches: HTMLElement,
+   *   line: HTMLElement,
+   *   door: HTMLFormElement,
+   *   token: HTMLInputElement,
+   *   engine: Engine,
+   *   opened: () => void,
+   * }} given
+   */
+  constructor({ page, switches, line, door, token, engine, opened }) {
+    this.page = page;
+    this.switches = switches;
+    this.line = line;
+    this.door = door;
+    this.engine = engine;
+    door.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      this.#token = token.value.trim();
+      this.#closed = 'typed';
+      await this.apply();
+      opened();
+    });
+    // What no header can carry would look like a cloud that is away.
+    token.addEventListener('input', () => {
+      token.setCustomValidity(/^\s*[\x21-\x7e]+\s*$/.test(token.value) ? '' : 'A token is of letters, digits and signs of ASCII alone.');
+    });
+    switches.addEventListener('change', ({ target }) => {
+      this.#mode = /** @type {Mode} */ (/** @type {HTMLInputElement} */ (target).value);
+      this.apply();
+    });
+    window.addEventListener('online', () => this.look());
+    window.addEventListener('offline', () => this.mark(true));
+  }
+
+  /**
+   * Uses the function at this address.
+   *
+   * @param {string} address
+   */
+  use(address) {
+    this.#address = address;
+    this.look();
+    return this.apply();
+  }
+
+  apply() {
+    this.#show();
+    return this.engine.setCloud(this.#mode === 'off' ? undefined : this.#address, this.#token, this.#mode === 'slow' ? SLOW_MS : 0);
+  }
+
+  /**
+   * What an answer says of the cloud: it came from there, or there was no way.
+   *
+   * @param {Answer} answer
+   */
+  learn({ origin, degraded }) {
+    if (origin === 'cloud') {
+      this.#closed = null;
+      this.mark(false);
+    }
+    if (degraded?.reason === 'unauthorized') this.#turnedAway();
+    if (degraded?.reason === 'cloud_unreachable' || degraded?.reason === 'circuit_open') this.mark(true);
+  }
+
+  /** Asks whether it is there; that also wakes a function that sleeps. */
+  async look() {
+    /** @type {HeadersInit} */
+    const headers = this.#token ? { authorization: `Bearer ${this.#token}` } : {};
+    const status = await fetch(`${this.#address}/health`, { cache: 'no-store', headers }).then((answer) => answer.status, () => 0);
+    const there = status === 401 || (status >= 200 && status < 300);
+    const back = there && this.#away;
+    if (status === 401) this.#turnedAway();
+    else this.mark(!there);
+    // The engine would leave it alone for a while yet.
+    if (back) await this.apply();
+  }
+
+  /** It is there, and asks for a token, or for another. */
+  #turnedAway() {
+    this.#closed = this.#token ? 'refused' : 'closed';
+    this.mark(false);
+  }
+
+  /** @param {boolean} away */
+  mark(away) {
+    this.#away = away;
+    clearTimeout(this.#timer);
+    if (away) this.#timer = setTimeout(() => this.look(), AGAIN_MS);
+    this.#show();
+  }
+
+  #show() {
+    const trouble = this.#away ? 'away' : this.#closed;
+    const state = this.#mode === 'off' ? 'off' : trouble ?? this.#mode;
+    const wasInside = this.door.contains(document.activeElement);
+    this.page.dataset.cloud = state;
+    this.door.hidden = state !== this.#closed;
+    // Focus must not fall off the page with it.
+    if (wasInside && this.door.hidden) /** @type {HTMLElement} */ (this.switches.querySelector(':checked')).focus();
+    if (this.line.textContent !== SAID[state]) this.line.textContent = SAID[state];
+  }
+}

@@ -1,0 +1,126 @@
+// What a visitor can turn: the measure, the exits' thresholds, and along the calibration curve both
+// thresholds at once.
+
+import { element, input, output, part, select } from './element.js';
+import { exitTitle, percent } from './words.js';
+
+/** @import { Manifest, Policy } from './types' */
+
+const MEASURES = { entropy: 'entropy', max_probability: 'largest probability', margin: 'lead over the second', appeal: 'its own prediction' };
+
+/** The controls of a pair. `turned` gets the decision while it is turned, `settled` when it stays. */
+export class Controls {
+  /** @type {Manifest | null} */
+  #manifest = null;
+  /** @type {{ slider: HTMLInputElement, value: HTMLOutputElement }[]} */
+  #sliders = [];
+  /** @type {Policy} */
+  policy = 'entropy';
+  /** @type {number[]} */
+  thresholds = [];
+
+  /**
+   * @param {() => void} turned
+   * @param {() => void} settled
+   */
+  constructor(turned, settled) {
+    this.turned = turned;
+    this.settled = settled;
+    select('policy').addEventListener('change', () => this.#choose(/** @type {Policy} */ (select('policy').value)));
+    input('trade').addEventListener('input', () => this.#set(this.points[input('trade').valueAsNumber].thresholds));
+    input('trade').addEventListener('change', () => this.settled());
+    part('reset').addEventListener('click', () => this.#choose(this.policy));
+  }
+
+  /** The calibration's points for the policy, as the chart has them: from all on the device to all in the cloud. */
+  get points() {
+    return this.#manifest?.curves?.[this.policy]?.toReversed() ?? [];
+  }
+
+  /** The calibration's point with these thresholds; -1 where it never tried them. */
+  get at() {
+    return this.points.findIndex(({ thresholds }) => thresholds.every((value, exit) => value === this.thresholds[exit]));
+  }
+
+  /** Whether they are the ones that the pair came with. */
+  get isOwn() {
+    if (!this.#manifest) return false;
+    const { policy } = this.#manifest;
+    return this.policy === policy && deciding(this.#manifest).every(({ thresholds }, exit) => thresholds[policy] === this.thresholds[exit]);
+  }
+
+  /**
+   * Begins anew with the pair's own policy and thresholds.
+   *
+   * @param {Manifest} manifest
+   */
+  show(manifest) {
+    this.#manifest = manifest;
+    const measures = /** @type {Policy[]} */ (Object.keys(MEASURES));
+    const known = measures.filter((policy) => deciding(manifest).every(({ thresholds }) => policy in thresholds));
+    select('policy').replaceChildren(...known.map((policy) => element('option', { value: policy }, MEASURES[policy])));
+    select('policy').value = manifest.policy;
+    this.#draw(manifest, manifest.policy);
+  }
+
+  /** @param {Policy} policy */
+  #choose(policy) {
+    if (this.#manifest) this.#draw(this.#manifest, policy);
+    this.settled();
+  }
+
+  /** @type {(manifest: Manifest, policy: Policy) => void} */
+  #draw(manifest, policy) {
+    const { classes } = manifest;
+    const exits = deciding(manifest);
+    this.policy = policy;
+    const most = policy === 'entropy' ? Math.log(classes.length) : 1;
+    this.#sliders = exits.map(({ name }, exit) => {
+      const slider = element('input', { type: 'range', id: `threshold-${name}`, min: 0, max: most.toFixed(3), step: 0.001 });
+      slider.addEventListener('input', () => this.#set(this.thresholds.with(exit, Number(slider.value))));
+      slider.addEventListener('change', () => this.settled());
+      return { slider, value: element('output', { for: slider.id }) };
+    });
+    part('thresholds').replaceChildren(...exits.map(({ name }, exit) => element(
+      'p',
+      {},
+      element('label', { for: `threshold-${name}` }, `${exitTitle(name)} is sure ${policy === 'entropy' ? 'up to' : 'from'}`),
+      this.#sliders[exit].slider,
+      this.#sliders[exit].value,
+    )));
+    part('trade-line').hidden = this.points.length === 0;
+    input('trade').max = String(Math.max(0, this.points.length - 1));
+    this.#set(exits.map(({ thresholds }) => /** @type {number} */ (thresholds[policy])));
+  }
+
+  /** @param {number[]} thresholds */
+  #set(thresholds) {
+    this.thresholds = [...thresholds];
+    for (const [exit, { slider, value }] of this.#sliders.entries()) {
+      slider.valueAsNumber = thresholds[exit];
+      value.value = thresholds[exit].toFixed(3);
+    }
+    const { at } = this;
+    if (at >= 0) input('trade').valueAsNumber = at;
+    output('trade-value').value = at >= 0 ? percent(1 - stays(this.points[at])) : 'not tried';
+    this.turned();
+  }
+}
+
+/**
+ * The exits that decide: all but an extension, which answers for hard classes.
+ *
+ * @param {Manifest} manifest
+ */
+function deciding({ exits }) {
+  return exits.filter((exit) => !exit.extends);
+}
+
+/**
+ * The share of pictures that end on the device.
+ *
+ * @param {{ shares: number[] }} point
+ */
+export function stays({ shares }) {
+  return shares.reduce((sum, share) => sum + share, 0);
+}

@@ -1,0 +1,159 @@
+// The edge engine, which runs in a worker: each call is a message there and one back.
+
+import { relaxedSimd, simd } from '../lib/features.js';
+import { codedError, errorCode, errorText } from '../shared/errors.js';
+
+/**
+ * @import { Call, Reply, Tasks, Wanted } from '../shared/types'
+ * @import { Build, Classified, ClassifiedFile, Config, Policy, Progress } from './types'
+ */
+
+/**
+ * `config.json`: the manifests on offer, the one to begin with, where the cloud is, and the index of a gallery if there is one.
+ *
+ * @returns {Promise<Config>}
+ */
+export async function loadConfig() {
+  let config;
+  try {
+    const answer = await fetch('config.json', { cache: 'no-cache' });
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    config = await answer.json();
+  } catch (cause) {
+    throw codedError('config_missing', `config.json could not be read: ${errorText(cause)}.`, cause);
+  }
+  if (typeof config.model !== 'string' || typeof config.cloud !== 'string') {
+    throw codedError('config_invalid', 'config.json must name a model and a cloud.');
+  }
+  const offered = Array.isArray(config.models) ? config.models : [];
+  const models = offered.includes(config.model) ? offered : [config.model, ...offered];
+  const gallery = typeof config.gallery === 'string' ? absolute(config.gallery) : null;
+  return { model: absolute(config.model), models: models.map(absolute), cloud: absolute(config.cloud), gallery };
+}
+
+/** @param {string} address */
+function absolute(address) {
+  // Neither engine nor worker should have to know what page it is on.
+  return new URL(address, document.baseURI).href.replace(/\/+$/, '');
+}
+
+/**
+ * The build that this browser can run: one instruction it does not know, and it refuses all.
+ *
+ * @returns {Promise<Build>}
+ */
+async function chooseBuild() {
+  if (await relaxedSimd()) return 'relaxed';
+  return (await simd()) ? 'simd' : 'scalar';
+}
+
+/** The engine, to be asked by any number of callers at once. */
+export class Engine {
+  /** @type {unknown} */
+  #failed = null; // why the worker is of no use
+  /** @type {Map<number, { resolve: (answer: any) => void, reject: (error: unknown) => void, onProgress?: (step: Progress) => void }>} */
+  #calls = new Map();
+  #last = 0;
+  #worker = this.#start();
+
+  #start() {
+    const worker = new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
+    worker.addEventListener('message', ({ data }) => this.#receive(data));
+    worker.addEventListener('error', ({ message }) => {
+      this.#failed = codedError('engine_missing', `The engine's worker failed: ${message || 'a file of it is missing'}`);
+      for (const { reject } of this.#calls.values()) reject(this.#failed);
+      this.#calls.clear();
+    });
+    return worker;
+  }
+
+  /**
+   * Loads a pair. It asks no cloud until `setCloud`.
+   *
+   * @param {string} manifest its address
+   * @param {(step: Progress) => void} onProgress
+   */
+  async load(manifest, onProgress) {
+    const build = await chooseBuild();
+    // What a worker could not import it does not import again: another one may.
+    if (this.#failed) {
+      this.#failed = null;
+      this.#worker.terminate();
+      this.#worker = this.#start();
+    }
+    try {
+      return { build, ...await this.#call('load', { build, manifest }, { onProgress }) };
+    } catch (error) {
+      if (errorCode(error) === 'engine_missing') this.#failed = error;
+      throw error;
+    }
+  }
+
+  /**
+   * Classifies a picture; rejects with `cancelled` once `signal` is aborted.
+   *
+   * @template {Wanted} W
+   * @param {W} picture
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<W extends { frame: ImageBitmap } ? Classified : ClassifiedFile>}
+   */
+  classify(picture, signal) {
+    return this.#call('classify', picture, { signal, transfer: picture.frame ? [picture.frame] : [] });
+  }
+
+  /** @type {(policy: Policy, thresholds: number[]) => Promise<void>} */
+  decideBy(policy, thresholds) {
+    return this.#call('decideBy', { policy, thresholds });
+  }
+
+  /** @type {(cloud: string | undefined, token: string | undefined, slow: number) => Promise<void>} */
+  setCloud(cloud, token, slow) {
+    return this.#call('setCloud', { cloud, token, slow });
+  }
+
+  /**
+   * Opens a zip, in place of the one before, and lists its pictures.
+   *
+   * @param {File} file
+   */
+  listZip(file) {
+    return this.#call('listZip', { file });
+  }
+
+  /**
+   * @template {keyof Tasks} T
+   * @param {T} task
+   * @param {Tasks[T]['given']} given
+   * @param {{ transfer?: Transferable[], signal?: AbortSignal, onProgress?: (step: Progress) => void }} options
+   * @returns {Promise<any>} what the worker answers
+   */
+  async #call(task, given, { transfer = [], signal, onProgress } = {}) {
+    if (this.#failed) throw this.#failed;
+    if (signal?.aborted) throw codedError('cancelled', 'It was given up.');
+    this.#last += 1;
+    const call = this.#last;
+    signal?.addEventListener('abort', () => this.#send({ call: 0, task: 'cancel', given: { call } }), { once: true });
+    return new Promise((resolve, reject) => {
+      this.#calls.set(call, { resolve, reject, onProgress });
+      this.#send(/** @type {Call} */ ({ call, task, given }), transfer);
+    });
+  }
+
+  /** @type {(call: Call, transfer?: Transferable[]) => void} */
+  #send(call, transfer = []) {
+    this.#worker.postMessage(call, transfer);
+  }
+
+  /** @param {Reply} reply */
+  #receive({ call, progress, answer, error }) {
+    const waiting = this.#calls.get(call);
+    if (!waiting) return; // nobody waits for a cancellation
+    if (progress) {
+      waiting.onProgress?.(progress);
+      return;
+    }
+    this.#calls.delete(call);
+    if (error) waiting.reject(codedError(error.code, error.message));
+    else waiting.resolve(answer);
+  }
+}

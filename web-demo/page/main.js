@@ -1,0 +1,169 @@
+// The page: its parts, what they say to each other, and what a visitor does.
+
+import { Answers } from './answers.js';
+import { BatchPanel } from './batch-panel.js';
+import { keepButtons, once } from './buttons.js';
+import { Cloud } from './cloud.js';
+import { Controls } from './controls.js';
+import { Curve } from './curve.js';
+import { button, form, input, part, video } from './element.js';
+import { Engine, loadConfig } from './engine.js';
+import { listenForFiles, sortFiles } from './intake.js';
+import { Line } from './line.js';
+import { showChoice, showModelProblem } from './model.js';
+import { Network } from './network.js';
+import { keepPage } from './offline.js';
+import { openPair } from './open.js';
+import { clearProblems, showProblem } from './problems.js';
+import { markSample, showSamples } from './samples.js';
+import { state } from './state.js';
+import { Tally } from './tally.js';
+import { Webcam } from './webcam.js';
+
+/** @import { FileAt, Pair, Sample } from './types' */
+
+const engine = new Engine();
+const line = new Line(showProblem);
+const network = new Network(part('network'));
+const curve = new Curve(part('chart'), part('curve-text'));
+const cloud = new Cloud({
+  page: part('page'),
+  switches: part('cloud-switch'),
+  line: part('cloud-state'),
+  door: form('cloud-door'),
+  token: input('token'),
+  engine,
+  opened: tryAgain,
+});
+const answers = new Answers({ engine, line, network, tally: new Tally(part('tally')), learn: (result) => cloud.learn(result) });
+const batch = new BatchPanel({ engine, learn: (result) => cloud.learn(result), measure: (score) => curve.measure(score) });
+const webcam = new Webcam({
+  video: video('video'),
+  button: button('webcam'),
+  classify: (frame, signal) => engine.classify({ frame }, signal),
+  show: ({ result }) => {
+    answers.show(null, result);
+    cloud.learn(result);
+  },
+  fail: showProblem,
+});
+const controls = new Controls(() => {
+  decide();
+  if (state.pair) curve.show(state.pair, controls);
+}, tryAgain);
+
+function tryAgain() {
+  if (!webcam.running) answers.tryAgain();
+}
+
+/** Has the engine decide as the controls say: not in the middle of a batch, but of a webcam's frames. */
+function decide() {
+  const now = () => {
+    state.policy = controls.policy;
+    return engine.decideBy(controls.policy, controls.thresholds);
+  };
+  if (webcam.running) now().catch(showProblem);
+  else line.join(now, { once: 'decide', quiet: true });
+}
+
+/** @param {FileAt[]} pictures */
+function takePictures(pictures) {
+  clearProblems();
+  const { wanted, zips, single } = sortFiles(pictures);
+  if (single) answers.reveal(Promise.all(wanted.map(({ file }) => answers.ask(file.name, null, async () => file))));
+  else line.join(() => batch.runAll(wanted, zips));
+}
+
+/** @param {Sample} sample */
+function pressSample(sample) {
+  clearProblems();
+  answers.reveal(answers.askSample(sample));
+}
+
+function unmarkSamples() {
+  for (const sample of [...state.samples, ...state.gallery]) markSample(sample);
+}
+
+/**
+ * @param {string} manifest
+ * @param {string} address of its cloud
+ */
+function open(manifest, address) {
+  return openPair(manifest, {
+    engine,
+    line,
+    leave: async () => {
+      if (webcam.running) await webcam.toggle();
+      answers.forgetModel();
+      unmarkSamples();
+      curve.measure(null);
+    },
+    enter: async (pair) => {
+      await cloud.use(address);
+      network.show(pair.manifest);
+      controls.show(pair.manifest);
+    },
+    opened: welcome,
+  });
+}
+
+/**
+ * A visitor sees at once what this is about; then the page is kept, with what this pair needs.
+ *
+ * @param {Pair} pair
+ */
+function welcome({ files }) {
+  const [sample] = state.samples;
+  const first = state.isWelcome || !sample ? line.join(() => {}, { quiet: true }) : answers.askSample(sample);
+  state.isWelcome = true;
+  first.then(() => keepPage(part('page'), files));
+}
+
+keepButtons(line);
+listenForFiles([input('file'), input('folder')], takePictures, showProblem);
+
+part('webcam').addEventListener('click', () => {
+  if (!webcam.running) {
+    clearProblems();
+    answers.letGo();
+  }
+  webcam.toggle();
+});
+
+part('run-all').addEventListener('click', () => once('run-all', async () => {
+  await Promise.all(state.samples.map((sample) => answers.askSample(sample)));
+  part('announcer').textContent = part('tally').textContent;
+}));
+
+part('run-gallery').addEventListener('click', () => once('run-gallery', () => line.join(() => batch.runSamples(state.gallery))));
+
+part('clear').addEventListener('click', () => {
+  clearProblems();
+  answers.clear();
+  batch.clear();
+  unmarkSamples();
+  state.change();
+  // The button has just disabled itself, and focus must not fall off the page.
+  part('run-all').focus();
+});
+
+try {
+  // Without samples the page is still of use.
+  /** @type {(list: HTMLElement, index: string) => Promise<Sample[]>} */
+  const shown = (list, index) => showSamples(list, index, pressSample).catch((error) => {
+    showProblem(error);
+    return [];
+  });
+  const drawings = shown(part('samples'), 'samples/index.json');
+  const config = await loadConfig();
+  part('gallery-part').hidden = !config.gallery;
+  part('page').dataset.configured = 'true';
+  state.samples = await drawings;
+  const hung = config.gallery ? shown(part('gallery'), config.gallery) : [];
+  showChoice(config.models, config.model, (manifest) => open(manifest, config.cloud));
+  await open(config.model, config.cloud);
+  state.change({ gallery: await hung });
+} catch (error) {
+  part('page').dataset.configured = 'true'; // else nobody sees what is wrong
+  showModelProblem(error, () => location.reload());
+}

@@ -1,0 +1,142 @@
+// The network as its manifest describes it, with the way of one picture lit: layers in a row, under
+// each stretch the exit that ends it, a box around what is on this device, the cloud outside.
+
+import { element } from './element.js';
+import { child, classBars, gauge, layersOf, setBars, setGauge, stage } from './stage.js';
+import { certainty, exactBytes, exitTitle, milliseconds } from './words.js';
+
+/** @import { Answer, ExitReport, Manifest, Policy } from './types' */
+
+/** Draws the network into `place`, and lights ways in it. */
+export class Network {
+  #place;
+  /** @type {Manifest | null} */
+  #manifest = null;
+  /** @type {HTMLElement[]} */
+  #stages = [];
+
+  /** @param {HTMLElement} place */
+  constructor(place) {
+    this.#place = place;
+  }
+
+  /**
+   * Draws a pair.
+   *
+   * @param {Manifest} manifest
+   */
+  show(manifest) {
+    this.#manifest = manifest;
+    const trunks = manifest.parts.filter(({ role, way }) => role === 'trunk' && !way);
+    const exits = manifest.exits.map((exit, at) => {
+      const blocks = exit.after_block - (manifest.exits[at - 1]?.after_block ?? 0);
+      const layers = exit.extends ? layersOf(manifest.parts.find(({ name }) => name === `exit-${at + 1}`), true, 2) : layersOf(trunks[at], at === 0, blocks);
+      return stage(exit.name, exitTitle(exit.name), layers, classBars(manifest), gauge());
+    });
+    const { shape, bits } = manifest.split;
+    const split = stage('split', 'Split', layersOf(trunks[exits.length], false, 1), element(
+      'p',
+      { class: 'packed' },
+      element('strong', {}, exactBytes(mapBytes(manifest))),
+      ` pack this map: ${shape.join(' × ')} at ${bits} bit${bits === 1 ? '' : 's'}.`,
+    ));
+    const cloudPart = manifest.parts.find(({ role }) => role === 'cloud');
+    const cloud = stage('cloud', 'Cloud', layersOf(cloudPart, false, 1), classBars(manifest));
+    this.#stages = [...exits, split, cloud];
+    this.#place.replaceChildren(
+      element('li', { class: 'device' }, element('span', { class: 'place' }, 'on this device'), element('ol', {}, ...exits, split)),
+      element('li', { class: 'beyond' }, element('span', { class: 'place' }, 'in the cloud'), element('ol', {}, cloud)),
+    );
+  }
+
+  /**
+   * Lights the way of one picture.
+   *
+   * @param {Answer} result
+   * @param {Policy | null} policy that decided
+   */
+  light(result, policy) {
+    const manifest = this.#manifest;
+    if (!manifest) return;
+    const asked = new Map(result.exits.map((exit) => [exit.name, exit]));
+    const travelled = !result.exits.at(-1)?.sure;
+    for (const [at, made] of this.#stages.entries()) {
+      const { name } = made.dataset;
+      made.style.setProperty('--step', String(at));
+      if (name === 'split') fill(made, manifest, travelled ? 'passed' : 'skipped', travelled ? 'packed' : 'not needed');
+      else if (name === 'cloud') lightCloud(made, manifest, result, travelled);
+      else lightExit(made, manifest, result, asked.get(name ?? ''), policy);
+    }
+    this.#place.toggleAttribute('data-lit', false);
+    void this.#place.offsetWidth; // a new animation, not the old one's end
+    this.#place.toggleAttribute('data-lit', true);
+  }
+}
+
+/** @type {(made: HTMLElement, manifest: Manifest, result: Answer, exit: ExitReport | undefined, policy: Policy | null) => void} */
+function lightExit(made, manifest, result, exit, policy) {
+  showWay(made, manifest, result.way);
+  if (!exit) {
+    fill(made, manifest, 'skipped', 'not reached');
+    return;
+  }
+  const [state, verdict] = verdictOf(exit, result.origin === exit.name, result);
+  fill(made, manifest, state, verdict, exit.scores);
+  const measure = child(made, '.gauge');
+  setGauge(measure, policy, exit, manifest.classes.length);
+  measure.title = `${certainty(policy, exit)}, ${milliseconds(result.timings.edgeMs)} on this device`;
+}
+
+/** @type {(made: HTMLElement, manifest: Manifest, result: Answer, travelled: boolean) => void} */
+function lightCloud(made, manifest, result, travelled) {
+  if (!travelled) fill(made, manifest, 'skipped', 'not needed');
+  else if (result.degraded) fill(made, manifest, 'failed', '✗ no answer');
+  else fill(made, manifest, 'sure', '✓ finished it', result.scores);
+}
+
+/**
+ * Names the bits of the way that a picture took, at the exit behind it.
+ *
+ * @param {HTMLElement} made
+ * @param {Manifest} manifest
+ */
+function showWay(made, manifest, way = 0) {
+  const at = manifest.exits.findIndex(({ name }) => name === made.dataset.name);
+  const ways = manifest.parts.filter(({ name, way: own }) => name === `trunk-${at + 1}` && own !== undefined);
+  if (ways.length === 0) return;
+  const [bits] = Object.keys(ways[way].macs);
+  for (const block of made.querySelectorAll('.slab')) {
+    block.setAttribute('data-bits', bits);
+    block.textContent = `${bits}-bit`;
+  }
+}
+
+/** @type {(made: HTMLElement, manifest: Manifest, state: string, verdict: string, scores?: number[] | null) => void} */
+function fill(made, manifest, state, verdict, scores = null) {
+  made.dataset.state = state;
+  child(made, '.verdict').textContent = verdict;
+  const bars = made.querySelector('.classes');
+  if (bars) setBars(bars, manifest.classes, scores);
+  if (!scores) made.querySelector('.gauge')?.removeAttribute('data-known');
+}
+
+/**
+ * Bytes of a packed map.
+ *
+ * @param {Manifest} manifest
+ */
+function mapBytes({ split: { shape: [channels, height, width], bits } }) {
+  return Math.ceil((channels * height * width * bits) / 8);
+}
+
+/**
+ * How an exit that was met is lit, and what stands beside its name.
+ *
+ * @type {(exit: ExitReport, answered: boolean, result: Answer) => [state: string, verdict: string]}
+ */
+function verdictOf(exit, answered, { exits }) {
+  const extended = exits.at(-1)?.threshold === null;
+  if (extended && !answered) return ['passed', exit.sure ? '✓ sure, but of a hard class' : 'passed through'];
+  if (exit.sure) return ['sure', exit.threshold === null ? '✓ answers' : '✓ sure'];
+  return answered ? ['fallback', 'best guess'] : ['passed', '✗ not sure'];
+}

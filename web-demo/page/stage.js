@@ -1,0 +1,121 @@
+// One stage of the network as it is drawn: its layers, and under them what the exit at its end says.
+
+import { element } from './element.js';
+import { certainty, millions, percent } from './words.js';
+
+/** @import { ExitReport, Manifest, Policy } from './types' */
+
+/** @typedef {Manifest['parts'][number]} Part */
+
+const MOST_CLASSES = 10;
+
+/** @type {(name: string, title: string, layers: HTMLElement, ...head: HTMLElement[]) => HTMLElement} */
+export function stage(name, title, layers, ...head) {
+  return element(
+    'li',
+    { class: 'stage', 'data-name': name, 'data-state': 'idle' },
+    layers,
+    element(
+      'div',
+      { class: 'head' },
+      element('p', { class: 'title' }, title, ' ', element('span', { class: 'verdict' })),
+      ...head,
+    ),
+  );
+}
+
+/**
+ * Slabs for a stretch of layers: the 8-bit stem, 1-bit blocks, the cloud in full precision.
+ *
+ * @param {Part | undefined} part
+ * @param {boolean} withStem
+ * @param {number} blocks
+ */
+export function layersOf(part, withStem, blocks) {
+  const macs = part?.macs ?? {};
+  const widths = Object.keys(macs).map(Number).sort((a, b) => b - a);
+  const width = widths.at(-1) ?? 1;
+  const stem = withStem && widths.length > 1 ? [slab(widths[0], 'stem')] : [];
+  const total = Object.values(macs).reduce((sum, count) => sum + count, 0);
+  return element(
+    'div',
+    { class: 'layers' },
+    element('div', { class: 'slabs' }, ...stem, ...Array.from({ length: blocks }, () => slab(width, 'block'))),
+    element('p', { class: 'hint' }, `${millions(total)} MACs`),
+  );
+}
+
+/** @type {(bits: number, kind: 'stem' | 'block') => HTMLElement} */
+function slab(bits, kind) {
+  const name = bits === 32 ? 'full precision' : `${bits}-bit`;
+  return element('span', { class: 'slab', 'data-bits': bits }, kind === 'stem' ? `${name} stem` : name);
+}
+
+/** @param {Manifest} manifest */
+export function classBars({ classes }) {
+  const rows = classes.slice(0, MOST_CLASSES).map((name) => element(
+    'li',
+    {},
+    element('span', { class: 'class' }, name),
+    element('span', { class: 'bar', 'aria-hidden': 'true' }),
+    element('span', { class: 'share' }, '–'),
+  ));
+  return element('ol', { class: 'classes', 'aria-label': 'Class probabilities' }, ...rows);
+}
+
+/**
+ * Of many classes the most probable ones; of few all, always in the same rows.
+ *
+ * @param {Element} bars
+ * @param {string[]} classes
+ * @param {number[] | null} scores
+ */
+export function setBars(bars, classes, scores) {
+  const order = classes.map((_, index) => index);
+  if (scores && classes.length > MOST_CLASSES) order.sort((a, b) => scores[b] - scores[a]);
+  const top = scores ? Math.max(...scores) : 0;
+  for (const [at, row] of [...bars.children].entries()) {
+    const score = scores?.[order[at]] ?? 0;
+    const [name, bar, share] = /** @type {Iterable<HTMLElement>} */ (row.children);
+    name.textContent = classes[order[at]];
+    // Through the object model: the content policy forbids style attributes.
+    bar.style.setProperty('--share', String(score));
+    share.textContent = scores ? percent(score) : '–';
+    row.toggleAttribute('data-top', score > 0 && score === top);
+  }
+}
+
+export function gauge() {
+  return element(
+    'div',
+    { class: 'gauge' },
+    element('div', { class: 'track', 'aria-hidden': 'true' }, element('span', { class: 'zone' }), element('span', { class: 'needle' }), element('span', { class: 'line' })),
+    element('p', { class: 'hint measure' }, ' '),
+  );
+}
+
+/**
+ * The measure as a needle, the threshold as a line, and where an exit is sure as a zone.
+ *
+ * @type {(made: HTMLElement, policy: Policy | null, exit: ExitReport, classes: number) => void}
+ */
+export function setGauge(made, policy, { certainty: measured, threshold, sure }, classes) {
+  if (threshold === null) {
+    child(made, '.measure').textContent = certainty(policy, { certainty: measured, threshold });
+    return;
+  }
+  const most = policy === 'entropy' ? Math.log(classes) : 1;
+  /** @param {number} value */
+  const at = (value) => Math.min(1, Math.max(0, value / most));
+  made.toggleAttribute('data-known', true);
+  made.toggleAttribute('data-upwards', policy !== 'entropy');
+  made.toggleAttribute('data-sure', sure);
+  made.style.setProperty('--needle', String(at(measured)));
+  made.style.setProperty('--threshold', String(at(threshold)));
+  child(made, '.measure').textContent = certainty(policy, { certainty: measured, threshold });
+}
+
+/** @type {(made: HTMLElement, name: string) => HTMLElement} */
+export function child(made, name) {
+  return /** @type {HTMLElement} */ (made.querySelector(name));
+}

@@ -1,0 +1,120 @@
+// The webcam, frame by frame: a newer frame takes the place of one that waits too long for the cloud.
+
+import { codedError, errorCode, errorText } from '../shared/errors.js';
+
+/** @import { Classified } from './types' */
+
+const FRAME_MS = 250;
+// So long a frame may wait for its answer: over a slow line none would ever come, if each gave way to the next.
+const PATIENCE_MS = 4000;
+
+/** Live classification of what a camera sees. */
+export class Webcam {
+  /** @type {{ stream: MediaStream | null } | null} */
+  #run = null; // the stream once there is one; each start has its own
+  #timer = 0;
+  /** @type {AbortController | null} */
+  #pending = null;
+  #since = 0;
+  #last = Promise.resolve();
+
+  /**
+   * Each frame goes to `classify`, its result to `show`, and faults to `fail`.
+   *
+   * @param {{
+   *   video: HTMLVideoElement,
+   *   button: HTMLButtonElement,
+   *   classify: (frame: ImageBitmap, signal: AbortSignal) => Promise<Classified>,
+   *   show: (seen: Classified) => void,
+   *   fail: (error: unknown) => void,
+   * }} given
+   */
+  constructor({ video, button, classify, show, fail }) {
+    this.video = video;
+    this.button = button;
+    this.classify = classify;
+    this.show = show;
+    this.fail = fail;
+  }
+
+  get running() {
+    return this.#run !== null;
+  }
+
+  /** Starts it, or stops it. */
+  async toggle() {
+    this.button.setAttribute('aria-pressed', String(!this.running));
+    if (this.running) {
+      await this.stop();
+      return;
+    }
+    try {
+      await this.#start();
+    } catch (error) {
+      this.button.setAttribute('aria-pressed', 'false');
+      this.fail(error);
+    }
+  }
+
+  /** Asks for the camera, then takes a frame every now and then. */
+  async #start() {
+    /** @type {{ stream: MediaStream | null }} */
+    const run = { stream: null };
+    this.#run = run;
+    try {
+      if (!navigator.mediaDevices) throw new Error('a browser gives its camera only to pages that came by HTTPS');
+      run.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 320 }, facingMode: 'environment' } });
+    } catch (cause) {
+      if (this.#run === run) this.#run = null;
+      throw codedError('webcam_refused', `There is no picture from a webcam: ${errorText(cause)}.`, cause);
+    }
+    if (this.#run !== run) { // stopped while the visitor was asked
+      end(run);
+      return;
+    }
+    this.video.srcObject = run.stream;
+    this.video.hidden = false;
+    this.#timer = setInterval(() => {
+      // A hidden page gets no frames of use to anybody, and before the first one there is nothing to see.
+      if (document.hidden || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
+      if (this.#pending && performance.now() - this.#since < PATIENCE_MS) return;
+      this.#last = this.#frame();
+    }, FRAME_MS);
+    await this.video.play().catch(async (cause) => {
+      if (this.#run !== run) return; // stopped meanwhile
+      await this.stop();
+      throw codedError('webcam_refused', `The webcam's picture does not play: ${errorText(cause)}.`, cause);
+    });
+  }
+
+  async #frame() {
+    this.#pending?.abort();
+    const abort = new AbortController();
+    this.#pending = abort;
+    this.#since = performance.now();
+    try {
+      const bitmap = await createImageBitmap(this.video);
+      this.show(await this.classify(bitmap, abort.signal));
+    } catch (error) {
+      if (errorCode(error) !== 'cancelled') this.fail(error);
+    } finally {
+      if (this.#pending === abort) this.#pending = null;
+    }
+  }
+
+  /** Resolves when no frame is under way any more. */
+  async stop() {
+    clearInterval(this.#timer);
+    this.#pending?.abort();
+    end(this.#run);
+    this.#run = null;
+    this.video.srcObject = null;
+    this.video.hidden = true;
+    await this.#last;
+  }
+}
+
+/** @param {{ stream: MediaStream | null } | null} run */
+function end(run) {
+  for (const track of run?.stream?.getTracks() ?? []) track.stop();
+}

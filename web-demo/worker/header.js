@@ -1,0 +1,106 @@
+// What kind of picture a file is, how large, and whether it is all there, from its own bytes.
+//
+// This is asked before anything is decoded: twenty megabytes of PNG can unpack to gigabytes, a
+// file's extension proves nothing, and browsers differ on a file that ends early (some paint the
+// rest grey, and a grey half would be classified in good faith).
+
+/** @typedef {{ kind: string, width: number, height: number, complete: boolean }} Header */
+
+/** @type {(bytes: Uint8Array, at: number, length: number) => string} */
+const ascii = (bytes, at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
+
+/**
+ * Kind (a MIME type), width, height and completeness, or null when the bytes are no JPEG, PNG or
+ * WebP. Width and height are 0 when the file ends before it states them.
+ *
+ * @param {Uint8Array} bytes
+ */
+export function readHeader(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return readJpeg(bytes, view);
+  if (ascii(bytes, 0, 8) === '\x89PNG\r\n\x1a\n') return readPng(bytes, view);
+  if (ascii(bytes, 0, 4) === 'RIFF' && ascii(bytes, 8, 4) === 'WEBP') return readWebp(bytes, view);
+  return null;
+}
+
+/** @type {(bytes: Uint8Array, view: DataView) => Header} */
+function readJpeg(bytes, view) {
+  const header = { kind: 'image/jpeg', width: 0, height: 0, complete: false };
+  let at = 2;
+  while (at + 1 < bytes.length) {
+    if (bytes[at] !== 0xff) {
+      // Entropy-coded data, or padding between segments: on to the next marker.
+      at = bytes.indexOf(0xff, at);
+      if (at < 0) return header;
+      continue;
+    }
+    const marker = bytes[at + 1];
+    if (marker === 0xff) {
+      at += 1; // a fill byte
+    } else if (marker === 0xd9) {
+      header.complete = true;
+      return header;
+    } else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
+      at += 2; // a stuffed zero, or a marker that stands alone
+    } else {
+      // Segments are stepped over whole: the thumbnail in one has an end marker of its own.
+      if (at + 4 > bytes.length) return header;
+      const length = view.getUint16(at + 2);
+      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+      if (isFrame && at + 9 <= bytes.length) {
+        header.height = view.getUint16(at + 5);
+        header.width = view.getUint16(at + 7);
+      }
+      at += 2 + Math.max(length, 2);
+    }
+  }
+  return header;
+}
+
+/** @type {(bytes: Uint8Array, view: DataView) => Header} */
+function readPng(bytes, view) {
+  const header = { kind: 'image/png', width: 0, height: 0, complete: false };
+  let at = 8;
+  while (at + 12 <= bytes.length) {
+    const length = view.getUint32(at);
+    const name = ascii(bytes, at + 4, 4);
+    if (at + 12 + length > bytes.length) return header;
+    if (name === 'IHDR' && length >= 8) {
+      header.width = view.getUint32(at + 8);
+      header.height = view.getUint32(at + 12);
+    }
+    if (name === 'IEND') {
+      header.complete = true;
+      return header;
+    }
+    at += 12 + length;
+  }
+  return header;
+}
+
+/** @type {(bytes: Uint8Array, view: DataView) => Header} */
+function readWebp(bytes, view) {
+  const header = { kind: 'image/webp', width: 0, height: 0, complete: false };
+  if (bytes.length < 30) return header;
+  const uint24 = (/** @type {number} */ at) => bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
+  switch (ascii(bytes, 12, 4)) {
+    case 'VP8 ':
+      header.width = view.getUint16(26, true) & 0x3fff;
+      header.height = view.getUint16(28, true) & 0x3fff;
+      break;
+    case 'VP8L': {
+      const sizes = view.getUint32(21, true);
+      header.width = (sizes & 0x3fff) + 1;
+      header.height = ((sizes >>> 14) & 0x3fff) + 1;
+      break;
+    }
+    case 'VP8X':
+      header.width = uint24(24) + 1;
+      header.height = uint24(27) + 1;
+      break;
+    default:
+      return header;
+  }
+  header.complete = view.getUint32(4, true) + 8 <= bytes.length;
+  return header;
+}

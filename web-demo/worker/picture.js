@@ -1,0 +1,120 @@
+// A picture file becomes pixels. Nothing is cropped or resized here: the engine does that in
+// Rust, so that this page and a gateway give the same answer on the same file.
+
+import { codedError } from '../shared/errors.js';
+import { readHeader } from './header.js';
+
+const MOST_BYTES = 20_000_000;
+const MOST_PIXELS = 40_000_000;
+const THUMBNAIL_SIDE = 192;
+// Some browsers hand out blank canvases above 16 megapixels or 16,384 pixels a side, without a
+// word; pixels are therefore read in tiles well below that.
+const TILE_SIDE = 2048;
+
+/**
+ * Opens a picture file: its name, its size in bytes, its pixels, and where wanted a small bitmap of it.
+ *
+ * @param {File} file
+ */
+export async function openPicture(file, wantsThumbnail = false) {
+  const name = file.name || 'pasted picture';
+  if (file.size > MOST_BYTES) {
+    throw codedError('picture_bytes', `The file has ${megabytes(file.size)} MB. The most this page takes is ${MOST_BYTES / 1e6} MB.`);
+  }
+  const bytes = await readBytes(file);
+  const header = readHeader(bytes);
+  if (!header) {
+    throw codedError('picture_kind', 'This is not a JPEG, PNG or WebP picture.');
+  }
+  refuseLarge(header.width, header.height);
+  if (!header.complete) {
+    throw codedError('picture_truncated', 'The picture file ends early. Was it copied or downloaded to its end?');
+  }
+  const bitmap = await decode(bytes, header.kind);
+  try {
+    refuseLarge(bitmap.width, bitmap.height);
+    const thumbnail = wantsThumbnail ? drawThumbnail(bitmap) : null;
+    return { name, bytes: file.size, imageData: readPixels(bitmap), thumbnail };
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** @param {File} file */
+async function readBytes(file) {
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (cause) {
+    // A dropped folder ends up here, and a file that was moved meanwhile.
+    throw codedError('picture_unreadable', 'The file could not be read. A folder cannot be classified.', cause);
+  }
+}
+
+/** @type {(width: number, height: number) => void} */
+function refuseLarge(width, height) {
+  if (width * height > MOST_PIXELS) {
+    throw codedError(
+      'picture_pixels',
+      `The picture has ${width} × ${height} pixels, ${megabytes(width * height)} megapixels. The most this page takes is ${MOST_PIXELS / 1e6}.`,
+    );
+  }
+}
+
+// Rounded up, so that a refused size never reads as the limit itself.
+const megabytes = (/** @type {number} */ count) => Math.ceil(count / 1e5) / 10;
+
+/** @type {(bytes: Uint8Array<ArrayBuffer>, kind: string) => Promise<ImageBitmap>} */
+async function decode(bytes, kind) {
+  try {
+    // The numbers in the file as they are: a colour profile or a screen must not change them.
+    return await createImageBitmap(new Blob([bytes], { type: kind }), {
+      colorSpaceConversion: 'none',
+      premultiplyAlpha: 'none',
+    });
+  } catch (cause) {
+    throw codedError('picture_undecodable', 'The picture is damaged: the browser cannot decode it.', cause);
+  }
+}
+
+/**
+ * The pixels of a bitmap.
+ *
+ * @param {ImageBitmap} bitmap
+ */
+export function readPixels(bitmap) {
+  const { width, height } = bitmap;
+  const pixels = new Uint8ClampedArray(width * height * 4);
+  const { context } = canvasOf(Math.min(width, TILE_SIDE), Math.min(height, TILE_SIDE), { willReadFrequently: true });
+  for (let top = 0; top < height; top += TILE_SIDE) {
+    for (let left = 0; left < width; left += TILE_SIDE) {
+      const columns = Math.min(TILE_SIDE, width - left);
+      const rows = Math.min(TILE_SIDE, height - top);
+      context.clearRect(0, 0, columns, rows);
+      context.drawImage(bitmap, -left, -top);
+      const tile = context.getImageData(0, 0, columns, rows).data;
+      for (let row = 0; row < rows; row += 1) {
+        const line = tile.subarray(row * columns * 4, (row + 1) * columns * 4);
+        pixels.set(line, ((top + row) * width + left) * 4);
+      }
+    }
+  }
+  return new ImageData(pixels, width, height);
+}
+
+/** @param {ImageBitmap} bitmap */
+function drawThumbnail(bitmap) {
+  const scale = Math.min(1, THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height));
+  const side = (/** @type {number} */ length) => Math.max(1, Math.round(length * scale));
+  const { canvas, context } = canvasOf(side(bitmap.width), side(bitmap.height));
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return canvas.transferToImageBitmap();
+}
+
+/** @type {(width: number, height: number, settings?: { willReadFrequently: boolean }) => { canvas: OffscreenCanvas, context: OffscreenCanvasRenderingContext2D }} */
+function canvasOf(width, height, settings) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d', settings);
+  if (!context) throw codedError('picture_undecodable', 'The browser gives no canvas to read pixels from.');
+  return { canvas, context };
+}
