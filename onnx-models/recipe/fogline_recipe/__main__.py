@@ -55,7 +55,7 @@ def add_fields(parser: argparse.ArgumentParser, defaults: Layout | Schedule) -> 
 
 def add_target(command: argparse.ArgumentParser) -> None:
     target = command.add_mutually_exclusive_group(required=True)
-    target.add_argument("--edge-share", type=float, help="share of the held-out pictures that end at the edge, such as 0.65")
+    target.add_argument("--edge-share", type=float, help="share of the pictures that end at the edge, such as 0.65")
     target.add_argument("--accuracy-loss", type=float,
                         help="as many at the edge as cost at most this accuracy against the final head, such as 0.005")
     target.add_argument("--energy", type=float, help="as few at the edge as make the twin cost this many times more, such as 5.5")

@@ -13,8 +13,8 @@ from .runs import Schedule
 class Feed:
     """Epochs of batches, each of the same size: (pictures (N, 3, S, S), normalised, in channels-last memory; targets (N, classes)).
 
-    An epoch's order and chances follow from its number alone, so that a resumed run sees what an uninterrupted one would. What is
-    left over of an epoch, less than a batch, waits for the next. Nothing here makes the device wait.
+    An epoch's order and chances follow from its number alone, so that a resumed run sees what an uninterrupted one would. It leaves
+    out what would be less than a batch, other pictures each time. Nothing here makes the device wait.
     """
 
     def __init__(self, pictures: Pictures, schedule: Schedule, where: torch.device):
@@ -23,7 +23,7 @@ class Feed:
         self.steps = len(pictures) // self.batch
         self.padded = padded(pictures.images, schedule.shift).to(where)
         self.targets = torch.eye(len(pictures.names))[pictures.labels].to(where)
-        self.mirrored_first = torch.rand(len(pictures), generator=self.generator(0), device=where) < 0.5
+        self.mirrored_first = torch.rand(len(pictures), generator=self.generator(-1), device=where) < 0.5
 
     def generator(self, number: int) -> torch.Generator:
         return torch.Generator(self.where).manual_seed(self.schedule.seed * 100_003 + number)
@@ -43,7 +43,10 @@ class Feed:
 
 def padded(images: Tensor, shift: int) -> Tensor:
     """Bytes with ``shift`` reflected pixels on each side."""
-    return torch.nn.functional.pad(images.float(), (shift,) * 4, mode="reflect").to(torch.uint8)
+    def reflected(side: int) -> Tensor:
+        return side - 1 - (side - 1 - torch.arange(-shift, side + shift).abs()).abs()
+
+    return images[:, :, reflected(images.shape[2])][..., reflected(images.shape[3])]
 
 
 def augment(images: Tensor, mirrored: Tensor, chances: torch.Generator, shift: int, hole: int) -> Tensor:

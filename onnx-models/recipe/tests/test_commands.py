@@ -113,6 +113,15 @@ class Commands(unittest.TestCase):
         self.train("extended", *words)
         self.train("extended", *words, "--resume", "--epochs", 2)
 
+    def test_a_resnet_is_a_teacher_by_one_option_and_the_card_says_so(self):
+        recipe("teacher", "--data", self.data, "--out", self.root / "resnet", "--size", 16, "--epochs", 1, "--cutmix", 0.5)
+        self.train("taught", "--bits", 1, "--teacher", self.root / "resnet", self.root / "twin")
+        card = (self.export("of-taught", run="taught") / "MODEL.md").read_text()
+        self.assertRegex(card, "a ResNet-18 trained on the same pictures .* and its full-precision twin")
+        self.assertRegex(card, "Training took 1 minute on (one|[0-9]+) CPU core")
+        self.refused("--weights goes with", "teacher", "--data", self.data, "--out", self.root / "none", "--weights", "there.pt")
+        self.refused("--cutmix 2", "teacher", "--data", self.data, "--out", self.root / "none", "--cutmix", 2)
+
     def test_a_policy_without_thresholds_and_a_budget_that_is_none_are_refused(self):
         given = ["--run", self.root / "mine", "--pair", self.pair, "--data", self.data]
         self.refused("no threshold for --policy appeal", "evaluate", *given, "--policy", "appeal")

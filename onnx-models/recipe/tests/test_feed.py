@@ -60,6 +60,7 @@ class Pictures(unittest.TestCase):
         self.assertTrue(torch.equal(augment(images, ~still, chances, 0, 0), images.flip(3)))
         hidden = (augment(images, still, chances, 0, 8) != images).any(1).flatten(1).sum(1)
         self.assertTrue(0 < hidden.max() <= 64)
+        self.assertTrue(torch.equal(padded(images, 2), torch.nn.functional.pad(images.float(), (2,) * 4, mode="reflect").byte()))
         moved = augment(padded(images, 2), still, chances, 2, 0)
         for before, after in zip(padded(images, 2), moved, strict=True):
             self.assertEqual(sum(torch.equal(before[:, y:y + 16, x:x + 16], after) for y in range(5) for x in range(5)), 1)

@@ -95,7 +95,7 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     train("--bits 32 --epochs 4", &[("--out", twin.as_os_str())]);
     train("--bits 1 --epochs 6", &[("--out", mine.as_os_str()), ("--teacher", twin.as_os_str())]);
     recipe(
-        "export --name mine --version 1.0.0 --data-name shapes --edge-share 0.7",
+        "export --name mine --version 1.0.0 --data-name shapes --edge-share 0.7 --margin 0",
         &[
             on_data,
             ("--run", mine.as_os_str()),
