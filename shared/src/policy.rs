@@ -38,12 +38,17 @@ impl Policy {
         }
     }
 
+    /// Whether less of the measure is surer, as of entropy.
+    pub fn less_is_surer(self) -> bool {
+        match self {
+            Self::Entropy => true,
+            Self::MaxProbability | Self::Margin | Self::Appeal => false,
+        }
+    }
+
     /// Whether `certainty` passes `threshold`. A NaN never does.
     pub fn is_sure(self, certainty: f32, threshold: f32) -> bool {
-        match self {
-            Self::Entropy => certainty <= threshold,
-            _ => certainty >= threshold,
-        }
+        if self.less_is_surer() { certainty <= threshold } else { certainty >= threshold }
     }
 
     /// This policy's measure of `probabilities` and of the score that an exit may give beside them; NaN if one of them is,

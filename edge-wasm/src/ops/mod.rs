@@ -1,9 +1,9 @@
 //! The operations of a packed edge model: a file each, and the list of them.
 //!
 //! [`operation`] says what an operation consists of. Whoever adds one writes its file, names it in the list below under the
-//! [`Role`] that it has, and gives the packer a line; a missing piece does not compile. Rows of real numbers meet the
-//! operations in the order in which these add and multiply everywhere, so that every build gives the same bits. Their loops
-//! are written so that compilers turn them into vectors: no branch, no call that a target lacks.
+//! [`Role`] that it has: without a piece of it, that does not compile. A line of the packer then makes one of an ONNX node. Rows
+//! of real numbers meet the operations in the order in which these add and multiply everywhere, so that every build gives the
+//! same bits. Their loops are written so that compilers turn them into vectors: no branch, no call that a target lacks.
 
 #[macro_use]
 mod list;

@@ -89,10 +89,7 @@ impl Quota {
     }
 
     fn doubt(&self, certainty: f32) -> f32 {
-        match self.policy {
-            Policy::Entropy => certainty,
-            _ => -certainty,
-        }
+        if self.policy.less_is_surer() { certainty } else { -certainty }
     }
 }
 

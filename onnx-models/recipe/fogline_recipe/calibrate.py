@@ -82,6 +82,11 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return float(sum(gaps) / len(labels))
 
 
+def sign(policy: str) -> int:
+    """-1 where less is surer, as of entropy: what turns a threshold into a certainty, and back."""
+    return -1 if policy == "entropy" else 1
+
+
 def certainty(logits: torch.Tensor, policy: str, classes: int) -> torch.Tensor:
     """The policy's measure, turned so that more is surer."""
     if policy == APPEAL:
@@ -224,7 +229,7 @@ def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
 
 def threshold(policy: str, cut: float) -> float:
     """A certainty as the manifest's threshold, in the precision that the engine compares in."""
-    return float(torch.tensor(-cut if policy == "entropy" else cut, dtype=torch.float32))
+    return float(torch.tensor(sign(policy) * cut, dtype=torch.float32))
 
 
 def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict], policy: str, hard: Sequence[int] = ()) -> dict:
@@ -235,7 +240,7 @@ def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict]
     said = answers(scaled + logits[deciding:], labels, policy, hard)
     went_on = torch.zeros(len(labels), dtype=torch.bool)
     for i, (measure, hit) in enumerate(zip(said.sure, said.right, strict=True)):
-        ends = open_ & (measure >= exits[i]["thresholds"][policy] * (-1 if policy == "entropy" else 1))
+        ends = open_ & (measure >= sign(policy) * exits[i]["thresholds"][policy])
         right |= ends & hit
         open_ &= ~ends
         if said.extended:

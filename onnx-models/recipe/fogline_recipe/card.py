@@ -33,7 +33,7 @@ Classes: {classes}.
 ## Calibration
 
 Each exit's logits are divided by its temperature, so that its confidences mean what they say. On the {held} held-out pictures the expected
-calibration error (the gap between confidence and accuracy, on the mean of 15 bins) is
+calibration error (the gap between confidence and accuracy, mean over 15 bins) is
 
 | exit | temperature | before | after |
 |---|---|---|---|
@@ -68,7 +68,7 @@ def system(layout: Layout, names: list[str]) -> str:
     found = {
         "Each exit predicts whether its own answer will hold, and decides by that: the policy `appeal` (AppealNet, Li et al. 2021, "
         "arXiv 2105.04104).": layout.appeals,
-        f"{layout.share} weights each of the blocks' 1-bit kernels share a value by hashing; `cargo xtask pack` stores it "
+        f"In the blocks' 1-bit kernels every {layout.share} weights share one value, picked by hashing; `cargo xtask pack` stores it "
         "once (HashedNets, arXiv 1504.04788; deflate-inflate, doi 10.1002/cpe.6593).": layout.share > 1,
         f"The blocks behind the first exit run at {' or '.join(layout.ways.split())} bits, chosen for each picture by that exit's confidence, on "
         "one set of weights (after USDN, Jeon et al. 2024).": layout.ways,
@@ -91,10 +91,11 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
         if layout[key] == unused[key]:
             layout.pop(key)
     every = f"every {ordinal(schedule['hold_out_every'])} picture of each class"
-    trained, chose = f"the training pictures of {data}, less {every}", "Those chose"
+    trained, chose = f"the training pictures of {data}, less {every}", "Those were used to choose"
     if run.net.layout.appeals:
-        trained = f"the training pictures of {data}: of {every}, on which its network was not trained, one half trained the predictors"
-        chose = "The other half chose"
+        trained = f"{data}. Its network was trained on the training pictures less {every}: half of those trained the predictors"
+        chose = "The other half was used to choose"
+        schedule.pop("distill")
     else:
         schedule.pop("price")
     if not schedule["cutmix"]:

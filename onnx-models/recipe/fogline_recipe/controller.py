@@ -118,7 +118,7 @@ def calibrated(every: list[list[torch.Tensor]], labels: torch.Tensor, target: ca
     for policy, points in curves.items():
         cooled = [calibrate.cooled(exit_, found["temperature"], classes) for exit_, found in zip(pick(every, taken), exits, strict=False)]
         for point in points:
-            cuts = [cut * (-1 if policy == "entropy" else 1) for cut in point["thresholds"]]
+            cuts = [calibrate.sign(policy) * cut for cut in point["thresholds"]]
             ended = endings([*cooled, every[0][-1]], labels, policy, cuts)
             point["ways"] = shares_by_way(ended, taken, len(every), len(cuts))
     report["rule"] = exits[0]["ways"]

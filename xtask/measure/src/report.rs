@@ -364,6 +364,6 @@ mod tests {
         let text = report.to_string();
         let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
         assert_eq!(again.to_string(), text);
-        assert!(text.contains("-75.00 pts"), "{text}");
+        assert!(text.contains("+75.00 pts"), "{text}");
     }
 }

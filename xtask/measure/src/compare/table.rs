@@ -32,7 +32,10 @@ impl Comparison {
     /// How accurate a network is that has learned what to decide by, and what it is by policies that nothing was learned for.
     fn by_policy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in self.rows.iter().filter(|row| !row.others.is_empty()) {
-            writeln!(f, "\n{} {} by its own policy, and by others", row.model, row.version)?;
+            writeln!(f, "\n{} {} by its own policy and by others", row.model, row.version)?;
+            write!(f, "{:<28}", "accuracy at these shares")?;
+            SHARES.iter().try_for_each(|share| write!(f, "{:>17.0}%", share * 100.0))?;
+            writeln!(f)?;
             let own = [(row.policy, &row.curve)];
             let others = row.others.iter().map(|(policy, curve)| (*policy, curve));
             for (policy, curve) in own.into_iter().chain(others) {

@@ -21,12 +21,11 @@ impl Report {
         let cloud = percent(self.share.cloud);
         writeln!(f, "{:<10}{:>10}{cloud:>12}", "cloud", percent(self.accuracy.r#final))?;
         writeln!(f, "{:<10}{:>10}", "system", percent(self.accuracy.system))?;
-        let twin = self.accuracy.twin.map_or("-".into(), percent);
-        writeln!(
-            f,
-            "{:<10}{twin:>10}   the same network in full precision, without exits\n",
-            "twin"
-        )
+        if let Some(twin) = self.accuracy.twin.map(percent) {
+            let what = "the same network in full precision, without exits";
+            writeln!(f, "{:<10}{twin:>10}   {what}", "twin")?;
+        }
+        writeln!(f)
     }
 
     fn against_the_paper(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,8 +44,8 @@ impl Report {
         );
         writeln!(f, "{what:<46}{less:>10}   {paper}")?;
         if let Some(twin) = self.accuracy.twin {
-            let points = format!("{:.2} pts", (twin - self.accuracy.system) * 100.0);
-            let what = "accuracy below the twin's";
+            let points = format!("{:+.2} pts", (self.accuracy.system - twin) * 100.0);
+            let what = "accuracy against the twin's";
             writeln!(f, "{what:<46}{points:>10}   {}", theirs(&|_| "\"minimal\"".into()))?;
         }
         if let (Policy::Appeal, Some(improvement)) = (self.policy, self.accuracy.improvement) {
