@@ -13,7 +13,7 @@ use crate::web::{Served, Web};
 
 /// A version of the tiny pair: of 1 bit, or of 4.
 fn version(bits: u8, number: &str) -> (Vec<u8>, Vec<u8>) {
-    let folder = Path::new(if bits == 1 { "tests/tiny" } else { "tests/tiny4" });
+    let folder = Path::new(if bits == 1 { "../tests/tiny" } else { "../tests/tiny4" });
     let mut manifest: Value =
         serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
     manifest["name"] = "tiny".into();
