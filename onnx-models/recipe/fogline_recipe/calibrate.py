@@ -10,6 +10,7 @@ may have one score more than there are classes, of its own answer, for the polic
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -110,24 +111,34 @@ def policies(logits: list[torch.Tensor]) -> list[str]:
 
 @dataclass(frozen=True)
 class Answers:
-    """Of each exit that decides how sure it is, whether the edge is right if the picture ends there, how much that is worth, and
-    whether the extension would answer in its place; whether the cloud is right, and how much that is worth."""
+    """Of each exit that decides how sure it is, whether the edge is right if the picture ends there, and whether the
+    extension would answer in its place; whether the cloud is right. ``heads`` are the logits of the classes they come from."""
 
     sure: list[torch.Tensor]
     right: list[torch.Tensor]
-    worth: list[torch.Tensor]
     extended: list[torch.Tensor] | None
     cloud: torch.Tensor
-    cloud_worth: torch.Tensor
+    heads: list[torch.Tensor]
+    labels: torch.Tensor
+
+    @cached_property
+    def worth(self) -> list[torch.Tensor]:
+        """What each answer counts when thresholds are chosen, the edge's by the exit and then the cloud's: the mean of whether it
+        is right and of how likely that was.
+
+        Of a picture that looks like it, the next may be answered otherwise: calibrated, the head's own probability says so with
+        less noise than one label does.
+        """
+        *edge, cloud = [((head.argmax(1) == self.labels) + (head.double() / temperature(head, self.labels)).softmax(1).amax(1)) / 2
+                        for head in self.heads]
+        return [*instead(edge, self.extended), cloud]
 
 
-def worth(logits: torch.Tensor, right: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """What each of a head's answers counts when thresholds are chosen: the mean of whether it is right and of how likely that was.
-
-    Of a picture that looks like it, the next may be answered otherwise: calibrated, the head's own probability says so with less
-    noise than one label does.
-    """
-    return (right + (logits.double() / temperature(logits, labels)).softmax(1).amax(1)) / 2
+def instead(edge: list[torch.Tensor], extended: list[torch.Tensor] | None) -> list[torch.Tensor]:
+    """What is known of each exit's answers, or of the extension's, the last, where that answers in its place."""
+    if extended is None:
+        return edge
+    return [torch.where(goes_on, edge[-1], own) for goes_on, own in zip(extended, edge[:-1], strict=True)]
 
 
 def answers(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, hard: Sequence[int] = ()) -> Answers:
@@ -136,14 +147,12 @@ def answers(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, hard:
     heads = [head[:, :classes] for head in logits]
     said = [head.argmax(1) for head in heads]
     *right, cloud = [label == labels for label in said]
-    *counted, cloud_counted = [worth(head, label == labels, labels) for head, label in zip(heads, said, strict=True)]
     deciding, extended = logits[:-1], None
     if hard:
         *deciding, _ = deciding
         extended = [torch.isin(label, torch.tensor(hard)) for label in said[:-2]]
-        right, counted = ([torch.where(goes_on, each[-1], own) for goes_on, own in zip(extended, each[:-1], strict=True)]
-                          for each in (right, counted))
-    return Answers([certainty(exit_, policy, classes) for exit_ in deciding], right, counted, extended, cloud, cloud_counted)
+    sure = [certainty(exit_, policy, classes) for exit_ in deciding]
+    return Answers(sure, instead(right, extended), extended, cloud, heads, labels)
 
 
 def at_share(found: Answers, edge_share: float) -> Choice:
@@ -154,12 +163,13 @@ def at_share(found: Answers, edge_share: float) -> Choice:
     counts there.
     """
     count, best = len(found.cloud), None
+    *edge_worth, cloud_worth = found.worth
     extended = found.extended or [torch.zeros(count, dtype=torch.bool)] * len(found.sure)
     for first in torch.linspace(0, edge_share, 21).tolist() if len(found.sure) > 1 else [edge_share]:
         shares = [first] + [edge_share] * (len(found.sure) - 1)
-        open_, right, counted = torch.ones(count, dtype=torch.bool), found.cloud.clone(), found.cloud_worth.clone()
+        open_, right, counted = torch.ones(count, dtype=torch.bool), found.cloud.clone(), cloud_worth.clone()
         cuts, ended, went_on = [], [], 0
-        for measure, hit, counts, goes_on, share in zip(found.sure, found.right, found.worth, extended, shares, strict=True):
+        for measure, hit, counts, goes_on, share in zip(found.sure, found.right, edge_worth, extended, shares, strict=True):
             take = round(share * count) - int((~open_).sum())
             ranked = measure[open_].sort(descending=True).values
             cut = ranked[take - 1].item() if take > 0 else measure.max().item() + 1e-6  # else nobody

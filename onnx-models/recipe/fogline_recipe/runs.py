@@ -120,8 +120,8 @@ def logits(net: nn.Module, images: torch.Tensor, name: str = "asking the network
     where = device()
     if next(net.parameters()).device.type != where.type:
         net = copy.deepcopy(net).to(where, memory_format=torch.channels_last)
-    heads = []
+    net, heads = net.eval(), []
     for start in tqdm(range(0, len(images), batch), desc=name, unit=" batches", leave=False):
         part = data.normalise(images[start:start + batch].to(where)).contiguous(memory_format=torch.channels_last)
-        heads.append([head.float().cpu() for head in net.eval()(part)])
+        heads.append([head.float().cpu() for head in net(part)])
     return [torch.cat(head) for head in zip(*heads, strict=True)]
