@@ -21,18 +21,16 @@
 //! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
 //!
 //! ```
-//! use fogline_edge::{cloud::Asked, kernel::Backend, session::Session};
+//! use fogline_edge::{kernel::Backend, session::Session};
 //!
 //! let manifest = include_bytes!("../tests/tiny/manifest.json");
 //! let model = include_bytes!("../tests/tiny/edge.fog");
 //! let mut session = Session::load(manifest, model, Backend::fastest())?;
 //! let grey = [127; 16 * 16 * 3];
-//! let pass = session.run_edge(&grey);
-//! // Either the last exit was sure, or there is a map to send; without a cloud the best exit answers.
-//! let outcome = pass.map.is_some().then(Asked::not_configured);
-//! let answer = session.answer(&pass, outcome, 0.0);
+//! // Either an exit is sure, or the best exit answers in the place of the cloud that is not there.
+//! let answer = session.classify_alone(&grey);
 //! assert!(answer.origin.starts_with("exit-"));
-//! assert_eq!(answer.degraded.is_some(), pass.map.is_some());
+//! assert_eq!(answer.degraded.is_some(), !answer.exits.iter().any(|exit| exit.verdict.sure));
 //! # Ok::<(), fogline_edge::session::LoadError>(())
 //! ```
 //!
@@ -42,12 +40,13 @@
 //! # use core::{future::Future, pin::pin, task::{Context, Poll, Waker}, time::Duration};
 //! # use std::io::{Read, Write};
 //! # use std::net::{SocketAddr, TcpListener, TcpStream};
-//! # use std::time::Instant;
+//! # use std::hash::{BuildHasher, Hasher, RandomState};
 //! # use fogline::frame::{Request, Response};
 //! use fogline_edge::cloud::{Client, Reply, Transport, TransportError};
-//! use fogline_edge::{device::picture, kernel::Backend, session::Session};
+//! use fogline_edge::device::{folder::Folder, picture};
+//! use fogline_edge::kernel::Backend;
 //!
-//! struct Socket { function: SocketAddr, began: Instant }
+//! struct Socket { function: SocketAddr }
 //!
 //! impl Transport for Socket {
 //!     async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
@@ -56,8 +55,11 @@
 //!         answer.map_err(|error| TransportError::Unreachable(error.to_string()))
 //!     }
 //!     async fn pause(&self, duration: Duration) { std::thread::sleep(duration) }
-//!     fn now(&self) -> Duration { self.began.elapsed() }
-//!     fn random(&self) -> f64 { f64::from(self.began.elapsed().subsec_nanos() % 1000) / 1000.0 }
+//!     fn random(&self) -> [u8; 16] {
+//!         // Whichever generator it has: here Rust's own random seed.
+//!         let half = || RandomState::new().build_hasher().finish().to_le_bytes();
+//!         [half(), half()].concat().try_into().expect("two halves of 8 bytes")
+//!     }
 //! }
 //! # fn exchange(function: SocketAddr, body: &[u8], limit: Duration) -> std::io::Result<Reply> {
 //! #     let mut stream = TcpStream::connect_timeout(&function, limit)?;
@@ -102,19 +104,15 @@
 //! # }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let (folder, function, began) = ("tests/tiny", function(), Instant::now());
-//! let cloud = Client::new(Socket { function, began }).within(Duration::from_secs(2));
-//! let mut session = fogline_edge::device::folder::Folder::at(folder.as_ref()).load(Backend::fastest())?;
-//! # session.set_thresholds(&[-1.0, -1.0])?; // No exit is ever sure.
+//! # let (folder, function) = ("tests/tiny", function());
+//! let cloud = Client::new(Socket { function }).within(Duration::from_secs(2));
+//! let mut session = Folder::at(folder.as_ref()).load(Backend::fastest())?;
+//! # session.decide_by(session.policy(), Some(&[-1.0, -1.0]))?; // No exit is ever sure.
 //! let picture = image::open("../web-demo/samples/frog.png")?.into_rgba8();
 //! let (width, height) = picture.dimensions();
 //! let size = session.manifest().input.size;
-//! let pass = session.run_edge(&picture::from_rgba(&picture, width, height, size)?);
-//! let outcome = pass.map.clone().map(|map| {
-//!     let request = session.request(vec![map], [7; 16]); // A random id, to find it in the function's log.
-//!     block_on(cloud.ask(&request, session.manifest().classes.len())).remove(0)
-//! });
-//! let answer = session.answer(&pass, outcome, 0.0);
+//! let pixels = picture::from_rgba(&picture, width, height, size)?;
+//! let answer = block_on(session.classify(&pixels, Some(&cloud)));
 //! println!("{} by {}", answer.label, answer.origin);
 //! # assert_eq!((answer.label.as_str(), answer.origin.as_str()), ("class-3", "cloud"));
 //! # assert!(answer.degraded.is_none() && answer.exits.len() == 2 && answer.bytes_sent > 0);
@@ -125,6 +123,7 @@
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub mod browser;
+mod clock;
 pub mod cloud;
 pub mod device;
 pub mod engine;

@@ -30,7 +30,7 @@ fn check_that_evaluation_decides_alike(
     session: &mut Session,
     thresholds: &[f32],
 ) -> Vec<Option<usize>> {
-    session.set_thresholds(thresholds).unwrap();
+    session.decide_by(session.policy(), Some(thresholds)).unwrap();
     let mut endings = vec![];
     for picture in pictures() {
         let (exits, map, way) = session.run_through(&picture);
@@ -54,7 +54,7 @@ fn check_that_evaluation_decides_alike(
 #[test]
 fn an_exit_appeals_by_its_own_score() {
     let mut session = load(APPEAL);
-    session.set_policy(Policy::Appeal).unwrap();
+    session.decide_by(Policy::Appeal, None).unwrap();
     let endings = check_that_evaluation_decides_alike(&mut session, &[0.49, 0.49]);
     assert_eq!(endings, [None, Some(0), Some(1)]);
     assert_eq!(session.run_edge(&[9; 768]).verdicts[0].scores.len(), 5);
@@ -69,7 +69,7 @@ fn an_extension_answers_where_an_exit_is_sure_of_a_hard_class() {
         let pass = session.run_edge(&picture);
         let Some(verdict) = pass.verdicts.get(2) else { continue };
         assert!([1, 3].contains(&verdict.label), "it tells the hard classes apart alone");
-        let answer = session.answer(&pass, None, 1.0);
+        let answer = session.classify_alone(&picture);
         assert_eq!((&*answer.origin, answer.index), ("extension", verdict.label));
     }
 }
@@ -78,7 +78,7 @@ fn an_extension_answers_where_an_exit_is_sure_of_a_hard_class() {
 fn a_sample_goes_the_way_that_an_exit_s_confidence_names() {
     let mut session = load(WAYS);
     check_that_evaluation_decides_alike(&mut session, &[1.1, 1.1]);
-    session.set_thresholds(&[-1.0, -1.0]).unwrap();
+    session.decide_by(session.policy(), Some(&[-1.0, -1.0])).unwrap();
     let mut ways = vec![];
     for picture in pictures() {
         let pass = session.run_edge(&picture);
@@ -88,6 +88,27 @@ fn a_sample_goes_the_way_that_an_exit_s_confidence_names() {
         ways.push(expected);
     }
     assert!((0..3).all(|way| ways.contains(&way)), "the pictures take only some of the ways");
+}
+
+#[test]
+fn exits_decide_only_by_what_they_can_measure_and_by_a_threshold_each() {
+    let mut session = load(EXTENSION);
+    let (policy, before) = (session.policy(), session.thresholds().to_vec());
+    let refused = [
+        (Policy::Appeal, None, "policy_unavailable"),
+        (Policy::Appeal, Some(&[0.5, 0.5][..]), "policy_unavailable"),
+        (policy, Some(&[0.5]), "thresholds_invalid"),
+        (policy, Some(&[0.5, f32::NAN]), "thresholds_invalid"),
+    ];
+    for (policy, thresholds, word) in refused {
+        assert_eq!(session.decide_by(policy, thresholds).unwrap_err().word(), word);
+    }
+    assert_eq!((session.policy(), session.thresholds()), (policy, &before[..]), "nothing changed");
+    session.decide_by(Policy::Margin, Some(&[0.5, f32::INFINITY])).unwrap();
+    assert_eq!(
+        (session.policy(), session.thresholds()),
+        (Policy::Margin, &[0.5, f32::INFINITY][..])
+    );
 }
 
 #[test]

@@ -8,42 +8,106 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How an exit's certainty is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The table of policies as JSON, an array of [`Rule`]s: what is not written in Rust reads it.
+pub const POLICIES: &str = include_str!("../policies.json");
+
+/// On which side of its threshold a measure is sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Policy {
+pub enum Sure {
+    /// At the threshold and below.
+    AtMost,
+    /// At the threshold and above.
+    AtLeast,
+}
+
+/// The largest value of a measure; the least is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Most {
+    /// 1.
+    One,
+    /// The natural logarithm of the number of classes.
+    LnClasses,
+}
+
+/// A policy's row in the table of policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// Its name in manifests and options.
+    pub name: &'static str,
+    /// What it measures, in the page's words.
+    pub title: &'static str,
+    /// Where it is sure.
+    pub sure: Sure,
+    /// How far it goes.
+    pub most: Most,
+    /// Whether exits must give a score of their own answer, beside those of the classes.
+    pub own_score: bool,
+}
+
+/// The enum and the table, from one list: a policy without a row does not compile. A test keeps `policies.json` equal to it.
+macro_rules! policies {
+    ($($(#[$doc:meta])* $Policy:ident $rule:tt)*) => {
+        /// How an exit's certainty is measured.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Policy {
+            $($(#[$doc])* $Policy,)*
+        }
+
+        impl Policy {
+            /// Every policy, in the order of the manifest.
+            pub const ALL: &'static [Self] = &[$(Self::$Policy),*];
+
+            /// The policy's row in the table.
+            pub const fn rule(self) -> Rule {
+                match self {
+                    $(Self::$Policy => Rule $rule,)*
+                }
+            }
+        }
+    };
+}
+
+policies! {
     /// Shannon entropy of the softmax in nats, at most the threshold (arXiv 2005.10851).
-    Entropy,
+    Entropy { name: "entropy", title: "entropy", sure: Sure::AtMost, most: Most::LnClasses, own_score: false }
     /// The largest probability, at least the threshold.
-    MaxProbability,
+    MaxProbability {
+        name: "max_probability", title: "largest probability", sure: Sure::AtLeast, most: Most::One, own_score: false
+    }
     /// The largest less the second largest probability, at least the threshold.
-    Margin,
+    Margin { name: "margin", title: "lead over the second", sure: Sure::AtLeast, most: Most::One, own_score: false }
     /// The exit's own prediction that its answer will hold, at least the threshold: the sigmoid of a score beside those
     /// of the classes (AppealNet, Li et al. 2021, arXiv 2105.04104).
-    Appeal,
+    Appeal { name: "appeal", title: "its own prediction", sure: Sure::AtLeast, most: Most::One, own_score: true }
 }
 
 impl Policy {
-    /// Every policy, in the order of the manifest.
-    pub const ALL: [Self; 4] = [Self::Entropy, Self::MaxProbability, Self::Margin, Self::Appeal];
-
     /// The policy's name in manifests and options.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Entropy => "entropy",
-            Self::MaxProbability => "max_probability",
-            Self::Margin => "margin",
-            Self::Appeal => "appeal",
+    pub const fn name(self) -> &'static str {
+        self.rule().name
+    }
+
+    /// The names of all policies that `wanted` picks, as a sentence lists them.
+    pub fn names(wanted: impl Fn(Rule) -> bool) -> String {
+        let names: Vec<&str> = Self::ALL
+            .iter()
+            .map(|policy| policy.rule())
+            .filter(|rule| wanted(*rule))
+            .map(|rule| rule.name)
+            .collect();
+        match &names[..] {
+            [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+            names => names.concat(),
         }
     }
 
     /// Whether less of the measure is surer, as of entropy.
     pub fn less_is_surer(self) -> bool {
-        match self {
-            Self::Entropy => true,
-            Self::MaxProbability | Self::Margin | Self::Appeal => false,
-        }
+        self.rule().sure == Sure::AtMost
     }
 
     /// Whether `certainty` passes `threshold`. A NaN never does.
@@ -79,10 +143,8 @@ impl FromStr for Policy {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|policy| policy.name() == name).ok_or_else(|| {
-            format!(
-                "no policy '{name}': the policies are entropy, max_probability, margin and appeal"
-            )
+        Self::ALL.iter().copied().find(|policy| policy.name() == name).ok_or_else(|| {
+            format!("no policy '{name}': the policies are {}", Self::names(|_| true))
         })
     }
 }
@@ -158,6 +220,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_table_that_others_read_is_this_one() {
+        let rules: Vec<Rule> = Policy::ALL.iter().map(|policy| policy.rule()).collect();
+        let written: serde_json::Value = serde_json::from_str(POLICIES).unwrap();
+        let table = serde_json::to_string_pretty(&rules).unwrap();
+        assert_eq!(
+            serde_json::to_value(&rules).unwrap(),
+            written,
+            "policies.json should hold:\n{table}"
+        );
+        for policy in Policy::ALL {
+            assert_eq!(serde_json::to_value(policy).unwrap(), policy.name());
+            assert_eq!(policy.name().parse::<Policy>(), Ok(*policy));
+        }
+    }
+
+    #[test]
     fn entropy_runs_from_zero_to_ln_classes() {
         assert!(entropy(&[1.0, 0.0, 0.0]) == 0.0);
         assert!((entropy(&[0.1; 10]) - 10.0_f32.ln()).abs() < 1e-6);
@@ -178,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_threshold_tie_is_sure_and_nan_never_is() {
-        for policy in Policy::ALL {
+        for &policy in Policy::ALL {
             assert!(policy.is_sure(0.5, 0.5));
             assert!(!policy.is_sure(f32::NAN, 0.5));
         }
@@ -201,8 +279,8 @@ mod tests {
     #[test]
     fn no_exit_is_sure_of_what_is_not_a_number() {
         for logits in [[f32::NAN, 0.0], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]] {
-            for policy in Policy::ALL {
-                let threshold = if policy == Policy::Entropy { 99.0 } else { -99.0 };
+            for &policy in Policy::ALL {
+                let threshold = if policy.less_is_surer() { 99.0 } else { -99.0 };
                 let verdict = Verdict::of(&logits, 2, 1.0, policy, threshold);
                 assert!(!verdict.sure, "{policy}: {logits:?}");
             }

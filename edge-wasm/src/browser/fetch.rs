@@ -26,8 +26,8 @@ extern "C" {
     fn set_timeout(callback: &Function, ms: f64) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(id: &JsValue);
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    pub(super) fn performance_now() -> f64;
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(bytes: &mut [u8]);
     #[wasm_bindgen(js_name = parseFloat)]
     fn parse_float(text: &str) -> f64;
 }
@@ -180,11 +180,9 @@ impl Transport for Fetch {
         let _ = JsFuture::from(wait).await;
     }
 
-    fn now(&self) -> Duration {
-        Duration::from_secs_f64(performance_now() / 1e3)
-    }
-
-    fn random(&self) -> f64 {
-        js_sys::Math::random()
+    fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        get_random_values(&mut bytes);
+        bytes
     }
 }

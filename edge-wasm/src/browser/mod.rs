@@ -8,25 +8,19 @@ use std::rc::Rc;
 
 use fogline::energy::{self, Constants, Ending};
 use fogline::manifest::{EDGE_FOG, Manifest};
-use fogline::policy::Policy;
+use fogline::policy::{POLICIES, Policy};
 use js_sys::{Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ImageData, RequestInit, Response};
 
-use crate::cloud::{Asked, Client};
+use crate::cloud::Client;
 use crate::device::picture::{self, PictureError};
 use crate::kernel::Backend;
-use crate::session::{LoadError, Session};
-use fetch::{Fetch, fetch, performance_now, read_body, unless_aborted};
+use crate::session::{DecisionError, LoadError, Session};
+use fetch::{Fetch, fetch, read_body, unless_aborted};
 
 const MAX_MANIFEST: usize = 1 << 20;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
-    fn get_random_values(bytes: &mut [u8]);
-}
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.d.ts");
@@ -54,6 +48,9 @@ extern "C" {
     /// What samples cost, in pJ.
     #[wasm_bindgen(typescript_type = "Energy")]
     pub type Energy;
+    /// [`fogline::policy::Rule`]s, as objects.
+    #[wasm_bindgen(typescript_type = "PolicyRule[]")]
+    pub type Policies;
 }
 
 /// An `Error` whose `code` is the machine word.
@@ -67,6 +64,12 @@ fn error(code: &str, message: &str) -> JsValue {
 impl From<LoadError> for JsValue {
     fn from(load: LoadError) -> Self {
         error(load.word(), &load.to_string())
+    }
+}
+
+impl From<DecisionError> for JsValue {
+    fn from(decision: DecisionError) -> Self {
+        error(decision.word(), &decision.to_string())
     }
 }
 
@@ -146,20 +149,17 @@ impl Fogline {
     /// Decides by a policy, with the manifest's thresholds or with others, one an exit.
     ///
     /// # Errors
-    /// An `Error` with `code` `policy_unknown`, or `model_mismatch` where the exits lack thresholds.
+    /// An `Error` with `code` `policy_unknown`; `policy_unavailable` where the pair's exits cannot decide by it;
+    /// `thresholds_invalid` where they are not one number for each exit.
     #[wasm_bindgen(js_name = decideBy)]
+    #[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands optional lists over")]
     pub fn decide_by(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Policy")] policy: &str,
         thresholds: Option<Vec<f32>>,
     ) -> Result<(), JsValue> {
         let policy: Policy = policy.parse().map_err(|why: String| error("policy_unknown", &why))?;
-        let mut session = self.session.borrow_mut();
-        session.set_policy(policy)?;
-        if let Some(thresholds) = thresholds {
-            session.set_thresholds(&thresholds)?;
-        }
-        Ok(())
+        Ok(self.session.borrow_mut().decide_by(policy, thresholds.as_deref())?)
     }
 
     /// Asks this function from now on, whatever came of asking it before, and shows it this token where there is one;
@@ -167,6 +167,15 @@ impl Fogline {
     #[wasm_bindgen(js_name = setCloud)]
     pub fn set_cloud(&self, url: Option<String>, token: Option<String>) {
         *self.cloud.borrow_mut() = url.map(|url| Rc::new(Client::new(Fetch::new(&url, token))));
+    }
+
+    /// The table of policies: by which measures exits may decide, and where each is sure.
+    ///
+    /// # Errors
+    /// Never in practice: it is a file of ours.
+    #[wasm_bindgen(getter)]
+    pub fn policies() -> Result<Policies, JsValue> {
+        js_sys::JSON::parse(POLICIES).map(JsCast::unchecked_into)
     }
 
     /// What samples cost, by the energy model and its default constants.
@@ -214,26 +223,10 @@ impl Fogline {
             let bytes = Uint8Array::new(&picture).to_vec();
             picture::from_rgba(&bytes, side("width"), side("height"), size)?
         };
-        let began = performance_now();
-        let pass = self.session.borrow_mut().run_edge(&rgb);
-        let edge_ms = performance_now() - began;
-        // Not borrowed while waiting: several pictures may be under way.
         let cloud = self.cloud.borrow().clone();
-        let outcome = match (&pass.map, cloud) {
-            (None, _) => None,
-            (Some(_), None) => Some(Asked::not_configured()),
-            (Some(map), Some(cloud)) => {
-                let mut id = [0; 16];
-                get_random_values(&mut id);
-                let (request, classes) = {
-                    let session = self.session.borrow();
-                    (session.request(vec![map.clone()], id), session.manifest().classes.len())
-                };
-                let asking = cloud.ask(&request, classes);
-                unless_aborted(signal.as_ref(), asking).await.ok_or_else(cancelled)?.pop()
-            }
-        };
-        let answer = self.session.borrow().answer(&pass, outcome, edge_ms);
+        // The session is free again before anything waits: several pictures may be under way.
+        let answering = self.session.borrow_mut().classify(&rgb, cloud.as_deref());
+        let answer = unless_aborted(signal.as_ref(), answering).await.ok_or_else(cancelled)?;
         to_js(&answer).map(JsCast::unchecked_into)
     }
 }

@@ -52,6 +52,17 @@ impl<T: Transport> Client<T> {
         self.circuit.close();
     }
 
+    /// A random id for a request.
+    pub fn new_id(&self) -> [u8; 16] {
+        self.transport.random()
+    }
+
+    /// A random number in 0..1.
+    fn fraction(&self) -> f64 {
+        let [a, b, c, d, ..] = self.transport.random();
+        f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+    }
+
     /// Sends `request`; gives an outcome for each of its samples, all alike where the cloud did not
     /// answer. `classes` is how many scores a sample's answer must hold.
     pub async fn ask(&self, request: &Request, classes: usize) -> Vec<Asked> {
@@ -91,7 +102,7 @@ impl<T: Transport> Client<T> {
             // Nothing was learnt of the cloud.
             Err(CloudError::OverBandwidth) => drop(passage),
             Err(error) if error.is_fault() => {
-                passage.failed(self.transport.now(), self.transport.random());
+                passage.failed(self.transport.now(), self.fraction());
             }
             _ => passage.answered(),
         }
@@ -123,7 +134,7 @@ impl<T: Transport> Client<T> {
                 return Err(last);
             }
             *bytes_sent += body.len();
-            let mut wait = FIRST_PAUSE.mul_f64(f64::from(1 << attempt) * transport.random());
+            let mut wait = FIRST_PAUSE.mul_f64(f64::from(1 << attempt) * self.fraction());
             match transport.post(body, left).await {
                 Ok(Reply { status: 200, body, .. }) => return Ok(body),
                 Ok(Reply { status, retry_after, body }) => {

@@ -25,6 +25,8 @@ use fogline::refusal::Refusal;
 
 pub use client::Client;
 
+use crate::clock;
+
 /// How long the cloud may take before the best exit answers in its place.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
@@ -43,10 +45,12 @@ pub trait Transport {
     }
     /// Waits.
     async fn pause(&self, duration: Duration);
-    /// Time since some fixed moment.
-    fn now(&self) -> Duration;
-    /// A random number in 0..1.
-    fn random(&self) -> f64;
+    /// Random bytes, anew at every call: a request's id, and what spreads pauses.
+    fn random(&self) -> [u8; 16];
+    /// Time since some fixed moment; the machine's clock, unless a test has its own.
+    fn now(&self) -> Duration {
+        clock::now()
+    }
 }
 
 /// An HTTP answer.
@@ -174,11 +178,6 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Where no cloud is configured.
-    pub fn not_configured() -> Self {
-        Self::not_asked(CloudError::NotConfigured)
-    }
-
     /// Where nothing was sent.
     pub(crate) fn not_asked(why: CloudError) -> Self {
         Self { result: Err(why), ms: 0.0, function_ms: None, bytes_sent: 0 }

@@ -40,8 +40,9 @@ impl Transport for &Script {
         self.clock.get()
     }
 
-    fn random(&self) -> f64 {
-        0.5
+    fn random(&self) -> [u8; 16] {
+        // As a fraction, a half.
+        u128::from(u32::MAX / 2).to_le_bytes()
     }
 
     fn function_ms(&self) -> Option<f64> {

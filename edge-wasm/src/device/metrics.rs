@@ -176,8 +176,11 @@ mod tests {
     use crate::session::{Degraded, Timings};
 
     fn answer(origin: &str, reason: Option<&str>, cloud_ms: f64) -> Answer {
-        let degraded =
-            |reason: &str| Degraded { reason: reason.into(), message: String::new(), map: None };
+        let degraded = |reason: &str| Degraded {
+            reason: reason.into(),
+            message: String::new(),
+            question: None,
+        };
         Answer {
             label: "frog".into(),
             index: 6,

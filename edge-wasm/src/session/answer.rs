@@ -1,9 +1,9 @@
 //! What a session says of a picture, with the field names that page and command line show.
 
-use serde::Serialize;
-
+use fogline::frame::Request;
 #[cfg(doc)]
 use fogline::policy::Verdict;
+use serde::Serialize;
 
 /// The answer on one picture.
 #[derive(Debug, Clone, Serialize)]
@@ -39,9 +39,9 @@ pub struct Degraded {
     pub reason: String,
     /// A sentence.
     pub message: String,
-    /// The packed map, where the cloud may well answer the same question another time.
+    /// The question, where the cloud may well answer it another time.
     #[serde(skip)]
-    pub map: Option<Vec<u8>>,
+    pub question: Option<Request>,
 }
 
 /// What one exit said.

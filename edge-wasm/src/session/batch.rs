@@ -3,50 +3,26 @@
 use fogline::frame::{MAX_BATCH, MAX_FRAME};
 
 use super::answer::Answer;
-use super::pair::{EdgePass, Session};
-use super::quota::{Exceeded, Quota};
-use crate::cloud::{Asked, Client, CloudError, Transport};
+use super::classify::conclude;
+use super::pair::Session;
+use super::quota::Quota;
+use crate::cloud::{Client, Transport};
 
 /// What a sample takes in a frame beside its map, and a frame beside its samples, at most.
 const BESIDE: usize = 64;
 /// The most that wait, behind a hard one, for others to ask together with.
 const LONGEST: usize = 1024;
 
-/// A picture that has been through the edge.
-#[derive(Debug, Clone)]
-pub struct Passed {
-    /// What the edge found.
-    pub pass: EdgePass,
-    /// Milliseconds it took.
-    pub ms: f64,
-}
-
-/// Pictures, called by a `K`, that wait for their answers. What came to no pass is an `E`, and keeps its place.
-pub struct Batch<K, E> {
-    waiting: Vec<Queued<K, E>>,
-    hard: usize,
+/// How many pictures are sent: together, and in all.
+pub struct Batch {
     most: usize,
     quota: Option<Quota>,
 }
 
-struct Queued<K, E> {
-    key: K,
-    passed: Result<Passed, E>,
-    /// Hard, and not to be sent.
-    spared: Option<Exceeded>,
-}
-
-impl<K, E> Queued<K, E> {
-    /// The map to send.
-    fn map(&self) -> Option<&Vec<u8>> {
-        self.passed.as_ref().ok()?.pass.map.as_ref().filter(|_| self.spared.is_none())
-    }
-}
-
-impl<K, E> Batch<K, E> {
-    /// A batch that asks for `most` samples at once; for fewer where a frame does not hold as many.
+impl Batch {
+    /// Up to `most` samples in a request; fewer where a frame does not hold as many.
     pub fn new(session: &Session, most: usize) -> Self {
-        Self { waiting: vec![], hard: 0, most: self::most(session, most), quota: None }
+        Self { most: self::most(session, most), quota: None }
     }
 
     /// The same, sending no more than a quota of pictures.
@@ -55,52 +31,35 @@ impl<K, E> Batch<K, E> {
         Self { quota, ..self }
     }
 
-    /// Adds a picture.
-    pub fn push(&mut self, key: K, passed: Result<Passed, E>) {
-        let spared = match (&mut self.quota, &passed) {
-            (Some(quota), Ok(passed)) => quota.pass(&passed.pass).err(),
-            _ => None,
-        };
-        let waiting = Queued { key, passed, spared };
-        self.hard += usize::from(waiting.map().is_some());
-        self.waiting.push(waiting);
-    }
-
-    /// Whether there is something to answer and no more to wait for.
-    pub fn is_due(&self) -> bool {
-        let enough = self.hard == 0 || self.hard >= self.most || self.waiting.len() >= LONGEST;
-        enough && !self.waiting.is_empty()
-    }
-
-    /// Answers all that wait. Every hard one has its own outcome, though one request asks for all.
-    pub async fn answer<T: Transport>(
+    /// Takes pictures, each a key with its RGB bytes or with why there are none, until there is something to answer and
+    /// nothing more to wait for: as many hard pictures as a request holds, pictures of which none is hard, or the end. Gives
+    /// their answers, in their order; `None` when there are no more pictures.
+    ///
+    /// # Panics
+    /// When a picture is not of the model's input size.
+    pub async fn next<K, P: AsRef<[u8]>, E, T: Transport>(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         cloud: Option<&Client<T>>,
-        request_id: [u8; 16],
-    ) -> Vec<(K, Result<Answer, E>)> {
-        let maps: Vec<Vec<u8>> =
-            self.waiting.iter().filter_map(|waiting| waiting.map().cloned()).collect();
-        let mut outcomes = match cloud {
-            Some(cloud) if !maps.is_empty() => {
-                let request = session.request(maps, request_id);
-                cloud.ask(&request, session.manifest().classes.len()).await
+        pictures: &mut impl Iterator<Item = (K, Result<P, E>)>,
+    ) -> Option<Vec<(K, Result<Answer, E>)>> {
+        let (mut drafts, mut hard) = (vec![], 0);
+        for (key, picture) in pictures {
+            let draft = picture.map(|rgb| session.draft(rgb.as_ref()));
+            let draft = draft.map(|draft| match &mut self.quota {
+                Some(quota) => draft.within(quota),
+                None => draft,
+            });
+            hard += usize::from(draft.as_ref().is_ok_and(|draft| draft.to_send().is_some()));
+            drafts.push((key, draft));
+            if hard == 0 || hard >= self.most || drafts.len() >= LONGEST {
+                break;
             }
-            _ => maps.iter().map(|_| Asked::not_configured()).collect(),
         }
-        .into_iter();
-        self.hard = 0;
-        let answered = self.waiting.drain(..).map(|waiting| {
-            let outcome = match &waiting.spared {
-                Some(exceeded) => {
-                    Some(Asked::not_asked(CloudError::OverQuota(exceeded.to_string())))
-                }
-                None => waiting.map().and_then(|_| outcomes.next()),
-            };
-            let answer = |Passed { pass, ms }| session.answer(&pass, outcome, ms);
-            (waiting.key, waiting.passed.map(answer))
-        });
-        answered.collect()
+        if drafts.is_empty() {
+            return None;
+        }
+        Some(conclude(session.manifest(), drafts, cloud).await)
     }
 }
 
@@ -146,117 +105,112 @@ mod tests {
 
         async fn pause(&self, _: Duration) {}
 
-        fn now(&self) -> Duration {
-            Duration::ZERO
-        }
-
-        fn random(&self) -> f64 {
-            0.0
+        fn random(&self) -> [u8; 16] {
+            [1; 16]
         }
     }
 
-    /// A session whose exits are all sure, or none.
-    fn session(sure: bool) -> Session {
+    /// An easy picture, and a hard one.
+    const PICTURES: [[u8; 16 * 16 * 3]; 2] = [[0; _], [127; _]];
+    const EASY: usize = 0;
+    const HARD: usize = 1;
+
+    /// A session whose exits are sure of the easy picture alone.
+    fn session() -> Session {
         let manifest = include_bytes!("../../tests/tiny/manifest.json");
         let model = include_bytes!("../../tests/tiny/edge.fog");
         let mut session = Session::load(manifest, model, Backend::fastest()).unwrap();
-        let threshold = if sure { 99.0 } else { -1.0 };
-        session.set_thresholds(&vec![threshold; session.thresholds().len()]).unwrap();
+        let measures = PICTURES.map(|picture| session.run_edge(&picture).verdicts[0].certainty);
+        let [easy, hard] = measures;
+        assert!(easy < hard, "entropy of the easy one {easy}, of the hard one {hard}");
+        session.decide_by(session.policy(), Some(&[easy, -1.0])).unwrap();
         session
-    }
-
-    fn passed(sure: bool) -> Passed {
-        Passed { pass: session(sure).run_edge(&[127; 16 * 16 * 3]), ms: 1.0 }
     }
 
     type Answers = Vec<(usize, Result<Answer, &'static str>)>;
 
-    fn answer(batch: &mut Batch<usize, &'static str>, counting: &Counting) -> Answers {
-        let (session, client) = (session(false), Client::new(counting));
-        let answering = batch.answer(&session, Some(&client), [1; 16]);
-        let Poll::Ready(answers) = pin!(answering).poll(&mut Context::from_waker(Waker::noop()))
-        else {
-            panic!("it never waits")
-        };
-        answers
+    /// The answers on easy and hard pictures, and on what is none, in the groups that they come in.
+    fn answers(batch: &mut Batch, counting: &Counting, kinds: &[Option<usize>]) -> Vec<Answers> {
+        let (mut session, client) = (session(), Client::new(counting));
+        let picture = |kind: &Option<usize>| kind.map(|kind| PICTURES[kind]).ok_or("no picture");
+        let mut pictures = kinds.iter().map(picture).enumerate();
+        let mut groups = vec![];
+        loop {
+            let next = pin!(batch.next(&mut session, Some(&client), &mut pictures));
+            let Poll::Ready(answers) = next.poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("it never waits")
+            };
+            let Some(answers) = answers else { return groups };
+            groups.push(answers);
+        }
+    }
+
+    fn reasons(answers: &Answers) -> Vec<&str> {
+        let degraded = answers.iter().map(|(_, answer)| answer.as_ref().unwrap().degraded.as_ref());
+        degraded.map(|degraded| degraded.map_or("", |degraded| &degraded.reason)).collect()
     }
 
     #[test]
     fn hard_ones_ask_together_and_all_keep_their_order() {
         let counting = Counting::default();
-        let mut batch = Batch::new(&session(false), 2);
-        assert!(!batch.is_due());
-        let all = [Ok(passed(false)), Ok(passed(true)), Err("no picture"), Ok(passed(false))];
-        for (key, passed) in all.into_iter().enumerate() {
-            batch.push(key, passed);
-            assert_eq!(batch.is_due(), key == 3, "{key}");
-        }
-        let answers = answer(&mut batch, &counting);
-        let said: Vec<_> = answers
-            .iter()
-            .map(|(key, answer)| match answer {
-                Ok(answer) => (*key, answer.origin.as_str(), answer.index),
-                Err(error) => (*key, *error, 0),
-            })
-            .collect();
-        assert_eq!(said[0], (0, "cloud", 0));
-        assert_eq!(said[1].1, "exit-1");
-        assert_eq!(said[2], (2, "no picture", 0));
-        assert_eq!(said[3], (3, "cloud", 1));
-        assert_eq!(*counting.asked.borrow(), [2]);
-        assert!(!batch.is_due());
+        let kinds = [Some(EASY), Some(HARD), Some(EASY), None, Some(HARD), Some(HARD)];
+        let groups = answers(&mut Batch::new(&session(), 2), &counting, &kinds);
+        let said = |(key, answer): &(usize, Result<Answer, &'static str>)| match answer {
+            Ok(answer) => (*key, answer.origin.clone(), answer.index),
+            Err(error) => (*key, (*error).to_owned(), 0),
+        };
+        let said: Vec<Vec<_>> =
+            groups.iter().map(|group| group.iter().map(said).collect()).collect();
+        // Nothing waits where none is hard.
+        assert_eq!((said[0].len(), said[0][0].1.as_str()), (1, "exit-1"));
+        assert_eq!(said[1][0], (1, "cloud".to_owned(), 0));
+        assert_eq!((said[1][1].0, said[1][1].1.as_str()), (2, "exit-1"));
+        assert_eq!(said[1][2], (3, "no picture".to_owned(), 0));
+        assert_eq!(said[1][3], (4, "cloud".to_owned(), 1));
+        // Nor at the end.
+        assert_eq!(said[2], [(5, "cloud".to_owned(), 0)]);
+        assert_eq!(said.len(), 3);
+        assert_eq!(*counting.asked.borrow(), [2, 1]);
     }
 
     #[test]
-    fn where_none_is_hard_nothing_waits_and_nothing_is_asked() {
+    fn where_none_is_hard_nothing_is_asked() {
         let counting = Counting::default();
-        let mut batch = Batch::new(&session(false), 8);
-        batch.push(0, Ok(passed(true)));
-        assert!(batch.is_due());
-        assert_eq!(answer(&mut batch, &counting).len(), 1);
+        let groups = answers(&mut Batch::new(&session(), 8), &counting, &[Some(EASY); 3]);
+        assert_eq!(groups.len(), 3);
         assert!(counting.asked.borrow().is_empty());
     }
 
     #[test]
-    fn a_cloud_that_is_away_degrades_every_hard_one() {
+    fn a_cloud_that_is_away_degrades_every_hard_one_and_leaves_its_question() {
         let counting = Counting { away: true, ..Counting::default() };
-        let mut batch = Batch::new(&session(false), 3);
-        for key in 0..3 {
-            batch.push(key, Ok(passed(false)));
-        }
-        for (_, answer) in answer(&mut batch, &counting) {
-            let degraded = answer.unwrap().degraded.expect("marked");
-            assert_eq!(degraded.reason, "cloud_late");
+        let groups = answers(&mut Batch::new(&session(), 3), &counting, &[Some(HARD); 3]);
+        assert_eq!(reasons(&groups[0]), ["cloud_late"; 3]);
+        for (_, answer) in &groups[0] {
+            let degraded = answer.as_ref().unwrap().degraded.as_ref().unwrap();
+            let question = degraded.question.as_ref().expect("it may be answered another time");
+            assert_eq!((question.request_id, question.tensors.len()), ([1; 16], 1));
         }
     }
 
     #[test]
     fn what_is_over_the_quota_is_answered_here_in_its_place() {
         let counting = Counting::default();
-        let session = session(false);
-        let quota = Quota::new(0.5, session.policy());
-        let mut batch = Batch::new(&session, 2).within(Some(quota));
-        for key in 0..4 {
-            batch.push(key, Ok(passed(false)));
-        }
-        let answers = answer(&mut batch, &counting);
-        let said: Vec<_> = answers
-            .iter()
-            .map(|(_, answer)| answer.as_ref().unwrap().degraded.as_ref())
-            .map(|degraded| degraded.map_or("cloud", |degraded| &degraded.reason))
-            .collect();
-        assert_eq!(said, ["over_quota", "cloud", "over_quota", "cloud"]);
-        assert_eq!(*counting.asked.borrow(), [2]);
-        let over = answers[0].1.as_ref().unwrap();
+        let quota = Quota::new(0.5, session().policy());
+        let mut batch = Batch::new(&session(), 2).within(Some(quota));
+        let groups = answers(&mut batch, &counting, &[Some(HARD); 4]);
+        let said: Vec<&str> = groups.iter().flat_map(reasons).collect();
+        assert_eq!(said, ["over_quota", "", "over_quota", ""]);
+        let over = groups[0][0].1.as_ref().unwrap();
         assert_eq!((over.bytes_sent, over.timings.cloud_ms), (0, 0.0));
-        assert!(over.degraded.as_ref().unwrap().map.is_none(), "not to be asked later");
+        assert!(over.degraded.as_ref().unwrap().question.is_none(), "not to be asked later");
     }
 
     #[test]
     fn a_batch_is_no_larger_than_a_frame() {
-        let session = session(false);
+        let session = session();
         for (wanted, most) in [(0, 1), (7, 7), (10_000, MAX_BATCH)] {
-            assert_eq!(Batch::<(), ()>::new(&session, wanted).most, most);
+            assert_eq!(Batch::new(&session, wanted).most, most);
         }
     }
 }

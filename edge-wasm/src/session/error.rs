@@ -1,8 +1,9 @@
-//! Why a pair cannot be loaded.
+//! Why a pair cannot be loaded, or not decide as it is told to.
 
 use core::fmt;
 
 use fogline::manifest::{EDGE_FOG, ManifestError};
+use fogline::policy::Policy;
 
 use crate::model::FogError;
 
@@ -18,6 +19,8 @@ pub enum LoadError {
     Corrupt,
     /// The manifest and the packed model contradict each other.
     Mismatch(String),
+    /// The exits cannot decide by the manifest's policy.
+    Decision(DecisionError),
 }
 
 impl LoadError {
@@ -28,6 +31,7 @@ impl LoadError {
             Self::Fog(error) => error.word(),
             Self::Corrupt => fogline::refusal::MODEL_CORRUPT,
             Self::Mismatch(_) => "model_mismatch",
+            Self::Decision(error) => error.word(),
         }
     }
 }
@@ -44,8 +48,79 @@ impl fmt::Display for LoadError {
             Self::Mismatch(why) => {
                 write!(f, "manifest and {EDGE_FOG} contradict each other: {why}")
             }
+            Self::Decision(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for LoadError {}
+
+impl From<DecisionError> for LoadError {
+    fn from(error: DecisionError) -> Self {
+        Self::Decision(error)
+    }
+}
+
+/// Why a pair's exits cannot decide as they are told to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecisionError {
+    /// The policy needs each exit's own score of its answer.
+    NoScore {
+        /// An exit without one.
+        exit: String,
+        /// The policy.
+        policy: Policy,
+    },
+    /// The manifest has no threshold for the policy, and none was given.
+    NoThreshold {
+        /// The exit.
+        exit: String,
+        /// The policy.
+        policy: Policy,
+    },
+    /// Not one threshold for each exit that decides.
+    Count {
+        /// How many were given.
+        given: usize,
+        /// How many exits decide.
+        exits: usize,
+    },
+    /// A threshold is NaN.
+    NotANumber,
+}
+
+impl DecisionError {
+    /// The machine word of this error.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NoScore { .. } | Self::NoThreshold { .. } => "policy_unavailable",
+            Self::Count { .. } | Self::NotANumber => "thresholds_invalid",
+        }
+    }
+}
+
+impl fmt::Display for DecisionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoScore { exit, policy } => write!(
+                f,
+                "policy '{policy}' needs exits that were trained to score their own answer, and {exit} was not: \
+                 choose another policy or another pair"
+            ),
+            Self::NoThreshold { exit, policy } => write!(
+                f,
+                "the manifest has no threshold of {exit} for policy '{policy}': give thresholds, or choose another policy"
+            ),
+            Self::Count { given, exits } => {
+                write!(
+                    f,
+                    "{given} thresholds given, but {exits} exits decide: give one for each exit"
+                )
+            }
+            Self::NotANumber => f.write_str("a threshold is not a number"),
+        }
+    }
+}
+
+impl std::error::Error for DecisionError {}

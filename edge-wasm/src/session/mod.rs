@@ -1,16 +1,17 @@
 //! Pairs at work: pictures in, answers out, with everything that led to them.
 //!
-//! A [`Session`] is one pair; [`batch`] sends its hard pictures together, [`quota`] bounds how many are sent, and [`score`]
-//! counts how well they were answered.
+//! A [`Session`] is one pair, and classifies one picture; [`batch`] classifies many, and sends the hard ones together;
+//! [`quota`] bounds how many are sent; [`score`] counts how well they were answered.
 
 mod answer;
 pub mod batch;
-mod conclude;
+mod classify;
+mod draft;
 mod error;
 mod pair;
 pub mod quota;
 pub mod score;
 
 pub use answer::{Answer, Degraded, ExitReport, Judgement, Timings};
-pub use error::LoadError;
+pub use error::{DecisionError, LoadError};
 pub use pair::{EdgePass, Session};

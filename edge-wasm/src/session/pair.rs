@@ -1,17 +1,20 @@
 //! One pair of models at work: a picture in, an answer out, with everything that led to it.
 
+use std::sync::Arc;
+
 use fogline::frame::{Request, Tensor};
 use fogline::manifest::{EDGE_FOG, Exit, Manifest, verify};
 use fogline::policy::{Policy, Verdict};
 
-use super::error::LoadError;
+use super::error::{DecisionError, LoadError};
 use crate::engine::{Engine, Stop};
 use crate::kernel::Backend;
 use crate::model::{Model, Program};
 
 /// A loaded pair.
 pub struct Session {
-    manifest: Manifest,
+    /// Shared with questions that are on their way.
+    pub(super) manifest: Arc<Manifest>,
     engine: Engine,
     policy: Policy,
     thresholds: Vec<f32>,
@@ -67,8 +70,9 @@ impl Session {
         }
         check_ways(&manifest, &engine.model().program)?;
         let policy = manifest.policy;
+        let manifest = Arc::new(manifest);
         let mut session = Self { manifest, engine, policy, thresholds: vec![] };
-        session.set_policy(policy)?;
+        session.decide_by(policy, None)?;
         Ok(session)
     }
 
@@ -82,38 +86,41 @@ impl Session {
         self.engine.backend()
     }
 
-    /// Decides by this policy, with the manifest's thresholds.
+    /// Decides by this policy from now on, with these thresholds, one for each exit that decides, or with the manifest's.
     ///
     /// # Errors
-    /// When an exit has no threshold for it.
-    pub fn set_policy(&mut self, policy: Policy) -> Result<(), LoadError> {
-        let threshold = |exit: &Exit| {
-            exit.thresholds.get(&policy).copied().ok_or_else(|| {
-                LoadError::Mismatch(format!("{} has no threshold for '{policy}'", exit.name))
-            })
+    /// When the pair's exits cannot decide by the policy, or the thresholds are not one number for each.
+    pub fn decide_by(
+        &mut self,
+        policy: Policy,
+        thresholds: Option<&[f32]>,
+    ) -> Result<(), DecisionError> {
+        let deciding = self.manifest.deciding();
+        if let Some(exit) = deciding.iter().find(|exit| policy.rule().own_score && !exit.appeals())
+        {
+            return Err(DecisionError::NoScore { exit: exit.name.clone(), policy });
+        }
+        let own = |exit: &Exit| {
+            let threshold = exit.thresholds.get(&policy).copied();
+            threshold.ok_or_else(|| DecisionError::NoThreshold { exit: exit.name.clone(), policy })
         };
-        self.thresholds =
-            self.manifest.deciding().iter().map(threshold).collect::<Result<_, _>>()?;
-        self.policy = policy;
+        let thresholds = match thresholds {
+            None => deciding.iter().map(own).collect::<Result<Vec<_>, _>>()?,
+            Some(given) if given.len() != deciding.len() => {
+                return Err(DecisionError::Count { given: given.len(), exits: deciding.len() });
+            }
+            Some(given) if given.iter().any(|threshold| threshold.is_nan()) => {
+                return Err(DecisionError::NotANumber);
+            }
+            Some(given) => given.to_vec(),
+        };
+        (self.policy, self.thresholds) = (policy, thresholds);
         Ok(())
     }
 
     /// The threshold of every exit that decides.
     pub fn thresholds(&self) -> &[f32] {
         &self.thresholds
-    }
-
-    /// Decides by other thresholds than the manifest's, until the policy is set anew.
-    ///
-    /// # Errors
-    /// When there is not one number for every exit that decides.
-    pub fn set_thresholds(&mut self, thresholds: &[f32]) -> Result<(), LoadError> {
-        let exits = self.thresholds.len();
-        if thresholds.len() != exits || thresholds.iter().any(|threshold| threshold.is_nan()) {
-            return Err(LoadError::Mismatch(format!("{exits} exits need as many thresholds")));
-        }
-        self.thresholds = thresholds.to_vec();
-        Ok(())
     }
 
     /// Runs the edge on RGB bytes, up to the exit that answers or to the split.
@@ -216,14 +223,16 @@ impl Session {
 
     /// The request that carries `maps` to the cloud.
     pub fn request(&self, maps: Vec<Vec<u8>>, request_id: [u8; 16]) -> Request {
-        let split = &self.manifest.split;
-        let tensor = |bytes| Tensor { shape: split.shape, bits: split.bits, bytes };
-        Request {
-            pair: self.manifest.pair_digest(),
-            request_id,
-            tensors: maps.into_iter().map(tensor).collect(),
-        }
+        request(&self.manifest, maps, request_id)
     }
+}
+
+/// The request that carries a pair's `maps` to the cloud.
+pub(super) fn request(manifest: &Manifest, maps: Vec<Vec<u8>>, request_id: [u8; 16]) -> Request {
+    let split = &manifest.split;
+    let tensor = |bytes| Tensor { shape: split.shape, bits: split.bits, bytes };
+    let tensors = maps.into_iter().map(tensor).collect();
+    Request { pair: manifest.pair_digest(), request_id, tensors }
 }
 
 /// Whether the ways that the manifest's exits send samples are those that the packed model has behind them.

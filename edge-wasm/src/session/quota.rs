@@ -9,8 +9,6 @@ use std::collections::VecDeque;
 
 use fogline::policy::Policy;
 
-use super::pair::EdgePass;
-
 /// As many pictures are looked back on.
 pub const WINDOW: usize = 256;
 
@@ -55,25 +53,21 @@ impl Quota {
         Self { share, policy, latest: VecDeque::with_capacity(WINDOW) }
     }
 
-    /// Looks at the next picture.
+    /// Takes the next picture into account: of a hard one, the last exit's certainty.
     ///
     /// # Errors
     /// Where it would go to the cloud, and may not.
-    pub fn pass(&mut self, pass: &EdgePass) -> Result<(), Exceeded> {
-        let doubt = match (&pass.map, pass.verdicts.last()) {
-            (Some(_), Some(verdict)) => self.doubt(verdict.certainty),
-            _ => f32::NEG_INFINITY,
-        };
+    pub fn pass(&mut self, hard: Option<f32>) -> Result<(), Exceeded> {
+        let doubt = hard.map_or(f32::NEG_INFINITY, |certainty| self.doubt(certainty));
         if self.latest.len() == WINDOW {
             self.latest.pop_front();
         }
         let most = (self.share * (self.latest.len() + 1) as f64).floor() as usize;
         let already = self.latest.iter().filter(|seen| seen.sent).count();
         let ahead = self.latest.iter().filter(|seen| seen.doubt > doubt).count();
-        let hard = pass.map.is_some();
-        let sent = hard && already < most && ahead < most;
+        let sent = hard.is_some() && already < most && ahead < most;
         self.latest.push_back(Seen { doubt, sent });
-        if hard && !sent {
+        if hard.is_some() && !sent {
             return Err(Exceeded { share: self.share, threshold: self.threshold(most) });
         }
         Ok(())
@@ -95,15 +89,7 @@ impl Quota {
 
 #[cfg(test)]
 mod tests {
-    use fogline::policy::Verdict;
-
     use super::*;
-
-    fn pass(certainty: f32, hard: bool) -> EdgePass {
-        let verdict =
-            Verdict { label: 0, confidence: 0.5, certainty, sure: !hard, scores: vec![0.5, 0.5] };
-        EdgePass { verdicts: vec![verdict], map: hard.then(|| vec![0]), way: None }
-    }
 
     /// A number in 0..1 that looks random, of `at`.
     fn noise(at: usize) -> f32 {
@@ -119,7 +105,7 @@ mod tests {
                 // First all are equally hard, then some, then more and more so.
                 let doubt = [1.0, noise(at), at as f32][at / WINDOW];
                 let hard = at / WINDOW != 1 || at % 2 == 0;
-                sent.push(hard && quota.pass(&pass(doubt, hard)).is_ok());
+                sent.push(quota.pass(hard.then_some(doubt)).is_ok() && hard);
                 let window = &sent[sent.len().saturating_sub(WINDOW)..];
                 let count = window.iter().filter(|sent| **sent).count();
                 assert!(count as f64 <= share * window.len() as f64, "{share} {at} {count}");
@@ -136,7 +122,7 @@ mod tests {
             let mut sent = 0;
             for at in 0..4 * WINDOW {
                 let doubt = noise(at);
-                let outcome = quota.pass(&pass(sign * doubt, true));
+                let outcome = quota.pass(Some(sign * doubt));
                 // The first window is not full, and knows little.
                 match outcome {
                     _ if at < WINDOW => {}
@@ -158,10 +144,10 @@ mod tests {
     #[test]
     fn a_whole_share_refuses_nothing_and_none_says_why() {
         let mut all = Quota::new(1.0, Policy::Entropy);
-        assert!((0..2 * WINDOW).all(|at| all.pass(&pass(noise(at), true)).is_ok()));
+        assert!((0..2 * WINDOW).all(|at| all.pass(Some(noise(at))).is_ok()));
         let mut none = Quota::new(0.0, Policy::Entropy);
-        assert!(none.pass(&pass(0.1, false)).is_ok());
-        let exceeded = none.pass(&pass(0.1, true)).unwrap_err();
+        assert!(none.pass(None).is_ok());
+        let exceeded = none.pass(Some(0.1)).unwrap_err();
         let expected = "no more than 0% of the latest pictures go to the cloud, and as many did";
         assert_eq!(exceeded.to_string(), expected);
     }

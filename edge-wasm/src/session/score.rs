@@ -78,13 +78,15 @@ mod tests {
     use crate::cloud::{Asked, CloudError};
     use crate::kernel::Backend;
     use crate::session::Session;
+    use crate::session::draft::Draft;
 
     #[test]
     fn what_is_counted_adds_up() {
         let manifest = include_bytes!("../../tests/tiny/manifest.json");
         let model = include_bytes!("../../tests/tiny/edge.fog");
         let mut session = Session::load(manifest, model, Backend::fastest()).unwrap();
-        session.set_thresholds(&vec![-1.0; session.thresholds().len()]).unwrap();
+        let none = vec![-1.0; session.thresholds().len()];
+        session.decide_by(session.policy(), Some(&none)).unwrap();
         let pass = session.run_edge(&[127; 16 * 16 * 3]);
         let logits =
             |top| (0..session.manifest().classes.len()).map(move |c| f32::from(u8::from(c == top)));
@@ -98,7 +100,8 @@ mod tests {
             Asked { result: Err(CloudError::Late), ms: 1.0, function_ms: None, bytes_sent: 50 };
         let mut score = Score::default();
         let add = |score: &mut Score, outcome, index| {
-            let answer = session.answer(&pass, Some(outcome), 1.0);
+            let draft = Draft::of(&session, pass.clone(), 1.0);
+            let answer = draft.conclude(session.manifest(), Some(outcome), [0; 16]);
             score.add(session.manifest(), &answer, index, 1000);
         };
         add(&mut score, cloud.clone(), 1);

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use fogline_edge::cloud::Asked;
 use fogline_edge::device::folder::Folder;
 use fogline_edge::device::picture::{self, MOST_PIXELS};
 use fogline_edge::device::source;
@@ -29,9 +28,7 @@ fn main() {
         for path in &paths {
             let file = std::fs::read(path).expect("a file");
             let rgb = picture::decode(&file, size, MOST_PIXELS).expect("a picture");
-            let pass = session.run_edge(&rgb);
-            let outcome = pass.map.is_some().then(Asked::not_configured);
-            let answer = session.answer(&pass, outcome, 0.0);
+            let answer = session.classify_alone(&rgb);
             let index = source::class_of(&session.manifest().classes, Path::new(pictures), path);
             let index = index.expect("a class");
             score.add(session.manifest(), &answer, index, file.len());

@@ -71,14 +71,14 @@ impl Curve {
         constants: &Constants,
         hard: &[String],
     ) -> Result<Self> {
-        session.set_policy(policy)?;
+        session.decide_by(policy, None)?;
         let calibrated = session.manifest().curves.get(&policy).cloned().unwrap_or_default();
         let mut points = vec![];
         for point in calibrated {
-            session.set_thresholds(&point.thresholds)?;
+            session.decide_by(policy, Some(&point.thresholds))?;
             points.push(Point::of(session, seen, constants, hard));
         }
-        session.set_policy(policy)?; // with it come the manifest's own thresholds
+        session.decide_by(policy, None)?; // with it come the manifest's own thresholds
         Ok(Self::new(points))
     }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fogline::energy::Constants;
 use fogline::policy::Policy;
 use fogline_stack::models::Models;
@@ -33,8 +34,8 @@ pub struct Options {
     /// Only this many pictures, spread evenly over the dataset.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// How exits decide: entropy, max_probability, margin or appeal [default: the manifest's].
-    #[arg(long)]
+    /// How exits decide [default: the manifest's].
+    #[arg(long, value_parser = PossibleValuesParser::new(Policy::ALL.iter().map(|policy| policy.name())).try_map(|name| name.parse::<Policy>()))]
     policy: Option<Policy>,
     /// What the dataset is called in the report [default: as in the manifest's own measurement].
     #[arg(long, value_name = "NAME")]
@@ -64,7 +65,7 @@ pub fn run(options: &Options) -> Result<()> {
     let manifest = &subject.manifest;
     let mut session = subject.session()?;
     if let Some(policy) = options.policy {
-        session.set_policy(policy)?;
+        session.decide_by(policy, None)?;
     }
     let limit = options.limit.map(|limit| limit as usize);
     let samples = dataset::test_pictures(&options.data, manifest, limit)?;

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use fogline_edge::device::spool::Name;
 use fogline_edge::session::Answer;
-use fogline_edge::session::batch::Batch;
 
-use crate::component::cloud::{Cloud, Offload};
+use crate::component::classifier::Setup;
 use crate::component::fault::{Fault, complain, json, say, shown};
 use crate::component::line::Line;
-use crate::component::pair::{self, PairOptions};
+use crate::component::pair;
 use crate::component::progress::Progress;
 use crate::component::spool::{Form, Spooling};
-use crate::component::transport::request_id;
 
 /// Classify JPEG and PNG files.
 ///
@@ -30,11 +28,7 @@ pub struct Options {
     #[arg(required = true)]
     pictures: Vec<PathBuf>,
     #[command(flatten)]
-    pair: PairOptions,
-    #[command(flatten)]
-    cloud: Cloud,
-    #[command(flatten)]
-    offload: Offload,
+    setup: Setup,
     #[command(flatten)]
     spooling: Spooling,
     /// Exit with status 1 also when an answer is degraded, unless the cloud gave it by the end of the run (--spool).
@@ -47,18 +41,14 @@ pub struct Options {
 
 /// Whether every picture was answered, and with `--strict` from where it should.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
-    let mut session = options.pair.load()?;
-    let cloud = options.cloud.client()?;
+    let mut classifier = options.setup.load(options.setup.cloud.batch())?;
     let mut kept = options.spooling.open()?;
     let pictures = match pair::pictures(&options.pictures) {
         // What an earlier run has spooled is work all the same.
         Err(fault) if fault.error == pair::EMPTY && kept.is_some() => vec![],
         pictures => pictures?,
     };
-    // Without a cloud nothing is sent, and every answer says so.
-    let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
-    let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);
-    let most = options.cloud.most(&session);
+    let most = options.setup.cloud.most(&classifier.session);
     let mut progress = Progress::beside_lines(pictures.len());
     let mut all = true;
     // As wide as the longest name, within reason.
@@ -71,34 +61,32 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
             "picture", "answer", "confidence", "origin", "sent", "edge ms", "cloud ms"
         ))?;
     }
-    for (at, path) in pictures.iter().enumerate() {
-        let opened = options.pair.open(&session, path);
-        batch.push(path, opened.map(|(rgb, _)| pair::pass(&mut session, &rgb)));
+    let decoder = classifier.decoder;
+    let mut opened = pictures.iter().map(|path| {
         progress.step();
-        if batch.is_due() || at + 1 == pictures.len() {
-            let id = request_id();
-            let mut answers = false;
-            for (path, outcome) in batch.answer(&session, cloud.as_ref(), id).await {
-                let answer = outcome.as_ref().ok();
-                answers |= answer.is_some_and(|answer| answer.origin == "cloud");
-                let name = kept.as_mut().zip(answer);
-                let name = name.and_then(|(kept, answer)| kept.keep(&session, path, answer, id));
-                // What is spooled may be settled yet.
-                let stands = |a: &Answer| a.degraded.is_none() || name.is_some();
-                all &= answer.is_some_and(|answer| !options.strict || stands(answer));
-                print(path, &outcome, name, form)?;
-            }
-            // One request for what waits behind every one that was answered: new pictures come first.
-            if let (true, Some(kept), Some(cloud)) = (answers, &mut kept, &cloud) {
-                kept.settle(&session, cloud, most, form).await?;
-            }
+        (path, decoder.open(path).0)
+    });
+    while let Some(answers) = classifier.next(&mut opened).await {
+        let mut heard = false;
+        for (path, outcome) in answers {
+            let answer = outcome.as_ref().ok();
+            heard |= answer.is_some_and(|answer| answer.origin == "cloud");
+            let name = kept.as_mut().zip(answer).and_then(|(kept, answer)| kept.keep(path, answer));
+            // What is spooled may be settled yet.
+            let stands = |a: &Answer| a.degraded.is_none() || name.is_some();
+            all &= answer.is_some_and(|answer| !options.strict || stands(answer));
+            print(path, &outcome, name, form)?;
+        }
+        // One request for what waits behind every one that was answered: new pictures come first.
+        if let (true, Some(kept), Some(cloud)) = (heard, &mut kept, &classifier.cloud) {
+            kept.settle(&classifier.session, cloud, most, form).await?;
         }
     }
     if let Some(kept) = &mut kept {
-        if let Some(cloud) = &cloud {
+        if let Some(cloud) = &classifier.cloud {
             // The circuit may be open, and this is the last try.
             cloud.forgive();
-            while kept.settle(&session, cloud, most, form).await? {}
+            while kept.settle(&classifier.session, cloud, most, form).await? {}
         }
         kept.sum(form)?;
         all &= !options.strict || kept.is_settled();

@@ -6,15 +6,13 @@ use std::time::Instant;
 use fogline::energy::{self, Constants, Terms};
 use fogline_edge::device::source;
 use fogline_edge::session::Session;
-use fogline_edge::session::batch::Batch;
 use fogline_edge::session::score::{Score, Tally};
 use serde::Serialize;
 
-use crate::component::cloud::{Cloud, Offload};
+use crate::component::classifier::Setup;
 use crate::component::fault::{Fault, complain, json, say};
-use crate::component::pair::{self, PairOptions};
+use crate::component::pair;
 use crate::component::progress::Progress;
-use crate::component::transport::request_id;
 
 /// Measure accuracy, exits, bytes and energy on pictures of known classes.
 ///
@@ -30,11 +28,7 @@ pub struct Options {
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]
-    pair: PairOptions,
-    #[command(flatten)]
-    cloud: Cloud,
-    #[command(flatten)]
-    offload: Offload,
+    setup: Setup,
     /// One JSON object, for machines, instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -62,10 +56,9 @@ struct Report<'a> {
 
 /// Whether every picture was answered.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
-    let mut session = options.pair.load()?;
-    let cloud = options.cloud.client()?;
+    let mut classifier = options.setup.load(options.setup.cloud.batch())?;
     let pictures = pair::pictures(std::slice::from_ref(&options.folder))?;
-    let classes = &session.manifest().classes;
+    let classes = &classifier.session.manifest().classes;
     let class = |path: &PathBuf| {
         source::class_of(classes, &options.folder, path).ok_or_else(|| {
             let message = format!("it lies in the folder of no class ({})", classes.join(", "));
@@ -73,33 +66,28 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         })
     };
     let classes = pictures.iter().map(class).collect::<Result<Vec<_>, _>>()?;
-    // Without a cloud nothing is sent, and every answer says so.
-    let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
-    let mut batch = Batch::new(&session, options.cloud.batch()).within(quota);
     let mut progress = Progress::new(pictures.len());
     let (mut score, mut unanswered, began) = (Score::default(), 0, Instant::now());
-    for (at, (path, class)) in pictures.iter().zip(classes).enumerate() {
-        let (passed, bytes) = match options.pair.open(&session, path) {
-            Ok((rgb, bytes)) => (Ok(pair::pass(&mut session, &rgb)), bytes),
-            Err(fault) => (Err(fault), 0),
-        };
-        batch.push((path, class, bytes), passed);
+    let decoder = classifier.decoder;
+    let mut opened = pictures.iter().zip(classes).map(|(path, class)| {
         progress.step();
-        if batch.is_due() || at + 1 == pictures.len() {
-            let answered = batch.answer(&session, cloud.as_ref(), request_id()).await;
-            for ((path, class, bytes), outcome) in answered {
-                match outcome {
-                    Ok(answer) => score.add(session.manifest(), &answer, class, bytes),
-                    Err(fault) => {
-                        unanswered += 1;
-                        complain(&fault.of(path));
-                    }
+        let (rgb, bytes) = decoder.open(path);
+        ((path, class, bytes), rgb)
+    });
+    while let Some(answers) = classifier.next(&mut opened).await {
+        for ((path, class, bytes), outcome) in answers {
+            match outcome {
+                Ok(answer) => score.add(classifier.session.manifest(), &answer, class, bytes),
+                Err(fault) => {
+                    unanswered += 1;
+                    complain(&fault.of(path));
                 }
             }
         }
     }
+    drop(opened);
     drop(progress);
-    print(&session, &score, unanswered, began.elapsed().as_secs_f64(), options.json)?;
+    print(&classifier.session, &score, unanswered, began.elapsed().as_secs_f64(), options.json)?;
     Ok(unanswered == 0)
 }
 

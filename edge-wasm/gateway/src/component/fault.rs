@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fogline_edge::device::folder::FolderError;
 use fogline_edge::device::picture::PictureError;
-use fogline_edge::session::LoadError;
+use fogline_edge::session::{DecisionError, LoadError};
 use serde::Serialize;
 
 /// An error with its machine word.
@@ -29,6 +29,12 @@ impl Fault {
 
 impl From<LoadError> for Fault {
     fn from(error: LoadError) -> Self {
+        Self::new(error.word(), error)
+    }
+}
+
+impl From<DecisionError> for Fault {
+    fn from(error: DecisionError) -> Self {
         Self::new(error.word(), error)
     }
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod bench;
+mod classifier;
 mod classify;
 mod cloud;
 mod config;

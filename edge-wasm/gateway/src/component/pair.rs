@@ -3,15 +3,14 @@
 use std::fs;
 use std::io::{ErrorKind, Read, stdin};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use fogline::policy::Policy;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use fogline::policy::{Policy, Sure};
 use fogline_edge::device::folder::Folder;
 use fogline_edge::device::picture::{self, MOST_PIXELS};
 use fogline_edge::device::source::{self, STDIN};
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
-use fogline_edge::session::batch::Passed;
 
 use crate::component::fault::{Fault, hinted};
 
@@ -27,12 +26,10 @@ pub struct PairOptions {
     /// Folder of the pair: manifest.json and edge.fog.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// How exits decide: entropy, max_probability, margin or appeal [default: the manifest's].
-    #[arg(long)]
+    /// How exits decide [default: the manifest's].
+    #[arg(long, value_parser = PossibleValuesParser::new(Policy::ALL.iter().map(|policy| policy.name())).try_map(|name| name.parse::<Policy>()))]
     policy: Option<Policy>,
-    /// Thresholds in place of the manifest's, one an exit: `0.3,0.5`. More pictures end at an exit with a higher
-    /// entropy, a lower max_probability, margin or appeal.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', allow_hyphen_values = true, help = thresholds_help())]
     thresholds: Option<Vec<f32>>,
     /// The most pixels that a picture may have; larger ones are refused before memory is taken for them, which is up to
     /// 20 bytes a pixel.
@@ -40,28 +37,49 @@ pub struct PairOptions {
     max_pixels: u64,
 }
 
+fn thresholds_help() -> String {
+    format!(
+        "Thresholds in place of the manifest's, one for each exit: `0.3,0.5`. More pictures end at an exit with a higher \
+         threshold of {}, or a lower one of {}",
+        Policy::names(|rule| rule.sure == Sure::AtMost),
+        Policy::names(|rule| rule.sure == Sure::AtLeast)
+    )
+}
+
 impl PairOptions {
     /// Loads and verifies it.
     pub fn load(&self) -> Result<Session, Fault> {
         let mut session = load(&self.model)?;
-        if let Some(policy) = self.policy {
-            session.set_policy(policy)?;
-        }
-        if let Some(thresholds) = &self.thresholds {
-            session.set_thresholds(thresholds)?;
-        }
+        let policy = self.policy.unwrap_or(session.policy());
+        session.decide_by(policy, self.thresholds.as_deref())?;
         Ok(session)
     }
 
+    /// What opens pictures for it.
+    pub fn decoder(&self, session: &Session) -> Decoder {
+        Decoder { size: session.manifest().input.size, max_pixels: self.max_pixels }
+    }
+}
+
+/// From files to pixels of the pair's size.
+#[derive(Clone, Copy)]
+pub struct Decoder {
+    size: u32,
+    max_pixels: u64,
+}
+
+impl Decoder {
     /// A picture's pixels, and the bytes of its file.
-    pub fn open(&self, session: &Session, path: &Path) -> Result<(Vec<u8>, usize), Fault> {
-        let file = read(path)?;
-        Ok((self.decode(session, &file)?, file.len()))
+    pub fn open(self, path: &Path) -> (Result<Vec<u8>, Fault>, usize) {
+        match read(path) {
+            Ok(file) => (self.decode(&file), file.len()),
+            Err(fault) => (Err(fault), 0),
+        }
     }
 
     /// The pixels of a picture's file.
-    pub fn decode(&self, session: &Session, file: &[u8]) -> Result<Vec<u8>, Fault> {
-        Ok(picture::decode(file, session.manifest().input.size, self.max_pixels)?)
+    pub fn decode(self, file: &[u8]) -> Result<Vec<u8>, Fault> {
+        Ok(picture::decode(file, self.size, self.max_pixels)?)
     }
 }
 
@@ -76,13 +94,6 @@ pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
         let word = if error.kind() == ErrorKind::NotFound { EMPTY } else { "folder_unreadable" };
         Fault::new(word, error).of(&path)
     })
-}
-
-/// Runs the edge on pixels.
-pub fn pass(session: &mut Session, rgb: &[u8]) -> Passed {
-    let began = Instant::now();
-    let pass = session.run_edge(rgb);
-    Passed { pass, ms: began.elapsed().as_secs_f64() * 1e3 }
 }
 
 /// All of a file, or of standard input.

@@ -8,7 +8,7 @@ use fogline_edge::session::{Answer, Session};
 use serde::Serialize;
 
 use crate::component::fault::{Fault, complain, json, say, shown};
-use crate::component::transport::{WasiHttp, request_id};
+use crate::component::transport::WasiHttp;
 
 /// Where questions are kept that the cloud missed.
 #[derive(clap::Args)]
@@ -68,16 +68,9 @@ impl Kept {
     }
 
     /// Keeps the question of an answer that the cloud should have given, and may give yet.
-    pub fn keep(
-        &mut self,
-        session: &Session,
-        path: &Path,
-        answer: &Answer,
-        request_id: [u8; 16],
-    ) -> Option<Name> {
-        let map = answer.degraded.as_ref()?.map.clone()?;
-        let request = session.request(vec![map], request_id);
-        let kept = self.spool.keep(&path.display().to_string(), &request);
+    pub fn keep(&mut self, path: &Path, answer: &Answer) -> Option<Name> {
+        let question = answer.degraded.as_ref()?.question.as_ref()?;
+        let kept = self.spool.keep(&path.display().to_string(), question);
         if self.spool.dropped() > 0 && !self.dropped {
             self.dropped = true;
             complain(&Fault::new(
@@ -106,7 +99,7 @@ impl Kept {
         if waiting.is_empty() {
             return Ok(false);
         }
-        match settle(session, cloud, waiting, request_id()).await {
+        match settle(session, cloud, waiting).await {
             Ok(settled) => {
                 for one in settled {
                     print(&one, form)?;

@@ -1,6 +1,6 @@
 //! The cloud over WASI's HTTP.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fogline::frame::MEDIA_TYPE;
 use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError};
@@ -15,14 +15,13 @@ use crate::component::auth::Proof;
 pub struct WasiHttp {
     url: Uri,
     proof: Proof,
-    began: Instant,
 }
 
 impl WasiHttp {
     /// A function by its base URL.
     pub fn new(base: &str) -> Result<Self, String> {
         let url = checked(base, &format!("{}/infer", base.trim_end_matches('/')))?;
-        Ok(Self { url, proof: Proof::Nothing, began: Instant::now() })
+        Ok(Self { url, proof: Proof::Nothing })
     }
 
     /// The same, showing who asks.
@@ -103,20 +102,14 @@ impl Transport for WasiHttp {
         wstd::task::sleep(duration.into()).await;
     }
 
-    fn now(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    fn random(&self) -> f64 {
-        let mut bytes = [0; 4];
-        wstd::rand::get_insecure_random_bytes(&mut bytes);
-        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    fn random(&self) -> [u8; 16] {
+        random()
     }
 }
 
-/// A random request id.
-pub fn request_id() -> [u8; 16] {
-    let mut id = [0; 16];
-    wstd::rand::get_random_bytes(&mut id);
-    id
+/// Random bytes that nobody can guess.
+pub fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    wstd::rand::get_random_bytes(&mut bytes);
+    bytes
 }

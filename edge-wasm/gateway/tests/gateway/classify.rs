@@ -199,7 +199,9 @@ fn policy_and_thresholds_are_the_command_lines() {
     assert_eq!(one(&["--thresholds", "-1,99"])["origin"], "exit-2");
     let margin = one(&["--policy", "margin", "--thresholds", "2,2"]);
     assert_eq!(margin["degraded"]["reason"], "no_cloud");
-    assert_eq!(one(&["--thresholds", "1"])["error"], "model_mismatch");
+    assert_eq!(one(&["--thresholds", "1"])["error"], "thresholds_invalid");
+    assert_eq!(one(&["--thresholds", "nan,0.1"])["error"], "thresholds_invalid");
+    assert_eq!(one(&["--policy", "appeal"])["error"], "policy_unavailable");
 }
 
 #[test]

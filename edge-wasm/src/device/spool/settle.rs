@@ -49,12 +49,11 @@ pub async fn settle<T: Transport>(
     session: &Session,
     cloud: &Client<T>,
     waiting: Vec<Waiting>,
-    request_id: [u8; 16],
 ) -> Result<Vec<Settled>, CloudError> {
     let classes = &session.manifest().classes;
     let (named, maps): (Vec<_>, Vec<_>) =
         waiting.into_iter().map(|one| ((one.name, one.picture), one.map)).unzip();
-    let outcomes = cloud.ask(&session.request(maps, request_id), classes.len()).await;
+    let outcomes = cloud.ask(&session.request(maps, cloud.new_id()), classes.len()).await;
     let settled = named.into_iter().zip(outcomes).map(|((name, picture), outcome)| {
         // As the answer would have been at once.
         let verdict = Verdict::last(&outcome.result?);

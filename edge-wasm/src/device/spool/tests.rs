@@ -75,12 +75,8 @@ impl Transport for &Marks {
 
     async fn pause(&self, _: Duration) {}
 
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn random(&self) -> f64 {
-        0.0
+    fn random(&self) -> [u8; 16] {
+        [9; 16]
     }
 }
 
@@ -89,7 +85,7 @@ fn ask(
     client: &Client<&Marks>,
     waiting: Vec<Waiting>,
 ) -> Result<Vec<Settled>, crate::cloud::CloudError> {
-    let asking = settle(session, client, waiting, [9; 16]);
+    let asking = settle(session, client, waiting);
     let Poll::Ready(settled) = pin!(asking).poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("it never waits")
     };

@@ -3,23 +3,18 @@
 use std::time::Instant;
 
 use fogline::frame::MAX_BATCH;
-use fogline_edge::cloud::Client;
-use fogline_edge::session::batch::Batch;
 use fogline_edge::session::{Answer, Session};
+use multer::bytes::Bytes;
 
 use super::counted::Counted;
 use super::pictures::Picture;
 use super::{Options, not_ready, options};
+use crate::component::classifier::Classifier;
 use crate::component::fault::{Fault, complain};
-use crate::component::pair;
-use crate::component::transport::{WasiHttp, request_id};
 
 /// What requests that an instance gets have in common.
 pub struct Gateway {
-    options: &'static Options,
-    session: Session,
-    cloud: Option<Client<WasiHttp>>,
-    batch: Batch<String, Fault>,
+    classifier: Classifier,
     counted: Counted,
 }
 
@@ -33,24 +28,20 @@ impl Gateway {
     }
 
     fn of(options: &'static Options) -> Result<Self, Fault> {
-        let session = options.pair.load()?;
-        let cloud = options.cloud.client()?;
-        // Without a cloud nothing is sent, and every answer says so.
-        let quota = cloud.as_ref().and_then(|_| options.offload.quota(&session));
         // A request's hard pictures ask together, whatever `batch` says: they have one deadline.
-        let batch = Batch::new(&session, MAX_BATCH).within(quota);
+        let classifier = options.setup.load(MAX_BATCH)?;
         let counted = Counted::in_folder(options.metrics.as_deref())?;
-        Ok(Self { options, session, cloud, batch, counted })
+        Ok(Self { classifier, counted })
     }
 
     /// The pair.
     pub fn session(&self) -> &Session {
-        &self.session
+        &self.classifier.session
     }
 
     /// What becomes of questions to the cloud now.
     pub fn cloud(&self) -> &'static str {
-        match &self.cloud {
+        match &self.classifier.cloud {
             None => "not_configured",
             Some(cloud) if cloud.is_left_alone() => "left_alone",
             Some(_) => "asked",
@@ -63,19 +54,15 @@ impl Gateway {
         pictures: Vec<(String, Picture)>,
     ) -> Vec<(String, Result<Answer, Fault>)> {
         let began = Instant::now();
+        let decoder = self.classifier.decoder;
+        let mut pixels = pictures.into_iter().map(|(name, picture)| match picture {
+            Picture::Pixels(rgb) => (name, Ok(rgb)),
+            Picture::File(file) => (name, decoder.decode(&file).map(Bytes::from)),
+        });
         let mut answered = vec![];
-        for (name, picture) in pictures {
-            let rgb = match picture {
-                Picture::Pixels(rgb) => Ok(rgb.into()),
-                Picture::File(file) => self.options.pair.decode(&self.session, &file),
-            };
-            let passed = rgb.map(|rgb: Vec<u8>| pair::pass(&mut self.session, &rgb));
-            self.batch.push(name, passed);
-            if self.batch.is_due() {
-                answered.extend(self.answer().await);
-            }
+        while let Some(answers) = self.classifier.next(&mut pixels).await {
+            answered.extend(answers);
         }
-        answered.extend(self.answer().await);
         self.counted.add(|counts| {
             counts.request.observe(began.elapsed().as_secs_f64());
             for (_, outcome) in &answered {
@@ -86,10 +73,6 @@ impl Gateway {
             }
         });
         answered
-    }
-
-    async fn answer(&mut self) -> Vec<(String, Result<Answer, Fault>)> {
-        self.batch.answer(&self.session, self.cloud.as_ref(), request_id()).await
     }
 
     /// Writes down what has been counted.

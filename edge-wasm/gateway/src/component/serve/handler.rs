@@ -15,7 +15,7 @@ use super::pictures::pictures;
 use super::{counted, not_ready, options};
 use crate::component::fault::Fault;
 use crate::component::line::Line;
-use crate::component::transport::request_id;
+use crate::component::transport::random;
 
 /// What becomes of a request's pictures.
 #[derive(Serialize)]
@@ -125,7 +125,7 @@ fn metrics() -> Result<Response, Fault> {
 fn page() -> Result<Response, Fault> {
     let folder = options().map_err(|fault| not_ready(&fault))?.metrics.as_deref();
     let counts = folder.map(counted::sum).transpose()?;
-    let nonce = hex::encode(request_id());
+    let nonce = hex::encode(random());
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );

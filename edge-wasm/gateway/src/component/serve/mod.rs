@@ -30,9 +30,8 @@ use std::sync::OnceLock;
 use clap::{CommandFactory, FromArgMatches};
 use fogline::refusal::NOT_READY;
 
-use crate::component::cloud::{Cloud, Offload};
+use crate::component::classifier::Setup;
 use crate::component::fault::Fault;
-use crate::component::pair::PairOptions;
 use crate::component::{Args, Command, config};
 
 /// Answer over HTTP, under `wasmtime serve`.
@@ -49,11 +48,7 @@ use crate::component::{Args, Command, config};
 )]
 pub struct Options {
     #[command(flatten)]
-    pair: PairOptions,
-    #[command(flatten)]
-    cloud: Cloud,
-    #[command(flatten)]
-    offload: Offload,
+    setup: Setup,
     /// Folder in which instances keep what they count, for /metrics to add up. One server at a time may use it.
     #[arg(long, value_name = "DIR")]
     metrics: Option<PathBuf>,

@@ -1,0 +1,76 @@
+//! From pixels to an answer: the one way that a picture goes, in a browser, on a gateway and in tests.
+
+use fogline::manifest::Manifest;
+
+use super::answer::Answer;
+use super::draft::Draft;
+use super::pair::{Session, request};
+use crate::clock;
+use crate::cloud::{Asked, Client, CloudError, Transport};
+
+impl Session {
+    /// Classifies RGB bytes, row by row, of the model's input size. The edge runs at once. What is returned waits for the
+    /// cloud alone, where no exit is sure, and leaves the session free for the next picture. Without a cloud, and when it
+    /// does not answer, the best exit's answer is marked degraded.
+    ///
+    /// # Panics
+    /// When `rgb` is not of the model's input size.
+    pub fn classify<'c, T: Transport>(
+        &mut self,
+        rgb: &[u8],
+        cloud: Option<&'c Client<T>>,
+    ) -> impl Future<Output = Answer> + use<'c, T> {
+        let (draft, manifest) = (self.draft(rgb), self.manifest.clone());
+        async move {
+            let mut answers = conclude(&manifest, vec![((), Ok::<_, ()>(draft))], cloud).await;
+            let ((), answer) = answers.remove(0);
+            answer.expect("a draft was given")
+        }
+    }
+
+    /// Classifies RGB bytes where there is no cloud to ask.
+    ///
+    /// # Panics
+    /// When `rgb` is not of the model's input size.
+    pub fn classify_alone(&mut self, rgb: &[u8]) -> Answer {
+        self.draft(rgb).conclude(
+            &self.manifest,
+            Some(Asked::not_asked(CloudError::NotConfigured)),
+            [0; 16],
+        )
+    }
+
+    /// The edge's part.
+    pub(super) fn draft(&mut self, rgb: &[u8]) -> Draft {
+        let began = clock::now();
+        let pass = self.run_edge(rgb);
+        Draft::of(self, pass, clock::now().saturating_sub(began).as_secs_f64() * 1e3)
+    }
+}
+
+/// Answers drafts in their order. Those that have a map ask the cloud in one request, which a frame must hold.
+pub(super) async fn conclude<T: Transport, K, E>(
+    manifest: &Manifest,
+    drafts: Vec<(K, Result<Draft, E>)>,
+    cloud: Option<&Client<T>>,
+) -> Vec<(K, Result<Answer, E>)> {
+    let drafted = drafts.iter().filter_map(|(_, draft)| draft.as_ref().ok());
+    let maps: Vec<Vec<u8>> = drafted.filter_map(|draft| draft.to_send().cloned()).collect();
+    let request_id = cloud.map(Client::new_id).unwrap_or_default();
+    let asked = match cloud {
+        Some(cloud) if !maps.is_empty() => {
+            let request = request(manifest, maps, request_id);
+            cloud.ask(&request, manifest.classes.len()).await
+        }
+        _ => maps.iter().map(|_| Asked::not_asked(CloudError::NotConfigured)).collect(),
+    };
+    let mut asked = asked.into_iter();
+    let answered = drafts.into_iter().map(|(key, draft)| {
+        let answer = draft.map(|draft| {
+            let asked = draft.to_send().and_then(|_| asked.next());
+            draft.conclude(manifest, asked, request_id)
+        });
+        (key, answer)
+    });
+    answered.collect()
+}

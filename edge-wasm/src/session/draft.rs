@@ -1,0 +1,108 @@
+//! A picture between edge and cloud: what the exits found, and the map to send where none was sure.
+
+use fogline::manifest::Manifest;
+use fogline::policy::Verdict;
+
+use super::answer::{Answer, Degraded, ExitReport, Judgement, Timings};
+use super::pair::{EdgePass, Session, request};
+use super::quota::{Exceeded, Quota};
+use crate::cloud::{Asked, CloudError};
+
+/// The answer of the best exit, until the cloud has had its say.
+pub(super) struct Draft {
+    best: Answer,
+    /// The packed map, where no exit was sure.
+    map: Option<Vec<u8>>,
+    /// Why the map may not be sent.
+    spared: Option<Exceeded>,
+}
+
+impl Draft {
+    /// What the exits make of a picture, in `edge_ms` milliseconds.
+    pub(super) fn of(session: &Session, pass: EdgePass, edge_ms: f64) -> Self {
+        let manifest = session.manifest();
+        let reports = pass.verdicts.iter().zip(&manifest.exits).enumerate().map(
+            |(index, (verdict, exit))| ExitReport {
+                name: exit.name.clone(),
+                label: manifest.classes[verdict.label].clone(),
+                threshold: session.thresholds().get(index).copied(),
+                verdict: Judgement {
+                    index: verdict.label,
+                    confidence: verdict.confidence,
+                    certainty: verdict.certainty,
+                    sure: verdict.sure,
+                    scores: verdict.scores.clone(),
+                },
+            },
+        );
+        let exits = reports.collect();
+        // Where one was sure, it ended there.
+        let hard = pass.map.is_some();
+        let best = if hard { most_confident(&pass.verdicts) } else { pass.verdicts.len() - 1 };
+        let verdict = &pass.verdicts[best];
+        let best = Answer {
+            label: manifest.classes[verdict.label].clone(),
+            index: verdict.label,
+            confidence: verdict.confidence,
+            scores: verdict.scores.clone(),
+            origin: manifest.exits[best].name.clone(),
+            degraded: None,
+            exits,
+            timings: Timings { edge_ms, total_ms: edge_ms, ..Timings::default() },
+            bytes_sent: 0,
+            way: pass.way,
+        };
+        Self { best, map: pass.map, spared: None }
+    }
+
+    /// The same, sent only if a quota lets it.
+    pub(super) fn within(self, quota: &mut Quota) -> Self {
+        let certainty = self.best.exits.last().map(|exit| exit.verdict.certainty);
+        let spared = quota.pass(certainty.filter(|_| self.map.is_some())).err();
+        Self { spared, ..self }
+    }
+
+    /// The map, where it is to be sent.
+    pub(super) fn to_send(&self) -> Option<&Vec<u8>> {
+        self.map.as_ref().filter(|_| self.spared.is_none())
+    }
+
+    /// The answer, with what came of asking the cloud by the request of this id. A picture without a map asked nothing.
+    pub(super) fn conclude(
+        self,
+        manifest: &Manifest,
+        asked: Option<Asked>,
+        request_id: [u8; 16],
+    ) -> Answer {
+        let Self { mut best, map, spared } = self;
+        let spared = spared.map(|why| Asked::not_asked(CloudError::OverQuota(why.to_string())));
+        let Some((map, asked)) = map.zip(spared.or(asked)) else { return best };
+        best.timings.cloud_ms = asked.ms;
+        best.timings.function_ms = asked.function_ms;
+        best.timings.total_ms += asked.ms;
+        best.bytes_sent = asked.bytes_sent;
+        match asked.result {
+            Ok(logits) => {
+                let verdict = Verdict::last(&logits);
+                best.label.clone_from(&manifest.classes[verdict.label]);
+                best.index = verdict.label;
+                best.confidence = verdict.confidence;
+                best.scores = verdict.scores;
+                "cloud".clone_into(&mut best.origin);
+            }
+            Err(error) => {
+                let question = error.may_pass().then(|| request(manifest, vec![map], request_id));
+                let (reason, message) = (error.word().to_owned(), error.to_string());
+                best.degraded = Some(Degraded { reason, message, question });
+            }
+        }
+        best
+    }
+}
+
+/// The exit with the highest confidence, of equals the first.
+fn most_confident(verdicts: &[Verdict]) -> usize {
+    (1..verdicts.len()).fold(0, |best, i| {
+        if verdicts[i].confidence > verdicts[best].confidence { i } else { best }
+    })
+}
