@@ -12,7 +12,7 @@ import { state } from './state.js';
  * @import { Line } from './line.js'
  * @import { Network } from './network.js'
  * @import { Tally } from './tally.js'
- * @import { Answer, Picture, Policy, Sample } from './types'
+ * @import { Answer, Picture, PolicyRule, Sample } from './types'
  */
 
 const MOST_CARDS = 60;
@@ -73,7 +73,7 @@ export class Answers {
    *
    * @param {Picture | null} picture
    * @param {Answer} result
-   * @param {Policy | null} policy that decided
+   * @param {PolicyRule | null} policy that decided
    * @param {boolean | null} right
    */
   show(picture, result, policy = state.policy, right = null) {

@@ -2,11 +2,9 @@
 // thresholds at once.
 
 import { element, input, output, part, select } from './element.js';
-import { exitTitle, percent } from './words.js';
+import { exitTitle, mostOf, percent, sureFrom } from './words.js';
 
-/** @import { Manifest, Policy } from './types' */
-
-const MEASURES = { entropy: 'entropy', max_probability: 'largest probability', margin: 'lead over the second', appeal: 'its own prediction' };
+/** @import { Manifest, Pair, PolicyRule } from './types' */
 
 /** The controls of a pair. `turned` gets the decision while it is turned, `settled` when it stays. */
 export class Controls {
@@ -14,8 +12,10 @@ export class Controls {
   #manifest = null;
   /** @type {{ slider: HTMLInputElement, value: HTMLOutputElement }[]} */
   #sliders = [];
-  /** @type {Policy} */
-  policy = 'entropy';
+  /** @type {PolicyRule[]} */
+  #policies = []; // that the pair has thresholds for
+  /** @type {PolicyRule | null} */
+  policy = null; // that is chosen
   /** @type {number[]} */
   thresholds = [];
 
@@ -26,15 +26,15 @@ export class Controls {
   constructor(turned, settled) {
     this.turned = turned;
     this.settled = settled;
-    select('policy').addEventListener('change', () => this.#choose(/** @type {Policy} */ (select('policy').value)));
+    select('policy').addEventListener('change', () => this.#choose(this.#policies[select('policy').selectedIndex]));
     input('trade').addEventListener('input', () => this.#set(this.points[input('trade').valueAsNumber].thresholds));
     input('trade').addEventListener('change', () => this.settled());
-    part('reset').addEventListener('click', () => this.#choose(this.policy));
+    part('reset').addEventListener('click', () => this.policy && this.#choose(this.policy));
   }
 
   /** The calibration's points for the policy, as the chart has them: from all on the device to all in the cloud. */
   get points() {
-    return this.#manifest?.curves?.[this.policy]?.toReversed() ?? [];
+    return (this.policy && this.#manifest?.curves?.[this.policy.name])?.toReversed() ?? [];
   }
 
   /** The calibration's point with these thresholds; -1 where it never tried them. */
@@ -46,35 +46,34 @@ export class Controls {
   get isOwn() {
     if (!this.#manifest) return false;
     const { policy } = this.#manifest;
-    return this.policy === policy && deciding(this.#manifest).every(({ thresholds }, exit) => thresholds[policy] === this.thresholds[exit]);
+    return this.policy?.name === policy && deciding(this.#manifest).every(({ thresholds }, exit) => thresholds[policy] === this.thresholds[exit]);
   }
 
   /**
    * Begins anew with the pair's own policy and thresholds.
    *
-   * @param {Manifest} manifest
+   * @param {Pick<Pair, 'manifest' | 'policies'>} pair
    */
-  show(manifest) {
+  show({ manifest, policies }) {
     this.#manifest = manifest;
-    const measures = /** @type {Policy[]} */ (Object.keys(MEASURES));
-    const known = measures.filter((policy) => deciding(manifest).every(({ thresholds }) => policy in thresholds));
-    select('policy').replaceChildren(...known.map((policy) => element('option', { value: policy }, MEASURES[policy])));
+    this.#policies = policies.filter(({ name }) => deciding(manifest).every(({ thresholds }) => name in thresholds));
+    select('policy').replaceChildren(...this.#policies.map(({ name, title }) => element('option', { value: name }, title)));
     select('policy').value = manifest.policy;
-    this.#draw(manifest, manifest.policy);
+    this.#draw(manifest, this.#policies[select('policy').selectedIndex]);
   }
 
-  /** @param {Policy} policy */
+  /** @param {PolicyRule} policy */
   #choose(policy) {
     if (this.#manifest) this.#draw(this.#manifest, policy);
     this.settled();
   }
 
-  /** @type {(manifest: Manifest, policy: Policy) => void} */
+  /** @type {(manifest: Manifest, policy: PolicyRule) => void} */
   #draw(manifest, policy) {
     const { classes } = manifest;
     const exits = deciding(manifest);
     this.policy = policy;
-    const most = policy === 'entropy' ? Math.log(classes.length) : 1;
+    const most = mostOf(policy, classes.length);
     this.#sliders = exits.map(({ name }, exit) => {
       const slider = element('input', { type: 'range', id: `threshold-${name}`, min: 0, max: most.toFixed(3), step: 0.001 });
       slider.addEventListener('input', () => this.#set(this.thresholds.with(exit, Number(slider.value))));
@@ -84,13 +83,13 @@ export class Controls {
     part('thresholds').replaceChildren(...exits.map(({ name }, exit) => element(
       'p',
       {},
-      element('label', { for: `threshold-${name}` }, `${exitTitle(name)} is sure ${policy === 'entropy' ? 'up to' : 'from'}`),
+      element('label', { for: `threshold-${name}` }, `${exitTitle(name)} is ${sureFrom(policy)}`),
       this.#sliders[exit].slider,
       this.#sliders[exit].value,
     )));
     part('trade-line').hidden = this.points.length === 0;
     input('trade').max = String(Math.max(0, this.points.length - 1));
-    this.#set(exits.map(({ thresholds }) => /** @type {number} */ (thresholds[policy])));
+    this.#set(exits.map(({ thresholds }) => /** @type {number} */ (thresholds[policy.name])));
   }
 
   /** @param {number[]} thresholds */

@@ -58,9 +58,11 @@ function tryAgain() {
 
 /** Has the engine decide as the controls say: not in the middle of a batch, but of a webcam's frames. */
 function decide() {
-  const now = () => {
-    state.policy = controls.policy;
-    return engine.decideBy(controls.policy, controls.thresholds);
+  const now = async () => {
+    const { policy, thresholds } = controls;
+    if (!policy) return; // no pair is shown yet
+    state.policy = policy;
+    await engine.decideBy(policy.name, thresholds);
   };
   if (webcam.running) now().catch(showProblem);
   else line.join(now, { once: 'decide', quiet: true });
@@ -101,7 +103,7 @@ function open(manifest, address) {
     enter: async (pair) => {
       await cloud.use(address);
       network.show(pair.manifest);
-      controls.show(pair.manifest);
+      controls.show(pair);
     },
     opened: welcome,
   });

@@ -5,7 +5,7 @@ import { element } from './element.js';
 import { child, classBars, gauge, layersOf, setBars, setGauge, stage } from './stage.js';
 import { certainty, exactBytes, exitTitle, milliseconds } from './words.js';
 
-/** @import { Answer, ExitReport, Manifest, Policy } from './types' */
+/** @import { Answer, ExitReport, Manifest, PolicyRule } from './types' */
 
 /** Draws the network into `place`, and lights ways in it. */
 export class Network {
@@ -53,7 +53,7 @@ export class Network {
    * Lights the way of one picture.
    *
    * @param {Answer} result
-   * @param {Policy | null} policy that decided
+   * @param {PolicyRule | null} policy that decided
    */
   light(result, policy) {
     const manifest = this.#manifest;
@@ -73,7 +73,7 @@ export class Network {
   }
 }
 
-/** @type {(made: HTMLElement, manifest: Manifest, result: Answer, exit: ExitReport | undefined, policy: Policy | null) => void} */
+/** @type {(made: HTMLElement, manifest: Manifest, result: Answer, exit: ExitReport | undefined, policy: PolicyRule | null) => void} */
 function lightExit(made, manifest, result, exit, policy) {
   showWay(made, manifest, result.way);
   if (!exit) {

@@ -1,9 +1,9 @@
 // One stage of the network as it is drawn: its layers, and under them what the exit at its end says.
 
 import { element } from './element.js';
-import { certainty, millions, percent } from './words.js';
+import { certainty, millions, mostOf, percent } from './words.js';
 
-/** @import { ExitReport, Manifest, Policy } from './types' */
+/** @import { ExitReport, Manifest, PolicyRule } from './types' */
 
 /** @typedef {Manifest['parts'][number]} Part */
 
@@ -97,18 +97,18 @@ export function gauge() {
 /**
  * The measure as a needle, the threshold as a line, and where an exit is sure as a zone.
  *
- * @type {(made: HTMLElement, policy: Policy | null, exit: ExitReport, classes: number) => void}
+ * @type {(made: HTMLElement, policy: PolicyRule | null, exit: ExitReport, classes: number) => void}
  */
 export function setGauge(made, policy, { certainty: measured, threshold, sure }, classes) {
   if (threshold === null) {
     child(made, '.measure').textContent = certainty(policy, { certainty: measured, threshold });
     return;
   }
-  const most = policy === 'entropy' ? Math.log(classes) : 1;
+  const most = policy ? mostOf(policy, classes) : 1;
   /** @param {number} value */
   const at = (value) => Math.min(1, Math.max(0, value / most));
   made.toggleAttribute('data-known', true);
-  made.toggleAttribute('data-upwards', policy !== 'entropy');
+  made.toggleAttribute('data-upwards', policy?.sure === 'at_least');
   made.toggleAttribute('data-sure', sure);
   made.style.setProperty('--needle', String(at(measured)));
   made.style.setProperty('--threshold', String(at(threshold)));

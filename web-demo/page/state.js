@@ -1,11 +1,11 @@
 // What the parts of the page share. Whoever alters it, or anything else that a button depends on, says so by `change`.
 
-/** @import { Pair, Policy, Sample } from './types' */
+/** @import { Pair, PolicyRule, Sample } from './types' */
 
 class State extends EventTarget {
   /** @type {Pair | null} */
   pair = null; // that the engine has loaded
-  /** @type {Policy | null} */
+  /** @type {PolicyRule | null} */
   policy = null; // by which the engine decides
   isWelcome = false; // whether the visitor was shown a first answer unasked
   /** @type {Sample[]} */

@@ -1,6 +1,6 @@
 // Numbers and names as a visitor reads them.
 
-/** @import { ExitReport, Policy } from './types' */
+/** @import { ExitReport, PolicyRule } from './types' */
 
 const whole = new Intl.NumberFormat('en-GB');
 const tenths = new Intl.NumberFormat('en-GB', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -100,23 +100,32 @@ export function exitTitle(name) {
 /**
  * An exit's measure beside its threshold, in the terms of the policy that decided.
  *
- * @param {Policy | null} policy
+ * @param {PolicyRule | null} policy
  * @param {Pick<ExitReport, 'certainty' | 'threshold'>} exit
  */
 export function certainty(policy, exit) {
   if (exit.threshold === null) return 'answers for the hard classes';
   const measured = exit.certainty.toFixed(2);
   const threshold = exit.threshold.toFixed(2);
-  switch (policy) {
-    case 'entropy':
-      return `entropy ${measured}, sure up to ${threshold}`;
-    case 'max_probability':
-      return `probability ${measured}, sure from ${threshold}`;
-    case 'margin':
-      return `margin ${measured}, sure from ${threshold}`;
-    case 'appeal':
-      return `predicts ${measured} for its answer, sure from ${threshold}`;
-    default:
-      return `certainty ${measured}, threshold ${threshold}`;
-  }
+  if (!policy) return `certainty ${measured}, threshold ${threshold}`;
+  return `${policy.title} ${measured}, ${sureFrom(policy)} ${threshold}`;
+}
+
+/**
+ * "sure up to" or "sure from" a threshold.
+ *
+ * @param {PolicyRule} policy
+ */
+export function sureFrom({ sure }) {
+  return sure === 'at_most' ? 'sure up to' : 'sure from';
+}
+
+/**
+ * The largest value of a policy's measure.
+ *
+ * @param {PolicyRule} policy
+ * @param {number} classes
+ */
+export function mostOf({ most }, classes) {
+  return most === 'ln_classes' ? Math.log(classes) : 1;
 }

@@ -1,8 +1,8 @@
 // What page and worker say to each other.
 
-import type { Answer, Energy, Manifest, Policy } from '../../edge-wasm/src/browser/types';
+import type { Answer, Energy, Manifest, Policy, PolicyRule } from '../../edge-wasm/src/browser/types';
 
-export type { Answer, Energy, ExitReport, Manifest, Policy } from '../../edge-wasm/src/browser/types';
+export type { Answer, Energy, ExitReport, Manifest, Policy, PolicyRule } from '../../edge-wasm/src/browser/types';
 
 /** A build of the engine. */
 export type Build = 'relaxed' | 'simd' | 'scalar';
@@ -18,6 +18,8 @@ export interface Progress {
 export interface Loaded {
     manifest: Manifest;
     energy: Energy;
+    /** The table of policies. */
+    policies: PolicyRule[];
     backend: string;
     /** Whether the model was kept from an earlier visit. */
     kept: boolean;

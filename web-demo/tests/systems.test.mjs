@@ -33,7 +33,7 @@ describe('the neighbouring systems', () => {
   test('AppealNet decides by what an exit predicts of itself, and its gauge says so', async () => {
     await run('cifar10-w1-appeal');
     assert.equal(await page.inputValue('#policy'), 'appeal');
-    assert.match(await stage('exit-1').locator('.measure').textContent(), /^predicts 0\.\d\d for its answer, sure from 0\.\d\d$/);
+    assert.match(await stage('exit-1').locator('.measure').textContent(), /^its own prediction 0\.\d\d, sure from 0\.\d\d$/);
     await cardsOf(page, () => page.selectOption('#policy', 'entropy'));
     assert.match(await stage('exit-1').locator('.measure').textContent(), /^entropy /);
   });

@@ -1,6 +1,6 @@
 // The engine as `edge-wasm/pkg` brings it, in so far as the worker calls it: without the package, the page still checks.
 
-import type { Answer, ClassifyOptions, Energy, Manifest, Policy } from '../../edge-wasm/src/browser/types';
+import type { Answer, ClassifyOptions, Energy, Manifest, Policy, PolicyRule } from '../../edge-wasm/src/browser/types';
 
 /** A pair in the engine. */
 export interface Fogline {
@@ -15,5 +15,6 @@ export interface Fogline {
 
 /** Its class. */
 export interface Engine {
+    readonly policies: PolicyRule[];
     open(manifest: Uint8Array, fog: Uint8Array): Fogline;
 }

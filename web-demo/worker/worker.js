@@ -69,10 +69,11 @@ const tasks = {
     fogline?.free();
     fogline = null;
     engine ??= start(build);
+    const { policies } = await engine;
     const pair = await openPair(await engine, manifest, report);
     fogline = pair.fogline;
     const files = performance.getEntriesByType('resource').map(({ name }) => name);
-    return { manifest: fogline.manifest, energy: fogline.energy, backend: fogline.backend, kept: pair.kept, files };
+    return { manifest: fogline.manifest, energy: fogline.energy, policies, backend: fogline.backend, kept: pair.kept, files };
   },
 
   /** Of `file`, of `zipped` (a place in the zip that is open), or of `frame` (an ImageBitmap). */

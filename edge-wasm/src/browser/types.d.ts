@@ -1,6 +1,16 @@
 /** How sure an exit must be: by entropy in nats, by the largest probability, by its lead, or by the exit's own prediction. */
 export type Policy = "entropy" | "max_probability" | "margin" | "appeal";
 
+/** A row of `Fogline.policies`: where a measure is sure, how far it goes from 0, whether exits must score their own answer. */
+export interface PolicyRule {
+    name: Policy;
+    /** What it measures, in words. */
+    title: string;
+    sure: "at_most" | "at_least";
+    most: "one" | "ln_classes";
+    own_score: boolean;
+}
+
 export interface OpenOptions {
     /** The function's base URL; frames are posted to `cloud + "/infer"`. Without one the best exit answers. */
     cloud?: string;

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import commands
+from .calibrate import RULES
 from .data import DataError
 from .layout import TINY, Layout
 from .quant import LayoutError
@@ -116,7 +117,7 @@ def main() -> None:
     command.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of the checkpoint")
     command.add_argument("--pair", type=Path, required=True, help="folder of the manifest with the thresholds")
     command.add_argument("--data", type=Path, required=True, help="the dataset")
-    command.add_argument("--policy", default="entropy", choices=["entropy", "max_probability", "margin", "appeal"])
+    command.add_argument("--policy", default="entropy", choices=list(RULES))
     command.set_defaults(run=commands.evaluate)
 
     command = every.add_parser("binary", help="write the test pictures, decoded, in CIFAR's binary layout: the same pixels for every program")

@@ -8,17 +8,19 @@ sending everything to the cloud, or a reduction of computational energy against 
 may have one score more than there are classes, of its own answer, for the policy ``appeal``.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from . import energy
 
-POLICIES = ("entropy", "max_probability", "margin")
-APPEAL = "appeal"
+RULES = {rule["name"]: rule for rule in json.loads((Path(__file__).parents[3] / "shared/policies.json").read_text())}
+POLICIES = tuple(name for name, rule in RULES.items() if not rule["own_score"])
 BINS = 15
 CURVE = range(0, 101, 5)
 
@@ -85,18 +87,27 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 def sign(policy: str) -> int:
     """-1 where less is surer, as of entropy: what turns a threshold into a certainty, and back."""
-    return -1 if policy == "entropy" else 1
+    return -1 if RULES[policy]["sure"] == "at_most" else 1
 
 
 def certainty(logits: torch.Tensor, policy: str, classes: int) -> torch.Tensor:
     """The policy's measure, turned so that more is surer."""
-    if policy == APPEAL:
-        return logits[:, classes].double().sigmoid()
-    p = logits[:, :classes].double().softmax(1)
-    top = p.topk(2, dim=1).values
-    if policy == "entropy":
-        return (p * p.clamp_min(1e-300).log()).sum(1)
-    return top[:, 0] if policy == "max_probability" else top[:, 0] - top[:, 1]
+    return sign(policy) * MEASURES[policy](logits[:, :classes].double().softmax(1), logits[:, classes:].double())
+
+
+def lead(p: torch.Tensor) -> torch.Tensor:
+    """The largest less the second largest probability."""
+    first, second = p.topk(2, dim=1).values.T
+    return first - second
+
+
+# Of the probabilities, and of the exit's own score where it gives one.
+MEASURES = {
+    "entropy": lambda p, _: -(p * p.clamp_min(1e-300).log()).sum(1),
+    "max_probability": lambda p, _: p.amax(1),
+    "margin": lambda p, _: lead(p),
+    "appeal": lambda _, score: score[:, 0].sigmoid(),
+}
 
 
 def cooled(logits: torch.Tensor, temperature: float, classes: int) -> torch.Tensor:
@@ -106,7 +117,7 @@ def cooled(logits: torch.Tensor, temperature: float, classes: int) -> torch.Tens
 
 def policies(logits: list[torch.Tensor]) -> list[str]:
     """The policies that these exits can decide by."""
-    return [*POLICIES, APPEAL] if logits[0].shape[1] > logits[-1].shape[1] else list(POLICIES)
+    return list(RULES if logits[0].shape[1] > logits[-1].shape[1] else POLICIES)
 
 
 @dataclass(frozen=True)

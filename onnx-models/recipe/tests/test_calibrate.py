@@ -38,6 +38,14 @@ class Temperature(unittest.TestCase):
 
 
 class Thresholds(unittest.TestCase):
+    def test_every_policy_of_the_table_is_measured(self):
+        self.assertEqual(list(calibrate.MEASURES), list(calibrate.RULES))
+        logits = torch.tensor([[2.0, 1.0, 0.0, 3.0], [9.0, 0.0, 0.0, 4.0]])
+        for policy, rule in calibrate.RULES.items():
+            unsure, sure = calibrate.certainty(logits, policy, 3).tolist()
+            self.assertLess(unsure, sure, policy)
+            self.assertEqual(sure < 0, rule["sure"] == "at_most", policy)
+
     def test_a_share_is_met_by_every_policy(self):
         heads, labels = three_heads()
         for policy in calibrate.POLICIES:
