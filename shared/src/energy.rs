@@ -11,7 +11,8 @@
 //! The system pays edge + P(offload) · cloud; its *twin* is the same network at 32 bits without exits.
 //!
 //! ```
-//! use fogline::energy::{Constants, Counts};
+//! use fogline::energy::Constants;
+//! use fogline::manifest::Counts;
 //!
 //! let mut constants = Constants::default();
 //! let binary = Counts::from([(1, 1_000_000)]);
@@ -21,15 +22,11 @@
 //! # Ok::<(), String>(())
 //! ```
 
-use std::collections::BTreeMap;
 use std::ops::{Add, AddAssign, Div};
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Manifest, Part, Role};
-
-/// Operations or elements by the bit width of their operands; 32 is full precision.
-pub type Counts = BTreeMap<u8, u64>;
+use crate::manifest::{Counts, Manifest, Part, Role};
 
 /// The constants of the model, in picojoules. They belong to one process and one radio, so each can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

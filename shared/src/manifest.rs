@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::energy::Counts;
 use crate::packed::{self, PackedError};
 use crate::policy::Policy;
 
@@ -132,6 +131,9 @@ pub struct Split {
     #[serde(default = "one")]
     pub scale: f32,
 }
+
+/// Operations or elements by the bit width of their operands; 32 is full precision.
+pub type Counts = BTreeMap<u8, u64>;
 
 /// A stretch of the network between two of an edge's decisions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fogline::energy::Counts;
-use fogline::manifest::{Part, Role};
+use fogline::manifest::{Counts, Part, Role};
 use fogline_edge::model::Model;
 
 /// MACs, and elements read, of trunk and head up to each exit, then of the trunk up to the split.

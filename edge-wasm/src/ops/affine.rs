@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::maps::Maps;
+use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Blob, Data, Shape};
 
@@ -67,7 +64,7 @@ pub(super) fn affine(row: &mut [f32], scale: &[f32], bias: &[f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

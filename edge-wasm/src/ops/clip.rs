@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::maps::Maps;
+use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Data, Shape};
 
@@ -61,7 +58,7 @@ impl Elementwise for Clip {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::maps::Maps;
+use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
@@ -63,7 +60,7 @@ fn concat(row: &mut [f32], a: &[f32], b: &[f32], (ca, cb): (usize, usize)) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::filter::Filter;
+use super::common::{Cost, Earlier, Fields, Filter};
 use super::operation::{Convolution, Operation};
 use crate::tensor::{Blob, Data, Shape};
 
@@ -73,7 +70,7 @@ fn from_sums(row: &mut [f32], sums: &[i32], scale: &[f32], bias: &[f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

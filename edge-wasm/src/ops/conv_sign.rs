@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::filter::Filter;
+use super::common::{Cost, Earlier, Fields, Filter};
 use super::operation::{Fused, Operation};
 use crate::tensor::{Blob, Data, Kind, Shape};
 
@@ -61,7 +58,7 @@ impl Fused for ConvSign {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

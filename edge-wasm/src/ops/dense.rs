@@ -3,10 +3,7 @@
 use serde::Serialize;
 
 use super::affine::affine;
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::maps::Maps;
+use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Blob, Data, Kind, Shape};
 
@@ -94,7 +91,7 @@ fn multiply<W: Copy + Into<f32>>(row: &mut [f32], x: &[f32], weights: &[W]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

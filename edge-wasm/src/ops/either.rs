@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::maps::Maps;
+use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
@@ -54,7 +51,7 @@ impl Gather for Either {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
+use super::common::{Cost, Earlier, Fields};
 use super::operation::{Operation, Source};
 use crate::tensor::{Blob, Data, Kind, Shape};
 
@@ -55,7 +53,7 @@ impl Source for Input {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

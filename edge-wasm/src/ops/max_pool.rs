@@ -2,12 +2,8 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::maps::Maps;
+use super::common::{Cost, Earlier, Fields, Maps, pool};
 use super::operation::{Gather, Operation};
-use super::pool;
 use crate::tensor::{Data, Shape};
 
 /// The maximum of windows of `k` x `k`, `stride` apart, without padding.
@@ -53,7 +49,7 @@ impl Gather for MaxPool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

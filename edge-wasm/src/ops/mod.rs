@@ -1,4 +1,4 @@
-//! The operations of a packed edge model: a file each, and the list of them.
+//! The operations of a packed edge model: a file each, the list of them, and what they have in [`common`].
 //!
 //! [`operation`] says what an operation consists of. Whoever adds one writes its file, names it in the list below under the
 //! [`Role`] that it has: without a piece of it, that does not compile. A line of the packer then makes one of an ONNX node. Rows
@@ -12,41 +12,27 @@ mod add;
 mod affine;
 mod average_pool;
 mod clip;
+mod common;
 mod concat;
 mod conv;
 mod conv_sign;
-mod cost;
 mod dense;
-mod earlier;
 mod either;
-mod fields;
-mod filter;
-#[cfg(test)]
-mod given;
 mod input;
-mod layer;
-mod maps;
 mod max_pool;
 pub mod operation;
-mod pool;
 mod prelu;
 mod quantise;
 mod sign;
-mod unfold;
 
-pub use cost::Cost;
-pub use earlier::Earlier;
-pub use fields::Fields;
-pub use filter::Filter;
-pub(crate) use layer::Layer;
-pub use maps::Maps;
+pub(crate) use common::Layer;
+pub use common::{Cost, Earlier, Fields, Filter, Maps, values};
 use operation::{
     Convolution as _, Elementwise as _, Fused as _, Gather as _, Operation as _, Quantiser as _,
     Role, Source as _,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-pub use unfold::values;
 
 use crate::kernel::Backend;
 use crate::tensor::{Data, LARGEST, MOST_ELEMENTS, Shape};

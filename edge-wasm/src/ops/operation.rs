@@ -3,11 +3,7 @@
 //! An operation is a file beside this one, named like its word in a packed model, and a line in the list of [`super`]. It has
 //! to say all that these traits ask for; what costs nothing, or has no numbers to check, says that too.
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
-use super::filter::Filter;
-use super::maps::Maps;
+use super::common::{Cost, Earlier, Fields, Filter, Maps};
 use crate::tensor::{Blob, Data, Shape};
 
 /// What every operation says of itself.

@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
+use super::common::{Cost, Earlier, Fields};
 use super::operation::{Operation, Quantiser};
 use crate::tensor::{Data, Kind, Shape};
 
@@ -80,7 +78,7 @@ fn nearest(levels: &mut [i8], row: &[f32], scale: f32, low: i8, high: i8) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

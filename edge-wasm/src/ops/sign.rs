@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::earlier::Earlier;
-use super::fields::Fields;
+use super::common::{Cost, Earlier, Fields};
 use super::operation::{Operation, Quantiser};
 use crate::tensor::{Blob, Data, Kind, Shape};
 
@@ -78,7 +76,7 @@ fn join(bytes: &[u8; 64]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::given::Given;
+    use super::super::common::given::Given;
     use super::*;
 
     #[test]

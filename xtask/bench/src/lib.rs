@@ -78,11 +78,12 @@ pub struct Layer {
     bits: u8,
     end: End,
     g: Geometry,
-    way: Way,
+    work: Work,
     sums: Vec<i32>,
 }
 
-enum Way {
+/// Which convolution it is, with its input.
+enum Work {
     /// The second map is the result.
     Layer(SignConv, Vec<u64>, Thresholds, Vec<u64>),
     Signs(SignConv, Vec<u64>),
@@ -97,7 +98,7 @@ impl Layer {
         let g = geometry(bits, side, inputs, outputs, k);
         let mut random = Random::new(seed);
         let (pixels, taps) = (side * side, g.outputs * g.k * g.k);
-        let way = if bits == 1 {
+        let work = if bits == 1 {
             let words = g.x.words();
             let last = u64::MAX >> (words * 64 - inputs);
             let mut signs = |count: usize| -> Vec<u64> {
@@ -108,41 +109,41 @@ impl Layer {
             let (weights, x) = (signs(taps * words), signs(pixels * words));
             let conv = SignConv::new(Backend::fastest(), g, &weights);
             if end == End::Sums {
-                Way::Signs(conv, x)
+                Work::Signs(conv, x)
             } else {
                 // Where sums of random signs lie: about as many of each sign come out.
                 let thresholds: Vec<i32> =
                     (0..g.outputs).map(|_| (random.real() * 40.0) as i32).collect();
                 let flips: Vec<u8> = (0..g.outputs).map(|_| random.bits() as u8 & 1).collect();
                 let map = vec![0; pixels * g.outputs.div_ceil(64)];
-                Way::Layer(conv, x, Thresholds::new(&g, &thresholds, &flips), map)
+                Work::Layer(conv, x, Thresholds::new(&g, &thresholds, &flips), map)
             }
         } else {
             let mut levels = |count: usize| -> Vec<i8> {
                 (0..count).map(|_| (random.bits() >> 32) as i8 >> (8 - bits)).collect()
             };
             let weights = levels(taps * inputs);
-            Way::Levels(LevelConv::new(Backend::fastest(), g, &weights), levels(pixels * inputs))
+            Work::Levels(LevelConv::new(Backend::fastest(), g, &weights), levels(pixels * inputs))
         };
-        Some(Self { bits, end, g, way, sums: vec![0; g.row_len()] })
+        Some(Self { bits, end, g, work, sums: vec![0; g.row_len()] })
     }
 
     /// Convolves the whole map `times` times.
     pub fn run(&mut self, times: u32) {
-        let Self { g, way, sums, .. } = self;
+        let Self { g, work, sums, .. } = self;
         let words = g.out.1 * g.outputs.div_ceil(64);
         for _ in 0..times {
             for y in 0..g.out.0 {
-                match way {
-                    Way::Layer(conv, x, thresholds, map) => {
+                match work {
+                    Work::Layer(conv, x, thresholds, map) => {
                         conv.fused_row(y, x, thresholds, sums, &mut map[y * words..][..words]);
                     }
-                    Way::Signs(conv, x) => conv.row(y, x, sums),
-                    Way::Levels(conv, x) => conv.row(y, x, sums),
+                    Work::Signs(conv, x) => conv.row(y, x, sums),
+                    Work::Levels(conv, x) => conv.row(y, x, sums),
                 }
                 core::hint::black_box(&mut *sums);
             }
-            core::hint::black_box(&mut *way);
+            core::hint::black_box(&mut *work);
         }
     }
 

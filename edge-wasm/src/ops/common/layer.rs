@@ -20,7 +20,7 @@ enum Layout {
 
 impl Layer {
     /// Over the result of operation `x`, of this shape.
-    pub(super) fn new(
+    pub(in crate::ops) fn new(
         x: usize,
         shape: Shape,
         filter: &Filter,

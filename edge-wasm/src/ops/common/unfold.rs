@@ -19,7 +19,7 @@ impl Filter {
 
     /// The signs of 1-bit weights over `x`: outputs x taps x words.
     #[inline(never)]
-    pub(super) fn signs<'a>(&self, data: &'a Data, x: Shape) -> Cow<'a, [u64]> {
+    pub(in crate::ops) fn signs<'a>(&self, data: &'a Data, x: Shape) -> Cow<'a, [u64]> {
         let stored: &[u64] = if self.nested == 0 { data.tensor(self.weights) } else { &[] };
         if self.nested == 0 && self.share == 0 {
             return Cow::Borrowed(stored);
@@ -48,7 +48,7 @@ impl Filter {
 
     /// The levels of weights over `x`: taps x inputs x outputs.
     #[inline(never)]
-    pub(super) fn levels(&self, data: &Data, x: Shape) -> Vec<i8> {
+    pub(in crate::ops) fn levels(&self, data: &Data, x: Shape) -> Vec<i8> {
         let stored = packed::levels(data.tensor(self.weights), self.nested.max(self.bits));
         let stored = stored.take(self.sizes(x).iter().product());
         match self.nested {

@@ -4,10 +4,10 @@ use core::fmt::Debug;
 
 use serde::Serialize;
 
+use super::super::operation::{Elementwise, Gather, Operation, Quantiser};
 use super::earlier::Earlier;
 use super::fields::Fields;
 use super::maps::Maps;
-use super::operation::{Elementwise, Gather, Operation, Quantiser};
 use crate::tensor::{Blob, Data, Kind, Shape};
 
 /// An operation that a packed model holds.

@@ -45,7 +45,7 @@ fn is_zero(number: &u8) -> bool {
 impl Filter {
     /// `{"conv": {…}}`.
     #[inline(never)]
-    pub(super) fn read(of: Fields) -> Result<Self, String> {
+    pub(in crate::ops) fn read(of: Fields) -> Result<Self, String> {
         let of = Fields(of.get("conv")?);
         Ok(Self {
             k: of.number("k")?,
@@ -61,7 +61,7 @@ impl Filter {
 
     /// The shape of this convolution over the result of operation `x`, with its weights checked against the data.
     #[inline(never)]
-    pub(super) fn shape(&self, x: usize, earlier: &Earlier) -> Result<Shape, String> {
+    pub(in crate::ops) fn shape(&self, x: usize, earlier: &Earlier) -> Result<Shape, String> {
         let x = earlier.of(x)?;
         let right = match self.bits {
             1 => Kind::Sign,
@@ -125,7 +125,7 @@ impl Filter {
     }
 
     /// Signs beyond the channels must be 0: kernels that count whole words would count them, others not.
-    pub(super) fn check(&self, data: &Data, x: Shape) -> Result<(), String> {
+    pub(in crate::ops) fn check(&self, data: &Data, x: Shape) -> Result<(), String> {
         let beyond = u64::MAX.checked_shl((x.c % 64) as u32).filter(|_| !x.c.is_multiple_of(64));
         let (Some(beyond), (1, 0, 0)) = (beyond, (self.bits, self.nested, self.share)) else {
             return Ok(()); // other weights become signs of as many channels as there are
@@ -139,7 +139,7 @@ impl Filter {
     }
 
     /// What it costs over `x`: it counts at the width of its weights.
-    pub(super) fn cost(&self, x: Shape) -> Cost {
+    pub(in crate::ops) fn cost(&self, x: Shape) -> Cost {
         let g = self.geometry(x);
         let products = g.k * g.k * g.x.c;
         let (macs, weights) = (g.out.0 * g.row_len() * products, g.outputs * products);

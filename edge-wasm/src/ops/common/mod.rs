@@ -1,0 +1,20 @@
+//! What operations have in common: what they read and give, and what several of them consist of.
+
+mod cost;
+mod earlier;
+mod fields;
+mod filter;
+#[cfg(test)]
+pub(super) mod given;
+mod layer;
+mod maps;
+pub(super) mod pool;
+mod unfold;
+
+pub use cost::Cost;
+pub use earlier::Earlier;
+pub use fields::Fields;
+pub use filter::Filter;
+pub(crate) use layer::Layer;
+pub use maps::Maps;
+pub use unfold::values;
