@@ -112,6 +112,13 @@ fn exits_decide_only_by_what_they_can_measure_and_by_a_threshold_each() {
 }
 
 #[test]
+fn the_page_s_types_name_every_policy() {
+    let types = include_str!("../src/browser/types.d.ts");
+    let union: Vec<String> = Policy::ALL.iter().map(|policy| format!("{:?}", policy.name())).collect();
+    assert!(types.contains(&format!("export type Policy = {};", union.join(" | "))));
+}
+
+#[test]
 fn what_the_model_lacks_is_refused_when_it_is_loaded() {
     let changed = |(manifest, fog): (&[u8], &[u8]), from: &str, to: &str| {
         let text = String::from_utf8(manifest.to_vec()).unwrap();

@@ -1,6 +1,6 @@
 //! What runs together, and where results lie: decided once, when a model is loaded.
 //!
-//! A *step* is an operation with the element-wise ones behind it (affine, sum, PReLU, and the quantisers
+//! A *step* is an operation with the element-wise ones behind it (affine, sum, clip, PReLU, and the quantisers
 //! that read it, on whatever way). It runs row by row, so that a row meets all of them while it is in the fastest memory,
 //! and what only they read is never stored. Results that are stored lie in a few buffers: one is used
 //! again as soon as nothing reads what it holds.

@@ -47,7 +47,8 @@ impl Program {
         self.stretches.iter().map(|stretch| stretch.way + 1).max().unwrap_or(1)
     }
 
-    /// The oldest format version that knows all of it.
+    /// The oldest format version that knows its structure. A new operation needs no new version: an engine that does not know
+    /// it refuses it by name.
     pub(super) fn version(&self) -> u32 {
         let newer =
             |op: &Op| op.filter().is_some_and(|(_, filter)| filter.nested + filter.share > 0);

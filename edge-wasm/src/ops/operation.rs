@@ -33,7 +33,8 @@ pub trait Operation: Sized {
     fn cost(&self, shapes: &[Shape]) -> Option<Cost>;
 }
 
-/// How an operation runs.
+/// How an operation runs. What changes the map's shape, such as a pool, is a [`Gather`]; what keeps it, and reads each number
+/// once, is [`Elementwise`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// [`Source`].
@@ -72,13 +73,13 @@ pub trait Fused: Operation {
     fn thresholds(&self) -> (Blob, Blob);
 }
 
-/// Takes real numbers from one or several maps, wherever they lie there.
+/// Takes real numbers from one or several maps, wherever they lie there: pools, `concat`, `dense`.
 pub trait Gather: Operation {
     /// Row `y` of the result.
     fn row(&self, maps: &Maps, y: usize, row: &mut [f32]);
 }
 
-/// Changes real numbers, each for itself: a row may meet it in its place, while it is in the fastest memory.
+/// Changes real numbers, each for itself, as `clip` does: a row may meet it in its place, while it is in the fastest memory.
 pub trait Elementwise: Operation {
     /// The map whose rows it changes where none is at hand.
     fn x(&self) -> usize;

@@ -6,7 +6,7 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Blob, Data, Shape};
 
-/// `x` where positive, else `x * slope` with a slope a channel; zeros make it a ReLU.
+/// `x` where positive, else `x * slope` with a slope a channel. ONNX's Relu, LeakyRelu and PRelu all become one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prelu {
     /// A real map.

@@ -111,7 +111,7 @@ def calibrated(every: list[list[torch.Tensor]], labels: torch.Tensor, target: ca
     many = labels.repeat(len(every))
     temperatures = [calibrate.temperature(exit_[:, :classes], many) for exit_ in together[:-1]]
     scaled = [[calibrate.cooled(exit_, t, classes) for exit_, t in zip(heads[:-1], temperatures, strict=True)] + heads[-1:] for heads in every]
-    rule, _ = find(scaled, labels, calibrate.POLICIES[0], target.above(target.edge_share, len(labels)), parts, budget)
+    rule, _ = find(scaled, labels, "entropy", target.above(target.edge_share, len(labels)), parts, budget)
     taken = rule.of(confidence(every[0][0], temperatures[0], classes))
     exits, curves, report = calibrate.calibrate(pick(every, taken), labels, target, parts)
     exits[0]["ways"] = rule.manifest()

@@ -8,7 +8,7 @@
 mod affine;
 mod layers;
 mod lowering;
-mod maps;
+mod shape;
 mod quant;
 mod value;
 mod ways;

@@ -1,4 +1,4 @@
-//! Windows over maps, and maps joined or made flat.
+//! What changes a map's shape: pools, maps joined, maps made flat.
 
 use super::lowering::Lowering;
 use super::value::Value;
