@@ -114,7 +114,8 @@ fn exits_decide_only_by_what_they_can_measure_and_by_a_threshold_each() {
 #[test]
 fn the_page_s_types_name_every_policy() {
     let types = include_str!("../src/browser/types.d.ts");
-    let union: Vec<String> = Policy::ALL.iter().map(|policy| format!("{:?}", policy.name())).collect();
+    let union: Vec<String> =
+        Policy::ALL.iter().map(|policy| format!("{:?}", policy.name())).collect();
     assert!(types.contains(&format!("export type Policy = {};", union.join(" | "))));
 }
 

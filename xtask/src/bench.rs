@@ -52,7 +52,7 @@ pub struct Options {
     /// Also write all samples to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also write tables and plot beside the pair, bench.txt and bench.svg, for `cargo xtask figures` to show in README.
+    /// Also write tables and plot beside the pair, bench.txt and bench.svg, for `cargo xtask figures` to show in docs/results.md.
     #[arg(long)]
     keep: bool,
 }

@@ -7,6 +7,8 @@ mod bench;
 mod call;
 mod demo;
 mod deploy;
+#[cfg(test)]
+mod docs;
 mod fuzz;
 mod pack;
 mod plan;
@@ -60,7 +62,7 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Print what a visitor downloads, engine and model, raw and compressed, beside onnxruntime-web and tfjs.
     Size(size::Options),
-    /// Write the tables of all report.json files into README.md and the model cards; --check only compares.
+    /// Write the tables of all report.json files into docs/results.md, README.md and the model cards; --check only compares.
     #[command(disable_help_flag = true)]
     Figures(Passed),
     /// Put a pair into a bucket, its manifest last; `cargo xtask publish --help` says how.

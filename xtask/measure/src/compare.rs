@@ -51,7 +51,7 @@ pub struct Options {
     /// Write the figures, curves too, to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Keep the table as compare.txt and the figures as compare.json beside the plain pair, for README.
+    /// Keep the table as compare.txt and the figures as compare.json beside the plain pair, for docs/results.md.
     #[arg(long, conflicts_with = "limit")]
     keep: bool,
 }

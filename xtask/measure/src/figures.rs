@@ -1,4 +1,4 @@
-//! `cargo xtask figures`: writes the tables of the committed reports and timings into README and model cards.
+//! `cargo xtask figures`: writes the tables of the committed reports and timings into docs, README and model cards.
 //!
 //! A table stands between two lines that name it; nobody types one.
 
@@ -13,13 +13,17 @@ use crate::report::Report;
 use crate::subject::TWIN_ONNX;
 use crate::{cloud, compare};
 
-/// What stands between a page's two lines: the tables of report.json, of bench.txt, of bench-cloud.txt, or of compare.txt.
+/// What stands between a page's two lines: the tables of report.json, of bench.txt, of bench-cloud.txt, or of compare.txt;
+/// and the few rows of the first two that README shows.
 const ACCURACY: &str = "figures";
 const SPEED: &str = "figures, speed";
 const CLOUD: &str = "figures, cloud";
 const SYSTEMS: &str = "figures, systems";
-/// Where a bench.txt comes to what counts.
+const SUMMARY: &str = "figures, summary";
+const SPEED_SUMMARY: &str = "figures, speed summary";
+/// Where a bench.txt comes to what counts, and which lines of that are about all of the edge.
 const RATIOS: &str = "ratios of medians";
+const WHOLE_EDGE: &str = "edge, all exits";
 
 /// Options of `cargo xtask figures`.
 #[derive(clap::Args)]
@@ -27,7 +31,10 @@ pub struct Options {
     /// Folder of pairs; each with a report.json is shown.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
-    /// The page that shows all of them.
+    /// The page with all tables, in a folder beside that of the pairs.
+    #[arg(long, value_name = "FILE", default_value = "docs/results.md")]
+    results: PathBuf,
+    /// The page with a few rows of them.
     #[arg(long, value_name = "FILE", default_value = "README.md")]
     readme: PathBuf,
     /// Change nothing; fail if a table is not what its report says.
@@ -39,17 +46,26 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let reports = reports(&options.models)?;
     ensure!(!reports.is_empty(), "no report.json in {}", options.models.display());
+    let tables = |reports: &[&(PathBuf, Report)]| -> String {
+        reports.iter().map(|(_, report)| block(&report.to_string())).collect()
+    };
     // The systems beside the plain network, without a twin of their own, stand in the table that compares them.
-    let with_twin = reports.iter().filter(|(folder, _)| folder.join(TWIN_ONNX).is_file());
-    let all: Vec<&str> = with_twin.map(|(_, table)| table.as_str()).collect();
-    let mut pages = vec![(options.readme.clone(), ACCURACY, all.concat())];
-    pages.push((options.readme.clone(), SPEED, speeds(&reports)));
-    pages.push((options.readme.clone(), CLOUD, kept(&reports, cloud::KEPT)));
-    pages.push((options.readme.clone(), SYSTEMS, kept(&reports, compare::KEPT)));
-    for (folder, table) in &reports {
-        let card = folder.join("MODEL.md");
+    let with_twin: Vec<_> =
+        reports.iter().filter(|(folder, _)| folder.join(TWIN_ONNX).is_file()).collect();
+    let rows: String = with_twin.iter().map(|(_, report)| report.row()).collect();
+    let (all, readme) = (|| options.results.clone(), || options.readme.clone());
+    let mut pages = vec![
+        (all(), ACCURACY, tables(&with_twin)),
+        (all(), SPEED, speeds(&reports)),
+        (all(), CLOUD, kept(&reports, cloud::KEPT)),
+        (all(), SYSTEMS, kept(&reports, compare::KEPT)),
+        (readme(), SUMMARY, Report::HEADER.to_owned() + &rows),
+        (readme(), SPEED_SUMMARY, whole_edge(&reports)),
+    ];
+    for report in &reports {
+        let card = report.0.join("MODEL.md");
         if card.is_file() {
-            pages.push((card, ACCURACY, table.clone()));
+            pages.push((card, ACCURACY, tables(&[report])));
         }
     }
     // All of them, before any is written.
@@ -77,30 +93,49 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+fn block(text: &str) -> String {
+    format!("```text\n{text}```\n")
+}
+
 /// What `cargo xtask bench edge --keep` left beside the pairs.
-fn speeds(reports: &[(PathBuf, String)]) -> String {
-    let folders = reports.iter().map(|(folder, _)| folder);
-    let tables = folders.filter_map(|folder| {
+fn speeds(reports: &[(PathBuf, Report)]) -> String {
+    let tables = reports.iter().filter_map(|(folder, _)| {
         let text = fs::read_to_string(folder.join("bench.txt")).ok()?;
         // The medians of all cases stay in the file.
         let (head, ratios) = (text.lines().next()?, &text[text.find(RATIOS)?..]);
-        let [all, plot] = ["bench.txt", "bench.svg"].map(|file| folder.join(file).display().to_string());
+        let beside = |file| Path::new("..").join(folder).join(file).display().to_string();
         Some(format!(
-            "```text\n{head}\n\n{ratios}```\n\nAll medians and quartiles: [bench.txt]({all}).\n\n![The same as bars]({plot})\n"
+            "{}\nAll medians and quartiles: [bench.txt]({}).\n\n![The same as bars]({})\n",
+            block(&format!("{head}\n\n{ratios}")),
+            beside("bench.txt"),
+            beside("bench.svg")
         ))
     });
     tables.collect()
 }
 
-/// What `cargo xtask bench cloud --keep` and `cargo xtask compare --keep` left beside the pairs.
-fn kept(reports: &[(PathBuf, String)], file: &str) -> String {
-    let folders = reports.iter().map(|(folder, _)| folder);
-    let tables = folders.filter_map(|folder| fs::read_to_string(folder.join(file)).ok());
-    tables.map(|text| format!("```text\n{text}```\n")).collect::<Vec<_>>().concat()
+/// The lines of those about all of the edge.
+fn whole_edge(reports: &[(PathBuf, Report)]) -> String {
+    let tables = reports.iter().filter_map(|(folder, _)| {
+        let text = fs::read_to_string(folder.join("bench.txt")).ok()?;
+        let lines = text.lines().filter(|line| line.contains(WHOLE_EDGE));
+        let lines: Vec<&str> = lines.filter(|line| line.contains(" against ")).collect();
+        // What comes behind it is of milliseconds.
+        let head = text.lines().next()?.split(';').next()?;
+        Some(block(&format!("{head}: times as fast\n\n{}\n", lines.join("\n"))))
+    });
+    tables.collect()
 }
 
-/// The folders with a report, in order, and the report's table as a code block.
-fn reports(models: &Path) -> Result<Vec<(PathBuf, String)>> {
+/// What `cargo xtask bench cloud --keep` and `cargo xtask compare --keep` left beside the pairs.
+fn kept(reports: &[(PathBuf, Report)], file: &str) -> String {
+    let tables =
+        reports.iter().filter_map(|(folder, _)| fs::read_to_string(folder.join(file)).ok());
+    tables.map(|text| block(&text)).collect()
+}
+
+/// The folders with a report, in order, and the report.
+fn reports(models: &Path) -> Result<Vec<(PathBuf, Report)>> {
     let mut folders = vec![];
     for name in folders_in(models)? {
         folders.extend(folders_in(&name)?);
@@ -115,7 +150,7 @@ fn reports(models: &Path) -> Result<Vec<(PathBuf, String)>> {
         let manifest = folder.join(MANIFEST);
         let manifest = fs::read(&manifest).with_context(|| manifest.display().to_string())?;
         report.check_is_of(&manifest).with_context(|| path.display().to_string())?;
-        reports.push((folder, format!("```text\n{report}```\n")));
+        reports.push((folder, report));
     }
     Ok(reports)
 }

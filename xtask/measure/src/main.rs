@@ -26,7 +26,7 @@ use clap::Parser;
 enum Chore {
     /// Measure a pair on a dataset's test pictures, with the real engine and the real cloud plan.
     ///
-    /// Prints the table that README and model card show, and writes report.json beside the pair. With --limit,
+    /// Prints the table that docs and model card show, and writes report.json beside the pair. With --limit,
     /// --policy or --constant nothing is written unless --json names a file.
     Eval(eval::Options),
     /// Time the function as Lambda runs it: cold start, warm requests by batch size, memory, beside onnxruntime.
@@ -38,7 +38,7 @@ enum Chore {
     /// All of them on the same pictures, with the same energy model and runtime. Prints what each does as it is deployed, and
     /// what it gains or loses against the plain network at the same share of pictures at the edge, or as accurate.
     Compare(compare::Options),
-    /// Write the tables of all report.json files into README.md and the model cards.
+    /// Write the tables of all report.json files into docs/results.md, README.md and the model cards.
     Figures(figures::Options),
     /// Write some of a dataset's test pictures into a folder, with their classes, for the page to show.
     Gallery(gallery::Options),
@@ -69,5 +69,19 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+#[path = "../../src/docs/commands.rs"]
+mod commands;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn commands_in_the_docs_exist() {
+        crate::commands::check("cargo xtask", &super::Chore::command(), false);
     }
 }

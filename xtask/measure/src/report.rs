@@ -1,4 +1,4 @@
-//! The figures of an evaluation: as JSON in `report.json`, and as the table that terminal and README show.
+//! The figures of an evaluation: as JSON in `report.json`, and as the table that terminal and docs show.
 
 mod table;
 

@@ -8,8 +8,8 @@
 mod affine;
 mod layers;
 mod lowering;
-mod shape;
 mod quant;
+mod shape;
 mod value;
 mod ways;
 

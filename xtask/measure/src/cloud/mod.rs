@@ -50,7 +50,7 @@ pub struct Options {
     /// Then requests arrive at random for so long, as `cargo xtask plan` says they do, to compare its simulation with.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     arrivals: u64,
-    /// Also write the table beside the pair, for `cargo xtask figures` to show in README, and the times that `cargo xtask
+    /// Also write the table beside the pair, for `cargo xtask figures` to show in docs/results.md, and the times that `cargo xtask
     /// plan` reckons with.
     #[arg(long)]
     keep: bool,
@@ -65,7 +65,7 @@ pub struct Options {
     python: PathBuf,
 }
 
-/// The table's file, beside the pair; `cargo xtask figures` shows it in README.
+/// The table's file, beside the pair; `cargo xtask figures` shows it in docs/results.md.
 pub const KEPT: &str = "bench-cloud.txt";
 /// The file of the times that `cargo xtask plan` reckons with.
 const TIMES: &str = "bench-cloud.json";

@@ -1,4 +1,4 @@
-//! A report as the table that terminal and README show.
+//! A report as the table that terminal and docs show.
 
 use std::fmt;
 
@@ -110,6 +110,35 @@ impl Report {
             format!("{:.2} times", point.reduction)
         })?;
         writeln!(f)
+    }
+}
+
+impl Report {
+    /// The header of the table whose rows [`Report::row`] gives, in Markdown.
+    pub const HEADER: &str = "\
+| pair, test data | end at the edge (paper) | accuracy | its full-precision twin | less computation (paper) | bytes per picture (JPEG) |
+|---|---|---|---|---|---|
+";
+
+    /// The report in a line.
+    pub fn row(&self) -> String {
+        let paper = |value: &dyn Fn(&Paper) -> String| {
+            self.paper.as_ref().map_or(String::new(), |paper| format!(" ({})", value(paper)))
+        };
+        let jpeg = self.bytes.jpeg.map_or(String::new(), |jpeg| format!(" ({jpeg:.0})"));
+        format!(
+            "| `{} {}`, {} | {}{} | {} | {} | {:.1}×{} | {:.0}{jpeg} |\n",
+            self.model,
+            self.version,
+            self.data,
+            percent(1.0 - self.share.cloud),
+            paper(&|paper| format!("{:.0}%", paper.edge_share * 100.0)),
+            percent(self.accuracy.system),
+            self.accuracy.twin.map_or("-".into(), percent),
+            self.energy.computation.reduction,
+            paper(&|paper| format!("{}×", paper.reduction)),
+            self.bytes.mean,
+        )
     }
 }
 

@@ -1,0 +1,60 @@
+//! The documentation, held against the repository: its links lead somewhere, and its commands exist.
+
+mod commands;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use crate::{Args, root};
+
+#[test]
+fn commands_in_the_docs_exist() {
+    // The options of those that fogline-measure does are held against its own.
+    commands::check("cargo xtask", &Args::command(), true);
+}
+
+#[test]
+fn links_in_the_docs_lead_somewhere() {
+    for (page, text) in commands::pages() {
+        let folder = page.parent().expect("a page lies in a folder");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { folder.join(file) };
+            assert!(target.exists(), "{}: nothing is at {link}", page.display());
+            let there = heading.is_empty() || headings(&target).contains(heading);
+            assert!(there, "{}: {} has no such heading", page.display(), link);
+        }
+    }
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn headings(page: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(page).expect("a page");
+    let titles = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |title: &str| {
+        let kept = title.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    titles.map(anchor).collect()
+}
+
+#[test]
+fn every_page_is_reached_from_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    for page in fs::read_dir(root().join("docs")).expect("docs") {
+        let name = page.expect("a page").file_name().into_string().expect("UTF-8");
+        let linked = readme.contains(&format!("](docs/{name})"));
+        // Pictures belong to the gateway and the recipe.
+        assert!(
+            linked || name == "pictures.md" || !name.ends_with(".md"),
+            "README.md does not link docs/{name}"
+        );
+    }
+}

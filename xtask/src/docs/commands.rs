@@ -1,0 +1,57 @@
+//! The command lines in the documentation.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The pages that people read, with their texts.
+pub fn pages() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .find(|at| at.join("README.md").is_file() && at.join("docs").is_dir());
+    let root = root.expect("the workspace's folder");
+    let docs =
+        fs::read_dir(root.join("docs")).expect("docs").map(|page| page.expect("a page").path());
+    let top =
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(|page| root.join(page));
+    let pages = docs.chain(top).filter(|page| page.extension().is_some_and(|is| is == "md"));
+    pages.map(|page| (page.clone(), fs::read_to_string(&page).expect("a page"))).collect()
+}
+
+/// Panics where the docs call `program` with an option that the subcommand of `command` does not have; what passes all its
+/// options on may have any. With `all`, also where there is no such subcommand.
+pub fn check(program: &str, command: &clap::Command, all: bool) {
+    let mut seen = 0;
+    for (page, text) in pages() {
+        // Marks of `cargo xtask figures` are no calls.
+        let text = text.replace("\\\n", " ").replace("<!-- cargo xtask figures", "");
+        for line in text.split(&format!("{program} ")).skip(1) {
+            // A call ends with its line, its code, or where its comment begins.
+            let line = line.split(['\n', '`', '#', '"']).next().unwrap_or_default();
+            let (mut at, mut words) = (command, line.split_whitespace().peekable());
+            while let Some(next) = words.peek().and_then(|word| at.find_subcommand(word)) {
+                at = next;
+                words.next();
+            }
+            // fogline-measure calls `bench cloud` by one word.
+            let joined = line.split_whitespace().take(2).collect::<Vec<_>>().join("-");
+            at = command.find_subcommand(joined).unwrap_or(at);
+            let here = format!("{}: {program} {line}", page.display());
+            if at.has_subcommands() {
+                let known = !all || words.peek().is_none_or(|word| *word == "…");
+                assert!(known, "{here}: there is no such command");
+                continue;
+            }
+            seen += 1;
+            if at.get_arguments().any(clap::Arg::is_trailing_var_arg_set) {
+                continue;
+            }
+            for option in words.filter_map(|word| word.strip_prefix("--")) {
+                let name = option.split('=').next().unwrap_or_default();
+                let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+                let there = at.get_arguments().any(|argument| argument.get_long() == Some(name));
+                assert!(there || name == "help", "{here}: there is no option --{name}");
+            }
+        }
+    }
+    assert!(seen > 0, "no call of {program} was found");
+}
