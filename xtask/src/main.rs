@@ -14,6 +14,7 @@ mod release;
 mod size;
 mod stack;
 mod step;
+mod tally;
 mod test;
 mod tools;
 

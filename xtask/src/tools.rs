@@ -1,7 +1,14 @@
 //! The tools that the chores need, in pinned versions, installed where they are missing.
 //!
-//! Cargo's go to `target/tools/bin`, Python's to `target/tools/python`. They are compiled for a quick
-//! build rather than a fast tool: none of them spends its time where it matters here.
+//! One that the PATH has, in a version that fits, is taken; else one that others have built, checked by SHA-256; what there
+//! is none of is compiled, for a quick build rather than a fast tool: none of them spends its time where it matters here.
+//! All are found in `target/tools/bin`.
+
+mod browser;
+mod python;
+
+pub use browser::{browser, browser_or_install, how_to_install};
+pub use python::{aws, cargo_lambda, cargo_lambda_with_zig, infra, recipe, ruff};
 
 use std::env;
 use std::fs;
@@ -9,18 +16,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{root, step, target};
 
+/// Compiled where there is no other; see xtask/wheels/wasmtime.txt for the prebuilt one.
 const WASMTIME: (&str, &str) = ("wasmtime-cli", "48.0.8");
+/// The oldest wasmtime, by its first number, that all here was tried with.
+const OLDEST_WASMTIME: u32 = 48;
+const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.143");
 /// Equal to the crate `wasm-bindgen` in edge-wasm/Cargo.toml, as it must be.
 const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
 const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
 const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.18.9");
 const CARGO_FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
 const CARGO_SBOM: (&str, &str) = ("cargo-sbom", "0.10.0");
-const CARGO_LAMBDA: &str = "1.9.2";
 
 /// Where the tools are.
 pub fn folder() -> PathBuf {
@@ -58,9 +68,46 @@ pub fn add_target(triple: &str) -> Result<()> {
 
 /// The wasmtime CLI.
 pub fn wasmtime() -> Result<PathBuf> {
+    const NAME: &str = "wasmtime";
+    let fits = |path: &Path| says(path).is_some_and(|said| is_new_enough(&said));
+    let program = program(NAME);
+    if fits(&program) {
+        return Ok(program);
+    }
+    if let Some(found) = on_path(NAME).filter(|found| fits(found)).or_else(wasmtime_wheel) {
+        link(&found, &program)?;
+        return Ok(program);
+    }
     let features = "run,compile,cranelift,parallel-compilation,component-model,component-model-async,wasi-http,\
                     serve,wat,logging,backtrace,demangle,addr2line,pooling-allocator";
-    cargo_tool("wasmtime", WASMTIME, &["--locked", "--no-default-features", "--features", features])
+    cargo_tool(NAME, WASMTIME, &["--locked", "--no-default-features", "--features", features])
+}
+
+/// The program itself: what the wheel has on the PATH starts a Python first.
+fn wasmtime_wheel() -> Option<PathBuf> {
+    let libraries = fs::read_dir(python::wheel("wasmtime").ok()?.join("lib")).ok()?;
+    let programs = libraries.filter_map(|python| {
+        Some(python.ok()?.path().join("site-packages/wasmtime_cli/wasmtime"))
+    });
+    programs.into_iter().find(|program| program.is_file())
+}
+
+/// Whether `wasmtime 49.0.4 (…)` is a version that this works with.
+fn is_new_enough(said: &str) -> bool {
+    let version = said.strip_prefix("wasmtime ").and_then(|rest| rest.split('.').next());
+    version.and_then(|first| first.parse().ok()).is_some_and(|first: u32| first >= OLDEST_WASMTIME)
+}
+
+/// cargo-nextest, any version of it.
+pub fn nextest() -> Result<()> {
+    const NAME: &str = "cargo-nextest";
+    if on_path(NAME).is_some() || says(&program(NAME)).is_some() {
+        return Ok(());
+    }
+    match python::wheel(NAME) {
+        Ok(folder) => link(&folder.join("bin").join(NAME), &program(NAME)),
+        Err(_) => cargo_tool(NAME, NEXTEST, &["--locked"]).map(drop),
+    }
 }
 
 /// wasm-pack, and the wasm-bindgen that it calls.
@@ -86,7 +133,12 @@ pub fn cargo_sbom() -> Result<PathBuf> {
 
 fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) -> Result<PathBuf> {
     let program = program(name);
-    if says_version(&program, version) {
+    let fits = |path: &Path| says(path).is_some_and(|said| said.contains(version));
+    if fits(&program) {
+        return Ok(program);
+    }
+    if let Some(found) = on_path(name).filter(|found| fits(found)) {
+        link(&found, &program)?;
         return Ok(program);
     }
     let root = folder();
@@ -105,74 +157,26 @@ fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) ->
     Ok(program)
 }
 
-fn says_version(program: &Path, version: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .output()
-        .is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(version))
+/// What a program says to `--version`.
+fn says(program: &Path) -> Option<String> {
+    let out = Command::new(program).arg("--version").output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// cargo-lambda, from its Python wheel.
-pub fn cargo_lambda() -> Result<PathBuf> {
-    let venv = folder().join("python");
-    let program = venv.join("bin/cargo-lambda");
-    let mut version = Command::new(&program);
-    let there = version.args(["lambda", "--version"]).output();
-    if there.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(CARGO_LAMBDA)) {
-        return Ok(program);
+/// The first program of this name that the PATH has.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// Puts `found` among the tools.
+fn link(found: &Path, program: &Path) -> Result<()> {
+    fs::create_dir_all(folder().join("bin"))?;
+    match fs::remove_file(program) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
     }
-    python(&venv).context("cargo-lambda comes as a Python wheel")?;
-    let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet"]);
-    install.arg(format!("cargo-lambda=={CARGO_LAMBDA}"));
-    step::run(&format!("installing cargo-lambda {CARGO_LAMBDA}"), &mut install)?;
-    Ok(program)
-}
-
-/// The Python that runs the recipe, with the packages that it is locked to.
-pub fn recipe() -> Result<PathBuf> {
-    locked("recipe", "onnx-models/recipe", "PyTorch and what else the recipe needs (a few GB)")
-}
-
-/// Python's linter.
-pub fn ruff() -> Result<PathBuf> {
-    locked("ruff", "xtask", "ruff, Python's linter")?;
-    Ok(folder().join("ruff/bin/ruff"))
-}
-
-/// The Python that tests the template.
-pub fn infra() -> Result<PathBuf> {
-    locked("infra", "infra/tests", "what tests CloudFormation's templates")
-}
-
-/// Where the AWS and SAM command lines are.
-pub fn aws() -> Result<PathBuf> {
-    locked("aws", "infra", "the AWS and SAM command lines")?;
-    Ok(folder().join("aws/bin"))
-}
-
-/// The Python of the environment `name`, with the packages that the requirements in `from` are locked to.
-fn locked(name: &str, from: &str, what: &str) -> Result<PathBuf> {
-    let locked = root().join(from).join("requirements.txt");
-    let venv = folder().join(name);
-    let installed = venv.join("requirements.txt");
-    let program = venv.join("bin/python");
-    let wanted = fs::read(&locked)?;
-    if fs::read(&installed).is_ok_and(|there| there == wanted) {
-        return Ok(program);
-    }
-    python(&venv)?;
-    let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet", "--requirement"]);
-    step::run(&format!("installing {what}"), install.arg(&locked))?;
-    fs::write(installed, wanted)?;
-    Ok(program)
-}
-
-/// A Python environment of its own.
-fn python(venv: &Path) -> Result<()> {
-    let mut create = step::command("python3", &["-m", "venv"]);
-    step::run("making a Python environment", create.arg(venv))
-        .map(drop)
-        .context("python3 with its venv module is needed")
+    Ok(std::os::unix::fs::symlink(found, program)?)
 }
 
 /// The page's libraries, bundled into web-demo/lib, and its test driver; then the page as it is served.
@@ -209,36 +213,17 @@ pub fn site() -> PathBuf {
     target().join("page")
 }
 
-/// A Chromium that can run headless, if there is one.
-pub fn browser() -> Option<PathBuf> {
-    if let Some(named) = env::var_os("FOGLINE_BROWSER") {
-        return Some(named.into());
-    }
-    let path = env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|p| p.is_file())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A Chromium, installed from Debian's packages where that is possible.
-pub fn browser_or_install() -> Result<PathBuf> {
-    if let Some(browser) = browser() {
-        return Ok(browser);
-    }
-    let root_user = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
-    if root_user && Path::new("/usr/bin/apt-get").is_file() {
-        let script =
-            "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium";
-        step::run(
-            "installing Chromium for the page's tests",
-            &mut step::command("sh", &["-c", script]),
-        )?;
-    }
-    match browser() {
-        Some(browser) => Ok(browser),
-        None => bail!(
-            "the page's tests need Chromium: install it (Debian: apt-get install chromium) or name one in FOGLINE_BROWSER"
-        ),
+    #[test]
+    fn an_older_wasmtime_is_not_taken() {
+        assert!(is_new_enough("wasmtime 49.0.4 (1a2b3c4 2026-10-08)\n"));
+        assert!(is_new_enough("wasmtime 48.0.0"));
+        assert!(is_new_enough("wasmtime 104.0.0"));
+        assert!(!is_new_enough("wasmtime 47.9.9"));
+        assert!(!is_new_enough("wasmtime-py 49.0.0"));
+        assert!(!is_new_enough(""));
     }
 }
