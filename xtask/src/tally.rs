@@ -46,7 +46,9 @@ impl Tally {
             .with_context(|| format!("{name} left no {}", report.display()))
             .and_then(|xml| count(&xml));
         match (ended, counted) {
-            (Ok(()), Ok(Counts { passed, failed: 0 })) if passed > 0 => self.counts.passed += passed,
+            (Ok(()), Ok(Counts { passed, failed: 0 })) if passed > 0 => {
+                self.counts.passed += passed;
+            }
             (Ok(()), Ok(counts)) => {
                 let error = anyhow::anyhow!("{counts:?} is no success, whatever the runner says");
                 self.fail(name, &error);
@@ -68,7 +70,7 @@ impl Tally {
 
     /// Counts a step that failed before or beside its tests.
     pub fn fail(&mut self, name: &str, error: &anyhow::Error) {
-        eprintln!("    {error:#}");
+        step::say(&format!("    {error:#}"));
         self.counts.failed += 1;
         self.broken.push(name.to_owned());
     }
@@ -89,15 +91,18 @@ impl Tally {
 }
 
 /// Counts the test cases of a JUnit file.
+///
+/// # Errors
+/// When it breaks off, or is no XML.
 fn count(xml: &str) -> Result<Counts> {
     let mut reader = quick_xml::Reader::from_str(xml);
-    let mut cases: u64 = 0;
-    let mut skipped = 0;
-    let mut failed = 0;
+    let (mut cases, mut skipped, mut failed) = (0_u64, 0, 0);
     // A case that fails may say so more than once, in its body and when it is torn down.
     let mut said = false;
+    let mut open = 0;
     loop {
-        match reader.read_event()? {
+        let event = reader.read_event()?;
+        match &event {
             Event::Start(tag) | Event::Empty(tag) => match tag.name().as_ref() {
                 b"testcase" => {
                     cases += 1;
@@ -110,7 +115,15 @@ fn count(xml: &str) -> Result<Counts> {
                 }
                 _ => {}
             },
-            Event::Eof => return Ok(Counts { passed: cases.saturating_sub(skipped + failed), failed }),
+            Event::Eof => {
+                ensure!(open == 0, "it breaks off");
+                return Ok(Counts { passed: cases.saturating_sub(skipped + failed), failed });
+            }
+            _ => {}
+        }
+        match event {
+            Event::Start(_) => open += 1,
+            Event::End(_) => open -= 1,
             _ => {}
         }
     }
@@ -146,6 +159,7 @@ mod tests {
 
     #[test]
     fn half_a_report_is_an_error() {
+        assert!(count("<testsuites><testcase name='a'/>").is_err());
         assert!(count("<testsuites><testcase name='a'></testsuites>").is_err());
     }
 }

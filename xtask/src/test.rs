@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -29,10 +30,16 @@ pub fn run(options: &Options) -> Result<()> {
         return soak();
     }
     let mut tally = Tally::default();
-    checks(&mut tally, options.quick);
-    native(&mut tally);
-    figures(&mut tally);
+    thread::scope(|scope| {
+        if !options.quick {
+            scope.spawn(install);
+        }
+        checks(&mut tally);
+        native(&mut tally);
+        figures(&mut tally);
+    });
     if !options.quick {
+        dependencies(&mut tally);
         arm(&mut tally);
         if let Err(error) = web_assembly(&mut tally) {
             tally.fail("the engine in WebAssembly", &error);
@@ -50,7 +57,20 @@ pub fn run(options: &Options) -> Result<()> {
     tally.close()
 }
 
-fn checks(tally: &mut Tally, quick: bool) {
+/// Installs, beside the first steps, what later ones need. Those say themselves what they miss, if this fails.
+fn install() {
+    let _ = tools::recipe();
+    let _ = tools::ruff();
+    let _ = tools::infra();
+    let _ = tools::cargo_lambda();
+    let _ = tools::wasmtime();
+    let _ = tools::page();
+    let _ = tools::browser_or_install();
+    let _ = tools::wasm_pack();
+    let _ = tools::cargo_deny();
+}
+
+fn checks(tally: &mut Tally) {
     tally.check("formatting", &mut step::cargo(&["fmt", "--all", "--check"]));
     let deny = ["--", "-D", "warnings"];
     let clippy = |arguments: &[&str]| step::cargo(&[&["clippy"], arguments, &deny[..]].concat());
@@ -68,18 +88,20 @@ fn checks(tally: &mut Tally, quick: bool) {
     tally.check("clippy, browser", browser.env("RUSTFLAGS", SIMD));
     let mut gateway = clippy(&["--package", "fogline-gateway", "--target", "wasm32-wasip2"]);
     tally.check("clippy, gateway", gateway.env("RUSTFLAGS", SIMD));
-    if !quick {
-        match tools::cargo_deny() {
-            Ok(deny) => {
-                let checks = ["check", "--disable-fetch", "bans", "licenses", "sources"];
-                tally.check(
-                    "licences, bans and sources of dependencies",
-                    &mut step::command(deny, &checks),
-                );
-                advisories(tally);
-            }
-            Err(error) => tally.fail("cargo-deny", &error),
+}
+
+/// Licences, bans, sources and advisories of what others wrote.
+fn dependencies(tally: &mut Tally) {
+    match tools::cargo_deny() {
+        Ok(deny) => {
+            let checks = ["check", "--disable-fetch", "bans", "licenses", "sources"];
+            tally.check(
+                "licences, bans and sources of dependencies",
+                &mut step::command(deny, &checks),
+            );
+            advisories(tally);
         }
+        Err(error) => tally.fail("cargo-deny", &error),
     }
 }
 
@@ -90,7 +112,7 @@ fn advisories(tally: &mut Tally) {
     match step::run(name, &mut check) {
         Ok(_) => tally.pass(),
         Err(_) if step::log(name).contains("failed to fetch advisory database") => {
-            eprintln!("  not judged: the advisory database could not be fetched");
+            step::say("  not judged: the advisory database could not be fetched");
         }
         Err(error) => tally.fail(name, &error),
     }

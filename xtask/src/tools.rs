@@ -86,9 +86,8 @@ pub fn wasmtime() -> Result<PathBuf> {
 /// The program itself: what the wheel has on the PATH starts a Python first.
 fn wasmtime_wheel() -> Option<PathBuf> {
     let libraries = fs::read_dir(python::wheel("wasmtime").ok()?.join("lib")).ok()?;
-    let programs = libraries.filter_map(|python| {
-        Some(python.ok()?.path().join("site-packages/wasmtime_cli/wasmtime"))
-    });
+    let programs = libraries
+        .filter_map(|python| Some(python.ok()?.path().join("site-packages/wasmtime_cli/wasmtime")));
     programs.into_iter().find(|program| program.is_file())
 }
 
@@ -110,9 +109,12 @@ pub fn nextest() -> Result<()> {
     }
 }
 
-/// wasm-pack, and the wasm-bindgen that it calls.
+/// wasm-pack, the wasm-bindgen that it calls, and the runner of tests that comes with that.
 pub fn wasm_pack() -> Result<PathBuf> {
-    cargo_tool("wasm-bindgen", WASM_BINDGEN, &[])?;
+    for name in ["wasm-bindgen-test-runner", "wasm-bindgen"] {
+        // Its one feature is TLS, to drive browsers elsewhere.
+        cargo_tool(name, WASM_BINDGEN, &["--no-default-features"])?;
+    }
     cargo_tool("wasm-pack", WASM_PACK, &["--locked"])
 }
 
@@ -142,14 +144,15 @@ fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) ->
         return Ok(program);
     }
     let root = folder();
-    let mut install = step::cargo(&["install", package, "--version", version]);
+    // By force, over a link to one of the PATH that is gone or outdated.
+    let mut install = step::cargo(&["install", "--force", package, "--version", version]);
     install
         .args(options)
         .arg("--root")
         .arg(&root)
         .env("CARGO_TARGET_DIR", root.join("build"))
-        // wasm-pack only starts other programs.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", if name == "wasm-pack" { "0" } else { "1" })
+        // The one reads a small module, the other only starts programs.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", if name.starts_with("wasm-") { "0" } else { "1" })
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0");

@@ -33,7 +33,10 @@ impl Server {
         for variable in environment {
             command.args(["--env", variable]);
         }
-        command.arg(variable("FOGLINE_COMPONENT")).current_dir(&bench.folder).stderr(Stdio::piped());
+        command
+            .arg(variable("FOGLINE_COMPONENT"))
+            .current_dir(&bench.folder)
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = said.next().expect("wasmtime says where it serves").unwrap();
