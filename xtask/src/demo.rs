@@ -83,7 +83,10 @@ pub fn run(options: &Options) -> Result<()> {
     if options.model.is_none() && options.models == Path::new("onnx-models") {
         first::answers(&bench::pair(None)?)?;
     }
-    let stages = Stages::new(&[&BUILDING[..], &[STARTING, GATEWAY, PAGE]].concat());
+    let browser = tools::browser();
+    let asking =
+        if browser.is_some() { &[STARTING, GATEWAY, PAGE][..] } else { &[STARTING, GATEWAY] };
+    let stages = Stages::new(&[&BUILDING[..], asking].concat());
     build_in(&stages)?;
     let models = root().join(&options.models);
     let gallery = options.data.as_deref().map(|data| gallery(options, &models, data));
@@ -91,7 +94,6 @@ pub fn run(options: &Options) -> Result<()> {
     let stack = stages
         .run(STARTING.0, || Stack::start(options.model.as_deref(), &models, gallery.as_deref()))?;
     let mut rows = stages.run(GATEWAY.0, || by_component(&stack.at))?;
-    let browser = tools::browser();
     if let Some(browser) = &browser {
         rows.extend(stages.run(PAGE.0, || by_page(&stack.at.page, browser))?);
     }
@@ -182,7 +184,7 @@ pub fn build_page_engine() -> Result<()> {
         build.env("PATH", tools::path()).env("RUSTFLAGS", features.to_owned() + STRIP);
         step::run(&format!("building the engine for {name}"), &mut build)?;
     }
-    tools::page()?;
+    tools::page_libraries()?;
     for (name, folder, _) in engines {
         // Half of what wasm-bindgen writes is comments and indents, and every visitor downloads it.
         let glue = root().join("edge-wasm").join(folder).join("fogline_edge.js");

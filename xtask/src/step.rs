@@ -74,7 +74,9 @@ pub fn fed(name: &str, command: &mut Command, input: &str) -> Result<String> {
     fs::create_dir_all(target().join("xtask"))?;
     let output = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
     command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
+    let program = command.get_program().to_string_lossy().into_owned();
     let began = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
     let style = ProgressStyle::with_template("  {msg} … {elapsed}").expect("a template");
     let line =
         RUNNING.add(ProgressBar::new_spinner().with_style(style).with_message(name.to_owned()));
@@ -82,8 +84,6 @@ pub fn fed(name: &str, command: &mut Command, input: &str) -> Result<String> {
         eprintln!("  {name} …");
     }
     line.enable_steady_tick(Duration::from_secs(1));
-    let program = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
     // Closed at once: what reads on finds the end. A child that reads nothing has its own word to say.
     let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
     let status = child.wait()?;

@@ -94,7 +94,7 @@ fn checks(tally: &mut Tally) {
 fn dependencies(tally: &mut Tally) {
     match tools::cargo_deny() {
         Ok(deny) => {
-            let checks = ["check", "--disable-fetch", "bans", "licenses", "sources"];
+            let checks = ["check", "bans", "licenses", "sources"];
             tally.check(
                 "licences, bans and sources of dependencies",
                 &mut step::command(deny, &checks),
@@ -204,7 +204,11 @@ fn relaxed_options() -> &'static str {
 fn recipe(tally: &mut Tally) -> Result<()> {
     tally.check("all Python, linted", &mut step::command(tools::ruff()?, &["check"]));
     let mut tests = step::command(tools::recipe()?, &["-m", "pytest", "tests"]);
-    pytest(tally, "the recipe", tests.current_dir(root().join("onnx-models/recipe")));
+    pytest(
+        tally,
+        "the recipe (trains small pairs, for minutes)",
+        tests.current_dir(root().join("onnx-models/recipe")),
+    );
     Ok(())
 }
 
@@ -225,14 +229,13 @@ fn pytest(tally: &mut Tally, name: &str, tests: &mut Command) {
 /// Page, component, function and store together, on this machine.
 fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
-    tools::page()?;
     let mut types = step::command("npm", &["run", "check"]);
     tally.check("the page's types", types.current_dir(root().join("web-demo")));
     let browser = tools::browser_or_install()?;
     let mut plain = nextest(&["--package", "xtask", "--features", "stack", "--test", "demo"]);
     plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);
     tally.nextest(
-        "the demo, and a pair of one's own from pictures to page",
+        "the demo, and a pair of one's own from pictures to page (trains one, for minutes)",
         // One after the other: two stacks at once would wait for each other on a small machine.
         plain.args(["--test-threads", "1"]),
     );
@@ -254,7 +257,7 @@ fn page(tally: &mut Tally, stack: &Stack, browser: &Path) {
     tests.env("FOGLINE_PAGE", &stack.at.page).env("FOGLINE_BROWSER", browser);
     // A destination for each reporter, in their order.
     let reporters = format!(
-        "--test-reporter=junit --test-reporter-destination={} \
+        "--test-reporter=junit --test-reporter-destination=\"{}\" \
          --test-reporter=spec --test-reporter-destination=stdout",
         report.display()
     );

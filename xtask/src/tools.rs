@@ -24,11 +24,11 @@ use crate::{root, step, target};
 const WASMTIME: (&str, &str) = ("wasmtime-cli", "48.0.8");
 /// The oldest wasmtime, by its first number, that all here was tried with.
 const OLDEST_WASMTIME: u32 = 48;
-const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.143");
+const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.148");
 /// Equal to the crate `wasm-bindgen` in edge-wasm/Cargo.toml, as it must be.
 const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
 const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
-const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.18.9");
+const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.20.2");
 const CARGO_FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
 const CARGO_SBOM: (&str, &str) = ("cargo-sbom", "0.10.0");
 
@@ -69,26 +69,21 @@ pub fn add_target(triple: &str) -> Result<()> {
 /// The wasmtime CLI.
 pub fn wasmtime() -> Result<PathBuf> {
     const NAME: &str = "wasmtime";
-    let fits = |path: &Path| says(path).is_some_and(|said| is_new_enough(&said));
-    let program = program(NAME);
-    if fits(&program) {
-        return Ok(program);
-    }
-    if let Some(found) = on_path(NAME).filter(|found| fits(found)).or_else(wasmtime_wheel) {
-        link(&found, &program)?;
+    // The program itself: what the wheel puts into bin starts a Python first.
+    let prebuilt = || {
+        let libraries = fs::read_dir(python::wheel(NAME).ok()?.join("lib")).ok()?;
+        libraries.flatten().find_map(|python| {
+            let program = python.path().join("site-packages/wasmtime_cli/wasmtime");
+            program.is_file().then_some(program)
+        })
+    };
+    if let Some(program) = ready_made(NAME, is_new_enough, prebuilt)? {
         return Ok(program);
     }
     let features = "run,compile,cranelift,parallel-compilation,component-model,component-model-async,wasi-http,\
                     serve,wat,logging,backtrace,demangle,addr2line,pooling-allocator";
-    cargo_tool(NAME, WASMTIME, &["--locked", "--no-default-features", "--features", features])
-}
-
-/// The program itself: what the wheel has on the PATH starts a Python first.
-fn wasmtime_wheel() -> Option<PathBuf> {
-    let libraries = fs::read_dir(python::wheel("wasmtime").ok()?.join("lib")).ok()?;
-    let programs = libraries
-        .filter_map(|python| Some(python.ok()?.path().join("site-packages/wasmtime_cli/wasmtime")));
-    programs.into_iter().find(|program| program.is_file())
+    compile(WASMTIME, &["--locked", "--no-default-features", "--features", features])?;
+    Ok(program(NAME))
 }
 
 /// Whether `wasmtime 49.0.4 (…)` is a version that this works with.
@@ -98,51 +93,76 @@ fn is_new_enough(said: &str) -> bool {
 }
 
 /// cargo-nextest, any version of it.
-pub fn nextest() -> Result<()> {
-    const NAME: &str = "cargo-nextest";
-    if on_path(NAME).is_some() || says(&program(NAME)).is_some() {
-        return Ok(());
-    }
-    match python::wheel(NAME) {
-        Ok(folder) => link(&folder.join("bin").join(NAME), &program(NAME)),
-        Err(_) => cargo_tool(NAME, NEXTEST, &["--locked"]).map(drop),
-    }
+pub fn nextest() -> Result<PathBuf> {
+    cargo_tool(NEXTEST.0, NEXTEST, |_| true, &["--locked"])
 }
 
 /// wasm-pack, the wasm-bindgen that it calls, and the runner of tests that comes with that.
 pub fn wasm_pack() -> Result<PathBuf> {
     for name in ["wasm-bindgen-test-runner", "wasm-bindgen"] {
         // Its one feature is TLS, to drive browsers elsewhere.
-        cargo_tool(name, WASM_BINDGEN, &["--no-default-features"])?;
+        exactly(name, WASM_BINDGEN, &["--no-default-features"])?;
     }
-    cargo_tool("wasm-pack", WASM_PACK, &["--locked"])
+    exactly("wasm-pack", WASM_PACK, &["--locked"])
 }
 
 /// cargo-deny.
 pub fn cargo_deny() -> Result<PathBuf> {
-    cargo_tool("cargo-deny", CARGO_DENY, &["--locked"])
+    exactly("cargo-deny", CARGO_DENY, &["--locked"])
 }
 
 /// cargo-fuzz.
 pub fn cargo_fuzz() -> Result<PathBuf> {
-    cargo_tool("cargo-fuzz", CARGO_FUZZ, &["--locked"])
+    exactly("cargo-fuzz", CARGO_FUZZ, &["--locked"])
 }
 
 /// cargo-sbom.
 pub fn cargo_sbom() -> Result<PathBuf> {
-    cargo_tool("cargo-sbom", CARGO_SBOM, &["--locked"])
+    exactly("cargo-sbom", CARGO_SBOM, &["--locked"])
 }
 
-fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) -> Result<PathBuf> {
+/// A tool in its package's pinned version.
+fn exactly(name: &str, package: (&str, &str), options: &[&str]) -> Result<PathBuf> {
+    cargo_tool(name, package, |said| said.contains(package.1), options)
+}
+
+/// A tool that says a version that `fits`: one that is there, a wheel of its name in xtask/wheels, or compiled.
+fn cargo_tool(
+    name: &str,
+    package: (&str, &str),
+    fits: impl Fn(&str) -> bool,
+    options: &[&str],
+) -> Result<PathBuf> {
+    let has_wheel = python::requirements(name).is_file();
+    let prebuilt =
+        || has_wheel.then(|| python::wheel(name).ok())?.map(|venv| venv.join("bin").join(name));
+    if let Some(program) = ready_made(name, fits, prebuilt)? {
+        return Ok(program);
+    }
+    compile(package, options)?;
+    Ok(program(name))
+}
+
+/// The tool that is installed, the PATH's, or the prebuilt one, in this order: the first that says a version that fits.
+fn ready_made(
+    name: &str,
+    fits: impl Fn(&str) -> bool,
+    prebuilt: impl FnOnce() -> Option<PathBuf>,
+) -> Result<Option<PathBuf>> {
     let program = program(name);
-    let fits = |path: &Path| says(path).is_some_and(|said| said.contains(version));
+    let fits = |path: &PathBuf| says(path).is_some_and(|said| fits(&said));
     if fits(&program) {
-        return Ok(program);
+        return Ok(Some(program));
     }
-    if let Some(found) = on_path(name).filter(|found| fits(found)) {
-        link(&found, &program)?;
-        return Ok(program);
-    }
+    let Some(found) = on_path(name).filter(fits).or_else(|| prebuilt().filter(fits)) else {
+        return Ok(None);
+    };
+    link(&found, &program)?;
+    Ok(Some(program))
+}
+
+/// Compiles all programs of a package.
+fn compile((package, version): (&str, &str), options: &[&str]) -> Result<()> {
     let root = folder();
     // By force, over a link to one of the PATH that is gone or outdated.
     let mut install = step::cargo(&["install", "--force", package, "--version", version]);
@@ -151,13 +171,15 @@ fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) ->
         .arg("--root")
         .arg(&root)
         .env("CARGO_TARGET_DIR", root.join("build"))
-        // The one reads a small module, the other only starts programs.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", if name.starts_with("wasm-") { "0" } else { "1" })
+        // Those two read a small module, and start programs.
+        .env(
+            "CARGO_PROFILE_RELEASE_OPT_LEVEL",
+            if package.starts_with("wasm-") { "0" } else { "1" },
+        )
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0");
-    step::run(&format!("installing {package} {version}"), &mut install)?;
-    Ok(program)
+    step::run(&format!("installing {package} {version}"), &mut install).map(drop)
 }
 
 /// What a program says to `--version`.
@@ -182,20 +204,27 @@ fn link(found: &Path, program: &Path) -> Result<()> {
     Ok(std::os::unix::fs::symlink(found, program)?)
 }
 
-/// The page's libraries, bundled into web-demo/lib, and its test driver; then the page as it is served.
+/// The page as it is served, with its libraries.
 pub fn page() -> Result<()> {
+    page_libraries()?;
+    build_page(&root().join("web-demo"))
+}
+
+/// The page's libraries, bundled into web-demo/lib, its bundler and its test driver.
+pub fn page_libraries() -> Result<()> {
     let folder = root().join("web-demo");
     let time = |file: &str| folder.join(file).metadata().and_then(|m| m.modified()).ok();
     let wanted = time("package-lock.json");
     // npm writes its mark before the bundles, which are the last step.
     let made = ["node_modules/.package-lock.json", "lib/chart.d.ts"];
-    if made.iter().any(|made| time(made) < wanted) {
-        let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
-        install.current_dir(&folder);
-        step::run("installing the page's libraries and test driver", &mut install)
-            .context("Node's npm is needed")?;
+    if made.iter().all(|made| time(made) >= wanted) {
+        return Ok(());
     }
-    build_page(&folder)
+    let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
+    install.current_dir(&folder);
+    step::run("installing the page's libraries and test driver", &mut install)
+        .map(drop)
+        .context("Node's npm is needed")
 }
 
 /// The page without its comments, types and indents, two fifths of its JavaScript: every file by itself, so that what is

@@ -56,11 +56,15 @@ fn locked(name: &str, from: &str, what: &str) -> Result<PathBuf> {
 /// Also where there is no wheel for this machine.
 pub fn wheel(name: &str) -> Result<PathBuf> {
     let venv = folder().join("python");
-    let file = format!("{name}.txt");
-    let wanted = root().join("xtask/wheels").join(&file);
+    let installed = venv.join(format!("{name}.txt"));
     let options = ["--no-deps", "--require-hashes", "--only-binary", ":all:"];
-    install(&venv, &wanted, &venv.join(file), &format!("{name}, prebuilt"), &options)?;
+    install(&venv, &requirements(name), &installed, &format!("{name}, prebuilt"), &options)?;
     Ok(venv)
+}
+
+/// The file with a tool's version and digests, where it comes in a wheel.
+pub fn requirements(name: &str) -> PathBuf {
+    root().join("xtask/wheels").join(format!("{name}.txt"))
 }
 
 /// Installs `wanted`, a file of requirements, unless `installed` says that it is.
