@@ -88,7 +88,7 @@ fn path(calls: &[Call]) -> Result<OsString> {
     let mut folders: Vec<_> = env::split_paths(&tools::path()).collect();
     let named = |words: &str| calls.iter().any(|call| call.line.join(" ").starts_with(words));
     if named("cargo lambda") {
-        tools::cargo_lambda()?;
+        tools::cargo_lambda_with_zig()?;
     }
     if named("wasmtime") {
         tools::wasmtime()?;

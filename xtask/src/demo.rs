@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::stack::{Addresses, Stack};
-use crate::{root, step, target, tools};
+use crate::stages::{Stage, Stages};
+use crate::{bench, first, root, step, target, tools};
 
 /// RUSTFLAGS of everything in WebAssembly.
 pub const SIMD: &str = "-C target-feature=+simd128";
@@ -61,31 +63,53 @@ struct Row {
     degraded: bool,
 }
 
+/// Fetched or compiled beside each other, in two lanes.
+const FETCHING: Stage = ("fetching cargo-lambda and wasmtime", 420.0);
+const STACK: Stage = ("building function, store and page's server", 420.0);
+const LIBRARIES: Stage = ("fetching the page's libraries", 410.0);
+const BINDING: Stage = ("compiling wasm-bindgen and wasm-pack", 400.0);
+const ENGINES: Stage = ("building the page's engines", 200.0);
+const COMPONENT: Stage = ("building the gateway's component", 120.0);
+const BUILDING: [Stage; 6] = [FETCHING, STACK, LIBRARIES, BINDING, ENGINES, COMPONENT];
+
+/// Then, one after the other.
+const STARTING: Stage = ("starting store, function and page", 12.0);
+const GATEWAY: Stage = ("asking the gateway's component", 8.0);
+const PAGE: Stage = ("asking the page", 5.0);
+
 /// Builds, brings up, classifies, prints.
 pub fn run(options: &Options) -> Result<()> {
-    eprintln!(
-        "Building Fogline and what it needs (a first time takes 20 to 40 minutes on two cores)"
-    );
-    build()?;
-    tools::page()?;
+    tools::targets()?;
+    if options.model.is_none() && options.models == Path::new("onnx-models") {
+        first::answers(&bench::pair(None)?)?;
+    }
+    let browser = tools::browser();
+    let asking =
+        if browser.is_some() { &[STARTING, GATEWAY, PAGE][..] } else { &[STARTING, GATEWAY] };
+    let stages = Stages::new(&[&BUILDING[..], asking].concat());
+    build_in(&stages)?;
     let models = root().join(&options.models);
     let gallery = options.data.as_deref().map(|data| gallery(options, &models, data));
     let gallery = gallery.transpose()?;
-    let stack = Stack::start(options.model.as_deref(), &models, gallery.as_deref())?;
-    let mut rows = by_component(&stack.at)?;
-    let engines = if tools::browser().is_some() {
-        rows.extend(by_page(&stack.at.page)?);
-        2
-    } else {
-        eprintln!("  no Chromium found: the page is up, but nobody looked at it");
-        1
-    };
+    let stack = stages
+        .run(STARTING.0, || Stack::start(options.model.as_deref(), &models, gallery.as_deref()))?;
+    let mut rows = stages.run(GATEWAY.0, || by_component(&stack.at))?;
+    if let Some(browser) = &browser {
+        rows.extend(stages.run(PAGE.0, || by_page(&stack.at.page, browser))?);
+    }
+    stages.close()?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         print(&rows);
     }
-    all_answered(&rows, engines)?;
+    all_answered(&rows, if browser.is_some() { 2 } else { 1 })?;
+    if browser.is_none() {
+        eprintln!(
+            "\nNobody looked at the page: no Chromium, Chrome or Edge was found. To have it looked at: {}",
+            tools::how_to_install()
+        );
+    }
     if options.check {
         return both_answer(&rows);
     }
@@ -96,6 +120,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// Some of the dataset's test pictures, in a folder for the page's server.
 fn gallery(options: &Options, models: &Path, data: &Path) -> Result<PathBuf> {
     let folder = target().join("xtask/gallery");
+    step::build()?;
     let mut chore = step::command(target().join("debug/fogline-measure"), &["gallery"]);
     // Steps run in the workspace, wherever the caller stands.
     chore.arg("--data").arg(std::path::absolute(data)?);
@@ -107,15 +132,30 @@ fn gallery(options: &Options, models: &Path, data: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Builds function, stack, component and browser package; shared with the tests.
+/// Builds function, stack, component, browser package and page, for the tests.
 pub fn build() -> Result<()> {
     tools::targets()?;
-    let cargo_lambda = tools::cargo_lambda();
-    step::build()?;
-    cargo_lambda?;
-    tools::wasmtime()?;
-    build_component()?;
-    build_page_engine()
+    build_in(&Stages::new(&BUILDING))
+}
+
+/// The same as stages: what compiles longest in one lane, in the other what waits for the network first.
+fn build_in(stages: &Stages) -> Result<()> {
+    let fetch = || {
+        tools::cargo_lambda()?;
+        tools::wasmtime().map(drop)
+    };
+    thread::scope(|scope| {
+        let page = scope.spawn(|| {
+            stages.run(FETCHING.0, fetch)?;
+            stages.run(LIBRARIES.0, tools::page)?;
+            stages.run(BINDING.0, tools::wasm_pack)?;
+            stages.run(ENGINES.0, build_page_engine)
+        });
+        let stack = stages
+            .run(STACK.0, step::build_stack)
+            .and_then(|()| stages.run(COMPONENT.0, build_component));
+        stack.and(page.join().expect("a lane ends by itself"))
+    })
 }
 
 /// The component's file.
@@ -144,7 +184,7 @@ pub fn build_page_engine() -> Result<()> {
         build.env("PATH", tools::path()).env("RUSTFLAGS", features.to_owned() + STRIP);
         step::run(&format!("building the engine for {name}"), &mut build)?;
     }
-    tools::page()?;
+    tools::page_libraries()?;
     for (name, folder, _) in engines {
         // Half of what wasm-bindgen writes is comments and indents, and every visitor downloads it.
         let glue = root().join("edge-wasm").join(folder).join("fogline_edge.js");
@@ -207,11 +247,9 @@ fn by_component(at: &Addresses) -> Result<Vec<Row>> {
     text.lines().map(|line| row("component", line)).collect()
 }
 
-fn by_page(page: &str) -> Result<Vec<Row>> {
+fn by_page(page: &str, browser: &Path) -> Result<Vec<Row>> {
     let mut command = step::command("node", &["web-demo/tests/table.mjs", page]);
-    if let Some(browser) = tools::browser() {
-        command.env("FOGLINE_BROWSER", browser);
-    }
+    command.env("FOGLINE_BROWSER", browser);
     let text = step::run("classifying the samples through the page", &mut command)?;
     text.lines().map(|line| row("page", line)).collect()
 }

@@ -9,13 +9,16 @@ mod demo;
 mod deploy;
 #[cfg(test)]
 mod docs;
+mod first;
 mod fuzz;
 mod pack;
 mod plan;
 mod release;
 mod size;
 mod stack;
+mod stages;
 mod step;
+mod tally;
 mod test;
 mod tools;
 
@@ -39,7 +42,7 @@ enum Chore {
     /// Installs what is missing into target/tools first. Then it stays up and prints the page's address; Ctrl-C
     /// ends it. Needs Rust, Node and Python; no account, no AWS, no dataset.
     Demo(demo::Options),
-    /// Build edge-wasm/pkg, the npm package: the browser's engines with their types.
+    /// Build edge-wasm/pkg, the npm package: the browser's engines with their types; and target/page.
     Engine,
     /// Build the gateway's component, target/wasm32-wasip2/component/fogline.wasm.
     Component,
@@ -99,7 +102,7 @@ fn target() -> PathBuf {
 fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Demo(options) => demo::run(&options),
-        Chore::Engine => tools::targets().and_then(|()| demo::build_page_engine()),
+        Chore::Engine => engine(),
         Chore::Component => tools::targets().and_then(|()| demo::build_component()),
         Chore::Test(options) => test::run(&options),
         Chore::Pack(options) => pack::run(&options),
@@ -123,6 +126,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// And the page as it is served, which deploying takes along.
+fn engine() -> anyhow::Result<()> {
+    tools::targets()?;
+    demo::build_page_engine()?;
+    tools::page()
 }
 
 /// With --keep, the plot as well.

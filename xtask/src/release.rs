@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// The function's zip for one processor; what is in it must answer an event.
 fn function(folder: &Path, flag: &str, name: &str, runner: Option<&str>) -> Result<()> {
-    let cargo_lambda = tools::cargo_lambda()?;
+    let cargo_lambda = tools::cargo_lambda_with_zig()?;
     if flag == "--arm64" {
         tools::add_target("aarch64-unknown-linux-gnu")?;
     }

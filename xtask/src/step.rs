@@ -1,17 +1,27 @@
-//! One step of a chore: a command with a name, a clock and a log.
+//! One step of a chore: a command with a name, a clock and a log. Several may run at once.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{root, target};
 
 const SHOWN_LINES: usize = 40;
+
+/// The terminal's last lines: the steps that are running, each with its clock.
+static RUNNING: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Writes a line to standard error, above the steps that are running.
+pub fn say(line: &str) {
+    RUNNING.suspend(|| eprintln!("{line}"));
+}
 
 /// cargo, in the workspace.
 pub fn cargo(arguments: &[&str]) -> Command {
@@ -19,12 +29,18 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command(cargo, arguments)
 }
 
-/// Builds the whole workspace for this machine. Always all of it: building parts would choose other features
-/// of shared dependencies, and compile tract and the AWS SDK anew for each choice.
+/// Builds the whole workspace for this machine. All of it, or [what is a part of it to the last feature](build_stack):
+/// other parts would choose other features of shared dependencies, and compile tract and the AWS SDK anew for each choice.
 pub fn build() -> Result<()> {
+    run("building the workspace", &mut cargo(&["build", "--workspace"])).map(drop)
+}
+
+/// Builds function and local stack, whose features are those of the whole workspace.
+pub fn build_stack() -> Result<()> {
+    let packages = ["build", "--package", "fogline-cloud", "--package", "fogline-stack"];
     run(
-        "building function, stack and evaluation (tract and the AWS SDK take minutes)",
-        &mut cargo(&["build", "--workspace"]),
+        "building function and local stack (tract and the AWS SDK take minutes)",
+        &mut cargo(&packages),
     )
     .map(drop)
 }
@@ -58,41 +74,29 @@ pub fn fed(name: &str, command: &mut Command, input: &str) -> Result<String> {
     fs::create_dir_all(target().join("xtask"))?;
     let output = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
     command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
-    let began = Instant::now();
-    let terminal = std::io::stderr().is_terminal();
-    eprint!("  {name} …");
-    if !terminal {
-        eprintln!();
-    }
     let program = command.get_program().to_string_lossy().into_owned();
+    let began = Instant::now();
     let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
+    let style = ProgressStyle::with_template("  {msg} … {elapsed}").expect("a template");
+    let line =
+        RUNNING.add(ProgressBar::new_spinner().with_style(style).with_message(name.to_owned()));
+    if RUNNING.is_hidden() {
+        eprintln!("  {name} …");
+    }
+    line.enable_steady_tick(Duration::from_secs(1));
     // Closed at once: what reads on finds the end. A child that reads nothing has its own word to say.
     let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
-    let mut shown = 0;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-        let seconds = began.elapsed().as_secs();
-        if terminal && seconds > shown {
-            shown = seconds;
-            eprint!("\r  {name} … {seconds} s");
-            std::io::stderr().flush()?;
-        }
-    };
+    let status = child.wait()?;
+    line.finish_and_clear();
     let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     let seconds = began.elapsed().as_secs_f64();
-    let start = if terminal { "\r" } else { "" };
     if status.success() {
-        eprintln!("{start}✓ {name}  {seconds:.1} s   ");
+        say(&format!("✓ {name}  {seconds:.1} s"));
         return Ok(text);
     }
-    eprintln!("{start}✗ {name}  {seconds:.1} s   ");
     let lines: Vec<&str> = text.lines().collect();
-    for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
-        eprintln!("    {line}");
-    }
+    let end = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n    ");
+    say(&format!("✗ {name}  {seconds:.1} s\n    {end}"));
     bail!("'{name}' failed with {status}; all of its output is in {}", log.display())
 }
 

@@ -1,11 +1,14 @@
 //! `cargo xtask test`: every check and every test, as CI runs them.
 
+use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result};
 
 use crate::demo::{self, RELAXED, SIMD};
 use crate::stack::Stack;
+use crate::tally::Tally;
 use crate::{root, step, target, tools};
 
 /// Options of `cargo xtask test`.
@@ -19,46 +22,24 @@ pub struct Options {
     soak: bool,
 }
 
-/// Tests that passed and failed, as the runners counted them.
-#[derive(Default)]
-struct Tally {
-    passed: u64,
-    failed: u64,
-    broken: Vec<String>,
-}
-
-impl Tally {
-    /// Runs a step, counts the tests in its output, and goes on whatever came of it.
-    fn step(&mut self, name: &str, command: &mut Command) {
-        match step::run(name, command) {
-            Ok(text) => {
-                let (passed, failed) = count(&text);
-                // A check without tests of its own counts as one.
-                self.passed += if passed + failed == 0 { 1 } else { passed };
-                self.failed += failed;
-            }
-            Err(error) => self.fail(name, &error),
-        }
-    }
-
-    fn fail(&mut self, name: &str, error: &anyhow::Error) {
-        eprintln!("    {error:#}");
-        self.failed += 1;
-        self.broken.push(name.to_owned());
-    }
-}
-
 /// Runs everything; an error if anything failed.
 pub fn run(options: &Options) -> Result<()> {
     tools::targets()?;
+    tools::nextest()?;
     if options.soak {
         return soak();
     }
     let mut tally = Tally::default();
-    checks(&mut tally, options.quick);
-    native(&mut tally);
-    figures(&mut tally);
+    thread::scope(|scope| {
+        if !options.quick {
+            scope.spawn(install);
+        }
+        checks(&mut tally);
+        native(&mut tally);
+        figures(&mut tally);
+    });
     if !options.quick {
+        dependencies(&mut tally);
         arm(&mut tally);
         if let Err(error) = web_assembly(&mut tally) {
             tally.fail("the engine in WebAssembly", &error);
@@ -73,19 +54,27 @@ pub fn run(options: &Options) -> Result<()> {
             tally.fail("the whole way", &error);
         }
     }
-    for name in &tally.broken {
-        println!("failed: {name}");
-    }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    anyhow::ensure!(tally.failed == 0, "{} of the tests and checks failed", tally.failed);
-    Ok(())
+    tally.close()
 }
 
-fn checks(tally: &mut Tally, quick: bool) {
-    tally.step("formatting", &mut step::cargo(&["fmt", "--all", "--check"]));
+/// Installs, beside the first steps, what later ones need. Those say themselves what they miss, if this fails.
+fn install() {
+    let _ = tools::recipe();
+    let _ = tools::ruff();
+    let _ = tools::infra();
+    let _ = tools::cargo_lambda();
+    let _ = tools::wasmtime();
+    let _ = tools::page();
+    let _ = tools::browser_or_install();
+    let _ = tools::wasm_pack();
+    let _ = tools::cargo_deny();
+}
+
+fn checks(tally: &mut Tally) {
+    tally.check("formatting", &mut step::cargo(&["fmt", "--all", "--check"]));
     let deny = ["--", "-D", "warnings"];
     let clippy = |arguments: &[&str]| step::cargo(&[&["clippy"], arguments, &deny[..]].concat());
-    tally.step(
+    tally.check(
         "clippy, native",
         &mut clippy(&[
             "--workspace",
@@ -96,21 +85,23 @@ fn checks(tally: &mut Tally, quick: bool) {
     );
     let mut browser =
         clippy(&["--package", "fogline-edge", "--lib", "--target", "wasm32-unknown-unknown"]);
-    tally.step("clippy, browser", browser.env("RUSTFLAGS", SIMD));
+    tally.check("clippy, browser", browser.env("RUSTFLAGS", SIMD));
     let mut gateway = clippy(&["--package", "fogline-gateway", "--target", "wasm32-wasip2"]);
-    tally.step("clippy, gateway", gateway.env("RUSTFLAGS", SIMD));
-    if !quick {
-        match tools::cargo_deny() {
-            Ok(deny) => {
-                let checks = ["check", "--disable-fetch", "bans", "licenses", "sources"];
-                tally.step(
-                    "licences, bans and sources of dependencies",
-                    &mut step::command(deny, &checks),
-                );
-                advisories(tally);
-            }
-            Err(error) => tally.fail("cargo-deny", &error),
+    tally.check("clippy, gateway", gateway.env("RUSTFLAGS", SIMD));
+}
+
+/// Licences, bans, sources and advisories of what others wrote.
+fn dependencies(tally: &mut Tally) {
+    match tools::cargo_deny() {
+        Ok(deny) => {
+            let checks = ["check", "bans", "licenses", "sources"];
+            tally.check(
+                "licences, bans and sources of dependencies",
+                &mut step::command(deny, &checks),
+            );
+            advisories(tally);
         }
+        Err(error) => tally.fail("cargo-deny", &error),
     }
 }
 
@@ -119,31 +110,27 @@ fn advisories(tally: &mut Tally) {
     let name = "security advisories of dependencies";
     let mut check = step::command(tools::program("cargo-deny"), &["check", "advisories"]);
     match step::run(name, &mut check) {
-        Ok(_) => tally.passed += 1,
+        Ok(_) => tally.pass(),
         Err(_) if step::log(name).contains("failed to fetch advisory database") => {
-            eprintln!("  not judged: the advisory database could not be fetched");
+            step::say("  not judged: the advisory database could not be fetched");
         }
         Err(error) => tally.fail(name, &error),
     }
 }
 
-/// nextest where it is installed, else cargo's own runner.
-fn runner() -> &'static [&'static str] {
-    let nextest = Command::new("cargo").args(["nextest", "--version"]).output();
-    if nextest.is_ok_and(|out| out.status.success()) {
-        &["nextest", "run", "--no-fail-fast"]
-    } else {
-        &["test"]
-    }
+fn native(tally: &mut Tally) {
+    let mut tests = nextest(&["--workspace"]);
+    tally.nextest("unit, property and contract tests", &mut tests);
+    // rustdoc's own runner, which writes no results down: all of them count as one.
+    let mut examples = step::cargo(&["test", "--doc", "--workspace"]);
+    tally.check("examples in the documentation", &mut examples);
 }
 
-fn native(tally: &mut Tally) {
-    tally.step(
-        "unit, property and contract tests",
-        &mut step::cargo(&[runner(), &["--workspace"]].concat()),
-    );
-    tally
-        .step("examples in the documentation", &mut step::cargo(&["test", "--doc", "--workspace"]));
+/// nextest, on these packages and tests.
+fn nextest(arguments: &[&str]) -> Command {
+    let mut run = step::cargo(&["nextest", "run", "--no-fail-fast"]);
+    run.args(arguments).env("PATH", tools::path());
+    run
 }
 
 /// The tests that every machine and engine runs.
@@ -162,11 +149,11 @@ fn arm(tally: &mut Tally) {
     if let Err(error) = tools::add_target(TRIPLE) {
         return tally.fail(name, &error);
     }
-    let mut suite = step::cargo(&["test", "--package", "fogline-edge", "--target", TRIPLE]);
+    let mut suite = nextest(&["--package", "fogline-edge", "--target", TRIPLE]);
     suite.args(ENGINE_SUITE);
     suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
     suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", QEMU);
-    tally.step(name, &mut suite);
+    tally.nextest(name, &mut suite);
 }
 
 /// What README and model cards state is what the reports say.
@@ -175,7 +162,7 @@ fn figures(tally: &mut Tally) {
     match step::build() {
         Ok(()) => {
             let measure = target().join("debug/fogline-measure");
-            tally.step(name, &mut step::command(measure, &["figures", "--check"]));
+            tally.check(name, &mut step::command(measure, &["figures", "--check"]));
         }
         Err(error) => tally.fail(name, &error),
     }
@@ -194,12 +181,11 @@ fn web_assembly(tally: &mut Tally) -> Result<()> {
         ("wasmtime, with relaxed SIMD", "wasm32-wasip2", &wasmtime, RELAXED),
     ];
     for (engine, triple, runner, features) in engines {
-        let mut test =
-            step::cargo(&["test", "--package", "fogline-edge", "--profile", "wasm-test"]);
+        let mut test = nextest(&["--package", "fogline-edge", "--cargo-profile", "wasm-test"]);
         let variable = format!("CARGO_TARGET_{}_RUNNER", triple.to_uppercase().replace('-', "_"));
         test.args(ENGINE_SUITE).args(["--target", triple]);
         test.env(variable, runner).env("RUSTFLAGS", features).env("NODE_ARGS", relaxed_options());
-        tally.step(&format!("engine suite in {engine}"), &mut test);
+        tally.nextest(&format!("engine suite in {engine}"), &mut test);
     }
     Ok(())
 }
@@ -216,118 +202,95 @@ fn relaxed_options() -> &'static str {
 
 /// The Python that trains, calibrates and exports.
 fn recipe(tally: &mut Tally) -> Result<()> {
-    tally.step("all Python, linted", &mut step::command(tools::ruff()?, &["check"]));
-    let mut tests =
-        step::command(tools::recipe()?, &["-m", "unittest", "discover", "-s", "tests", "-t", "."]);
-    tally.step("the recipe", tests.current_dir(root().join("onnx-models/recipe")));
+    tally.check("all Python, linted", &mut step::command(tools::ruff()?, &["check"]));
+    let mut tests = step::command(tools::recipe()?, &["-m", "pytest", "tests"]);
+    pytest(
+        tally,
+        "the recipe (trains small pairs, for minutes)",
+        tests.current_dir(root().join("onnx-models/recipe")),
+    );
     Ok(())
 }
 
 /// The template, translated and created where it costs nothing, and CI's workflows.
 fn infra(tally: &mut Tally) -> Result<()> {
-    let mut tests =
-        step::command(tools::infra()?, &["-m", "unittest", "discover", "-s", "infra/tests"]);
-    tally.step("the template and the workflows", &mut tests);
+    let mut tests = step::command(tools::infra()?, &["-m", "pytest", "infra/tests"]);
+    pytest(tally, "the template and the workflows", &mut tests);
     Ok(())
+}
+
+/// Runs a suite by pytest.
+fn pytest(tally: &mut Tally, name: &str, tests: &mut Command) {
+    let report = target().join("xtask/pytest.xml");
+    tests.args(["-p", "no:cacheprovider", "--junit-xml"]).arg(&report);
+    tally.suite(name, tests, &report);
 }
 
 /// Page, component, function and store together, on this machine.
 fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
-    tools::page()?;
     let mut types = step::command("npm", &["run", "check"]);
-    tally.step("the page's types", types.current_dir(root().join("web-demo")));
+    tally.check("the page's types", types.current_dir(root().join("web-demo")));
     let browser = tools::browser_or_install()?;
-    let mut plain = step::cargo(&["test", "--package", "xtask", "--features", "stack"]);
+    let mut plain = nextest(&["--package", "xtask", "--features", "stack", "--test", "demo"]);
     plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);
-    tally.step(
-        "the demo, and a pair of one's own from pictures to page",
+    tally.nextest(
+        "the demo, and a pair of one's own from pictures to page (trains one, for minutes)",
         // One after the other: two stacks at once would wait for each other on a small machine.
-        plain.args(["--test", "demo", "--", "--test-threads", "1"]),
+        plain.args(["--test-threads", "1"]),
     );
     let stack = Stack::start(None, &root().join("onnx-models"), None)?;
-    let mut gateway = gateway(&stack);
-    tally.step("the component under wasmtime, with the function and the store", &mut gateway);
-    let mut page = step::command("npm", &["test"]);
-    page.current_dir(root().join("web-demo"))
-        .env("FOGLINE_PAGE", &stack.at.page)
-        .env("FOGLINE_BROWSER", &browser);
-    tally.step("the page in Chromium, with the function and the store", &mut page);
+    let mut gateway = gateway(&stack)?;
+    tally.nextest("the component under wasmtime, with the function and the store", &mut gateway);
+    page(tally, &stack, &browser);
     let mut budget =
         step::command("node", &["web-demo/tests/budget.mjs", &stack.at.page, "--sizes"]);
-    tally.step("what the page downloads", budget.env("FOGLINE_BROWSER", browser));
+    tally.check("what the page downloads", budget.env("FOGLINE_BROWSER", browser));
     Ok(())
 }
 
+/// The page's tests, against this stack.
+fn page(tally: &mut Tally, stack: &Stack, browser: &Path) {
+    let report = target().join("xtask/node.xml");
+    let mut tests = step::command("npm", &["test"]);
+    tests.current_dir(root().join("web-demo"));
+    tests.env("FOGLINE_PAGE", &stack.at.page).env("FOGLINE_BROWSER", browser);
+    // A destination for each reporter, in their order.
+    let reporters = format!(
+        "--test-reporter=junit --test-reporter-destination=\"{}\" \
+         --test-reporter=spec --test-reporter-destination=stdout",
+        report.display()
+    );
+    tests.env("NODE_OPTIONS", reporters);
+    tally.suite("the page in Chromium, with the function and the store", &mut tests, &report);
+}
+
 /// The component's tests, against this stack.
-fn gateway(stack: &Stack) -> Command {
-    let mut tests = step::cargo(&["test", "--package", "fogline-gateway", "--features", "stack"]);
+fn gateway(stack: &Stack) -> Result<Command> {
+    // In machine code, which every run of it would take seconds to make again.
+    let machine_code = target().join("xtask/fogline.cwasm");
+    let mut compile = step::command(tools::wasmtime()?, &["compile", "--output"]);
+    compile.arg(&machine_code).arg(demo::component());
+    step::run("compiling the component for its tests", &mut compile)?;
+    let mut tests = nextest(&["--package", "fogline-gateway", "--features", "stack"]);
     tests
         .args(["--test", "gateway"])
-        .env("FOGLINE_WASMTIME", tools::program("wasmtime"))
-        .env("FOGLINE_COMPONENT", demo::component())
+        .env("FOGLINE_WASMTIME", tools::wasmtime()?)
+        .env("FOGLINE_COMPONENT", machine_code)
         .env("FOGLINE_MODEL", &stack.at.model)
         .env("FOGLINE_CLOUD", &stack.at.function);
-    tests
+    Ok(tests)
 }
 
 /// Those of the component's tests that take minutes.
 fn soak() -> Result<()> {
     demo::build()?;
     let stack = Stack::start(None, &root().join("onnx-models"), None)?;
-    let mut tests = gateway(&stack);
-    tests.args(["--", "--ignored", "--nocapture"]);
+    let mut tests = gateway(&stack)?;
+    tests.args(["--run-ignored", "only", "--no-capture"]);
     let function = stack.at.function_pid.context("the stack did not start the function itself")?;
     tests.env("FOGLINE_FUNCTION_PID", function.to_string());
     let text = step::run("10,000 pictures, the cloud killed and restarted midway", &mut tests)?;
     text.lines().filter(|line| line.contains(" pictures: ")).for_each(|line| println!("{line}"));
     Ok(())
-}
-
-/// Reads the closing lines of cargo test, nextest, wasm-bindgen's runner, Node's and Python's unittest.
-fn count(text: &str) -> (u64, u64) {
-    let mut sums = (0, 0);
-    let number_before = |line: &str, word: &str| -> u64 {
-        let words: Vec<&str> = line.split([' ', ',', ';']).filter(|w| !w.is_empty()).collect();
-        let at = words.iter().position(|w| *w == word);
-        at.and_then(|at| words[at.checked_sub(1)?].parse().ok()).unwrap_or(0)
-    };
-    for line in text.lines() {
-        let line = line.trim();
-        if line.starts_with("test result:")
-            || (line.starts_with("Summary [") && line.contains("tests run"))
-        {
-            sums.0 += number_before(line, "passed");
-            sums.1 += number_before(line, "failed");
-        } else if let Some(rest) =
-            line.strip_prefix("ℹ pass ").or_else(|| line.strip_prefix("# pass "))
-        {
-            sums.0 += rest.parse().unwrap_or(0);
-        } else if let Some(rest) =
-            line.strip_prefix("ℹ fail ").or_else(|| line.strip_prefix("# fail "))
-        {
-            sums.1 += rest.parse().unwrap_or(0);
-        } else if let Some(rest) = line.strip_prefix("Ran ") {
-            sums.0 += number_before(rest, if rest.starts_with("1 ") { "test" } else { "tests" });
-        }
-    }
-    sums
-}
-
-#[cfg(test)]
-mod tests {
-    use super::count;
-
-    #[test]
-    fn every_runner_is_counted() {
-        let cargo = "test result: ok. 13 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
-        let nextest = "     Summary [   0.4s] 20 tests run: 19 passed, 1 failed, 2 skipped";
-        let node = "ℹ tests 5\nℹ pass 4\nℹ fail 1";
-        assert_eq!(count(cargo), (13, 0));
-        assert_eq!(count(nextest), (19, 1));
-        assert_eq!(count(node), (4, 1));
-        assert_eq!(count(&[cargo, nextest, node].join("\n")), (36, 2));
-        assert_eq!(count("Ran 18 tests in 4.849s\n\nOK"), (18, 0));
-        assert_eq!(count("nothing to see"), (0, 0));
-    }
 }

@@ -1,7 +1,14 @@
 //! The tools that the chores need, in pinned versions, installed where they are missing.
 //!
-//! Cargo's go to `target/tools/bin`, Python's to `target/tools/python`. They are compiled for a quick
-//! build rather than a fast tool: none of them spends its time where it matters here.
+//! One that the PATH has, in a version that fits, is taken; else one that others have built, checked by SHA-256; what there
+//! is none of is compiled, for a quick build rather than a fast tool: none of them spends its time where it matters here.
+//! All are found in `target/tools/bin`.
+
+mod browser;
+mod python;
+
+pub use browser::{browser, browser_or_install, how_to_install};
+pub use python::{aws, cargo_lambda, cargo_lambda_with_zig, infra, recipe, ruff};
 
 use std::env;
 use std::fs;
@@ -9,18 +16,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{root, step, target};
 
+/// Compiled where there is no other; see xtask/wheels/wasmtime.txt for the prebuilt one.
 const WASMTIME: (&str, &str) = ("wasmtime-cli", "48.0.8");
+/// The oldest wasmtime, by its first number, that all here was tried with.
+const OLDEST_WASMTIME: u32 = 48;
+const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.148");
 /// Equal to the crate `wasm-bindgen` in edge-wasm/Cargo.toml, as it must be.
 const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
 const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
-const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.18.9");
+const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.20.2");
 const CARGO_FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
 const CARGO_SBOM: (&str, &str) = ("cargo-sbom", "0.10.0");
-const CARGO_LAMBDA: &str = "1.9.2";
 
 /// Where the tools are.
 pub fn folder() -> PathBuf {
@@ -58,137 +68,163 @@ pub fn add_target(triple: &str) -> Result<()> {
 
 /// The wasmtime CLI.
 pub fn wasmtime() -> Result<PathBuf> {
+    const NAME: &str = "wasmtime";
+    // The program itself: what the wheel puts into bin starts a Python first.
+    let prebuilt = || {
+        let libraries = fs::read_dir(python::wheel(NAME).ok()?.join("lib")).ok()?;
+        libraries.flatten().find_map(|python| {
+            let program = python.path().join("site-packages/wasmtime_cli/wasmtime");
+            program.is_file().then_some(program)
+        })
+    };
+    if let Some(program) = ready_made(NAME, is_new_enough, prebuilt)? {
+        return Ok(program);
+    }
     let features = "run,compile,cranelift,parallel-compilation,component-model,component-model-async,wasi-http,\
                     serve,wat,logging,backtrace,demangle,addr2line,pooling-allocator";
-    cargo_tool("wasmtime", WASMTIME, &["--locked", "--no-default-features", "--features", features])
+    compile(WASMTIME, &["--locked", "--no-default-features", "--features", features])?;
+    Ok(program(NAME))
 }
 
-/// wasm-pack, and the wasm-bindgen that it calls.
+/// Whether `wasmtime 49.0.4 (…)` is a version that this works with.
+fn is_new_enough(said: &str) -> bool {
+    let version = said.strip_prefix("wasmtime ").and_then(|rest| rest.split('.').next());
+    version.and_then(|first| first.parse().ok()).is_some_and(|first: u32| first >= OLDEST_WASMTIME)
+}
+
+/// cargo-nextest, any version of it.
+pub fn nextest() -> Result<PathBuf> {
+    cargo_tool(NEXTEST.0, NEXTEST, |_| true, &["--locked"])
+}
+
+/// wasm-pack, the wasm-bindgen that it calls, and the runner of tests that comes with that.
 pub fn wasm_pack() -> Result<PathBuf> {
-    cargo_tool("wasm-bindgen", WASM_BINDGEN, &[])?;
-    cargo_tool("wasm-pack", WASM_PACK, &["--locked"])
+    for name in ["wasm-bindgen-test-runner", "wasm-bindgen"] {
+        // Its one feature is TLS, to drive browsers elsewhere.
+        exactly(name, WASM_BINDGEN, &["--no-default-features"])?;
+    }
+    exactly("wasm-pack", WASM_PACK, &["--locked"])
 }
 
 /// cargo-deny.
 pub fn cargo_deny() -> Result<PathBuf> {
-    cargo_tool("cargo-deny", CARGO_DENY, &["--locked"])
+    exactly("cargo-deny", CARGO_DENY, &["--locked"])
 }
 
 /// cargo-fuzz.
 pub fn cargo_fuzz() -> Result<PathBuf> {
-    cargo_tool("cargo-fuzz", CARGO_FUZZ, &["--locked"])
+    exactly("cargo-fuzz", CARGO_FUZZ, &["--locked"])
 }
 
 /// cargo-sbom.
 pub fn cargo_sbom() -> Result<PathBuf> {
-    cargo_tool("cargo-sbom", CARGO_SBOM, &["--locked"])
+    exactly("cargo-sbom", CARGO_SBOM, &["--locked"])
 }
 
-fn cargo_tool(name: &str, (package, version): (&str, &str), options: &[&str]) -> Result<PathBuf> {
-    let program = program(name);
-    if says_version(&program, version) {
+/// A tool in its package's pinned version.
+fn exactly(name: &str, package: (&str, &str), options: &[&str]) -> Result<PathBuf> {
+    cargo_tool(name, package, |said| said.contains(package.1), options)
+}
+
+/// A tool that says a version that `fits`: one that is there, a wheel of its name in xtask/wheels, or compiled.
+fn cargo_tool(
+    name: &str,
+    package: (&str, &str),
+    fits: impl Fn(&str) -> bool,
+    options: &[&str],
+) -> Result<PathBuf> {
+    let has_wheel = python::requirements(name).is_file();
+    let prebuilt =
+        || has_wheel.then(|| python::wheel(name).ok())?.map(|venv| venv.join("bin").join(name));
+    if let Some(program) = ready_made(name, fits, prebuilt)? {
         return Ok(program);
     }
+    compile(package, options)?;
+    Ok(program(name))
+}
+
+/// The tool that is installed, the PATH's, or the prebuilt one, in this order: the first that says a version that fits.
+fn ready_made(
+    name: &str,
+    fits: impl Fn(&str) -> bool,
+    prebuilt: impl FnOnce() -> Option<PathBuf>,
+) -> Result<Option<PathBuf>> {
+    let program = program(name);
+    let fits = |path: &PathBuf| says(path).is_some_and(|said| fits(&said));
+    if fits(&program) {
+        return Ok(Some(program));
+    }
+    let Some(found) = on_path(name).filter(fits).or_else(|| prebuilt().filter(fits)) else {
+        return Ok(None);
+    };
+    link(&found, &program)?;
+    Ok(Some(program))
+}
+
+/// Compiles all programs of a package.
+fn compile((package, version): (&str, &str), options: &[&str]) -> Result<()> {
     let root = folder();
-    let mut install = step::cargo(&["install", package, "--version", version]);
+    // By force, over a link to one of the PATH that is gone or outdated.
+    let mut install = step::cargo(&["install", "--force", package, "--version", version]);
     install
         .args(options)
         .arg("--root")
         .arg(&root)
         .env("CARGO_TARGET_DIR", root.join("build"))
-        // wasm-pack only starts other programs.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", if name == "wasm-pack" { "0" } else { "1" })
+        // Those two read a small module, and start programs.
+        .env(
+            "CARGO_PROFILE_RELEASE_OPT_LEVEL",
+            if package.starts_with("wasm-") { "0" } else { "1" },
+        )
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0");
-    step::run(&format!("installing {package} {version}"), &mut install)?;
-    Ok(program)
+    step::run(&format!("installing {package} {version}"), &mut install).map(drop)
 }
 
-fn says_version(program: &Path, version: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .output()
-        .is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(version))
+/// What a program says to `--version`.
+fn says(program: &Path) -> Option<String> {
+    let out = Command::new(program).arg("--version").output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// cargo-lambda, from its Python wheel.
-pub fn cargo_lambda() -> Result<PathBuf> {
-    let venv = folder().join("python");
-    let program = venv.join("bin/cargo-lambda");
-    let mut version = Command::new(&program);
-    let there = version.args(["lambda", "--version"]).output();
-    if there.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(CARGO_LAMBDA)) {
-        return Ok(program);
+/// The first program of this name that the PATH has.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// Puts `found` among the tools.
+fn link(found: &Path, program: &Path) -> Result<()> {
+    fs::create_dir_all(folder().join("bin"))?;
+    match fs::remove_file(program) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
     }
-    python(&venv).context("cargo-lambda comes as a Python wheel")?;
-    let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet"]);
-    install.arg(format!("cargo-lambda=={CARGO_LAMBDA}"));
-    step::run(&format!("installing cargo-lambda {CARGO_LAMBDA}"), &mut install)?;
-    Ok(program)
+    Ok(std::os::unix::fs::symlink(found, program)?)
 }
 
-/// The Python that runs the recipe, with the packages that it is locked to.
-pub fn recipe() -> Result<PathBuf> {
-    locked("recipe", "onnx-models/recipe", "PyTorch and what else the recipe needs (a few GB)")
-}
-
-/// Python's linter.
-pub fn ruff() -> Result<PathBuf> {
-    locked("ruff", "xtask", "ruff, Python's linter")?;
-    Ok(folder().join("ruff/bin/ruff"))
-}
-
-/// The Python that tests the template.
-pub fn infra() -> Result<PathBuf> {
-    locked("infra", "infra/tests", "what tests CloudFormation's templates")
-}
-
-/// Where the AWS and SAM command lines are.
-pub fn aws() -> Result<PathBuf> {
-    locked("aws", "infra", "the AWS and SAM command lines")?;
-    Ok(folder().join("aws/bin"))
-}
-
-/// The Python of the environment `name`, with the packages that the requirements in `from` are locked to.
-fn locked(name: &str, from: &str, what: &str) -> Result<PathBuf> {
-    let locked = root().join(from).join("requirements.txt");
-    let venv = folder().join(name);
-    let installed = venv.join("requirements.txt");
-    let program = venv.join("bin/python");
-    let wanted = fs::read(&locked)?;
-    if fs::read(&installed).is_ok_and(|there| there == wanted) {
-        return Ok(program);
-    }
-    python(&venv)?;
-    let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet", "--requirement"]);
-    step::run(&format!("installing {what}"), install.arg(&locked))?;
-    fs::write(installed, wanted)?;
-    Ok(program)
-}
-
-/// A Python environment of its own.
-fn python(venv: &Path) -> Result<()> {
-    let mut create = step::command("python3", &["-m", "venv"]);
-    step::run("making a Python environment", create.arg(venv))
-        .map(drop)
-        .context("python3 with its venv module is needed")
-}
-
-/// The page's libraries, bundled into web-demo/lib, and its test driver; then the page as it is served.
+/// The page as it is served, with its libraries.
 pub fn page() -> Result<()> {
+    page_libraries()?;
+    build_page(&root().join("web-demo"))
+}
+
+/// The page's libraries, bundled into web-demo/lib, its bundler and its test driver.
+pub fn page_libraries() -> Result<()> {
     let folder = root().join("web-demo");
     let time = |file: &str| folder.join(file).metadata().and_then(|m| m.modified()).ok();
     let wanted = time("package-lock.json");
     // npm writes its mark before the bundles, which are the last step.
     let made = ["node_modules/.package-lock.json", "lib/chart.d.ts"];
-    if made.iter().any(|made| time(made) < wanted) {
-        let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
-        install.current_dir(&folder);
-        step::run("installing the page's libraries and test driver", &mut install)
-            .context("Node's npm is needed")?;
+    if made.iter().all(|made| time(made) >= wanted) {
+        return Ok(());
     }
-    build_page(&folder)
+    let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
+    install.current_dir(&folder);
+    step::run("installing the page's libraries and test driver", &mut install)
+        .map(drop)
+        .context("Node's npm is needed")
 }
 
 /// The page without its comments, types and indents, two fifths of its JavaScript: every file by itself, so that what is
@@ -209,36 +245,17 @@ pub fn site() -> PathBuf {
     target().join("page")
 }
 
-/// A Chromium that can run headless, if there is one.
-pub fn browser() -> Option<PathBuf> {
-    if let Some(named) = env::var_os("FOGLINE_BROWSER") {
-        return Some(named.into());
-    }
-    let path = env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|p| p.is_file())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A Chromium, installed from Debian's packages where that is possible.
-pub fn browser_or_install() -> Result<PathBuf> {
-    if let Some(browser) = browser() {
-        return Ok(browser);
-    }
-    let root_user = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
-    if root_user && Path::new("/usr/bin/apt-get").is_file() {
-        let script =
-            "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium";
-        step::run(
-            "installing Chromium for the page's tests",
-            &mut step::command("sh", &["-c", script]),
-        )?;
-    }
-    match browser() {
-        Some(browser) => Ok(browser),
-        None => bail!(
-            "the page's tests need Chromium: install it (Debian: apt-get install chromium) or name one in FOGLINE_BROWSER"
-        ),
+    #[test]
+    fn an_older_wasmtime_is_not_taken() {
+        assert!(is_new_enough("wasmtime 49.0.4 (1a2b3c4 2026-10-08)\n"));
+        assert!(is_new_enough("wasmtime 48.0.0"));
+        assert!(is_new_enough("wasmtime 104.0.0"));
+        assert!(!is_new_enough("wasmtime 47.9.9"));
+        assert!(!is_new_enough("wasmtime-py 49.0.0"));
+        assert!(!is_new_enough(""));
     }
 }

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,18 +12,6 @@ use tempfile::TempDir;
 pub fn variable(name: &str) -> String {
     env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run these tests by `cargo xtask test`"))
-}
-
-/// The component in machine code: compiled once, where every run would take seconds to do it again.
-pub fn compiled() -> &'static Path {
-    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
-    COMPILED.get_or_init(|| {
-        let machine_code = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fogline.cwasm");
-        let mut compile = Command::new(variable("FOGLINE_WASMTIME"));
-        compile.args(["compile", "--output"]).arg(&machine_code).arg(variable("FOGLINE_COMPONENT"));
-        assert!(compile.status().unwrap().success(), "{compile:?}");
-        machine_code
-    })
 }
 
 /// A folder with a copy of the pair, to be tampered with, and of the samples.
@@ -78,7 +65,7 @@ impl Bench {
         for variable in environment {
             command.args(["--env", variable]);
         }
-        command.arg(compiled()).args(arguments).current_dir(&self.folder);
+        command.arg(variable("FOGLINE_COMPONENT")).args(arguments).current_dir(&self.folder);
         command
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use prometheus_parse::{Scrape, Value as Metric};
 use serde_json::Value;
 
-use crate::bench::{Bench, compiled, variable};
+use crate::bench::{Bench, variable};
 
 pub struct Server {
     pub bench: Bench,
@@ -33,7 +33,10 @@ impl Server {
         for variable in environment {
             command.args(["--env", variable]);
         }
-        command.arg(compiled()).current_dir(&bench.folder).stderr(Stdio::piped());
+        command
+            .arg(variable("FOGLINE_COMPONENT"))
+            .current_dir(&bench.folder)
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = said.next().expect("wasmtime says where it serves").unwrap();

@@ -1,0 +1,44 @@
+//! The first answers: the samples through the edge alone, natively, while nothing else is built yet.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fogline_edge::cloud::Asked;
+use fogline_edge::device::folder::Folder;
+use fogline_edge::device::picture::{MOST_PIXELS, decode};
+use fogline_edge::kernel::Backend;
+use fogline_edge::session::{Answer, Session};
+
+use crate::{demo, step};
+
+/// Says what the pair's edge makes of the samples.
+pub fn answers(pair: &Path) -> Result<()> {
+    let mut session = Folder::at(pair).load(Backend::fastest())?;
+    let manifest = session.manifest();
+    let size = manifest.input.size;
+    step::say(&format!(
+        "The samples, by the edge of {} {} alone, on this machine's processor:",
+        manifest.name, manifest.version
+    ));
+    for sample in demo::samples()? {
+        let file = std::fs::read(&sample)?;
+        let rgb = decode(&file, size, MOST_PIXELS).with_context(|| sample.display().to_string())?;
+        let answer = classify(&mut session, &rgb);
+        let sure =
+            if answer.degraded.is_some() { "; not sure, so the cloud will be asked" } else { "" };
+        let name = sample.file_stem().unwrap_or_default().to_string_lossy();
+        let percent = answer.confidence * 100.0;
+        step::say(&format!(
+            "  {name:<12} {:<12} {percent:>5.1}%  {}{sure}",
+            answer.label, answer.origin
+        ));
+    }
+    Ok(())
+}
+
+/// The edge's answer: that of the exit that is sure, or of the best one.
+fn classify(session: &mut Session, rgb: &[u8]) -> Answer {
+    let pass = session.run_edge(rgb);
+    let cloud = pass.map.is_some().then(Asked::not_configured);
+    session.answer(&pass, cloud, 0.0)
+}

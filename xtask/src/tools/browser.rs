@@ -1,0 +1,81 @@
+//! The browser that looks at the page: a Chromium, Chrome or Edge.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::step;
+
+const NAMES: [&str; 8] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "microsoft-edge",
+    "microsoft-edge-stable",
+    "msedge",
+];
+
+/// Where browsers are that PATH does not name.
+const PLACES: [&str; 7] = [
+    "/snap/bin/chromium",
+    "/usr/lib/chromium/chromium",
+    "/opt/google/chrome/chrome",
+    "/opt/microsoft/msedge/msedge",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+];
+
+/// A browser that can run headless, if there is one: what FOGLINE_BROWSER or CHROME names, the first on the PATH, or one in
+/// its usual place.
+pub fn browser() -> Option<PathBuf> {
+    let named = ["FOGLINE_BROWSER", "CHROME"].into_iter().find_map(env::var_os);
+    if let Some(named) = named {
+        return Some(named.into());
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .flat_map(|folder| NAMES.map(|name| folder.join(name)))
+        .chain(PLACES.map(PathBuf::from))
+        .find(|file| file.is_file())
+}
+
+/// What to do where there is none.
+pub fn how_to_install() -> &'static str {
+    let packages = [
+        ("/usr/bin/apt-get", "apt-get install chromium"),
+        ("/usr/bin/dnf", "dnf install chromium"),
+        ("/usr/bin/pacman", "pacman -S chromium"),
+        ("/sbin/apk", "apk add chromium"),
+        ("/opt/homebrew/bin/brew", "brew install --cask chromium"),
+        ("/usr/local/bin/brew", "brew install --cask chromium"),
+    ];
+    packages
+        .into_iter()
+        .find(|(manager, _)| Path::new(manager).is_file())
+        .map_or("install Chromium, Chrome or Edge, or name one in CHROME", |(_, command)| command)
+}
+
+/// A browser, installed from Debian's packages where that is possible.
+pub fn browser_or_install() -> Result<PathBuf> {
+    if let Some(browser) = browser() {
+        return Ok(browser);
+    }
+    let root_user = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
+    if root_user && Path::new("/usr/bin/apt-get").is_file() {
+        let script =
+            "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium";
+        step::run(
+            "installing Chromium for the page's tests",
+            &mut step::command("sh", &["-c", script]),
+        )?;
+    }
+    match browser() {
+        Some(browser) => Ok(browser),
+        None => bail!("the page's tests need Chromium: {}", how_to_install()),
+    }
+}
