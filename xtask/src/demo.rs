@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::stack::{Addresses, Stack};
-use crate::{root, step, target, tools};
+use crate::{root, stack, step, target, tools};
 
 /// RUSTFLAGS of everything in WebAssembly.
 pub const SIMD: &str = "-C target-feature=+simd128";
@@ -37,6 +37,9 @@ pub struct Options {
     /// .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The page's port [default: a free one].
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
     /// End after the table; exit status 0 only if every sample was answered, at least one on the
     /// device and at least one by the cloud.
     #[arg(long)]
@@ -63,6 +66,10 @@ struct Row {
 
 /// Builds, brings up, classifies, prints.
 pub fn run(options: &Options) -> Result<()> {
+    stack::has(&root().join(&options.models), options.model.as_deref())?;
+    if let Some(data) = &options.data {
+        ensure!(data.is_dir(), "{}: no such folder", data.display());
+    }
     eprintln!(
         "Building Fogline and what it needs (a first time takes 20 to 40 minutes on two cores)"
     );
@@ -71,7 +78,8 @@ pub fn run(options: &Options) -> Result<()> {
     let models = root().join(&options.models);
     let gallery = options.data.as_deref().map(|data| gallery(options, &models, data));
     let gallery = gallery.transpose()?;
-    let stack = Stack::start(options.model.as_deref(), &models, gallery.as_deref())?;
+    let stack =
+        Stack::start_on(options.port, options.model.as_deref(), &models, gallery.as_deref())?;
     let mut rows = by_component(&stack.at)?;
     let engines = if tools::browser().is_some() {
         rows.extend(by_page(&stack.at.page)?);
@@ -89,7 +97,8 @@ pub fn run(options: &Options) -> Result<()> {
     if options.check {
         return both_answer(&rows);
     }
-    println!("\nThe page is at {} (Ctrl-C ends everything)", stack.at.page);
+    println!("\n{}", stack.at.how_to_ask());
+    println!("The page is at {} (Ctrl-C ends everything)", stack.at.page);
     stack.wait()
 }
 
