@@ -15,7 +15,7 @@ use crate::store::{Listed, PREFIX, Store, StoreError};
 pub const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(3);
 
 /// The largest manifest.
-const MAX_MANIFEST: u64 = 1 << 20;
+pub(crate) const MAX_MANIFEST: u64 = 1 << 20;
 
 impl From<&StoreError> for Refusal {
     fn from(error: &StoreError) -> Self {
@@ -148,7 +148,10 @@ impl Index {
         let index = Arc::clone(self);
         match tokio::spawn(async move { index.refresh_here(most).await }).await {
             Ok(outcome) => outcome,
-            Err(error) => Err(Refusal::new(INTERNAL, format!("listing broke off: {error}"))),
+            Err(error) => {
+                warn!(%error, "listing broke off");
+                Err(Refusal::new(INTERNAL, "listing broke off"))
+            }
         }
     }
 

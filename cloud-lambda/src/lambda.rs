@@ -3,21 +3,66 @@
 //! Any other host is a file like this: it makes an HTTP request and a [`Call`] of what it is given, and sends back the
 //! response.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::env;
 use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Request, Response, Uri};
-use lambda_http::request::RequestContext;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse as Answer;
+use lambda_http::aws_lambda_events::encodings::Body;
+use lambda_http::lambda_runtime::{LambdaEvent, run, service_fn};
 use lambda_http::tracing::subscriber::{self, filter::LevelFilter};
-use lambda_http::{Body, Error, Request as Event, RequestExt, run, service_fn};
+use lambda_http::{Context, Error};
+use serde::Deserialize;
 
+use crate::function::body::JSON;
 use crate::function::{Call, Caller, Function};
+use crate::store::variable;
 
 /// How long the first request may wait for the preload. Lambda runs a starting function at full
 /// speed for ten seconds, and stops its threads whenever no request is under way.
 pub const HEAD_START: Duration = Duration::from_secs(6);
+
+/// What the function reads of a function URL's event (payload 2.0).
+///
+/// `lambda_http` has a type of its own for it, but panics on a query, a host or a scheme that no URI can hold and refuses
+/// headers beyond ASCII: whoever sends one would be answered with a fault, before anybody asked for a token.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    raw_path: Option<String>,
+    headers: Option<HashMap<String, String>>,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+    request_context: RequestContext,
+}
+
+#[derive(Deserialize)]
+struct RequestContext {
+    http: Http,
+    authorizer: Option<Authorizer>,
+}
+
+#[derive(Deserialize)]
+struct Http {
+    method: String,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    iam: Option<Iam>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam {
+    user_arn: Option<String>,
+}
 
 /// Answers Lambda's events for as long as it sends any.
 ///
@@ -30,41 +75,64 @@ pub async fn serve(function: &Function) -> Result<(), Error> {
 /// A line of JSON an event, on standard output, where Lambda collects it. Whoever sets `AWS_LAMBDA_LOG_LEVEL` or
 /// `RUST_LOG` sees more or less.
 pub fn log() {
-    let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG"));
-    let level = level.ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let level = variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG"));
+    let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(level).init();
 }
 
-async fn answer(function: &Function, event: Event) -> Response<Body> {
-    let (request, call) = read(event);
-    function.handle(request, call).await.map(|body| Body::Binary(body.into()))
+async fn answer(function: &Function, event: LambdaEvent<Event>) -> Answer {
+    let (request, call) = read(event.payload, &event.context);
+    written(function.handle(request, call).await)
 }
 
-/// What an event asks, and what Lambda says of it.
-fn read(mut event: Event) -> (Request<Bytes>, Call) {
-    let context = event.lambda_context_ref();
+/// What an event asks, and what Lambda says of it. Every event can be read: what no HTTP request can hold is left out.
+fn read(event: Event, context: &Context) -> (Request<Bytes>, Call) {
     let call = Call {
-        id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
-        deadline: context.and_then(|context| instant(context.deadline())),
-        caller: caller(&event),
+        id: context.request_id.clone(),
+        deadline: instant(context.deadline()),
+        caller: caller(&event.request_context),
     };
-    if let Some(uri) = uri(event.raw_http_path()) {
-        *event.uri_mut() = uri;
-    }
-    (event.map(Bytes::from_owner), call)
+    let body = event.body.unwrap_or_default();
+    let body = match BASE64.decode(&body) {
+        Ok(bytes) if event.is_base64_encoded => bytes,
+        // Text, or what is only said to be base64: no frame, and refused as none.
+        _ => body.into_bytes(),
+    };
+    let mut request = Request::new(Bytes::from(body));
+    *request.method_mut() = event.request_context.http.method.parse().unwrap_or_default();
+    *request.uri_mut() = uri(&event.raw_path.unwrap_or_default()).unwrap_or_default();
+    let headers = event.headers.iter().flatten().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    });
+    request.headers_mut().extend(headers);
+    (request, call)
+}
+
+/// The response as a function URL takes it: what is for reading as text, anything else in base64.
+fn written(response: Response<Bytes>) -> Answer {
+    let (head, body) = response.into_parts();
+    let text = head.headers.get(CONTENT_TYPE).is_some_and(|media_type| media_type == JSON);
+    let mut answer = Answer::default();
+    answer.status_code = head.status.as_u16().into();
+    answer.headers = head.headers;
+    answer.is_base64_encoded = !text;
+    answer.body = Some(if text {
+        Body::Text(String::from_utf8_lossy(&body).into_owned())
+    } else {
+        Body::Binary(body.into())
+    });
+    answer
 }
 
 /// `None` where the time is over. Lambda gives out no such event, but emulators of it state times that were over long ago.
 fn instant(deadline: SystemTime) -> Option<Instant> {
     let left = deadline.duration_since(SystemTime::now()).ok()?;
-    Some(Instant::now() + left)
+    Instant::now().checked_add(left)
 }
 
 /// Whether AWS names whom it has let through, before it called the function.
-fn caller(event: &Event) -> Caller {
-    let Some(RequestContext::ApiGatewayV2(context)) = event.request_context_ref() else {
-        return Caller::Unknown;
-    };
+fn caller(context: &RequestContext) -> Caller {
     let iam = context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
     match iam.and_then(|iam| iam.user_arn.as_ref()) {
         Some(_) => Caller::Verified,
@@ -72,8 +140,8 @@ fn caller(event: &Event) -> Caller {
     }
 }
 
-/// The path as its client sent it, which a function URL has in `rawPath`: the event's own URI would add a stage, where one is,
-/// and be without dots. What no URI can hold comes percent-encoded. Nothing in the function reads a query.
+/// The path as its client sent it, which a function URL has in `rawPath`. What no URI can hold comes percent-encoded.
+/// Nothing in the function reads a query.
 fn uri(raw_path: &str) -> Option<Uri> {
     if raw_path.is_empty() {
         return None;
@@ -93,7 +161,6 @@ fn uri(raw_path: &str) -> Option<Uri> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use lambda_http::Context;
     use serde_json::{Value, json};
 
     use super::*;
@@ -105,8 +172,7 @@ mod tests {
         let mut context = Context::default();
         context.request_id = "the-id".into();
         context.deadline = deadline.duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-        let event = lambda_http::request::from_str(&event.to_string()).unwrap();
-        read(event.with_lambda_context(context))
+        read(serde_json::from_value(event).unwrap(), &context)
     }
 
     #[test]

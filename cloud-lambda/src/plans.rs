@@ -1,7 +1,6 @@
 //! Every plan by its pair's digest: loaded once however many ask, kept while there is room.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,7 +21,7 @@ use crate::store::{Store, variable};
 pub const LOAD_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// The largest cloud model, whatever a manifest says: a function has 10 GB of memory at most.
-const MAX_MODEL: u64 = 2 << 30;
+pub(crate) const MAX_MODEL: u64 = 2 << 30;
 
 const MIB: u64 = 1 << 20;
 
@@ -51,30 +50,37 @@ impl Options {
     /// `FOGLINE_CACHE` (a folder) and `FOGLINE_CACHE_MIB` (256 without it).
     ///
     /// # Errors
-    /// When a number is none, or the cache's folder cannot be made.
+    /// When a number is none or too large, a pair is no `NAME/VERSION`, or the cache's folder cannot be made.
     pub fn from_env() -> Result<Self, String> {
-        let number = |name| match variable(name) {
-            None => Ok(None),
-            Some(text) => match text.parse::<u64>() {
-                Ok(number) => Ok(Some(number)),
-                Err(_) => Err(format!("{name} is '{text}', where a number of MiB is wanted")),
-            },
-        };
-        let own = env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok().and_then(|mib| mib.parse().ok());
-        let memory = number("FOGLINE_MEMORY_MIB")?.or(own.map(|mib: u64| mib / 2)).unwrap_or(512);
-        let cap = number("FOGLINE_CACHE_MIB")?.unwrap_or(256) * MIB;
+        let bytes = |name| variable(name).map(|text| mib(name, &text)).transpose();
+        let own = bytes("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.map(|memory| memory / 2);
+        let memory = bytes("FOGLINE_MEMORY_MIB")?.or(own).unwrap_or(512 * MIB);
+        let cap = bytes("FOGLINE_CACHE_MIB")?.unwrap_or(256 * MIB);
         let cache = |folder: String| {
             Cache::new(PathBuf::from(&folder), cap)
                 .map_err(|error| format!("FOGLINE_CACHE, the folder '{folder}': {error}"))
         };
-        let pairs = variable("FOGLINE_PAIRS");
-        let names = |pairs: String| pairs.split(',').map(|pair| pair.trim().to_owned()).collect();
         Ok(Self {
-            pairs: pairs.map(names),
-            memory: memory * MIB,
+            pairs: variable("FOGLINE_PAIRS").map(|text| names(&text)).transpose()?,
+            memory,
             cache: variable("FOGLINE_CACHE").map(cache).transpose()?,
         })
     }
+}
+
+/// The bytes of a number of MiB.
+fn mib(name: &str, text: &str) -> Result<u64, String> {
+    let bytes = text.parse().ok().and_then(|mib: u64| mib.checked_mul(MIB));
+    bytes.ok_or_else(|| format!("{name} is '{text}', where a number of MiB is wanted"))
+}
+
+/// The pairs that stand in `FOGLINE_PAIRS`.
+fn names(text: &str) -> Result<Vec<String>, String> {
+    let name = |pair: &str| match pair.split('/').collect::<Vec<_>>()[..] {
+        [name, version] if !name.is_empty() && !version.is_empty() => Ok(pair.to_owned()),
+        _ => Err(format!("FOGLINE_PAIRS is '{text}', where NAME/VERSION,… is wanted")),
+    };
+    text.split(',').map(str::trim).map(name).collect()
 }
 
 /// The plans of a bucket's pairs.
@@ -168,7 +174,10 @@ impl Plans {
         };
         match tokio::spawn(load).await {
             Ok(loaded) => loaded.map_err(|refusal| (*refusal).clone()),
-            Err(error) => Err(Refusal::new(INTERNAL, format!("loading broke off: {error}"))),
+            Err(error) => {
+                warn!(%error, "loading broke off");
+                Err(Refusal::new(INTERNAL, "loading broke off"))
+            }
         }
     }
 
@@ -244,7 +253,7 @@ impl Plans {
 
 /// Runs `work` where it may take its time, and makes a panic in it a refusal: tract panics on some models
 /// that are none.
-async fn apart<T, F>(what: &str, work: F) -> Result<T, Refusal>
+pub(crate) async fn apart<T, F>(what: &str, work: F) -> Result<T, Refusal>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, Refusal> + Send + 'static,
@@ -256,6 +265,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mib_that_overflow_are_refused_and_so_are_pairs_that_are_none() {
+        assert_eq!(mib("M", "17592186044415"), Ok(u64::MAX - MIB + 1));
+        assert!(mib("M", "17592186044416").is_err());
+        assert_eq!(names("a/1, b/2").unwrap(), ["a/1", "b/2"]);
+        for none in [",", "a", "a/1,", "/", "a//1", "a/1/2"] {
+            assert!(names(none).is_err(), "{none}");
+        }
+    }
 
     #[tokio::test]
     async fn a_panic_in_the_model_is_a_typed_refusal() {

@@ -1,5 +1,8 @@
 //! Puts a pair into the bucket: its files first, its manifest last, and nothing over what is there.
 //!
+//! What is published stays for ever, so that all of it is tried first: whatever the function would not load is refused here,
+//! before a byte is sent.
+//!
 //! A function lists manifests, so a pair is there when its manifest is, and whole by then. A publication
 //! that broke off may be repeated: files that it left behind are compared, not written again. A version,
 //! once there, never changes: edges in the field name it by the digest of its files.
@@ -9,8 +12,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fogline::manifest::{Manifest, ManifestError, verify};
+use fogline::manifest::{CLOUD_ONNX, Manifest, ManifestError, verify};
+use fogline::refusal::Refusal;
 
+use crate::index::MAX_MANIFEST;
+use crate::plan::Plan;
+use crate::plans::{MAX_MODEL, apart};
 use crate::store::{PREFIX, Store, StoreError};
 
 /// The manifest's file name.
@@ -28,6 +35,10 @@ pub enum PublishError {
     Elsewhere(String),
     /// A file is not what the manifest says it is.
     Altered(PathBuf),
+    /// A file is larger than the function takes.
+    TooLarge(PathBuf, u64),
+    /// The function could not run the cloud's half.
+    Unusable(Refusal),
     /// The bucket has this very pair already.
     Published(String),
     /// The bucket has another pair under this name and version.
@@ -52,6 +63,12 @@ impl fmt::Display for PublishError {
                     f,
                     "{path} has not the size and SHA-256 of its manifest; export and pack anew"
                 )
+            }
+            Self::TooLarge(path, most) => {
+                write!(f, "{}: the function takes {most} bytes at most", path.display())
+            }
+            Self::Unusable(refusal) => {
+                write!(f, "no function could answer for this pair: {}", refusal.message)
             }
             Self::Published(pair) => {
                 write!(f, "the bucket has {pair} already, as it is here: there is nothing to do")
@@ -80,16 +97,20 @@ impl From<StoreError> for PublishError {
     }
 }
 
-/// Publishes the pair in `folder`, `…/NAME/VERSION`, telling `said` of each key and its bytes. Gives its manifest.
+/// A pair on disk that the function could answer for.
+#[derive(Debug)]
+pub struct Tried {
+    manifest: Manifest,
+    json: Vec<u8>,
+    /// By their names in the pair.
+    files: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads the pair in `folder`, `…/NAME/VERSION`, verifies its files, and runs its cloud's half once.
 ///
 /// # Errors
-/// When the pair is not whole, the bucket has it already, or the store fails; the bucket shows no pair then
-/// that it did not show before.
-pub async fn publish(
-    store: &Store,
-    folder: &Path,
-    mut said: impl FnMut(&str, u64),
-) -> Result<Manifest, PublishError> {
+/// When the pair is not whole, lies in another folder, or the function would not load it.
+pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
     let read = |path: &Path| {
         fs::read(path).map_err(|error| PublishError::Unreadable(path.to_owned(), error))
     };
@@ -97,6 +118,9 @@ pub async fn publish(
     let json = read(&path)?;
     let manifest =
         Manifest::parse(&json).map_err(|error| PublishError::Manifest(path.clone(), error))?;
+    if json.len() as u64 > MAX_MANIFEST {
+        return Err(PublishError::TooLarge(path, MAX_MANIFEST));
+    }
     let pair = format!("{}/{}", manifest.name, manifest.version);
     if !folder.ends_with(&pair) {
         return Err(PublishError::Elsewhere(pair));
@@ -108,17 +132,45 @@ pub async fn publish(
         if !verify(&bytes, file) {
             return Err(PublishError::Altered(path));
         }
-        files.push((format!("{PREFIX}{pair}/{name}"), bytes));
+        if name == CLOUD_ONNX && file.bytes > MAX_MODEL {
+            return Err(PublishError::TooLarge(path, MAX_MODEL));
+        }
+        files.push((name.clone(), bytes));
     }
+    let cloud = files.iter().find(|(name, _)| name == CLOUD_ONNX);
+    let (onnx, of) = (cloud.map(|(_, bytes)| bytes.clone()).unwrap_or_default(), manifest.clone());
+    let plan = apart(CLOUD_ONNX, move || Plan::new(of, &onnx)).await;
+    plan.map_err(PublishError::Unusable)?;
+    Ok(Tried { manifest, json, files })
+}
+
+impl Tried {
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+}
+
+/// Publishes a pair, telling `said` of each key and its bytes. Gives its manifest.
+///
+/// # Errors
+/// When the bucket has it already, or the store fails; the bucket shows no pair then that it did not show before.
+pub async fn publish(
+    store: &Store,
+    tried: Tried,
+    mut said: impl FnMut(&str, u64),
+) -> Result<Manifest, PublishError> {
+    let Tried { manifest, json, files } = tried;
+    let pair = format!("{}/{}", manifest.name, manifest.version);
     let key = format!("{PREFIX}{pair}/{MANIFEST}");
-    match store.get(&key, 1 << 20).await {
+    match store.get(&key, MAX_MANIFEST).await {
         Err(StoreError::Missing(_)) => {}
         Ok(there) if there == json => return Err(PublishError::Published(pair)),
         Ok(_) | Err(StoreError::TooLarge { .. }) => return Err(PublishError::Taken(pair)),
         Err(error) => return Err(error.into()),
     }
-    for (key, bytes) in files {
-        let len = bytes.len() as u64;
+    for (name, bytes) in files {
+        let (key, len) = (format!("{PREFIX}{pair}/{name}"), bytes.len() as u64);
         match store.put_new(&key, bytes.clone()).await {
             Err(StoreError::Exists(key)) => match store.get(&key, len).await {
                 Ok(there) if there == bytes => {}

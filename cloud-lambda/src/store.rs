@@ -93,7 +93,7 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// An empty variable counts as unset: templates often leave one behind.
+/// An environment variable. An empty one counts as unset, everywhere in Fogline: templates often leave one behind.
 pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,9 +1,11 @@
 //! From a request to its answer, with a real store over real HTTP behind it.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fogline::frame::{MAX_FRAME, MEDIA_TYPE, Response as Scores};
+use fogline::frame::{MAX_FRAME, MEDIA_TYPE, Request as Frame, Response as Scores};
+use fogline::manifest::{Manifest, sha256_hex};
 use fogline_cloud::function::{Auth, Call, Caller, Function};
 use serde_json::json;
 
@@ -108,6 +110,23 @@ async fn a_body_larger_than_any_frame_is_refused_unread() {
     let large = post(vec![b'F'; MAX_FRAME + 1], &[]);
     let refused = refusal(&bucket.plans(), large).await;
     assert_eq!(refused, (413, "too_large".into()));
+}
+
+#[tokio::test]
+async fn what_broke_inside_is_told_to_the_log_alone() {
+    let bucket = Bucket::with_pair().await;
+    let path = bucket.folder().join("manifest.json");
+    let mut manifest = Manifest::parse(&fs::read(&path).unwrap()).unwrap();
+    let onnx = b"no model";
+    let file = manifest.files.get_mut("cloud.onnx").unwrap();
+    (file.sha256, file.bytes) = (sha256_hex(onnx), onnx.len() as u64);
+    fs::write(path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    fs::write(bucket.folder().join("cloud.onnx"), onnx).unwrap();
+    let mut frame = Frame::decode(&golden()).unwrap();
+    frame.pair = manifest.pair_digest();
+    let answer = handle(&bucket.plans(), post(frame.encode().unwrap(), &[])).await;
+    assert_eq!(refused(&answer), (500, "internal".into()));
+    assert_eq!(body(&answer)["message"], "a fault of the function's; its log says what broke");
 }
 
 #[tokio::test]

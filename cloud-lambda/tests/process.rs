@@ -134,15 +134,38 @@ async fn a_listing_that_fails_takes_nothing_away() {
 }
 
 #[tokio::test]
-async fn after_a_panic_comes_a_good_answer() {
+async fn a_query_or_a_header_that_no_uri_can_hold_panics_nowhere() {
     let bucket = Bucket::with_pair().await;
-    let function = Running::start(&bucket.settings(), None).await;
+    let digest = sha256_hex(b"a token of the tests");
+    let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digest.as_str())];
+    let function = Running::start_with(&bucket.settings(), None, &variables).await;
+    let token = "Bearer a token of the tests";
+    let odd: [fn(&mut Value); 8] = [
+        |event| event["rawQueryString"] = json!("a b"),
+        |event| event["rawQueryString"] = json!("\u{e9}=\u{1}"),
+        |event| event["headers"]["x-forwarded-proto"] = json!("no scheme"),
+        |event| event["headers"]["host"] = json!("no host"),
+        |event| event["headers"]["user-agent"] = json!("caf\u{e9}\n"),
+        |event| event["headers"]["no name"] = json!("x"),
+        |event| event["queryStringParameters"] = json!({"a": ["b", 1]}),
+        |event| event["cookies"] = json!(["\u{e9}"]),
+    ];
+    for (case, change) in odd.into_iter().enumerate() {
+        let mut event = infer(&golden());
+        change(&mut event);
+        // Whoever has no token is told so first, and counted.
+        let outcome = function.outcome(event.clone()).await;
+        assert_eq!(outcome, (401, "unauthorized".into()), "{case}");
+        event["headers"]["authorization"] = json!(token);
+        assert_eq!(function.outcome(event).await, OK, "{case}");
+    }
     let mut event = infer(&golden());
-    // lambda_http builds a URI of it and panics where it is none.
-    event["headers"]["x-forwarded-proto"] = json!("no scheme");
-    let error = function.invoke(event, Duration::from_secs(5)).await.unwrap_err();
-    assert!(error["errorType"].is_string(), "{error}");
-    assert_eq!(function.outcome(infer(&golden())).await, OK);
+    event["headers"]["authorization"] = json!(token);
+    event["body"] = json!("no base64!");
+    assert_eq!(function.outcome(event).await, (400, "malformed".into()));
+    let log = function.end().await;
+    assert_eq!(log.matches("\"outcome\":\"unauthorized\"").count(), odd.len());
+    assert!(!log.contains("panic"), "{log}");
 }
 
 #[tokio::test]
@@ -230,18 +253,17 @@ async fn a_line_of_json_says_how_each_request_went() {
 
 #[tokio::test]
 async fn only_a_token_opens_a_function_that_wants_one() {
-    // SHA-256 of "open sesame".
-    let digest = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
+    let digest = sha256_hex(b"open sesame, open");
     let bucket = Bucket::with_pair().await;
-    let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digest)];
+    let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digest.as_str())];
     let function = Running::start_with(&bucket.settings(), None, &variables).await;
     let mut event = infer(&golden());
     assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
-    event["headers"]["authorization"] = json!("Bearer open barley");
+    event["headers"]["authorization"] = json!("Bearer open barley, open");
     assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
     // Nobody whom it does not know makes it fetch anything.
     assert_eq!(bucket.fetched(), 0);
-    event["headers"]["authorization"] = json!("Bearer open sesame");
+    event["headers"]["authorization"] = json!("Bearer open sesame, open");
     assert_eq!(function.outcome(event).await, OK);
     let log = function.end().await;
     assert!(log.contains("\"outcome\":\"unauthorized\"") && !log.contains("sesame"), "{log}");
@@ -250,7 +272,8 @@ async fn only_a_token_opens_a_function_that_wants_one() {
 #[tokio::test]
 async fn a_token_is_changed_without_an_edge_left_outside() {
     let bucket = Bucket::with_pair().await;
-    let digest = |token: &str| sha256_hex(token.as_bytes());
+    let long = |token: &str| format!("{token}-0123456789abcdef");
+    let digest = |token: &str| sha256_hex(long(token).as_bytes());
     let both = format!("{},{}", digest("old"), digest("new"));
     let statuses = async |digests: &str| {
         let variables = [("FOGLINE_AUTH", "token"), ("FOGLINE_TOKEN_SHA256", digests)];
@@ -259,7 +282,7 @@ async fn a_token_is_changed_without_an_edge_left_outside() {
         // The last is a request seen before: a bearer token is good until it is taken out.
         for token in ["old", "new", "other", "old"] {
             let mut event = infer(&golden());
-            event["headers"]["authorization"] = json!(format!("Bearer {token}"));
+            event["headers"]["authorization"] = json!(format!("Bearer {}", long(token)));
             statuses.push(function.outcome(event).await.0);
         }
         statuses
@@ -286,7 +309,56 @@ async fn a_function_that_counts_on_aws_is_not_open_behind_a_url_that_asks_nobody
 #[tokio::test]
 async fn a_function_that_nobody_told_who_may_ask_does_not_start() {
     let bucket = Bucket::with_pair().await;
-    let mut function = Running::start_with(&bucket.settings(), None, &[]).await;
+    for variables in [&[][..], &[("FOGLINE_AUTH", "")]] {
+        does_not_start(&bucket, variables).await;
+    }
+}
+
+#[tokio::test]
+async fn an_empty_tokens_digest_does_not_start() {
+    let bucket = Bucket::with_pair().await;
+    let empty = sha256_hex(b"");
+    let token = ("FOGLINE_AUTH", "token");
+    does_not_start(&bucket, &[token, ("FOGLINE_TOKEN_SHA256", &empty)]).await;
+    does_not_start(&bucket, &[token, ("FOGLINE_TOKEN_SHA256", "")]).await;
+}
+
+#[tokio::test]
+async fn numbers_of_mib_that_overflow_do_not_start() {
+    let bucket = Bucket::with_pair().await;
+    for name in ["FOGLINE_MEMORY_MIB", "FOGLINE_CACHE_MIB"] {
+        // 2^44 MiB are 2^64 bytes.
+        for mib in ["17592186044416", "-1", "1.5", "1e3"] {
+            does_not_start(&bucket, &[("FOGLINE_AUTH", "none"), (name, mib)]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn empty_variables_are_unset_ones() {
+    let bucket = Bucket::with_pair().await;
+    let mut variables = vec![("FOGLINE_AUTH", "none")];
+    variables.extend(
+        [
+            "FOGLINE_PAIRS",
+            "FOGLINE_MEMORY_MIB",
+            "FOGLINE_CACHE",
+            "FOGLINE_CACHE_MIB",
+            "FOGLINE_TOKEN_SHA256",
+            "AWS_SESSION_TOKEN",
+            "AWS_LAMBDA_LOG_LEVEL",
+        ]
+        .map(|name| (name, "")),
+    );
+    let function = Running::start_with(&bucket.settings(), None, &variables).await;
+    assert_eq!(function.outcome(infer(&golden())).await, OK);
+}
+
+/// A function with these variables ends by itself, and not well.
+async fn does_not_start(bucket: &Bucket, variables: &[(&str, &str)]) {
+    let mut function = Running::start_with(&bucket.settings(), None, variables).await;
     let ended = tokio::time::timeout(Duration::from_secs(10), function.process.wait()).await;
-    assert!(!ended.expect("it ends by itself").unwrap().success());
+    let status = ended.expect("it ends by itself").unwrap();
+    // A panic ends with 101.
+    assert_eq!(status.code(), Some(1), "{variables:?}");
 }

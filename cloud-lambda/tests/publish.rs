@@ -1,9 +1,10 @@
 //! A pair on its way into the bucket.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use fogline_cloud::publish::{PublishError, publish};
+use fogline::manifest::{Manifest, sha256_hex};
+use fogline_cloud::publish::{self, PublishError, try_out};
 use fogline_cloud::store::Store;
 use tempfile::TempDir;
 
@@ -19,6 +20,15 @@ fn pair() -> (TempDir, PathBuf) {
         fs::copy(pair_file(name), folder.join(name)).unwrap();
     }
     (root, folder)
+}
+
+/// Tries the pair out and publishes it.
+async fn publish(
+    store: &Store,
+    folder: &Path,
+    said: impl FnMut(&str, u64),
+) -> Result<Manifest, PublishError> {
+    publish::publish(store, try_out(folder).await?, said).await
 }
 
 #[tokio::test]
@@ -92,4 +102,50 @@ async fn a_pair_that_is_not_whole_stays_at_home() {
     assert!(matches!(refused(&elsewhere).await, PublishError::Elsewhere(_)));
     fs::write(elsewhere.join("manifest.json"), "{").unwrap();
     assert!(matches!(refused(&elsewhere).await, PublishError::Manifest(..)));
+}
+
+/// The tests' pair with other files, by their digests in the manifest.
+fn altered(change: impl FnOnce(&mut Manifest, &Path)) -> (TempDir, PathBuf) {
+    let (root, folder) = pair();
+    let path = folder.join("manifest.json");
+    let mut manifest = Manifest::parse(&fs::read(&path).unwrap()).unwrap();
+    change(&mut manifest, &folder);
+    fs::write(path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    (root, folder)
+}
+
+/// A version is never published again, so that one that no function can run would be refused for ever.
+#[tokio::test]
+async fn a_cloud_that_cannot_run_is_not_published() {
+    let cloud = |bytes: Vec<u8>| {
+        move |manifest: &mut Manifest, folder: &Path| {
+            let file = manifest.files.get_mut("cloud.onnx").unwrap();
+            (file.sha256, file.bytes) = (sha256_hex(&bytes), bytes.len() as u64);
+            fs::write(folder.join("cloud.onnx"), bytes).unwrap();
+        }
+    };
+    let onnx = fs::read(pair_file("cloud.onnx")).unwrap();
+    // As PyTorch exports a model with its weights in a second file: 'weight' has a place there, and no bytes here.
+    let external = fs::read(pair_file("external.onnx")).unwrap();
+    for (what, (_root, folder)) in [
+        ("external data", altered(cloud(external))),
+        ("no model", altered(cloud(b"no model".to_vec()))),
+        ("half a model", altered(cloud(onnx[..onnx.len() / 2].to_vec()))),
+        ("other classes", altered(|manifest, _| manifest.classes.push("truck".into()))),
+        ("another split", altered(|manifest, _| manifest.split.shape = [8, 4, 5])),
+        ("no cloud", altered(|manifest, _| manifest.files.clear())),
+    ] {
+        let refused = try_out(&folder).await.unwrap_err();
+        assert!(matches!(refused, PublishError::Unusable(_)), "{what}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_larger_than_the_function_reads_is_not_published() {
+    let (_root, folder) = pair();
+    let path = folder.join("manifest.json");
+    let padded = fs::read_to_string(&path).unwrap() + &" ".repeat(1 << 20);
+    fs::write(path, padded).unwrap();
+    let refused = try_out(&folder).await.unwrap_err();
+    assert!(matches!(refused, PublishError::TooLarge(..)), "{refused}");
 }

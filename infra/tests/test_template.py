@@ -1,6 +1,7 @@
 """The template: linted, translated as AWS does, and created in moto, where what came of it is listed."""
 
 import ast
+import hashlib
 import io
 import json
 import os
@@ -110,6 +111,20 @@ class Template(unittest.TestCase):
             self.assertEqual(policy["Bucket"], {"Ref": name})
             denied = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
             self.assertEqual([len(s["Resource"]) for s in denied], [2], "of the bucket and of all in it")
+
+    def test_the_digest_of_an_empty_token_is_no_parameter(self):
+        pattern = template()["Parameters"]["TokenSha256"]["AllowedPattern"]
+        good, empty = ["a" * 64, hashlib.sha256(b"x").hexdigest()], hashlib.sha256(b"").hexdigest()
+        self.assertRegex(",".join(good), pattern)
+        for bad in (empty, f"{good[0]},{empty}", f"{empty},{good[0]}"):
+            self.assertNotRegex(bad, pattern)
+
+    def test_any_pair_that_a_manifest_may_name_can_be_preloaded(self):
+        pattern = template()["Parameters"]["Preload"]["AllowedPattern"]
+        for good in ("", "cifar10-w1/3.0.0", "Obst_2/1.0"):
+            self.assertRegex(good, pattern)
+        for bad in ("a", "a/", "/1", "../1", "a/b/c", "a b/1"):
+            self.assertNotRegex(bad, pattern)
 
     def test_only_a_function_that_asks_for_a_token_is_open_to_everybody(self):
         resources = template()["Resources"]

@@ -170,7 +170,10 @@ pub fn of_sample(manifest: &Manifest, ending: Ending, way: u8, constants: &Const
 
 /// What a sample costs the full-precision twin: trunk and cloud at 32 bits, no exits; of several ways, one.
 pub fn of_twin(manifest: &Manifest, constants: &Constants) -> Terms {
-    let full = |counts: &Counts| Counts::from([(32, counts.values().sum())]);
+    // A manifest may state any counts; no sum of them is worth a panic.
+    let sum =
+        |counts: &Counts| counts.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+    let full = |counts: &Counts| Counts::from([(32, sum(counts))]);
     let of_all = |part: &&Part| part.role != Role::Head && part.way.unwrap_or(0) == 0;
     let parts = manifest.parts.iter().filter(of_all);
     parts.fold(Terms::default(), |sum, part| {
@@ -239,5 +242,8 @@ mod tests {
         let cloud = at(Ending::Cloud);
         assert!(near(cloud, 120.0 * 0.875 + 2500.0 * one + 6400.0, first + 800.0));
         assert!(near(of_twin(&manifest, &constants), 4600.0 * 3.2, 50.0 * 80.0));
+        let mut vast = manifest;
+        vast.parts[0].macs.insert(4, u64::MAX);
+        assert!(of_twin(&vast, &constants).computation > 5e19);
     }
 }

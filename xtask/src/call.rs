@@ -169,7 +169,7 @@ impl Known {
 }
 
 /// A word as a shell takes it, what stands for something left open.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:+${}@".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

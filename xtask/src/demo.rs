@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::stack::{Addresses, Stack};
 use crate::stages::{Stage, Stages};
-use crate::{bench, first, root, step, target, tools};
+use crate::{bench, first, root, stack, step, target, tools};
 
 /// RUSTFLAGS of everything in WebAssembly.
 pub const SIMD: &str = "-C target-feature=+simd128";
@@ -39,6 +39,9 @@ pub struct Options {
     /// .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The page's port [default: a free one].
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
     /// End after the table; exit status 0 only if every sample was answered, at least one on the
     /// device and at least one by the cloud.
     #[arg(long)]
@@ -79,6 +82,10 @@ const PAGE: Stage = ("asking the page", 5.0);
 
 /// Builds, brings up, classifies, prints.
 pub fn run(options: &Options) -> Result<()> {
+    stack::has(&root().join(&options.models), options.model.as_deref())?;
+    if let Some(data) = &options.data {
+        ensure!(data.is_dir(), "{}: no such folder", data.display());
+    }
     tools::targets()?;
     if options.model.is_none() && options.models == Path::new("onnx-models") {
         first::answers(&bench::pair(None)?)?;
@@ -91,8 +98,9 @@ pub fn run(options: &Options) -> Result<()> {
     let models = root().join(&options.models);
     let gallery = options.data.as_deref().map(|data| gallery(options, &models, data));
     let gallery = gallery.transpose()?;
-    let stack = stages
-        .run(STARTING.0, || Stack::start(options.model.as_deref(), &models, gallery.as_deref()))?;
+    let stack = stages.run(STARTING.0, || {
+        Stack::start_on(options.port, options.model.as_deref(), &models, gallery.as_deref())
+    })?;
     let mut rows = stages.run(GATEWAY.0, || by_component(&stack.at))?;
     if let Some(browser) = &browser {
         rows.extend(stages.run(PAGE.0, || by_page(&stack.at.page, browser))?);
@@ -113,7 +121,8 @@ pub fn run(options: &Options) -> Result<()> {
     if options.check {
         return both_answer(&rows);
     }
-    println!("\nThe page is at {} (Ctrl-C ends everything)", stack.at.page);
+    println!("\n{}", stack.at.how_to_ask());
+    println!("The page is at {} (Ctrl-C ends everything)", stack.at.page);
     stack.wait()
 }
 

@@ -134,6 +134,10 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
     let iam = if options.auth == "iam" { " --iam" } else { "" };
     vec![
         Call::new("who deploys", "aws sts get-caller-identity --region ${AWS_REGION}"),
+        Call::new(
+            "the pair, loaded as edge and function do it: what is published stays",
+            &format!("cargo xtask publish {pair} --check"),
+        ),
         Call::new("Rust's library for Lambda's processor", &format!("rustup target add {triple}")),
         Call::new(
             "the function, where the template looks for it",
@@ -302,6 +306,9 @@ fn stage(text: &str) -> Result<String, String> {
 }
 
 fn digest(text: &str) -> Result<String, String> {
+    if ["", "\n"].iter().any(|empty| sha256_hex(empty.as_bytes()) == text) {
+        return Err("that is the SHA-256 of an empty text: was the token's variable set?".into());
+    }
     if text.len() == 64 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
         return Ok(text.into());
     }

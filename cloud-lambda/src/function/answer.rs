@@ -63,8 +63,12 @@ pub fn scores(
     Ok(response(200, MEDIA_TYPE, bytes))
 }
 
-/// What a refusal looks like over HTTP.
+/// What a refusal looks like over HTTP. Of a fault of ours, what broke and where is for the log alone.
 pub fn refused(refusal: &Refusal) -> Response<Bytes> {
+    if refusal.error == INTERNAL {
+        let fault = Refusal::new(INTERNAL, "a fault of the function's; its log says what broke");
+        return json(fault.status(), &fault);
+    }
     json(refusal.status(), refusal)
 }
 

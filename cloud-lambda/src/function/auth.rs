@@ -14,6 +14,10 @@ use subtle::{Choice, ConstantTimeEq};
 use super::call::Caller;
 use crate::store::variable;
 
+/// Bytes of the shortest token that opens a function: shorter ones can be guessed, and the empty one is what whoever
+/// forgot a variable shows.
+const SHORTEST: usize = 16;
+
 /// How the function knows who asks.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -40,7 +44,8 @@ impl Auth {
     /// Reads `FOGLINE_AUTH` (`iam`, `token` or `none`) and, for `token`, `FOGLINE_TOKEN_SHA256`.
     ///
     /// # Errors
-    /// When the first is not set, so that nobody opens a function by forgetting it, or the second holds no digest.
+    /// When the first is not set, so that nobody opens a function by forgetting it, or the second holds no digest, or
+    /// that of nothing.
     pub fn from_env() -> Result<Self, String> {
         Self::new(variable("FOGLINE_AUTH").as_deref(), variable("FOGLINE_TOKEN_SHA256").as_deref())
     }
@@ -51,9 +56,14 @@ impl Auth {
             Some("none") => Ok(Self::Anybody),
             Some("token") => {
                 let wanted = "FOGLINE_TOKEN_SHA256 holds the SHA-256 of each token, 64 hexadecimal digits, after commas";
+                let nothing = "FOGLINE_TOKEN_SHA256 holds the SHA-256 of no token, but of an empty text: was the token's variable set?";
                 let digests = digests.ok_or(wanted)?.split(',').map(|text| {
                     let mut digest = [0; 32];
                     hex::decode_to_slice(text.trim(), &mut digest).map_err(|_| wanted)?;
+                    // With the line's end too, as echo writes it.
+                    if ["", "\n"].iter().any(|empty| Sha256::digest(empty)[..] == digest) {
+                        return Err(nothing);
+                    }
                     Ok(digest)
                 });
                 Ok(Self::Tokens(digests.collect::<Result<_, &str>>()?))
@@ -81,6 +91,9 @@ impl Auth {
             refusal("this function takes requests with a token: authorization: Bearer TOKEN")
         })?;
         let token = bearer(shown).ok_or_else(|| refusal("the authorization is no bearer token"))?;
+        if token.len() < SHORTEST {
+            return Err(refusal("no token is shorter than 16 bytes"));
+        }
         let digest = Sha256::digest(token);
         // All of them, and all of each: how long it takes tells nothing of which, or how nearly.
         let known = digests
@@ -109,14 +122,21 @@ mod tests {
         hex::encode(Sha256::digest(token))
     }
 
+    const OLD: &str = "old-0123456789ab";
+    const NEW: &str = "new-0123456789ab";
+
     #[test]
     fn two_tokens_are_taken_at_once_and_no_other() {
-        let digests = format!("{}, {}", digest("old"), digest("new"));
+        let digests = format!("{}, {}", digest(OLD), digest(NEW));
         let auth = Auth::new(Some("token"), Some(&digests)).unwrap();
-        for good in ["Bearer old", "bearer new", "Bearer  new "] {
-            auth.check(&shown(Some(good)), Caller::Unknown).unwrap();
+        for good in [format!("Bearer {OLD}"), format!("bearer {NEW}"), format!("Bearer  {NEW} ")] {
+            auth.check(&shown(Some(&good)), Caller::Unknown).unwrap();
         }
-        for bad in ["Bearer other", "Bearer ", "Basic old", "old", "Bearer", "Bearer old new"] {
+        let basic = format!("Basic {OLD}");
+        let both = format!("Bearer {OLD} {NEW}");
+        for bad in
+            ["Bearer other-0123456789ab", "Bearer ", &basic, OLD, "Bearer", "Bearer old", &both]
+        {
             let refusal = auth.check(&shown(Some(bad)), Caller::Verified).unwrap_err();
             assert_eq!((refusal.error.as_str(), refusal.status()), ("unauthorized", 401), "{bad}");
             assert!(!refusal.message.contains("old"), "{}", refusal.message);
@@ -124,12 +144,27 @@ mod tests {
         assert_eq!(auth.check(&shown(None), Caller::Unknown).unwrap_err().status(), 401);
         // The digest opens nothing.
         assert!(
-            auth.check(&shown(Some(&format!("Bearer {}", digest("old")))), Caller::Unknown)
-                .is_err()
+            auth.check(&shown(Some(&format!("Bearer {}", digest(OLD)))), Caller::Unknown).is_err()
         );
-        let rotated = Auth::new(Some("token"), Some(&digest("new"))).unwrap();
-        rotated.check(&shown(Some("Bearer new")), Caller::Unknown).unwrap();
-        rotated.check(&shown(Some("Bearer old")), Caller::Unknown).unwrap_err();
+        let rotated = Auth::new(Some("token"), Some(&digest(NEW))).unwrap();
+        rotated.check(&shown(Some(&format!("Bearer {NEW}"))), Caller::Unknown).unwrap();
+        rotated.check(&shown(Some(&format!("Bearer {OLD}"))), Caller::Unknown).unwrap_err();
+    }
+
+    #[test]
+    fn an_empty_tokens_digest_opens_nothing_and_neither_does_a_short_token() {
+        for empty in ["", "\n"] {
+            for digests in [digest(empty), format!("{},{}", digest(OLD), digest(empty))] {
+                let error = Auth::new(Some("token"), Some(&digests)).unwrap_err();
+                assert!(error.contains("was the token's variable set"), "{error}");
+            }
+        }
+        // Even where its digest is one of the function's.
+        let short = &OLD[..SHORTEST - 1];
+        let auth = Auth::new(Some("token"), Some(&digest(short))).unwrap();
+        let refusal =
+            auth.check(&shown(Some(&format!("Bearer {short}"))), Caller::Unknown).unwrap_err();
+        assert_eq!(refusal.status(), 401);
     }
 
     #[test]

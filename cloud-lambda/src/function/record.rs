@@ -3,7 +3,6 @@
 //!
 //! No feature map, no score and no picture is in it.
 
-use std::env;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use crate::store::variable;
 
 /// A request, as logged. Times are milliseconds.
 #[derive(Debug, Default, Serialize)]
@@ -67,7 +67,7 @@ impl Record {
     fn line(&self) -> Value {
         static FUNCTION: OnceLock<String> = OnceLock::new();
         let function = FUNCTION.get_or_init(|| {
-            env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "fogline-cloud".into())
+            variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "fogline-cloud".into())
         });
         let unit = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
         let (count, time) = (|name| unit(name, "Count"), |name| unit(name, "Milliseconds"));

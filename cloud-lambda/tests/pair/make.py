@@ -7,6 +7,7 @@ hold the protocol to what it was when they were made.
 import base64
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,14 @@ def cloud_onnx() -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def external(model: bytes) -> bytes:
+    """The same model with its weights in a second file, as large exports have them, and without that file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "external.onnx"
+        onnx.save_model(onnx.load_from_string(model), path, save_as_external_data=True, location="external.data", size_threshold=0)
+        return path.read_bytes()
 
 
 def frame(pair: bytes, maps: list[np.ndarray]) -> bytes:
@@ -100,6 +109,7 @@ def write(path: Path, value: object) -> None:
 def main() -> None:
     model = cloud_onnx()
     (HERE / "cloud.onnx").write_bytes(model)
+    (HERE / "external.onnx").write_bytes(external(model))
     digest = hashlib.sha256(model).hexdigest()
     pair = hashlib.sha256(f"cloud.onnx {digest}\n".encode()).digest()
     manifest = {

@@ -5,6 +5,7 @@ use std::env;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::store::{BUCKET, KEY, LocalStore};
-use crate::tree;
+use crate::{bound, tree};
 
 /// The function's name, package and binary.
 const NAME: &str = "fogline-cloud";
@@ -30,6 +31,10 @@ const NAME: &str = "fogline-cloud";
 const TAIL: usize = 40;
 /// How long the processes may take to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often the function is asked whether it lives.
+const ASKED_EVERY: Duration = Duration::from_secs(10);
+/// How long it may take to say so: as long as Lambda would give the requests before.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the function is started with.
 #[derive(Debug, Clone, Copy)]
@@ -118,16 +123,12 @@ impl<'a> Function<'a> {
     /// # Errors
     /// When it ends before, or takes longer than `patience`.
     pub async fn ready(&mut self, patience: Duration) -> Result<()> {
-        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
         let uri: Uri = format!("{}/ready", self.url).parse()?;
         let deadline = Instant::now() + patience;
         loop {
             self.alive()?;
             // While cargo builds, the emulator holds requests back: give each a moment only.
-            let answer = timeout(Duration::from_secs(10), client.get(uri.clone())).await;
-            if let Ok(Ok(response)) = answer
-                && response.status() == StatusCode::OK
-            {
+            if let Ok(Some(StatusCode::OK)) = timeout(Duration::from_secs(10), status(&uri)).await {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -143,13 +144,25 @@ impl<'a> Function<'a> {
         self.prebuilt.as_ref().and_then(Child::id)
     }
 
-    /// Resolves when a process ends that should not. A built function that somebody kills is started again, as Lambda does.
+    /// Resolves when a process ends that should not, or the emulator lives on and answers nothing. A built function that
+    /// somebody kills is started again, as Lambda does.
     pub async fn failure(&mut self) -> Error {
+        let health = match format!("{}/health", self.url).parse() {
+            Ok(health) => health,
+            Err(error) => return Error::new(error),
+        };
+        let mut silence = pin!(silence(health, ASKED_EVERY, PATIENCE));
         loop {
             if let Err(error) = self.revived().await {
                 return error;
             }
-            sleep(Duration::from_millis(500)).await;
+            tokio::select! {
+                () = sleep(Duration::from_millis(500)) => {}
+                () = &mut silence => return self.with_tail(
+                    "the emulator answers nothing any more, as cargo-lambda does after more than 100 requests at once: \
+                     start anew",
+                ),
+            }
         }
     }
 
@@ -211,10 +224,26 @@ impl<'a> Function<'a> {
     }
 }
 
+/// Resolves when whoever is at this address has let two requests in a row pass. One may be lost with a function that is killed.
+async fn silence(uri: Uri, every: Duration, patience: Duration) {
+    let mut passed = 0;
+    while passed < 2 {
+        sleep(every).await;
+        let answered = timeout(patience, status(&uri)).await.is_ok();
+        passed = if answered { 0 } else { passed + 1 };
+    }
+}
+
+/// The status of an answer; `None` where the connection breaks off or is refused.
+async fn status(uri: &Uri) -> Option<StatusCode> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    Some(client.get(uri.clone()).await.ok()?.status())
+}
+
 /// A command that finds the store, and nothing of what cargo tells the programs it runs: build
 /// scripts that watch those variables would be run again, and all that hangs on them rebuilt.
 fn command(program: &Path, store: &LocalStore) -> Command {
-    let mut command = Command::new(program);
+    let mut command = bound::command(program);
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         let of_package = ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_", "CARGO_CRATE_"];
@@ -238,7 +267,6 @@ fn command(program: &Path, store: &LocalStore) -> Command {
 
 /// Starts a command in a process group of its own, so that Ctrl-C reaches it through us alone.
 fn spawn(command: &mut Command, tail: &Tail) -> Result<Child> {
-    let program = command.as_std().get_program().to_string_lossy().into_owned();
     let mut child = command
         .process_group(0)
         .kill_on_drop(true)
@@ -246,7 +274,7 @@ fn spawn(command: &mut Command, tail: &Tail) -> Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start {program}"))?;
+        .context("cannot start a process")?;
     if let Some(stdout) = child.stdout.take() {
         follow(stdout, Arc::clone(tail));
     }
@@ -269,4 +297,35 @@ fn follow(output: impl AsyncRead + Send + Unpin + 'static, tail: Tail) {
             tail.push_back(line);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::Full;
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+
+    use super::*;
+    use crate::server;
+
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn an_emulator_that_takes_requests_and_answers_none_is_noticed() {
+        let wedged = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/health", wedged.local_addr().unwrap()).parse().unwrap();
+        timeout(Duration::from_secs(20), silence(uri, MOMENT, MOMENT)).await.expect("noticed");
+
+        let refusing = service_fn(|_: Request<Incoming>| async {
+            let mut response = Response::new(Full::new(Bytes::new()));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            Ok::<_, Infallible>(response)
+        });
+        let uri = server::spawn(refusing).await.unwrap().parse().unwrap();
+        let lives = silence(uri, MOMENT, Duration::from_secs(10));
+        assert!(timeout(MOMENT * 10, lives).await.is_err(), "whoever refuses answers");
+    }
 }

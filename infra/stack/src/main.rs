@@ -1,8 +1,8 @@
 //! Fogline on one machine: a model store, the function in cargo-lambda's emulator, and the page,
 //! all on ports of their own on 127.0.0.1.
 //!
-//! Once everything answers, one JSON line on stdout says where. Ctrl-C, SIGTERM, and with
-//! `--until-stdin-closes` the end of stdin, end all of it.
+//! Once everything answers, one JSON line on stdout says where. Ctrl-C, SIGTERM, a terminal that closes, and with
+//! `--until-stdin-closes` the end of stdin, end all of it; so does the end of a part, and this process's own.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use fogline_stack::function::{Function, Start};
 use fogline_stack::models::{Model, Models};
 use fogline_stack::page::Site;
-use fogline_stack::{server, store};
+use fogline_stack::{bound, server, store};
 
 /// Brings up store, function and page; run it in the workspace's root.
 #[derive(Debug, Parser)]
@@ -47,17 +47,25 @@ struct Options {
     /// A built fogline-cloud to run in the emulator, instead of having it built by `cargo run`.
     #[arg(long, value_name = "FILE")]
     function: Option<PathBuf>,
+    /// The page's port [default: a free one].
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
     /// How long the function may take to build and become ready.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
-    deadline: u64,
+    deadline: u32,
     /// End when stdin does: a caller that dies then leaves nothing behind.
     #[arg(long)]
     until_stdin_closes: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Options::parse()).await {
+fn main() -> ExitCode {
+    if let Some(error) = bound::become_program() {
+        eprintln!("fogline-stack: {error}");
+        return ExitCode::FAILURE;
+    }
+    let options = Options::parse();
+    let runtime = tokio::runtime::Runtime::new().context("starting threads");
+    match runtime.and_then(|runtime| runtime.block_on(run(options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fogline-stack: {error:#}");
@@ -74,6 +82,7 @@ async fn run(options: Options) -> Result<()> {
     let models = Models::find(&options.models)?;
     let opened = models.choose(options.model.as_deref())?;
     let config = models.config(opened, options.gallery.is_some());
+    let listener = server::bind(options.port).await?;
     let store = store::start(&models.usable).await?;
     for (_, why) in &models.refused {
         eprintln!("left out: {why:#}");
@@ -87,7 +96,7 @@ async fn run(options: Options) -> Result<()> {
     })
     .await?;
     let ready = tokio::select! {
-        ready = function.ready(Duration::from_secs(options.deadline)) => ready.map(|()| true),
+        ready = function.ready(Duration::from_secs(options.deadline.into())) => ready.map(|()| true),
         () = &mut ended => Ok(false),
     };
     let result = match ready {
@@ -95,7 +104,7 @@ async fn run(options: Options) -> Result<()> {
             let site = Site::new(&options.page, &options.pkg, &options.models, &config)
                 .with_gallery(options.gallery);
             let upstream: Uri = function.url.parse().context("the function's address")?;
-            match server::listen(site, upstream).await {
+            match server::listen(listener, site, upstream) {
                 Ok(page) => {
                     announce(&page, &function, &store, opened)?;
                     tokio::select! {
@@ -138,6 +147,8 @@ fn announce(
 fn ended(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
     let (closed, stdin) = oneshot::channel();
     if until_stdin_closes {
         // A thread that may hang in a read for ever: it must not be one that tokio waits for.
@@ -151,6 +162,9 @@ fn ended(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
         tokio::select! {
             _ = interrupt.recv() => eprintln!("interrupted, ending"),
             _ = terminate.recv() => eprintln!("terminated, ending"),
+            // A terminal that closes sends it, and one whose first process ends, such as cargo by Ctrl-C.
+            _ = hangup.recv() => eprintln!("hung up, ending"),
+            _ = quit.recv() => eprintln!("quit, ending"),
             Ok(()) = stdin => eprintln!("stdin closed, ending"),
         }
     })

@@ -5,13 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use fogline::refusal::{Refusal, TOO_LARGE};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::page::{Answer, answer};
@@ -23,28 +24,39 @@ const PATIENCE: Duration = Duration::from_secs(35);
 /// For the whole of a request's body.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Requests that the function is given at once; others wait. Somewhere above 100, cargo-lambda's emulator locks itself up for
+/// good.
+pub(crate) const AT_ONCE: usize = 64;
+
 /// Passes requests on to a function.
 #[derive(Debug)]
 pub struct Proxy {
     client: Client<HttpConnector, Full<Bytes>>,
     function: Uri,
+    free: Semaphore,
 }
 
 impl Proxy {
     /// A proxy to the function at this address.
     pub fn new(function: Uri) -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), function }
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { client, function, free: Semaphore::new(AT_ONCE) }
     }
 
     /// Passes one request on, as `path` under the function's address.
     pub async fn pass(&self, path: &str, request: Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
+        let too_large = || {
+            let why = format!("over {MAX_BODY} bytes, which no function takes");
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, &why)
+        };
+        // By its stated length at once: the body may never come.
+        if body.size_hint().lower() > MAX_BODY as u64 {
+            return too_large();
+        }
         let body = match timeout(BODY_PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let why = format!("over {MAX_BODY} bytes, which no function takes");
-                return refuse(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, &why);
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
             Ok(Err(error)) => {
                 return refuse(StatusCode::BAD_REQUEST, "body_broken", &error.to_string());
             }
@@ -84,6 +96,7 @@ impl Proxy {
         {
             parts.headers.remove(name);
         }
+        let _turn = self.free.acquire().await?;
         let response = self.client.request(Request::from_parts(parts, Full::new(body))).await?;
         let (mut parts, body) = response.into_parts();
         for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {

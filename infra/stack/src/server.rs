@@ -1,9 +1,10 @@
-//! Listening on a free port of 127.0.0.1.
+//! Listening on a port of 127.0.0.1.
 
 use std::convert::Infallible;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper::{Method, Request, Response, Uri};
@@ -14,11 +15,20 @@ use tokio::net::TcpListener;
 use crate::page::Site;
 use crate::proxy::Proxy;
 
+/// A listener on this port, or on a free one where it is 0.
+///
+/// # Errors
+/// When the port is somebody else's.
+pub async fn bind(port: u16) -> Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    listener.with_context(|| format!("listening on 127.0.0.1:{port}"))
+}
+
 /// Serves the page, and the function under its `/cloud/`; says where.
 ///
 /// # Errors
-/// When there is no free port.
-pub async fn listen(site: Site, function: Uri) -> Result<String> {
+/// When the listener has no address.
+pub fn listen(listener: TcpListener, site: Site, function: Uri) -> Result<String> {
     let (site, proxy) = (Arc::new(site), Arc::new(Proxy::new(function)));
     let answer = move |request: Request<Incoming>| {
         let (site, proxy) = (Arc::clone(&site), Arc::clone(&proxy));
@@ -34,10 +44,10 @@ pub async fn listen(site: Site, function: Uri) -> Result<String> {
             Ok::<_, Infallible>(response)
         }
     };
-    spawn(service_fn(answer)).await
+    serve(listener, service_fn(answer))
 }
 
-/// Serves `service` for as long as the process lives; says where.
+/// Serves `service` on a free port for as long as the process lives; says where.
 ///
 /// # Errors
 /// When there is no free port.
@@ -50,7 +60,18 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    serve(bind(0).await?, service)
+}
+
+fn serve<S, B>(listener: TcpListener, service: S) -> Result<String>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {
         loop {

@@ -101,7 +101,7 @@ def main() -> None:
     command.add_argument("--data-name", required=True, help="what the manifest calls the dataset")
     command.add_argument("--name", required=True, help="the pair's name, for example cifar10-w1")
     command.add_argument("--version", required=True, help="the pair's version, for example 1.0.0")
-    command.add_argument("--out", type=Path, required=True, help="folder for the files, onnx-models/NAME/VERSION")
+    command.add_argument("--out", type=Path, required=True, help="folder for the files, which must end in NAME/VERSION")
     command.add_argument("--twin", type=Path, help="folder of the full-precision twin's run: writes twin.onnx, for eval to compare with")
     add_target(command)
     command.set_defaults(run=commands.export)

@@ -209,14 +209,17 @@ def export(arguments: argparse.Namespace) -> None:
     from . import export as files
     from .runs import load, twin_of
 
-    run, out, target = load(arguments.run_folder), arguments.out, target_of(arguments)
-    if run.net.layout.bits == FULL:
-        raise DataError(f"{arguments.run_folder} is a full-precision twin, which has no exits: --run takes a quantised network, --twin this one")
+    out, target = arguments.out, target_of(arguments)
     for what, text in (("name", arguments.name), ("version", arguments.version)):
         if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
             raise DataError(f"--{what} '{text}' is not of letters, digits, '-', '_' and '.' alone")
+    if out.resolve().parts[-2:] != (arguments.name, arguments.version):
+        raise DataError(f"--out {out}: whoever reads a pair finds it by its folder, which must end in {arguments.name}/{arguments.version}")
     if (out / "manifest.json").exists():
         raise DataError(f"{out} holds a pair already, and edges may run it: export another --version, or remove the folder first")
+    run = load(arguments.run_folder)
+    if run.net.layout.bits == FULL:
+        raise DataError(f"{arguments.run_folder} is a full-precision twin, which has no exits: --run takes a quantised network, --twin this one")
     twin = twin_of(run, arguments.twin) if arguments.twin else None
     held, test = held_out(run, arguments.data), of_run(run, arguments.data, "test")
     exits, curves, report = calibrated(run, held, target, energy.parts(run.net), arguments.budget)

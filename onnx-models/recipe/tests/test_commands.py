@@ -51,9 +51,10 @@ class Commands(unittest.TestCase):
 
     @classmethod
     def export(cls, out: str, *words: object, run: str = "mine", data: Path | None = None) -> Path:
+        folder = cls.root / out / "noise" / "1.0.0"
         recipe("export", "--run", cls.root / run, "--data", data or cls.data, "--data-name", "noise", "--name", "noise",
-               "--version", "1.0.0", "--edge-share", 0.5, "--out", cls.root / out, *words)
-        return cls.root / out
+               "--version", "1.0.0", "--edge-share", 0.5, "--out", folder, *words)
+        return folder
 
     def refused(self, why: str, *words: object) -> None:
         with self.assertRaisesRegex(SystemExit, why):
@@ -64,6 +65,12 @@ class Commands(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "holds a pair already"):
             self.export("pair")
         self.assertEqual((self.pair / "manifest.json").read_bytes(), before)
+
+    def test_a_pair_is_not_exported_into_a_folder_of_another_name_or_version(self):
+        for words in (["--name", "Noise"], ["--version", "1.0"], ["--out", self.root / "noise"], ["--out", self.root / "noise/1.0.0/x"]):
+            with self.assertRaisesRegex(SystemExit, "must end in "):
+                self.export("elsewhere", *words)
+        self.assertFalse((self.root / "elsewhere").exists())
 
     def test_a_pair_of_another_run_is_not_calibrated(self):
         other = self.pictures("other", ["bar", "dot", "star"])

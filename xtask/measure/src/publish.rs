@@ -1,10 +1,14 @@
 //! `cargo xtask publish`: a pair into a bucket.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use fogline_cloud::publish::{PublishError, publish};
+use fogline::manifest::EDGE_FOG;
+use fogline_cloud::publish::{PublishError, publish, try_out};
 use fogline_cloud::store::{Settings, Store};
+use fogline_edge::kernel::Backend;
+use fogline_edge::session::Session;
 use serde_json::json;
 
 /// Options of `cargo xtask publish`.
@@ -21,6 +25,9 @@ pub struct Options {
     /// End well where the bucket has this very pair already.
     #[arg(long)]
     unless_there: bool,
+    /// Load both halves as edge and function do, and send nothing; needs no keys.
+    #[arg(long)]
+    check: bool,
     /// What was published as one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -28,17 +35,24 @@ pub struct Options {
 
 /// Publishes, and says each key.
 pub fn run(options: &Options) -> Result<()> {
-    let mut settings = Settings::from_env(options.bucket.as_deref())?;
-    settings.endpoint = options.endpoint.clone().or(settings.endpoint);
-    let bucket = settings.bucket.clone();
     let pair = options.pair.canonicalize().with_context(|| options.pair.display().to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tried = runtime.block_on(try_out(&pair))?;
+    load_edge(&pair)?;
+    if options.check {
+        println!("{}: edge and function load it", options.pair.display());
+        return Ok(());
+    }
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let mut settings = Settings::from_env(given(&options.bucket).as_deref())?;
+    settings.endpoint = given(&options.endpoint).or(settings.endpoint);
+    let bucket = settings.bucket.clone();
     let mut keys = vec![];
     let said = |key: &str, bytes| {
         eprintln!("  {key}  {bytes} bytes");
         keys.push(key.to_owned());
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let manifest = match runtime.block_on(publish(&Store::new(settings), &pair, said)) {
+    let manifest = match runtime.block_on(publish(&Store::new(settings), tried, said)) {
         Err(there @ PublishError::Published(_)) if options.unless_there => {
             eprintln!("{there}");
             return Ok(());
@@ -56,4 +70,37 @@ pub fn run(options: &Options) -> Result<()> {
         println!("{name}/{version} is in {bucket}; its digest is {digest}");
     }
     Ok(())
+}
+
+/// Loads the edge's half as a device does: what no edge can run is not published either.
+fn load_edge(pair: &Path) -> Result<()> {
+    let read = |name: &str| {
+        let path = pair.join(name);
+        fs::read(&path).with_context(|| path.display().to_string())
+    };
+    let fog = read(EDGE_FOG).context("cargo xtask pack writes it")?;
+    let session = Session::load(&read("manifest.json")?, &fog, Backend::fastest());
+    session.map(drop).with_context(|| pair.join(EDGE_FOG).display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_that_cannot_run_is_not_published() {
+        let committed =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../onnx-models/cifar10-w1/3.0.0");
+        let root = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| fs::write(root.path().join(name), bytes).unwrap();
+        put("manifest.json", &fs::read(committed.join("manifest.json")).unwrap());
+        let why = || format!("{:#}", load_edge(root.path()).unwrap_err());
+        assert!(why().contains("cargo xtask pack writes it"), "{}", why());
+        let mut fog = fs::read(committed.join(EDGE_FOG)).unwrap();
+        put(EDGE_FOG, &fog);
+        load_edge(root.path()).unwrap();
+        fog[100] ^= 1;
+        put(EDGE_FOG, &fog);
+        assert!(why().contains(EDGE_FOG), "{}", why());
+    }
 }

@@ -98,8 +98,12 @@ fn shows_gallery(host: &str) {
 fn the_demo_stays_up_until_it_is_interrupted() {
     let data = cifar(200);
     let mut demo = Demo::start(&["--data", data.path().to_str().unwrap()]);
-    let (_, host) = demo.until_up();
+    let (lines, host) = demo.until_up();
 
+    let ready =
+        |line: &String| line.contains("classify web-demo/samples/frog.png --model onnx-models/");
+    assert!(lines.iter().any(|line| line.starts_with("The function is at http://")), "{lines:#?}");
+    assert!(lines.iter().any(ready), "{lines:#?}");
     assert!(answers(&host), "{host}");
     shows_gallery(&host);
     sleep(Duration::from_secs(2));

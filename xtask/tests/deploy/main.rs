@@ -44,6 +44,13 @@ fn without_keys_nothing_is_begun_and_a_sentence_says_what_to_set() {
 fn what_would_be_another_word_on_the_command_line_is_refused() {
     refuses(&["deploy", "--stage", "Prod; rm"], "lower-case letters");
     refuses(&["deploy", "--stage", "try", "--also", "a token"], "64 lower-case hexadecimal digits");
+    // Of a variable that nobody set, without and with the line's end that echo writes.
+    for empty in [
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
+    ] {
+        refuses(&["deploy", "--stage", "try", "--also", empty], "was the token's variable set");
+    }
     for parameter in ["Memory", "=1", "Memory=1 Auth=none", "A=$(id)"] {
         refuses(&["deploy", "--stage", "try", "--set", parameter], "is not NAME=VALUE");
     }

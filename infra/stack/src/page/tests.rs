@@ -2,6 +2,9 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -15,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::Site;
+use crate::proxy::AT_ONCE;
 use crate::server;
 
 const PAGE: &str =
@@ -62,7 +66,7 @@ async fn fixture() -> Fixture {
     let config = serde_json::json!({"cloud": "cloud"});
     let site = Site::new(&root.join("page"), &root.join("pkg"), &root.join("models"), &config)
         .with_gallery(Some(root.join("pictures")));
-    let url = server::listen(site, function).await.unwrap();
+    let url = server::listen(server::bind(0).await.unwrap(), site, function).unwrap();
     Fixture { folder, url }
 }
 
@@ -156,7 +160,8 @@ async fn a_function_that_is_gone_is_a_typed_refusal() {
         format!("http://{}", listener.local_addr().unwrap())
     };
     let site = Site::new(folder.path(), folder.path(), folder.path(), &serde_json::json!({}));
-    let url = server::listen(site, gone.parse().unwrap()).await.unwrap();
+    let listener = server::bind(0).await.unwrap();
+    let url = server::listen(listener, site, gone.parse().unwrap()).unwrap();
     let (status, ..) = ask(request("GET", &format!("{url}/gallery/index.json"), "")).await;
     assert_eq!(status, 404, "this page has no gallery");
     let (status, content_type, body) =
@@ -178,13 +183,18 @@ async fn raw(url: &str, request: &[u8]) -> (String, String) {
 #[tokio::test]
 async fn a_client_s_fault_is_not_laid_at_the_function_s_door() {
     let page = fixture().await;
-    let large = format!(
-        "POST /cloud/infer HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        (6 << 20) + 1
-    );
-    let large = [large.into_bytes(), vec![0; (6 << 20) + 1]].concat();
+    let head = "POST /cloud/infer HTTP/1.1\r\nhost: h\r\nconnection: close\r\n";
+    let over = (6 << 20) + 1;
+    let large = format!("{head}transfer-encoding: chunked\r\n\r\n{over:x}\r\n");
+    let large = [large.into_bytes(), vec![0; over]].concat();
     let (status, body) = raw(&page.url, &large).await;
     assert!(status.contains("413") && body.contains("too_large"), "{status} {body}");
+    // At once, by its length: the body never comes. 2^32 and its like are no small numbers.
+    for length in [over as u64, 1 << 32, u64::MAX - 2] {
+        let stated = format!("{head}content-length: {length}\r\n\r\nabc");
+        let (status, body) = raw(&page.url, stated.as_bytes()).await;
+        assert!(status.contains("413") && body.contains("too_large"), "{length}: {status} {body}");
+    }
     let broken = b"POST /cloud/infer HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\
                    transfer-encoding: chunked\r\n\r\nxyz\r\n";
     let (status, body) = raw(&page.url, broken).await;
@@ -202,4 +212,43 @@ async fn a_pipe_is_not_waited_for() {
     let ask = b"GET /pipe.txt HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
     let (status, _) = raw(&page.url, ask).await;
     assert!(status.contains("404"), "{status}");
+}
+
+#[tokio::test]
+async fn a_request_without_host_is_answered() {
+    let page = fixture().await;
+    for path in ["/", "/cloud/health"] {
+        let (status, _) = raw(&page.url, format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await;
+        assert!(status.contains("200") || status.contains("418"), "{path}: {status}");
+    }
+}
+
+/// So many at once would lock up cargo-lambda's emulator.
+#[tokio::test]
+async fn a_hundred_and_thirty_requests_at_once_reach_the_function_in_turn() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
+    let function = service_fn(move |_: Request<Incoming>| {
+        let (now, most) = (Arc::clone(&now), Arc::clone(&seen));
+        async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        }
+    });
+    let function = server::spawn(function).await.unwrap().parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path(), folder.path(), folder.path(), &serde_json::json!({}));
+    let url = server::listen(server::bind(0).await.unwrap(), site, function).unwrap();
+    let asked: Vec<_> = (0..130)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { raw(&url, b"GET /cloud/health HTTP/1.0\r\n\r\n").await.0 })
+        })
+        .collect();
+    for status in asked {
+        assert!(status.await.unwrap().contains("200"));
+    }
+    assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
 }
