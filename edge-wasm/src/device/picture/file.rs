@@ -1,61 +1,109 @@
-//! JPEG and PNG files.
+//! JPEG, PNG and WebP files.
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
+use image_webp::{DecodingError, WebPDecoder};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
+use super::header::{Header, Kind};
 use super::{PictureError, check_size, fit};
 
-/// How far before the end of the file a JPEG's end marker may lie.
-const MOST_PADDING: usize = 4096;
-/// The most bytes that a pixel takes while it is decoded: four channels of 16 bits, and 8 bits beside them.
-const PIXEL: u64 = 12;
+/// The most bytes that a pixel takes while it is decoded: coefficients of four channels, their planes, and the result.
+const PIXEL: u64 = 16;
 /// What a decoder takes beside the pixels: an embedded colour profile, tables.
 const BESIDE: u64 = 4 << 20;
+/// The most passes of a progressive JPEG, of which cameras and programs write about ten: each may cost a whole decoding.
+const MOST_SCANS: usize = 100;
 
-/// Decodes a JPEG or PNG file of at most `most` pixels to `size` x `size` RGB bytes, whatever its name says.
-/// The size in the header is checked before anything is allocated.
+/// Decodes a JPEG, PNG or WebP file of at most `most` pixels to `size` x `size` RGB bytes, whatever its name says.
+/// The size in the header is checked before anything is allocated. Of an animation the first frame is taken.
 ///
 /// # Errors
 /// When it is no picture, a damaged one, or too large.
 pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError> {
-    let Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) = image::guess_format(file) else {
-        return Err(PictureError::Unknown);
-    };
-    // Decoders fill what is missing of a JPEG with grey; a cut picture must not pass for a whole one.
-    let ends = |file: &[u8]| file.windows(2).rev().take(MOST_PADDING).any(|w| w == [0xff, 0xd9]);
-    if format == ImageFormat::Jpeg && !ends(file) {
-        return Err(PictureError::Damaged("it has no end marker".into()));
+    let Header { kind, width, height, orientation, whole } = Header::read(file)?;
+    if (width, height) != (0, 0) {
+        check_size(width, height, most)?;
     }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(most.saturating_mul(PIXEL).saturating_add(BESIDE));
-    let mut reader = ImageReader::with_format(Cursor::new(file), format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(refused)?;
-    let (width, height) = decoder.dimensions();
-    check_size(width, height, most)?;
-    let orientation = decoder.orientation().map_err(refused)?;
-    decoder.set_limits(limits).map_err(refused)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    // Decoders fill what is missing with grey; a cut picture must not pass for a whole one.
+    if !whole {
+        return Err(damaged("it ends early"));
+    }
+    let memory = most.saturating_mul(PIXEL).saturating_add(BESIDE);
+    let mut picture = match kind {
+        Kind::Jpeg => jpeg(file, most, memory),
+        Kind::Png => png(file, memory),
+        Kind::Webp => webp(file, memory),
+    }?;
     // As browsers do: a telephone's upright picture is often stored lying on its side.
-    picture.apply_orientation(orientation);
+    if orientation != Orientation::NoTransforms {
+        picture.apply_orientation(orientation);
+    }
     let picture = picture.into_rgba8();
     let (width, height) = picture.dimensions();
+    check_size(width, height, most)?;
     Ok(fit(&picture, width, height, size))
 }
 
-fn refused(error: ImageError) -> PictureError {
-    match error {
+fn damaged(why: impl ToString) -> PictureError {
+    PictureError::Damaged(why.to_string())
+}
+
+/// The same levels as libjpeg-turbo's, which training and browsers decode with.
+fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureError> {
+    let refused = |error| match error {
+        JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => PictureError::Memory,
+        error => damaged(error),
+    };
+    let limits = DecodeLimits {
+        max_pixels: most,
+        max_scans: MOST_SCANS,
+        max_memory: Some(memory),
+        ..DecodeLimits::default()
+    };
+    let decoder = Decoder::new_with_limits(file, limits).map_err(refused)?;
+    let decoder = decoder.with_output_format(PixelFormat::Rgb).with_block_smoothing(true);
+    let picture = decoder.decode_image().map_err(refused)?;
+    let pixels = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.data);
+    pixels.map(DynamicImage::ImageRgb8).ok_or_else(|| damaged("its sides contradict its pixels"))
+}
+
+fn png(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(memory);
+    let mut reader = ImageReader::with_format(Cursor::new(file), ImageFormat::Png);
+    reader.limits(limits);
+    reader.decode().map_err(|error| match error {
         ImageError::Limits(_) => PictureError::Memory,
-        error => PictureError::Damaged(error.to_string()),
-    }
+        error => damaged(error),
+    })
+}
+
+fn webp(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
+    let refused = |error| match error {
+        DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => PictureError::Memory,
+        error => damaged(error),
+    };
+    let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(refused)?;
+    decoder.set_memory_limit(usize::try_from(memory).unwrap_or(usize::MAX));
+    let (width, height) = decoder.dimensions();
+    let bytes = decoder.output_buffer_size().ok_or(PictureError::Memory)?;
+    let mut pixels = vec![0; bytes];
+    decoder.read_image(&mut pixels).map_err(refused)?;
+    let picture = if decoder.has_alpha() {
+        RgbaImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgba8)
+    } else {
+        RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
+    };
+    picture.ok_or_else(|| damaged("its sides contradict its pixels"))
 }
 
 #[cfg(test)]
 mod tests {
     use allocation_counter::measure;
-    use image::codecs::jpeg::JpegEncoder;
-    use image::{ExtendedColorType, ImageEncoder};
+    use libjpeg_turbo_rs::{Subsampling, compress};
 
     use super::*;
     use crate::device::picture::MOST_PIXELS;
@@ -93,18 +141,14 @@ mod tests {
         [&b"\x89PNG\r\n\x1a\n"[..], &parts.concat()].concat()
     }
 
-    fn jpeg(width: u32, height: u32, color: ExtendedColorType, pixels: &[u8]) -> Vec<u8> {
-        let mut file = vec![];
-        JpegEncoder::new_with_quality(&mut file, 100)
-            .write_image(pixels, width, height, color)
-            .unwrap();
-        file
+    fn jpeg(width: usize, height: usize, format: PixelFormat, pixels: &[u8]) -> Vec<u8> {
+        compress(pixels, width, height, format, 100, Subsampling::S420).unwrap()
     }
 
     /// Black on the left, white on the right: 16x8.
     fn halves() -> Vec<u8> {
         let pixels: Vec<u8> = (0..8 * 16).map(|at| if at % 16 < 8 { 0 } else { 255 }).collect();
-        jpeg(16, 8, ExtendedColorType::L8, &pixels)
+        jpeg(16, 8, PixelFormat::Grayscale, &pixels)
     }
 
     fn near(rgb: &[u8], expected: [u8; 3]) {
@@ -129,9 +173,9 @@ mod tests {
 
     #[test]
     fn every_kind_of_jpeg_gives_its_colours() {
-        let grey = jpeg(8, 8, ExtendedColorType::L8, &[90; 64]);
+        let grey = jpeg(8, 8, PixelFormat::Grayscale, &[90; 64]);
         near(&decode(&grey, 1, 64).unwrap(), [90, 90, 90]);
-        let colour = jpeg(8, 8, ExtendedColorType::Rgb8, &[200, 100, 50].repeat(64));
+        let colour = jpeg(8, 8, PixelFormat::Rgb, &[200, 100, 50].repeat(64));
         near(&decode(&colour, 1, 64).unwrap(), [200, 100, 50]);
         // Red in cyan, magenta, yellow and black, 8x8, as Pillow writes it.
         let cmyk = hex::decode(
