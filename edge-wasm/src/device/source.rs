@@ -3,6 +3,7 @@
 //! Which files of a folder are pictures is one rule for gateway, `eval`, recipe and page: docs/pictures.md.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub struct Found {
     /// Pictures in the order of the paths, those of a folder sorted by name. An entry that cannot be read stands among
     /// them, as does the folder that cannot be listed: whoever opens it learns why.
     pub pictures: Vec<PathBuf>,
+    /// Those of the paths that are folders without a picture.
+    pub empty: Vec<PathBuf>,
     /// What else lies in the folders.
     pub left_out: LeftOut,
 }
@@ -55,10 +58,14 @@ impl fmt::Display for LeftOut {
 pub fn pictures(paths: &[PathBuf]) -> Found {
     let mut found = Found::default();
     for path in paths {
-        if path.as_os_str() != STDIN && path.is_dir() {
-            found.gather(path);
-        } else {
+        if path.as_os_str() == STDIN || !path.is_dir() {
             found.pictures.push(path.clone());
+            continue;
+        }
+        let before = found.pictures.len();
+        found.gather(path);
+        if found.pictures.len() == before {
+            found.empty.push(path.clone());
         }
     }
     found
@@ -87,7 +94,7 @@ impl Found {
         for entry in entries {
             let path = entry.path();
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_hidden(entry.file_name().as_encoded_bytes(), is_folder) {
+            if is_hidden(&entry.file_name(), is_folder) {
                 self.left_out.hidden += 1;
             } else if is_folder {
                 self.gather(&path);
@@ -103,8 +110,9 @@ impl Found {
     }
 }
 
-/// Names that programs keep for themselves: `.DS_Store`, `._cat.jpg`, `.git`, `__MACOSX`.
-fn is_hidden(name: &[u8], is_folder: bool) -> bool {
+/// Whether programs keep a name for themselves: `.DS_Store`, `._cat.jpg`, `.git`, `__MACOSX`.
+pub fn is_hidden(name: &OsStr, is_folder: bool) -> bool {
+    let name = name.as_encoded_bytes();
     name.starts_with(b".") || is_folder && name.starts_with(b"__")
 }
 
@@ -134,6 +142,14 @@ mod tests {
         let expected = expected.map(|name| if name == "-" { "-".into() } else { at(name) });
         assert_eq!(found.pictures, expected);
         assert_eq!(found.left_out.to_string(), "left out: 1 .txt, 1 hidden");
+    }
+
+    #[test]
+    fn a_folder_without_pictures_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        let found = pictures(&[folder.path().to_owned()]);
+        assert_eq!((found.pictures, found.empty), (vec![], vec![folder.path().to_owned()]));
     }
 
     #[test]

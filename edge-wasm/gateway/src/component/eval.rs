@@ -26,7 +26,7 @@ use crate::component::transport::request_id;
         --cloud URL --batch 64"
 )]
 pub struct Options {
-    /// The folder: DIR/CLASS/**/*.jpg or *.png.
+    /// The folder: DIR/CLASS/**/*.jpg, *.png or *.webp.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]

@@ -54,7 +54,9 @@ fn damaged(why: impl ToString) -> PictureError {
 /// The same levels as libjpeg-turbo's, which training and browsers decode with.
 fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureError> {
     let refused = |error| match error {
-        JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => PictureError::Memory,
+        JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => {
+            PictureError::Memory
+        }
         error => damaged(error),
     };
     let limits = DecodeLimits {
@@ -102,11 +104,14 @@ fn webp(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use allocation_counter::measure;
-    use libjpeg_turbo_rs::{Subsampling, compress};
+    use libjpeg_turbo_rs::{Subsampling, compress, compress_progressive};
 
     use super::*;
     use crate::device::picture::MOST_PIXELS;
+    use crate::device::source;
 
     const GREY: u8 = 0;
     const RGB: u8 = 2;
@@ -154,6 +159,31 @@ mod tests {
     fn near(rgb: &[u8], expected: [u8; 3]) {
         let far = |(got, expected): (&u8, &u8)| got.abs_diff(*expected) > 4;
         assert!(!rgb.iter().zip(&expected).any(far), "{rgb:?} for {expected:?}");
+    }
+
+    /// `tests/pictures/make.py` says what recipe and page make of the same tree.
+    #[test]
+    fn a_tree_of_pictures_is_read_as_recipe_and_page_read_it() {
+        let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
+        let expected = std::fs::read(at.join("expected.json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        let rows = expected["pictures"].as_object().unwrap();
+        let found = source::pictures(&[at.join("tree")]);
+        assert_eq!(found.left_out.to_string(), expected["left_out"].as_str().unwrap());
+        assert_eq!(found.pictures.len(), rows.len());
+        for path in found.pictures {
+            let name = path.strip_prefix(at.join("tree")).unwrap().to_str().unwrap();
+            let file = std::fs::read(&path).unwrap();
+            let Some(row) = rows[name].as_str() else {
+                let refused = decode(&file, 16, MOST_PIXELS).unwrap_err().word();
+                assert!(["picture_damaged", "picture_unknown"].contains(&refused), "{name}");
+                continue;
+            };
+            let row = hex::decode(row).unwrap();
+            let (side, start) = (row.len() / 3, row.len() * 3);
+            let rgb = decode(&file, side as u32, MOST_PIXELS).unwrap();
+            assert_eq!(rgb[start..start + row.len()], row, "{name}");
+        }
     }
 
     #[test]
@@ -218,6 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn a_photograph_takes_no_more_memory_than_is_said() {
+        let side = 1024;
+        let pixels: Vec<u8> = (0..side * side * 4).map(|at| (at * 31 >> 7) as u8).collect();
+        let photographs = [
+            compress(&pixels, side, side, PixelFormat::Rgbx, 90, Subsampling::S420),
+            compress_progressive(&pixels, side, side, PixelFormat::Rgbx, 90, Subsampling::S444),
+        ];
+        for photograph in photographs.map(Result::unwrap) {
+            let memory = measure(|| drop(decode(&photograph, 32, MOST_PIXELS).unwrap()));
+            assert!(memory.bytes_max < 20 * (side * side) as u64, "{memory:?}");
+        }
+    }
+
+    #[test]
     fn a_chunk_that_inflates_without_end_takes_no_more_than_the_bound() {
         // A profile of zeros, a gigabyte if it were whole, in stored blocks of 64 KiB cut off after 8 MiB.
         let block = [&[0, 0xff, 0xff, 0, 0][..], &vec![0; 0xffff]].concat();
@@ -264,7 +308,7 @@ mod tests {
         for file in [&b""[..], b"GIF89a", b"\xff\xd8", b"<svg/>", b"BM", b"RIFF....WEBP"] {
             assert!(matches!(
                 decode(file, 8, 128),
-                Err(PictureError::Unknown | PictureError::Damaged(_))
+                Err(PictureError::Unknown | PictureError::Format(_) | PictureError::Damaged(_))
             ));
         }
     }

@@ -7,8 +7,6 @@ use image::metadata::Orientation;
 
 use super::PictureError;
 
-/// An Exif segment of a JPEG that is shorter than this holds no TIFF header behind its name, and is none.
-const SHORTEST_EXIF: usize = 14;
 /// Brands in the first box of an ISO file, and what its picture is called.
 const BRANDS: [(&[u8], &str); 9] = [
     (b"avif", "AVIF"),
@@ -48,7 +46,7 @@ pub struct Header {
     /// As it is stored; 0 when the file ends before it says so.
     pub width: u32,
     pub height: u32,
-    /// How it is set upright: by the first Exif segment ahead of a JPEG's or a PNG's pixels.
+    /// How it is set upright: by the first Exif ahead of a JPEG's or a PNG's pixels that is not empty.
     pub orientation: Orientation,
     /// Whether the file reaches its picture's end. What lies behind does not matter.
     pub whole: bool,
@@ -113,8 +111,9 @@ fn jpeg(file: &[u8]) -> Header {
                         }
                     }
                     0xe1 if exif.is_none() => {
-                        let body = file.get(at + 4..end).filter(|body| body.len() >= SHORTEST_EXIF);
-                        exif = body.and_then(|body| body.strip_prefix(b"Exif\0\0"));
+                        let body = file.get(at + 4..end);
+                        let block = body.and_then(|body| body.strip_prefix(b"Exif\0\0"));
+                        exif = block.filter(|block| !block.is_empty());
                     }
                     // What follows pixels turns nothing.
                     0xda => exif = exif.or(Some(&[])),
