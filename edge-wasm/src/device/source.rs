@@ -43,10 +43,7 @@ impl LeftOut {
 /// As a person is told: `left out: 2 .gif, 1 .heic, 3 hidden`.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endings = self.by_ending.iter().map(|(ending, count)| match ending.as_str() {
-            "" => format!("{count} without an ending"),
-            ending => format!("{count} .{ending}"),
-        });
+        let endings = self.by_ending.iter().map(|(ending, count)| format!("{count} {ending}"));
         let hidden = (self.hidden > 0).then(|| format!("{} hidden", self.hidden));
         let counts: Vec<String> = endings.chain(hidden).collect();
         write!(f, "left out: {}", counts.join(", "))
@@ -102,9 +99,13 @@ impl Found {
                 let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
                 if ENDINGS.contains(&&*ending) {
                     self.pictures.push(path);
-                } else {
-                    *self.left_out.by_ending.entry(ending).or_default() += 1;
+                    continue;
                 }
+                let ending = match ending.as_str() {
+                    "" => "without an ending".to_owned(),
+                    ending => format!(".{ending}"),
+                };
+                *self.left_out.by_ending.entry(ending).or_default() += 1;
             }
         }
     }

@@ -106,7 +106,7 @@ OTHERS = {
     "cat/.DS_Store": b"\0\0\0\1Bud1", "cat/._0.jpg": b"\0\5\x16\7\0\2\0\0", "cat/.Trash/7.png": PNG, "cat/moving.gif": b"GIF89a", "cat/notes.txt": b"",
     "dog/8.HEIC": b"\0\0\0\x18ftypheic\0\0\0\0", "__MACOSX/cat/9.png": PNG, "README": b"",
 }
-LEFT_OUT = "left out: 1 without an ending, 1 .gif, 1 .heic, 1 .txt, 4 hidden"
+LEFT_OUT = "left out: 1 .gif, 1 .heic, 1 .txt, 1 without an ending, 4 hidden"
 TURNS = {1: [], 3: [Image.Transpose.ROTATE_180], 6: [Image.Transpose.ROTATE_270], 8: [Image.Transpose.ROTATE_90]}
 
 

@@ -169,7 +169,7 @@ def is_hidden(name: str, is_folder: bool) -> bool:
 
 def said(left_out: Counter) -> str:
     """What a person is told of what was left out: ``left out: 2 .gif, 1 .heic, 3 hidden``."""
-    order = sorted(left_out, key=lambda ending: (ending == "hidden", ending != "without an ending", ending))
+    order = sorted(left_out, key=lambda ending: (ending == "hidden", ending))
     return "left out: " + ", ".join(f"{left_out[ending]} {ending}" for ending in order)
 
 
