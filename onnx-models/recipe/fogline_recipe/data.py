@@ -164,7 +164,7 @@ def pictures_below(folder: Path, left_out: Counter) -> Iterator[Path]:
 
 def is_hidden(name: str, is_folder: bool) -> bool:
     """Whether programs keep a name for themselves: .DS_Store, ._cat.jpg, .git, __MACOSX."""
-    return name.startswith(".") or is_folder and name.startswith("__")
+    return name.startswith(".") or (is_folder and name.startswith("__"))
 
 
 def said(left_out: Counter) -> str:

@@ -167,6 +167,9 @@ fn png(file: &[u8]) -> Header {
 
 fn webp(file: &[u8]) -> Header {
     let mut header = Header::of(Kind::Webp);
+    if file.len() < 30 {
+        return header;
+    }
     let uint24 = |at| array(file, at).map(|[a, b, c]| u32::from_le_bytes([a, b, c, 0]));
     let sides = match array::<4>(file, 12).as_ref() {
         Some(b"VP8 ") => array(file, 26).map(|[a, b, c, d]| {
