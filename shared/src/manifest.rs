@@ -351,6 +351,7 @@ mod tests {
             ("/name", serde_json::json!("../up"), "name"),
             ("/classes", serde_json::json!(["one"]), "classes"),
             ("/classes", serde_json::json!(["a", "b", "a"]), "classes"),
+            ("/classes", serde_json::json!(["a", "b", " "]), "classes"),
             ("/input/size", serde_json::json!(100_000), "input.size"),
             ("/input/mean/2", serde_json::json!(128), "input.mean"),
             ("/input/std/1", serde_json::json!(0.0), "input.std"),

@@ -28,13 +28,14 @@ export class BatchPanel {
    *
    * @param {FileAt[]} pictures
    * @param {FileAt[]} zips
+   * @param {string} leftOut what else came with the pictures, in words
    */
-  async runAll(pictures, zips) {
+  async runAll(pictures, zips, leftOut) {
     /** @type {Source[]} */
-    const sources = pictures.length > 0 || zips.length === 0 ? [{ pictures }] : [];
+    const sources = pictures.length > 0 || zips.length === 0 ? [{ pictures, leftOut }] : [];
     for (const { file, path } of zips) {
       try {
-        sources.push({ zip: file, pictures: await this.engine.listZip(file) });
+        sources.push({ zip: file, ...await this.engine.listZip(file) });
       } catch (error) {
         showProblem(error, path);
       }
@@ -62,9 +63,10 @@ export class BatchPanel {
   /** @param {Source[]} sources */
   async #run(sources) {
     const total = sources.reduce((sum, { pictures }) => sum + pictures.length, 0);
+    const leftOut = sources.map((source) => source.leftOut).filter(Boolean).join(' ');
     const { pair } = state;
     if (!pair) throw codedError('model_missing', 'There is no model to ask.');
-    if (total === 0) throw codedError('batch_empty', 'There is no JPEG, PNG or WebP picture in it.');
+    if (total === 0) throw codedError('batch_empty', `There is no JPEG, PNG or WebP picture in it. ${leftOut}`);
     const abort = new AbortController();
     const began = performance.now();
     const seconds = () => (performance.now() - began) / 1000;
@@ -95,7 +97,7 @@ export class BatchPanel {
     draw(score);
     if (abort.signal.aborted) part('batch-text').textContent = `${score.done + score.failed} of ${total}, cancelled`;
     button('batch-cancel').removeEventListener('click', cancel);
-    part('report').replaceChildren(batchReport(score, total, seconds()));
+    part('report').replaceChildren(batchReport(score, total, seconds(), leftOut));
     this.#close(abort.signal.aborted);
     this.measure(score);
   }

@@ -2,6 +2,7 @@
 // Each comes as `{file, path}`, the path being what a folder calls it.
 
 import { codedError } from '../shared/errors.js';
+import { pickPictures } from '../shared/pictures.js';
 
 /** @import { FileAt } from './types' */
 /** @typedef {{ path: string, error: unknown }} Failed */
@@ -69,7 +70,7 @@ export function listenForFiles(inputs, take, fail) {
 }
 
 /**
- * What becomes of pictures that came together: `wanted` ones as `single` answers or as a batch, which `zips` always are.
+ * What becomes of files that came together: `wanted` ones as `single` answers or as a batch, which `zips` always are.
  *
  * @param {FileAt[]} pictures
  */
@@ -78,9 +79,9 @@ export function sortFiles(pictures) {
   const rest = pictures.filter((picture) => !zips.includes(picture));
   // A folder holds more than pictures; of files that were chosen one by one, each gets its answer.
   const inFolders = rest.some(({ path }) => path.includes('/'));
-  const wanted = inFolders ? rest.filter(({ file }) => /\.(jpe?g|png|webp)$/i.test(file.name)) : rest;
+  const { pictures: wanted, leftOut } = inFolders ? pickPictures(rest) : { pictures: rest, leftOut: '' };
   const single = wanted.length > 0 && wanted.length <= MOST_SINGLE && zips.length === 0 && !inFolders;
-  return { wanted, zips, single };
+  return { wanted, zips, single, leftOut };
 }
 
 /**

@@ -71,9 +71,9 @@ function decide() {
 /** @param {FileAt[]} pictures */
 function takePictures(pictures) {
   clearProblems();
-  const { wanted, zips, single } = sortFiles(pictures);
+  const { wanted, zips, single, leftOut } = sortFiles(pictures);
   if (single) answers.reveal(Promise.all(wanted.map(({ file }) => answers.ask(file.name, null, async () => file))));
-  else line.join(() => batch.runAll(wanted, zips));
+  else line.join(() => batch.runAll(wanted, zips, leftOut));
 }
 
 /** @param {Sample} sample */

@@ -27,8 +27,9 @@ export function progressText(score, total, seconds) {
  * @param {Score} score
  * @param {number} total
  * @param {number} seconds
+ * @param {string} leftOut what is no picture, in words
  */
-export function batchReport(score, total, seconds) {
+export function batchReport(score, total, seconds, leftOut) {
   return element(
     'div',
     {
@@ -42,6 +43,7 @@ export function batchReport(score, total, seconds) {
       'data-bytes': score.bytesSent,
     },
     totals(score, seconds),
+    leftOut ? element('p', { class: 'hint' }, leftOut) : null,
     endings(score),
     score.labelled > 0 ? confusion(score) : element('p', { class: 'hint' }, 'Folders named after the classes would tell how many of these answers are right.'),
   );

@@ -61,7 +61,7 @@ export interface Tasks {
     decideBy: { given: { policy: Policy; thresholds: number[] }; answer: void };
     /** No address is no cloud; `slow` is a delay in milliseconds. */
     setCloud: { given: { cloud?: string; token?: string; slow: number }; answer: void };
-    listZip: { given: { file: File }; answer: Zipped[] };
+    listZip: { given: { file: File }; answer: { pictures: Zipped[]; leftOut: string } };
     cancel: { given: { call: number }; answer: void };
 }
 

@@ -2,11 +2,13 @@
 // hang or call half a file whole.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { readHeader } from '../worker/header.js';
+import { pickPictures } from '../shared/pictures.js';
+import { otherFormat, readHeader } from '../worker/header.js';
 
+const TREE = new URL('../../edge-wasm/tests/pictures/', import.meta.url);
 const png = new Uint8Array(readFileSync(new URL('../samples/airplane.png', import.meta.url)));
 
 // Start, an APP1 with a whole thumbnail in it, a frame of 5 x 3, a scan with a stuffed FF and a
@@ -70,5 +72,32 @@ test('any single wrong byte is survived', () => {
 test('other files are no pictures', () => {
   for (const text of ['', 'GIF89a', '<svg/>', 'RIFF....WAVEfmt ', '\u00ff\u00d8']) {
     assert.equal(readHeader(new TextEncoder().encode(text)), null, text);
+  }
+});
+
+test('other formats are named, with their sizes where they matter', () => {
+  const of = (text) => {
+    const { name, width, height } = otherFormat(Buffer.from(text, 'latin1')) ?? {};
+    return [name, width, height];
+  };
+  assert.deepEqual(of('GIF89a\x07\0\x09\0'), ['GIF', 7, 9]);
+  assert.deepEqual(of('\0\0\0\x18ftypheic\0\0\0\0'), ['HEIC', 0, 0]);
+  const ispe = (width, height) => `\0\0\0\x14ispe\0\0\0\0\0\0\0${String.fromCharCode(width)}\0\0\0${String.fromCharCode(height)}`;
+  assert.deepEqual(of(`\0\0\0\x18ftypavif\0\0\0\0${ispe(7, 9)}${ispe(70, 90)}${ispe(1, 2)}`), ['AVIF', 70, 90]);
+  assert.deepEqual(of('\0\0\0\x18ftypavif\0\0\0\0ispe'), ['AVIF', 0, 0]);
+  for (const text of ['', 'notes', '\0\0\0\x18ftypisom', 'PK']) assert.equal(otherFormat(Buffer.from(text)), null, text);
+});
+
+// edge-wasm/tests/pictures/make.py says what gateway, eval and recipe make of the same tree.
+test('a tree of pictures is listed as gateway and recipe list it', () => {
+  const expected = JSON.parse(readFileSync(new URL('expected.json', TREE)));
+  const root = new URL('tree/', TREE);
+  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map(({ parentPath, name }) => ({ path: `${parentPath}/${name}`.slice(root.pathname.length).replace(/^\//, '') }));
+  const { pictures, leftOut } = pickPictures(paths);
+  assert.equal(leftOut, `${expected.left_out.replace('left', 'Left')}.`);
+  assert.deepEqual(pictures.map(({ path }) => path).sort(), Object.keys(expected.pictures).sort());
+  for (const [path, row] of Object.entries(expected.pictures)) {
+    assert.equal(readHeader(readFileSync(new URL(path, root)))?.complete ?? false, row !== null, path);
   }
 });

@@ -4,7 +4,24 @@
 // file's extension proves nothing, and browsers differ on a file that ends early (some paint the
 // rest grey, and a grey half would be classified in good faith).
 
-/** @typedef {{ kind: string, width: number, height: number, complete: boolean }} Header */
+/** @typedef {{ kind: string, name?: string, width: number, height: number, complete: boolean }} Header */
+
+// Formats that some browsers decode: how their files begin, from which byte on, their MIME types and names.
+/** @type {[string, number, string, string][]} */
+const OTHERS = [
+  ['GIF8', 0, 'image/gif', 'GIF'],
+  ['BM', 0, 'image/bmp', 'BMP'],
+  ['II*\0', 0, 'image/tiff', 'TIFF'],
+  ['MM\0*', 0, 'image/tiff', 'TIFF'],
+  ['<svg', 0, 'image/svg+xml', 'SVG'],
+  ['<?xml', 0, 'image/svg+xml', 'SVG'],
+  ['\xff\x0a', 0, 'image/jxl', 'JPEG XL'],
+  ['JXL ', 4, 'image/jxl', 'JPEG XL'],
+  ['ftypavi', 4, 'image/avif', 'AVIF'],
+  ['ftyphe', 4, 'image/heic', 'HEIC'],
+  ['ftypmif1', 4, 'image/heic', 'HEIC'],
+  ['ftypmsf1', 4, 'image/heic', 'HEIC'],
+];
 
 /** @type {(bytes: Uint8Array, at: number, length: number) => string} */
 const ascii = (bytes, at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
@@ -21,6 +38,35 @@ export function readHeader(bytes) {
   if (ascii(bytes, 0, 8) === '\x89PNG\r\n\x1a\n') return readPng(bytes, view);
   if (ascii(bytes, 0, 4) === 'RIFF' && ascii(bytes, 8, 4) === 'WEBP') return readWebp(bytes, view);
   return null;
+}
+
+/**
+ * The same of a picture of another format, which only some browsers decode, or null when it begins like none. Whether it is
+ * complete is left to the browser.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {Header | null}
+ */
+export function otherFormat(bytes) {
+  const found = OTHERS.find(([start, at]) => ascii(bytes, at, start.length) === start);
+  if (!found) return null;
+  const [, , kind, name] = found;
+  return { kind, name, ...sidesOf(bytes, name), complete: true };
+}
+
+/** @type {(bytes: Uint8Array, name: string) => { width: number, height: number }} */
+function sidesOf(bytes, name) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (name === 'GIF' && bytes.length >= 10) return { width: view.getUint16(6, true), height: view.getUint16(8, true) };
+  if (name === 'BMP' && bytes.length >= 26) return { width: Math.abs(view.getInt32(18, true)), height: Math.abs(view.getInt32(22, true)) };
+  // The largest of an ISO file's pictures, which are its thumbnail, its tiles and itself.
+  const sides = { width: 0, height: 0 };
+  for (const { index } of ascii(bytes, 0, 4096).matchAll(/ispe/g)) {
+    if (index + 16 > bytes.length) break;
+    const [width, height] = [view.getUint32(index + 8), view.getUint32(index + 12)];
+    if (width * height > sides.width * sides.height) Object.assign(sides, { width, height });
+  }
+  return sides;
 }
 
 /** @type {(bytes: Uint8Array, view: DataView) => Header} */

@@ -2,10 +2,13 @@
 // Rust, so that this page and a gateway give the same answer on the same file.
 
 import { codedError } from '../shared/errors.js';
-import { readHeader } from './header.js';
+import { otherFormat, readHeader } from './header.js';
 
-const MOST_BYTES = 20_000_000;
-const MOST_PIXELS = 40_000_000;
+/** @import { Header } from './header.js' */
+
+// As the gateway's: docs/pictures.md.
+const MOST_BYTES = 52_428_800;
+const MOST_PIXELS = 52_000_000;
 const THUMBNAIL_SIDE = 192;
 // Some browsers hand out blank canvases above 16 megapixels or 16,384 pixels a side, without a
 // word; pixels are therefore read in tiles well below that.
@@ -19,10 +22,10 @@ const TILE_SIDE = 2048;
 export async function openPicture(file, wantsThumbnail = false) {
   const name = file.name || 'pasted picture';
   if (file.size > MOST_BYTES) {
-    throw codedError('picture_bytes', `The file has ${megabytes(file.size)} MB. The most this page takes is ${MOST_BYTES / 1e6} MB.`);
+    throw codedError('picture_bytes', `The file has ${megabytes(file.size)} MB. The most this page takes is ${megabytes(MOST_BYTES)} MB.`);
   }
   const bytes = await readBytes(file);
-  const header = readHeader(bytes);
+  const header = readHeader(bytes) ?? otherFormat(bytes);
   if (!header) {
     throw codedError('picture_kind', 'This is not a JPEG, PNG or WebP picture.');
   }
@@ -30,7 +33,7 @@ export async function openPicture(file, wantsThumbnail = false) {
   if (!header.complete) {
     throw codedError('picture_truncated', 'The picture file ends early. Was it copied or downloaded to its end?');
   }
-  const bitmap = await decode(bytes, header.kind);
+  const bitmap = await decode(bytes, header);
   try {
     refuseLarge(bitmap.width, bitmap.height);
     const thumbnail = wantsThumbnail ? drawThumbnail(bitmap) : null;
@@ -63,8 +66,8 @@ function refuseLarge(width, height) {
 // Rounded up, so that a refused size never reads as the limit itself.
 const megabytes = (/** @type {number} */ count) => Math.ceil(count / 1e5) / 10;
 
-/** @type {(bytes: Uint8Array<ArrayBuffer>, kind: string) => Promise<ImageBitmap>} */
-async function decode(bytes, kind) {
+/** @type {(bytes: Uint8Array<ArrayBuffer>, header: Header) => Promise<ImageBitmap>} */
+async function decode(bytes, { kind, name }) {
   try {
     // The numbers in the file as they are: a colour profile or a screen must not change them.
     return await createImageBitmap(new Blob([bytes], { type: kind }), {
@@ -72,6 +75,7 @@ async function decode(bytes, kind) {
       premultiplyAlpha: 'none',
     });
   } catch (cause) {
+    if (name) throw codedError('picture_kind', `This is a picture in ${name}, which this browser cannot decode. JPEG, PNG and WebP are taken everywhere.`, cause);
     throw codedError('picture_undecodable', 'The picture is damaged: the browser cannot decode it.', cause);
   }
 }

@@ -2,6 +2,7 @@
 
 import { unzipSync } from '../lib/zip.js';
 import { codedError } from '../shared/errors.js';
+import { pickPictures } from '../shared/pictures.js';
 
 /**
  * @import { UnzipFileInfo } from 'fflate'
@@ -9,10 +10,10 @@ import { codedError } from '../shared/errors.js';
  */
 
 const MOST_BYTES = 1_000_000_000;
-const MOST_PICTURE = 20_000_000;
+const MOST_PICTURE = 52_428_800; // as for a file
 // Every look into the zip reads its whole list; so many pictures, of so many bytes, come out at once.
 const HANDFUL = 64;
-const HANDFUL_BYTES = 40_000_000;
+const HANDFUL_BYTES = 60_000_000;
 
 let bytes = new Uint8Array();
 /** @type {Zipped[]} */
@@ -21,7 +22,8 @@ let pictures = [];
 const open = new Map(); // contents by place
 
 /**
- * Opens a zip file, in place of the one before; gives the pictures in it, each as `{path, zipped}`, `zipped` being its place.
+ * Opens a zip file, in place of the one before; gives the pictures in it, each as `{path, zipped}`, `zipped` being its place,
+ * and in words what else is in it.
  *
  * @param {File} file
  */
@@ -31,15 +33,15 @@ export async function listZip(file) {
   }
   const content = new Uint8Array(await file.arrayBuffer());
   /** @type {Zipped[]} */
-  const found = [];
+  const files = [];
   inflate(content, ({ name }, zipped) => {
     // Some programs on Windows write their own separator.
-    const path = name.replaceAll('\\', '/');
-    if (/\.(jpe?g|png|webp)$/i.test(path) && !path.startsWith('__MACOSX/')) found.push({ path, zipped });
+    files.push({ path: name.replaceAll('\\', '/'), zipped });
     return false;
   });
   // Only now: a file that is no zip leaves the one before open.
-  [bytes, pictures] = [content, found];
+  const found = pickPictures(files);
+  [bytes, pictures] = [content, found.pictures];
   open.clear();
   return found;
 }

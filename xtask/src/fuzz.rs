@@ -5,12 +5,12 @@ use anyhow::{Result, bail};
 use crate::{root, step, target, tools};
 
 /// What is fuzzed, as xtask/fuzz names it.
-const TARGETS: [&str; 3] = ["frame", "manifest", "fog"];
+const TARGETS: [&str; 4] = ["frame", "manifest", "fog", "picture"];
 
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// frame, manifest or fog [default: one after the other].
+    /// frame, manifest, fog or picture [default: one after the other].
     target: Option<String>,
     /// How long each is fuzzed.
     #[arg(long, default_value_t = 60)]

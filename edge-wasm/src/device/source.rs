@@ -1,66 +1,126 @@
 //! Where pictures come from: files, folders, standard input.
+//!
+//! Which files of a folder are pictures is one rule for gateway, `eval`, recipe and page: docs/pictures.md.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The name that stands for standard input.
 pub const STDIN: &str = "-";
 
-/// Endings of files that are taken from a folder.
-const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+/// Endings of the files of a folder that are pictures.
+const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
-/// The pictures that `paths` mean, in their order: a folder stands for all JPEG and PNG files in and below
-/// it, sorted, without hidden ones. A path that is no folder is taken as it is, whether it is there or not.
-///
-/// # Errors
-/// With the folder that cannot be listed, or holds no picture.
-pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-    let mut pictures = vec![];
-    for path in paths {
-        if path.as_os_str() == STDIN || !path.is_dir() {
-            pictures.push(path.clone());
-            continue;
-        }
-        let before = pictures.len();
-        gather(path, &mut pictures)?;
-        if pictures.len() == before {
-            let none = io::Error::new(io::ErrorKind::NotFound, "no JPEG or PNG file is in it");
-            return Err((path.clone(), none));
-        }
-    }
-    Ok(pictures)
+/// The pictures that paths mean.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Pictures in the order of the paths, those of a folder sorted by name. An entry that cannot be read stands among
+    /// them, as does the folder that cannot be listed: whoever opens it learns why.
+    pub pictures: Vec<PathBuf>,
+    /// Those of the paths that are folders without a picture.
+    pub empty: Vec<PathBuf>,
+    /// What else lies in the folders.
+    pub left_out: LeftOut,
 }
 
-/// Links to folders are not followed: one that leads up would never end.
-fn gather(folder: &Path, pictures: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
-    let unlisted = |error| (folder.to_owned(), error);
-    let entries = fs::read_dir(folder).map_err(unlisted)?;
-    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unlisted)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+/// How many files of folders are no pictures, by their endings.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    by_ending: BTreeMap<String, usize>,
+    hidden: usize,
+}
+
+impl LeftOut {
+    /// Whether nothing was left out.
+    pub fn is_empty(&self) -> bool {
+        self.by_ending.is_empty() && self.hidden == 0
+    }
+}
+
+/// As a person is told: `left out: 2 .gif, 1 .heic, 3 hidden`.
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endings = self.by_ending.iter().map(|(ending, count)| format!("{count} {ending}"));
+        let hidden = (self.hidden > 0).then(|| format!("{} hidden", self.hidden));
+        let counts: Vec<String> = endings.chain(hidden).collect();
+        write!(f, "left out: {}", counts.join(", "))
+    }
+}
+
+/// The pictures that `paths` mean, in their order: a folder stands for those in and below it. A path that is no folder
+/// is taken as it is, whether it is there or not.
+pub fn pictures(paths: &[PathBuf]) -> Found {
+    let mut found = Found::default();
+    for path in paths {
+        if path.as_os_str() == STDIN || !path.is_dir() {
+            found.pictures.push(path.clone());
             continue;
         }
-        if entry.file_type().map_err(unlisted)?.is_dir() {
-            gather(&path, pictures)?;
-        } else if is_picture(&path) && !path.is_dir() {
-            pictures.push(path);
+        let before = found.pictures.len();
+        found.gather(path);
+        if found.pictures.len() == before {
+            found.empty.push(path.clone());
         }
     }
-    Ok(())
+    found
+}
+
+impl Found {
+    /// Links to folders are not followed: one that leads up would never end.
+    fn gather(&mut self, folder: &Path) {
+        let (mut entries, mut all) = (vec![], true);
+        match fs::read_dir(folder) {
+            Ok(listed) => {
+                for entry in listed {
+                    match entry {
+                        Ok(entry) => entries.push(entry),
+                        // The others are pictures all the same.
+                        Err(_) => all = false,
+                    }
+                }
+            }
+            Err(_) => all = false,
+        }
+        if !all {
+            self.pictures.push(folder.to_owned());
+        }
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_hidden(&entry.file_name(), is_folder) {
+                self.left_out.hidden += 1;
+            } else if is_folder {
+                self.gather(&path);
+            } else if !path.is_dir() {
+                let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+                if ENDINGS.contains(&&*ending) {
+                    self.pictures.push(path);
+                    continue;
+                }
+                let ending = match ending.as_str() {
+                    "" => "without an ending".to_owned(),
+                    ending => format!(".{ending}"),
+                };
+                *self.left_out.by_ending.entry(ending).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// Whether programs keep a name for themselves: `.DS_Store`, `._cat.jpg`, `.git`, `__MACOSX`.
+pub fn is_hidden(name: &OsStr, is_folder: bool) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") || is_folder && name.starts_with(b"__")
 }
 
 /// The class, by its index, whose folder a picture lies in: the first folder below `root`.
 pub fn class_of(classes: &[String], root: &Path, path: &Path) -> Option<usize> {
     let folder = path.strip_prefix(root).unwrap_or(path).parent()?.iter().next()?;
     classes.iter().position(|class| folder == class.as_str())
-}
-
-fn is_picture(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]
@@ -77,19 +137,20 @@ mod tests {
         {
             fs::write(at(name), "").unwrap();
         }
-        let listed = pictures(&[at("notes.txt"), folder.path().to_owned(), "-".into(), at("no")]);
+        let found = pictures(&[at("notes.txt"), folder.path().to_owned(), "-".into(), at("no")]);
         let expected =
             ["notes.txt", "b/10.jpg", "b/2.jpg", "b/deep/1.jpeg", "b.png", "z.PNG", "-", "no"];
         let expected = expected.map(|name| if name == "-" { "-".into() } else { at(name) });
-        assert_eq!(listed.unwrap(), expected);
+        assert_eq!(found.pictures, expected);
+        assert_eq!(found.left_out.to_string(), "left out: 1 .txt, 1 hidden");
     }
 
     #[test]
-    fn a_folder_without_pictures_is_an_error_that_names_it() {
+    fn a_folder_without_pictures_is_named() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("notes.txt"), "").unwrap();
-        let (path, error) = pictures(&[folder.path().to_owned()]).unwrap_err();
-        assert_eq!((path.as_path(), error.kind()), (folder.path(), io::ErrorKind::NotFound));
+        let found = pictures(&[folder.path().to_owned()]);
+        assert_eq!((found.pictures, found.empty), (vec![], vec![folder.path().to_owned()]));
     }
 
     #[test]
@@ -108,6 +169,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.png"), "").unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("up.png")).unwrap();
-        assert_eq!(pictures(&[folder.path().to_owned()]).unwrap().len(), 1);
+        assert_eq!(pictures(&[folder.path().to_owned()]).pictures, [folder.path().join("a.png")]);
     }
 }

@@ -3,16 +3,25 @@
 Nothing here fetches anything. A data set of 60,000 pictures of 32x32 takes 184 MB of memory.
 """
 
+import io
+import os
 import pickle
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
-PICTURES = {".jpg", ".jpeg", ".png"}
+from fogline_recipe import header
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+# How a picture of each orientation of Exif is set upright.
+TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+         6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
 
 
 class DataError(Exception):
@@ -87,14 +96,41 @@ def _cifar_binary(root: Path, split: str) -> Pictures | None:
     rows = np.concatenate(rows)
     images = rows[:, label_bytes:].reshape(-1, 3, 32, 32).copy()
     labels = rows[:, label_bytes - 1].astype(np.int64)
-    return Pictures(torch.from_numpy(images), torch.from_numpy(labels), names.read_text().splitlines())
+    # The official archive's file of names ends in an empty line.
+    known = [name for line in _text(names).splitlines() if (name := line.strip())]
+    return Pictures(torch.from_numpy(images), torch.from_numpy(labels), known)
 
 
-def _as_the_edge_sees_it(picture: Image.Image, size: int) -> np.ndarray:
-    """Upright, on white, the central square, scaled with a triangle filter: as edge-wasm/src/picture.rs does."""
-    picture = ImageOps.exif_transpose(picture)
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8: {error}") from error
+
+
+def as_the_edge_sees_it(path: Path, size: int) -> np.ndarray:
+    """A picture's pixels (3, S, S): upright, on white, the central square, scaled with a triangle filter.
+
+    edge-wasm/src/device/picture/ does the same; docs/pictures.md has the rule. What is no whole picture is a PictureError.
+    """
+    try:
+        if not path.is_file():
+            raise header.PictureError("not a regular file")
+        file = path.read_bytes()
+        said = header.read(file)
+        with Image.open(io.BytesIO(file), formats=[said.kind]) as picture:
+            picture.load()
+            return _upright_square(picture, said.orientation, size)
+    # Pillow tells of damage in each of these ways.
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise header.PictureError(f"the picture is cut short or damaged: {error}") from error
+
+
+def _upright_square(picture: Image.Image, orientation: int, size: int) -> np.ndarray:
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if orientation in TURNS:
+        picture = picture.transpose(TURNS[orientation])
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -107,11 +143,56 @@ def _as_the_edge_sees_it(picture: Image.Image, size: int) -> np.ndarray:
     return np.asarray(picture).transpose(2, 0, 1)
 
 
+def pictures_below(folder: Path, left_out: Counter) -> Iterator[Path]:
+    """The pictures in and below ``folder``, by name; what else lies there is counted in ``left_out``, by its ending."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}") from error
+    for entry in entries:
+        path, is_folder = Path(entry.path), entry.is_dir(follow_symlinks=False)
+        if is_hidden(entry.name, is_folder):
+            left_out["hidden"] += 1
+        elif is_folder:
+            yield from pictures_below(path, left_out)
+        elif not path.is_dir():  # a link to a folder is not followed: one that leads up would never end
+            if path.suffix.lower() in PICTURES:
+                yield path
+            else:
+                left_out[path.suffix.lower() or "without an ending"] += 1
+
+
+def is_hidden(name: str, is_folder: bool) -> bool:
+    """Whether programs keep a name for themselves: .DS_Store, ._cat.jpg, .git, __MACOSX."""
+    return name.startswith(".") or (is_folder and name.startswith("__"))
+
+
+def said(left_out: Counter) -> str:
+    """What a person is told of what was left out: ``left out: 2 .gif, 1 .heic, 3 hidden``."""
+    order = sorted(left_out, key=lambda ending: (ending == "hidden", ending))
+    return "left out: " + ", ".join(f"{left_out[ending]} {ending}" for ending in order)
+
+
+def _read(files: list[Path], size: int, what: str) -> tuple[np.ndarray, list[int]]:
+    """The pixels of those files that are whole pictures, and their places in ``files``; the others are named."""
+    images, places = np.empty((len(files), 3, size, size), dtype=np.uint8), []
+    for place, path in enumerate(tqdm(files, desc=f"reading {what}", unit=" pictures", leave=False, mininterval=1.0)):
+        try:
+            images[len(places)] = as_the_edge_sees_it(path, size)
+            places.append(place)
+        except header.PictureError as error:
+            tqdm.write(f"{path}: {error}")
+    if len(places) < len(files):
+        tqdm.write(f"{len(files) - len(places)} of {len(files)} pictures cannot be read and are left out")
+    return images[:len(places)], places
+
+
 def of_folder(folder: Path, size: int) -> torch.Tensor:
-    """The pictures that lie in ``folder``, by name: uint8 (N, 3, S, S)."""
-    if not folder.is_dir() or not (files := sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)):
-        raise DataError(f"{folder}: no .jpg, .jpeg or .png there")
-    return torch.from_numpy(np.stack([_as_the_edge_sees_it(Image.open(path), size) for path in files]))
+    """The pictures in and below ``folder``, by name: uint8 (N, 3, S, S)."""
+    images, places = _read(list(pictures_below(folder, Counter())), size, folder.name)
+    if not places:
+        raise DataError(f"{folder}: no .jpg, .jpeg, .png or .webp there")
+    return torch.from_numpy(images)
 
 
 def _names(root: Path, folders: list[str]) -> list[str]:
@@ -119,7 +200,7 @@ def _names(root: Path, folders: list[str]) -> list[str]:
     path = root / "classes.txt"
     if not path.is_file():
         return folders
-    lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+    lines = [line.split("\t") for line in _text(path).splitlines() if line.strip()]
     if bad := next((line for line in lines if len(line) != 2), None):
         raise DataError(f"{path}: '{' '.join(bad)}' is not a folder, a tab and a name")
     called = dict(lines)
@@ -135,23 +216,32 @@ def _folder(root: Path, split: str, size: int) -> Pictures | None:
     base = root / split
     if not base.is_dir():
         return None
-    folders = sorted(p.name for p in base.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+    folders = sorted(p.name for p in base.iterdir() if p.is_dir() and not is_hidden(p.name, is_folder=True))
     if len(folders) < 2:
         raise DataError(f"{base}: {len(folders)} folders named after classes, where at least two are needed")
-    names = _names(root, folders)
-    files = [(path, label) for label, folder in enumerate(folders)
-             for path in sorted((base / folder).iterdir()) if path.suffix.lower() in PICTURES]
-    if empty := set(range(len(folders))) - {label for _, label in files}:
-        raise DataError(f"{base / folders[min(empty)]}: no .jpg, .jpeg or .png in the folder of a class")
-    images = np.empty((len(files), 3, size, size), dtype=np.uint8)
-    for i, (path, _) in enumerate(tqdm(files, desc=f"reading {split}", unit=" pictures", leave=False, mininterval=1.0)):
-        try:
-            with Image.open(path) as picture:
-                images[i] = _as_the_edge_sees_it(picture, size)
-        except (OSError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path}: {error}") from error
-    labels = torch.tensor([label for _, label in files])
+    names, left_out = _names(root, folders), Counter()
+    files, labels = [], []
+    for label, folder in enumerate(folders):
+        of_class = list(pictures_below(base / folder, left_out))
+        files += of_class
+        labels += [label] * len(of_class)
+    if left_out:
+        print(f"{base}: {said(left_out)}", flush=True)
+    images, places = _read(files, size, split)
+    labels = torch.tensor(labels, dtype=torch.int64)[places]
+    if empty := set(range(len(folders))) - set(labels.tolist()):
+        raise DataError(f"{base / folders[min(empty)]}: no .jpg, .jpeg, .png or .webp that can be read in the folder of a class")
     return Pictures(torch.from_numpy(images), labels, names)
+
+
+def _checked(pictures: Pictures, root: Path) -> Pictures:
+    """The same pictures, every label of which has a name that no other has."""
+    names = pictures.names
+    if "" in names or len(set(names)) < len(names):
+        raise DataError(f"{root}: the names of the classes are {names}, where each needs one of its own")
+    if len(pictures) and (most := int(pictures.labels.max())) >= len(names):
+        raise DataError(f"{root}: a label of {most}, where there are {len(names)} names")
+    return pictures
 
 
 def load(root: Path, split: str, size: int = 32) -> Pictures:
@@ -162,9 +252,9 @@ def load(root: Path, split: str, size: int = 32) -> Pictures:
         raise DataError(f"--size {size}: at least 1 is needed")
     for read in (_cifar_python, _cifar_binary):
         if (pictures := read(root, split)) is not None:
-            return pictures
+            return _checked(pictures, root)
     if (pictures := _folder(root, split, size)) is not None:
-        return pictures
+        return _checked(pictures, root)
     raise DataError(
         f"{root}: neither CIFAR's Python layout (batches.meta or meta), nor its binary layout (batches.meta.txt or "
         f"fine_label_names.txt), nor a folder {split}/CLASS/*.jpg")

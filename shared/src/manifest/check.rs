@@ -23,6 +23,9 @@ impl Manifest {
                 format!("{} of them, where 2 are the least", self.classes.len()),
             );
         }
+        if self.classes.iter().any(|name| name.trim().is_empty()) {
+            return refuse("classes", "one of them has no name".into());
+        }
         if let Some(name) = twice(self.classes.iter()) {
             return refuse("classes", format!("'{name}' stands there twice"));
         }

@@ -1,13 +1,13 @@
 //! Test pictures: a folder of classes, or CIFAR's binary version.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use fogline::manifest::Manifest;
-use fogline_edge::device::picture;
+use fogline_edge::device::{picture, source};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
@@ -68,7 +68,7 @@ impl Sample {
     /// Bytes of the picture's file, if that is a JPEG.
     pub fn jpeg_bytes(&self) -> Option<u64> {
         match &self.pixels {
-            Pixels::File(path) if extension(path) != "png" => {
+            Pixels::File(path) if ["jpg", "jpeg"].contains(&&*extension(path)) => {
                 path.metadata().ok().map(|meta| meta.len())
             }
             _ => None,
@@ -115,39 +115,41 @@ pub fn evenly(samples: Vec<Sample>, limit: Option<usize>) -> Vec<Sample> {
 }
 
 fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
-    let mut samples = vec![];
-    let folder_of = folder_names(&root.join("classes.txt"))?;
-    for (label, class) in manifest.classes.iter().enumerate() {
-        let folder = root.join("test").join(folder_of.get(class).unwrap_or(class));
-        let entries = fs::read_dir(&folder).with_context(|| {
-            format!(
-                "{}: the dataset is neither DIR/test/CLASS/*.jpg with this pair's classes nor CIFAR's binary version",
-                folder.display()
-            )
-        })?;
-        let mut files: Vec<PathBuf> =
-            entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        files.retain(|file| ["jpg", "jpeg", "png"].contains(&&*extension(file)));
-        files.sort();
-        ensure!(
-            !files.is_empty(),
-            "{}: no .jpg, .jpeg or .png in the folder of a class",
-            folder.display()
-        );
-        samples.extend(files.into_iter().map(|file| Sample { label, pixels: Pixels::File(file) }));
-    }
-    let folders = manifest.classes.iter().map(|class| folder_of.get(class).unwrap_or(class));
-    let folders: BTreeSet<&str> = folders.map(String::as_str).collect();
     let test = root.join("test");
+    let folder_of = folder_names(&root.join("classes.txt"))?;
+    let folders =
+        manifest.classes.iter().map(|class| test.join(folder_of.get(class).unwrap_or(class)));
+    let folders: Vec<PathBuf> = folders.collect();
+    if let Some(missing) = folders.iter().find(|folder| !folder.is_dir()) {
+        bail!(
+            "{}: the dataset is neither DIR/test/CLASS/*.jpg with this pair's classes nor CIFAR's binary version",
+            missing.display()
+        );
+    }
     for entry in fs::read_dir(&test).with_context(|| test.display().to_string())? {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_class = entry.path().is_dir() && !name.starts_with(['.', '_']);
+        let is_class = entry.path().is_dir() && !source::is_hidden(&entry.file_name(), true);
         ensure!(
-            !is_class || folders.contains(&*name),
+            !is_class || folders.contains(&entry.path()),
             "{}: the pair knows no such class, only {}",
             entry.path().display(),
             manifest.classes.join(", ")
+        );
+    }
+    let found = source::pictures(&folders);
+    if !found.left_out.is_empty() {
+        eprintln!("{}: {}", test.display(), found.left_out);
+    }
+    let samples = found.pictures.into_iter().map(|path| {
+        let label = folders.iter().position(|folder| path.starts_with(folder));
+        Sample { label: label.expect("it lies in one of them"), pixels: Pixels::File(path) }
+    });
+    let samples: Vec<Sample> = samples.collect();
+    for (label, folder) in folders.iter().enumerate() {
+        ensure!(
+            samples.iter().any(|sample| sample.label == label),
+            "{}: no .jpg, .jpeg, .png or .webp in the folder of a class",
+            folder.display()
         );
     }
     Ok(samples)
@@ -247,6 +249,35 @@ mod tests {
         assert!(refusal(&["cat", "dog"]).contains("a label of 2"));
         fs::write(&path, &record[1..]).unwrap();
         assert!(refusal(&["cat", "dog"]).contains("whole records"));
+    }
+
+    #[test]
+    fn a_folder_is_read_by_the_rule_of_gateway_recipe_and_page() {
+        let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../edge-wasm/tests");
+        let mut manifest: serde_json::Value =
+            serde_json::from_slice(&fs::read(at.join("tiny/manifest.json")).unwrap()).unwrap();
+        manifest["classes"] = serde_json::json!(["cat", "dog", "odd"]);
+        let manifest: Manifest = serde_json::from_value(manifest).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(at.join("pictures/tree"), root.path().join("test")).unwrap();
+        let expected = fs::read(at.join("pictures/expected.json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        let rows = expected["pictures"].as_object().unwrap();
+        let samples = test_pictures(root.path(), &manifest, None).unwrap();
+        assert_eq!(samples.len(), rows.len());
+        for sample in samples {
+            let Pixels::File(path) = &sample.pixels else { panic!("a file") };
+            let name = path.strip_prefix(root.path().join("test")).unwrap().to_str().unwrap();
+            assert!(name.starts_with(&manifest.classes[sample.label]), "{name}");
+            let Some(row) = rows[name].as_str() else {
+                // It stops a measurement, and is named.
+                assert!(format!("{:#}", sample.rgb(16).unwrap_err()).contains(name));
+                continue;
+            };
+            let side = row.len() / 6;
+            let rgb = sample.rgb(side as u32).unwrap();
+            assert_eq!(hex::encode(&rgb[side * 9..side * 12]), row, "{name}");
+        }
     }
 
     #[test]

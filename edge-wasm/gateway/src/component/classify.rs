@@ -12,7 +12,7 @@ use crate::component::pair;
 use crate::component::progress::Progress;
 use crate::component::spool::{Form, Spooling};
 
-/// Classify JPEG and PNG files.
+/// Classify JPEG, PNG and WebP files.
 ///
 /// A picture that an exit is sure of is answered here. Any other sends its packed feature map, about
 /// 1 KiB and not the picture, to the cloud. Without a cloud, or when it is out of reach, the best exit

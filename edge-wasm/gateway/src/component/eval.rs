@@ -24,7 +24,7 @@ use crate::component::progress::Progress;
         --cloud URL --batch 64"
 )]
 pub struct Options {
-    /// The folder: DIR/CLASS/**/*.jpg or *.png.
+    /// The folder: DIR/CLASS/**/*.jpg, *.png or *.webp.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]

@@ -77,6 +77,11 @@ pub fn complain(fault: &Fault) {
     let _ = writeln!(stderr(), "fogline: error[{}]: {}", fault.error, fault.message);
 }
 
+/// A line beside the answers that is no error.
+pub fn note(text: &str) {
+    let _ = writeln!(stderr(), "fogline: {text}");
+}
+
 /// A path that is fit for a terminal: a file's name may hold any character.
 pub fn shown(path: &Path) -> String {
     let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };

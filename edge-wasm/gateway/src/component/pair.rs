@@ -1,18 +1,18 @@
 //! The pair that decides, and the pictures that it is given.
 
 use std::fs;
-use std::io::{ErrorKind, Read, stdin};
+use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fogline::policy::{Policy, Sure};
 use fogline_edge::device::folder::Folder;
 use fogline_edge::device::picture::{self, MOST_PIXELS};
-use fogline_edge::device::source::{self, STDIN};
+use fogline_edge::device::source::{self, Found, STDIN};
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
 
-use crate::component::fault::{Fault, hinted};
+use crate::component::fault::{Fault, complain, hinted, note};
 
 /// Larger files are not read: no picture within the limits needs more.
 const MOST_BYTES: u64 = 50 << 20;
@@ -88,12 +88,20 @@ pub fn load(model: &Path) -> Result<Session, Fault> {
     Ok(Folder::at(model).load(Backend::fastest())?)
 }
 
-/// The pictures that `paths` mean.
+/// The pictures that `paths` mean. What else lies in folders is said, and what cannot be listed stands among the pictures.
 pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
-    source::pictures(paths).map_err(|(path, error)| {
-        let word = if error.kind() == ErrorKind::NotFound { EMPTY } else { "folder_unreadable" };
-        Fault::new(word, error).of(&path)
-    })
+    let Found { pictures, empty, left_out } = source::pictures(paths);
+    if !left_out.is_empty() {
+        note(&left_out.to_string());
+    }
+    for folder in empty {
+        let fault = Fault::new(EMPTY, "no JPEG, PNG or WebP file is in it").of(&folder);
+        if pictures.is_empty() {
+            return Err(fault);
+        }
+        complain(&fault);
+    }
+    Ok(pictures)
 }
 
 /// All of a file, or of standard input.
@@ -105,7 +113,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
         stdin().take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         return if bytes.len() as u64 > MOST_BYTES { Err(too_large()) } else { Ok(bytes) };
     }
-    if fs::metadata(path).map_err(unreadable)?.len() > MOST_BYTES {
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if metadata.is_dir() {
+        let listed = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let why = listed.map_or_else(|error| hinted(&error), |_| "a folder, not a file".to_owned());
+        return Err(Fault::new("folder_unreadable", why));
+    }
+    // A pipe would never end.
+    if !metadata.is_file() {
+        return Err(Fault::new("file_unreadable", "not a regular file"));
+    }
+    if metadata.len() > MOST_BYTES {
         return Err(too_large());
     }
     fs::read(path).map_err(unreadable)

@@ -104,6 +104,24 @@ fn one_bad_picture_does_not_lose_the_others() {
     assert!(lines[1]["label"].is_string());
 }
 
+#[cfg(unix)]
+#[test]
+fn an_entry_that_cannot_be_read_costs_itself_alone() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.path("card/.trash")).unwrap();
+    for name in ["a.png", "z.png", ".trash/b.png", "._a.png", "film.mp4"] {
+        fs::copy(bench.path("frog.png"), bench.path("card").join(name)).unwrap();
+    }
+    let pipe = std::process::Command::new("mkfifo").arg(bench.path("card/cam.jpg")).status();
+    assert!(pipe.unwrap().success());
+    let (success, lines) = bench.lines(&["classify", "card"]);
+    assert!(!success);
+    let pictures: Vec<_> = lines.iter().map(|line| line["picture"].as_str().unwrap()).collect();
+    assert_eq!(pictures, ["card/a.png", "card/cam.jpg", "card/z.png"]);
+    assert_eq!(lines[1]["error"], "file_unreadable");
+    assert!(lines[0]["label"].is_string() && lines[0]["label"] == lines[2]["label"]);
+}
+
 #[test]
 fn an_output_that_closes_is_an_error_and_no_trap() {
     let bench = Bench::new();

@@ -1,64 +1,117 @@
-//! JPEG and PNG files.
+//! JPEG, PNG and WebP files.
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
+use image_webp::{DecodingError, WebPDecoder};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
+use super::header::{Header, Kind};
 use super::{PictureError, check_size, fit};
 
-/// How far before the end of the file a JPEG's end marker may lie.
-const MOST_PADDING: usize = 4096;
-/// The most bytes that a pixel takes while it is decoded: four channels of 16 bits, and 8 bits beside them.
-const PIXEL: u64 = 12;
+/// The most bytes that a pixel takes while it is decoded: coefficients of four channels, their planes, and the result.
+const PIXEL: u64 = 16;
 /// What a decoder takes beside the pixels: an embedded colour profile, tables.
 const BESIDE: u64 = 4 << 20;
+/// The most passes of a progressive JPEG, of which cameras and programs write about ten: each may cost a whole decoding.
+const MOST_SCANS: usize = 100;
 
-/// Decodes a JPEG or PNG file of at most `most` pixels to `size` x `size` RGB bytes, whatever its name says.
-/// The size in the header is checked before anything is allocated.
+/// Decodes a JPEG, PNG or WebP file of at most `most` pixels to `size` x `size` RGB bytes, whatever its name says.
+/// The size in the header is checked before anything is allocated. Of an animation the first frame is taken.
 ///
 /// # Errors
 /// When it is no picture, a damaged one, or too large.
 pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError> {
-    let Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) = image::guess_format(file) else {
-        return Err(PictureError::Unknown);
-    };
-    // Decoders fill what is missing of a JPEG with grey; a cut picture must not pass for a whole one.
-    let ends = |file: &[u8]| file.windows(2).rev().take(MOST_PADDING).any(|w| w == [0xff, 0xd9]);
-    if format == ImageFormat::Jpeg && !ends(file) {
-        return Err(PictureError::Damaged("it has no end marker".into()));
+    let Header { kind, width, height, orientation, whole } = Header::read(file)?;
+    if (width, height) != (0, 0) {
+        check_size(width, height, most)?;
     }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(most.saturating_mul(PIXEL).saturating_add(BESIDE));
-    let mut reader = ImageReader::with_format(Cursor::new(file), format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(refused)?;
-    let (width, height) = decoder.dimensions();
-    check_size(width, height, most)?;
-    let orientation = decoder.orientation().map_err(refused)?;
-    decoder.set_limits(limits).map_err(refused)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    // Decoders fill what is missing with grey; a cut picture must not pass for a whole one.
+    if !whole {
+        return Err(damaged("it ends early"));
+    }
+    let memory = most.saturating_mul(PIXEL).saturating_add(BESIDE);
+    let mut picture = match kind {
+        Kind::Jpeg => jpeg(file, most, memory),
+        Kind::Png => png(file, memory),
+        Kind::Webp => webp(file, memory),
+    }?;
     // As browsers do: a telephone's upright picture is often stored lying on its side.
-    picture.apply_orientation(orientation);
+    if orientation != Orientation::NoTransforms {
+        picture.apply_orientation(orientation);
+    }
     let picture = picture.into_rgba8();
     let (width, height) = picture.dimensions();
+    check_size(width, height, most)?;
     Ok(fit(&picture, width, height, size))
 }
 
-fn refused(error: ImageError) -> PictureError {
-    match error {
+fn damaged(why: impl ToString) -> PictureError {
+    PictureError::Damaged(why.to_string())
+}
+
+/// The same levels as libjpeg-turbo's, which training and browsers decode with.
+fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureError> {
+    let refused = |error| match error {
+        JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => {
+            PictureError::Memory
+        }
+        error => damaged(error),
+    };
+    let limits = DecodeLimits {
+        max_pixels: most,
+        max_scans: MOST_SCANS,
+        max_memory: Some(memory),
+        ..DecodeLimits::default()
+    };
+    let decoder = Decoder::new_with_limits(file, limits).map_err(refused)?;
+    let decoder = decoder.with_output_format(PixelFormat::Rgb).with_block_smoothing(true);
+    let picture = decoder.decode_image().map_err(refused)?;
+    let pixels = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.data);
+    pixels.map(DynamicImage::ImageRgb8).ok_or_else(|| damaged("its sides contradict its pixels"))
+}
+
+fn png(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(memory);
+    let mut reader = ImageReader::with_format(Cursor::new(file), ImageFormat::Png);
+    reader.limits(limits);
+    reader.decode().map_err(|error| match error {
         ImageError::Limits(_) => PictureError::Memory,
-        error => PictureError::Damaged(error.to_string()),
-    }
+        error => damaged(error),
+    })
+}
+
+fn webp(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
+    let refused = |error| match error {
+        DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => PictureError::Memory,
+        error => damaged(error),
+    };
+    let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(refused)?;
+    decoder.set_memory_limit(usize::try_from(memory).unwrap_or(usize::MAX));
+    let (width, height) = decoder.dimensions();
+    let bytes = decoder.output_buffer_size().ok_or(PictureError::Memory)?;
+    let mut pixels = vec![0; bytes];
+    decoder.read_image(&mut pixels).map_err(refused)?;
+    let picture = if decoder.has_alpha() {
+        RgbaImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgba8)
+    } else {
+        RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
+    };
+    picture.ok_or_else(|| damaged("its sides contradict its pixels"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use allocation_counter::measure;
-    use image::codecs::jpeg::JpegEncoder;
-    use image::{ExtendedColorType, ImageEncoder};
+    use libjpeg_turbo_rs::{Subsampling, compress, compress_progressive};
 
     use super::*;
     use crate::device::picture::MOST_PIXELS;
+    use crate::device::source;
 
     const GREY: u8 = 0;
     const RGB: u8 = 2;
@@ -93,23 +146,44 @@ mod tests {
         [&b"\x89PNG\r\n\x1a\n"[..], &parts.concat()].concat()
     }
 
-    fn jpeg(width: u32, height: u32, color: ExtendedColorType, pixels: &[u8]) -> Vec<u8> {
-        let mut file = vec![];
-        JpegEncoder::new_with_quality(&mut file, 100)
-            .write_image(pixels, width, height, color)
-            .unwrap();
-        file
+    fn jpeg(width: usize, height: usize, format: PixelFormat, pixels: &[u8]) -> Vec<u8> {
+        compress(pixels, width, height, format, 100, Subsampling::S420).unwrap()
     }
 
     /// Black on the left, white on the right: 16x8.
     fn halves() -> Vec<u8> {
         let pixels: Vec<u8> = (0..8 * 16).map(|at| if at % 16 < 8 { 0 } else { 255 }).collect();
-        jpeg(16, 8, ExtendedColorType::L8, &pixels)
+        jpeg(16, 8, PixelFormat::Grayscale, &pixels)
     }
 
     fn near(rgb: &[u8], expected: [u8; 3]) {
         let far = |(got, expected): (&u8, &u8)| got.abs_diff(*expected) > 4;
         assert!(!rgb.iter().zip(&expected).any(far), "{rgb:?} for {expected:?}");
+    }
+
+    /// `tests/pictures/make.py` says what recipe and page make of the same tree.
+    #[test]
+    fn a_tree_of_pictures_is_read_as_recipe_and_page_read_it() {
+        let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
+        let expected = std::fs::read(at.join("expected.json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        let rows = expected["pictures"].as_object().unwrap();
+        let found = source::pictures(&[at.join("tree")]);
+        assert_eq!(found.left_out.to_string(), expected["left_out"].as_str().unwrap());
+        assert_eq!(found.pictures.len(), rows.len());
+        for path in found.pictures {
+            let name = path.strip_prefix(at.join("tree")).unwrap().to_str().unwrap();
+            let file = std::fs::read(&path).unwrap();
+            let Some(row) = rows[name].as_str() else {
+                let refused = decode(&file, 16, MOST_PIXELS).unwrap_err().word();
+                assert!(["picture_damaged", "picture_unknown"].contains(&refused), "{name}");
+                continue;
+            };
+            let row = hex::decode(row).unwrap();
+            let (side, start) = (row.len() / 3, row.len() * 3);
+            let rgb = decode(&file, side as u32, MOST_PIXELS).unwrap();
+            assert_eq!(rgb[start..start + row.len()], row, "{name}");
+        }
     }
 
     #[test]
@@ -129,9 +203,9 @@ mod tests {
 
     #[test]
     fn every_kind_of_jpeg_gives_its_colours() {
-        let grey = jpeg(8, 8, ExtendedColorType::L8, &[90; 64]);
+        let grey = jpeg(8, 8, PixelFormat::Grayscale, &[90; 64]);
         near(&decode(&grey, 1, 64).unwrap(), [90, 90, 90]);
-        let colour = jpeg(8, 8, ExtendedColorType::Rgb8, &[200, 100, 50].repeat(64));
+        let colour = jpeg(8, 8, PixelFormat::Rgb, &[200, 100, 50].repeat(64));
         near(&decode(&colour, 1, 64).unwrap(), [200, 100, 50]);
         // Red in cyan, magenta, yellow and black, 8x8, as Pillow writes it.
         let cmyk = hex::decode(
@@ -174,6 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn a_photograph_takes_no_more_memory_than_is_said() {
+        let side = 1024;
+        let pixels: Vec<u8> = (0..side * side * 4).map(|at| (at * 31 >> 7) as u8).collect();
+        let photographs = [
+            compress(&pixels, side, side, PixelFormat::Rgbx, 90, Subsampling::S420),
+            compress_progressive(&pixels, side, side, PixelFormat::Rgbx, 90, Subsampling::S444),
+        ];
+        for photograph in photographs.map(Result::unwrap) {
+            let memory = measure(|| drop(decode(&photograph, 32, MOST_PIXELS).unwrap()));
+            assert!(memory.bytes_max < 20 * (side * side) as u64, "{memory:?}");
+        }
+    }
+
+    #[test]
     fn a_chunk_that_inflates_without_end_takes_no_more_than_the_bound() {
         // A profile of zeros, a gigabyte if it were whole, in stored blocks of 64 KiB cut off after 8 MiB.
         let block = [&[0, 0xff, 0xff, 0, 0][..], &vec![0; 0xffff]].concat();
@@ -201,15 +289,22 @@ mod tests {
     }
 
     #[test]
-    fn any_bit_may_be_wrong() {
-        let colours = chunk(*b"PLTE", &[1, 2, 3, 250, 120, 60]);
-        for file in [halves(), png(4, 2, 8, PALETTE, &colours, &[0, 0, 1, 0, 1, 0, 1, 1, 0, 0])] {
-            for bit in 0..file.len() * 8 {
-                let mut wrong = file.clone();
-                wrong[bit / 8] ^= 1 << (bit % 8);
-                // Pixels or an error, both of which are fine: no panic.
-                if let Ok(rgb) = decode(&wrong, 8, 4096) {
-                    assert_eq!(rgb.len(), 8 * 8 * 3);
+    fn any_byte_may_be_wrong() {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/tree");
+        let most = 4096;
+        for path in source::pictures(&[tree]).pictures {
+            let right = std::fs::read(&path).unwrap();
+            for at in 0..right.len().min(2000) {
+                for bits in [1 << (at % 8), 0xff] {
+                    let mut wrong = right.clone();
+                    wrong[at] ^= bits;
+                    // Pixels or an error, both of which are fine: no panic, and no memory beyond the bound.
+                    let memory = measure(|| {
+                        if let Ok(rgb) = decode(&wrong, 8, most) {
+                            assert_eq!(rgb.len(), 8 * 8 * 3);
+                        }
+                    });
+                    assert!(memory.bytes_max < most * 20 + BESIDE, "{path:?}, {at}: {memory:?}");
                 }
             }
         }
@@ -220,7 +315,7 @@ mod tests {
         for file in [&b""[..], b"GIF89a", b"\xff\xd8", b"<svg/>", b"BM", b"RIFF....WEBP"] {
             assert!(matches!(
                 decode(file, 8, 128),
-                Err(PictureError::Unknown | PictureError::Damaged(_))
+                Err(PictureError::Unknown | PictureError::Format(_) | PictureError::Damaged(_))
             ));
         }
     }

@@ -5,6 +5,8 @@
 
 #[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 mod file;
+#[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
+mod header;
 
 use core::fmt;
 
@@ -13,15 +15,17 @@ pub use file::decode;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
-/// The most pixels that a picture may have, where nobody says otherwise.
-pub const MOST_PIXELS: u64 = 40_000_000;
+/// The most pixels that a picture may have, where nobody says otherwise: 50 megapixels, as telephones count them.
+pub const MOST_PIXELS: u64 = 52_000_000;
 
 /// Why something is not a picture that can be classified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PictureError {
-    /// Neither JPEG nor PNG.
+    /// No picture, or of a format that has no name here.
     Unknown,
+    /// A picture of another format than JPEG, PNG and WebP.
+    Format(&'static str),
     /// Begins like a picture, but is cut short or damaged.
     Damaged(String),
     /// Has more pixels than are allowed, or a side of 0.
@@ -48,7 +52,7 @@ impl PictureError {
     /// The machine word of this error.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Unknown => "picture_unknown",
+            Self::Unknown | Self::Format(_) => "picture_unknown",
             Self::Damaged(_) => "picture_damaged",
             Self::Size { .. } | Self::Memory | Self::Bytes { .. } => "picture_size",
         }
@@ -58,7 +62,8 @@ impl PictureError {
 impl fmt::Display for PictureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("not a picture: give a JPEG or PNG file"),
+            Self::Unknown => f.write_str("not a picture: give a JPEG, PNG or WebP file"),
+            Self::Format(name) => write!(f, "a picture in {name}: give a JPEG, PNG or WebP file"),
             Self::Damaged(why) => write!(f, "the picture is cut short or damaged: {why}"),
             Self::Size { width, height, most } => write!(
                 f,

@@ -36,9 +36,9 @@ use crate::component::{Args, Command, config};
 
 /// Answer over HTTP, under `wasmtime serve`.
 ///
-/// POST /classify takes a picture (image/png, image/jpeg), several (multipart/form-data), or pixels (application/octet-stream:
-/// RGB of the pair's size, one picture after the other). There are /health, /ready, /metrics, and a page at /. Options come
-/// from the environment or FOGLINE_CONFIG. Nobody is asked who they are: choose an address that only those who may ask can reach.
+/// POST /classify takes a picture (image/png, image/jpeg, image/webp), several (multipart/form-data), or pixels
+/// (application/octet-stream: RGB of the pair's size, one picture after the other). There are /health, /ready, /metrics, and a
+/// page at /. Options come from the environment or FOGLINE_CONFIG. Nobody is asked who they are: choose an address that only those who may ask can reach.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  wasmtime serve -S cli --addr 127.0.0.1:8080 --max-instance-reuse-count 1000000 \\\n      \

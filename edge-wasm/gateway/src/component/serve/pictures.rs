@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 255;
 
 /// A picture as it came.
 pub enum Picture {
-    /// A JPEG or PNG file.
+    /// A JPEG, PNG or WebP file.
     File(Bytes),
     /// RGB bytes of the size that the pair takes.
     Pixels(Bytes),
@@ -35,7 +35,8 @@ pub async fn pictures(
         "application/octet-stream" => pixels(&body, size)?,
         file if file.starts_with("image/") => vec![("1".to_owned(), Picture::File(body))],
         _ => {
-            let taken = "image/png, image/jpeg, multipart/form-data, application/octet-stream";
+            let taken =
+                "image/png, image/jpeg, image/webp, multipart/form-data, application/octet-stream";
             let message = format!("content of type '{essence}' is not taken, but {taken}");
             return Err(Fault::new(UNSUPPORTED_MEDIA_TYPE, message));
         }

@@ -1,0 +1,83 @@
+"""The tree of pictures that gateway and page are tested with, and what is damaged or odd in a data set."""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import unittest
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fogline_recipe import data, header
+
+HERE = Path(__file__).resolve().parents[3] / "edge-wasm/tests/pictures"
+EXPECTED = json.loads((HERE / "expected.json").read_text())
+
+
+class Tree(unittest.TestCase):
+    def test_a_tree_of_pictures_is_read_as_gateway_and_page_read_it(self):
+        left_out = Counter()
+        found = list(data.pictures_below(HERE / "tree", left_out))
+        self.assertEqual(data.said(left_out), EXPECTED["left_out"])
+        self.assertEqual([path.relative_to(HERE / "tree").as_posix() for path in found], list(EXPECTED["pictures"]))
+        for path, row in zip(found, EXPECTED["pictures"].values(), strict=True):
+            with self.subTest(path=path):
+                if row is None:
+                    with self.assertRaises(header.PictureError):
+                        data.as_the_edge_sees_it(path, 16)
+                else:
+                    row = bytes.fromhex(row)
+                    pixels = data.as_the_edge_sees_it(path, len(row) // 3)
+                    self.assertEqual(pixels[:, 3].T.tobytes().hex(), row.hex())
+
+    def test_a_data_set_says_what_it_leaves_out(self):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            pictures = data.load(HERE, "tree", 16)
+        self.assertEqual(pictures.names, ["cat", "dog", "odd"])
+        self.assertEqual(len(pictures), sum(row is not None for row in EXPECTED["pictures"].values()))
+        self.assertIn("left out: 1 .gif, 1 .heic", out.getvalue())
+        self.assertIn("3 of 28 pictures cannot be read", out.getvalue())
+        self.assertIn("cut.jpg: the picture is cut short", out.getvalue())
+        self.assertIn("named.jpg: a picture in GIF", out.getvalue())
+
+
+class Odd(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+
+    def test_an_empty_line_names_no_class(self):
+        np.zeros((1, 3073), np.uint8).tofile(self.root / "test_batch.bin")
+        names = self.root / "batches.meta.txt"
+        names.write_text("cat\ndog\n\n")
+        self.assertEqual(data.load(self.root, "test").names, ["cat", "dog"])
+        for text, why in (("cat\ncat\n", "each needs one of its own"), ("\n", "a label of 0, where there are 0 names")):
+            names.write_text(text)
+            with self.assertRaisesRegex(data.DataError, why):
+                data.load(self.root, "test")
+        names.write_bytes(b"K\xe4tzchen\n")
+        with self.assertRaisesRegex(data.DataError, "batches.meta.txt: not UTF-8"):
+            data.load(self.root, "test")
+
+    def test_a_pipe_is_no_picture(self):
+        os.mkfifo(self.root / "cam.jpg")
+        with self.assertRaisesRegex(header.PictureError, "not a regular file"):
+            data.as_the_edge_sees_it(self.root / "cam.jpg", 16)
+
+    def test_a_class_of_which_nothing_can_be_read_is_named(self):
+        for name in ("a", "b"):
+            (self.root / "train" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(self.root / "train/a/1.png")
+        (self.root / "train/b/1.png").write_bytes(b"rubbish")
+        with contextlib.redirect_stdout(io.StringIO()), self.assertRaisesRegex(data.DataError, "b: no .jpg"):
+            data.load(self.root, "train", 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
