@@ -47,8 +47,8 @@ pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError
     Ok(fit(&picture, width, height, size))
 }
 
-fn damaged(why: impl ToString) -> PictureError {
-    PictureError::Damaged(why.to_string())
+fn damaged(why: impl Into<String>) -> PictureError {
+    PictureError::Damaged(why.into())
 }
 
 /// The same levels as libjpeg-turbo's, which training and browsers decode with.
@@ -57,7 +57,7 @@ fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureErro
         JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => {
             PictureError::Memory
         }
-        error => damaged(error),
+        error => damaged(error.to_string()),
     };
     let limits = DecodeLimits {
         max_pixels: most,
@@ -79,14 +79,14 @@ fn png(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
     reader.limits(limits);
     reader.decode().map_err(|error| match error {
         ImageError::Limits(_) => PictureError::Memory,
-        error => damaged(error),
+        error => damaged(error.to_string()),
     })
 }
 
 fn webp(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
     let refused = |error| match error {
         DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => PictureError::Memory,
-        error => damaged(error),
+        error => damaged(error.to_string()),
     };
     let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(refused)?;
     decoder.set_memory_limit(usize::try_from(memory).unwrap_or(usize::MAX));
