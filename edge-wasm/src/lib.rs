@@ -45,6 +45,7 @@
 //! use fogline_edge::cloud::{Client, Reply, Transport, TransportError};
 //! use fogline_edge::device::{folder::Folder, picture};
 //! use fogline_edge::kernel::Backend;
+//! use fogline_edge::session::Answer;
 //!
 //! struct Socket { function: SocketAddr }
 //!
@@ -112,7 +113,8 @@
 //! let (width, height) = picture.dimensions();
 //! let size = session.manifest().input.size;
 //! let pixels = picture::from_rgba(&picture, width, height, size)?;
-//! let answer = block_on(session.classify(&pixels, Some(&cloud)));
+//! let asking = |guess: &Answer, map: &[u8]| println!("{}? A map of {} bytes asks.", guess.label, map.len());
+//! let answer = block_on(session.classify(&pixels, Some(&cloud), &asking));
 //! println!("{} by {}", answer.label, answer.origin);
 //! # assert_eq!((answer.label.as_str(), answer.origin.as_str()), ("class-3", "cloud"));
 //! # assert!(answer.degraded.is_none() && answer.exits.len() == 2 && answer.bytes_sent > 0);

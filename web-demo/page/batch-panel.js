@@ -1,26 +1,56 @@
-// The batch's panel: how far it is, a way to end it, and its report.
+// The batch's panel: how far it is, a way to end it, and its report, which follows thresholds and pair.
 
 import { codedError } from '../shared/errors.js';
 import { runBatch } from './batch.js';
-import { button, part, progress } from './element.js';
+import { button, element, part, progress } from './element.js';
+import { pairTitle } from './model.js';
 import { showProblem } from './problems.js';
+import { foundOf } from './redecide.js';
 import { batchReport, progressText } from './report.js';
 import { isRight, markSample, sampleFile } from './samples.js';
+import { labelOf, Score } from './score.js';
 import { state } from './state.js';
 
 /**
+ * @import { Controls } from './controls.js'
  * @import { Engine } from './engine.js'
- * @import { Score } from './score.js'
- * @import { Answer, FileAt, Sample, Source } from './types'
+ * @import { Line } from './line.js'
+ * @import { Answered } from './score.js'
+ * @import { Answer, FileAt, Listed, Pair, Sample, Source } from './types'
  */
 
-/** Runs batches, one at a time. */
+/**
+ * A batch: whose it is, what it is of, what was found.
+ *
+ * @typedef {{ pair: Pair, sources: Source[], leftOut: string, total: number, answered: Map<Listed, Answered>, failed: number, seconds: number }} Run
+ */
+
+/** Runs batches, one at a time, and shows the last. */
 export class BatchPanel {
-  /** @param {{ engine: Engine, learn: (result: Answer) => void, measure: (score: Score | null) => void }} of `learn` gets every answer, `measure` what all came to */
-  constructor({ engine, learn, measure }) {
+  /** @type {Run | null} */
+  #run = null;
+  #frame = 0;
+
+  /**
+   * `learn` gets every answer, `measure` what all came to, `look` a picture whose answer is to be seen.
+   *
+   * @param {{
+   *   engine: Engine,
+   *   line: Line,
+   *   controls: Controls,
+   *   learn: (result: Answer) => void,
+   *   measure: (score: Score | null) => void,
+   *   look: (picture: Listed, zip: File | undefined) => void,
+   * }} given
+   */
+  constructor({ engine, line, controls, learn, measure, look }) {
     this.engine = engine;
+    this.line = line;
+    this.controls = controls;
     this.learn = learn;
     this.measure = measure;
+    this.look = look;
+    state.addEventListener('change', () => this.#showOwner());
   }
 
   /**
@@ -40,7 +70,7 @@ export class BatchPanel {
         showProblem(error, path);
       }
     }
-    if (sources.length > 0) await this.#run(sources);
+    if (sources.length > 0) await this.#begin(sources);
   }
 
   /**
@@ -57,52 +87,134 @@ export class BatchPanel {
         return [];
       });
     }));
-    await this.#run([{ pictures: pictures.flat() }]);
+    await this.#begin([{ pictures: pictures.flat() }]);
   }
 
-  /** @param {Source[]} sources */
-  async #run(sources) {
+  /**
+   * A new batch, of the pair that is open.
+   *
+   * @param {Source[]} sources
+   */
+  async #begin(sources) {
     const total = sources.reduce((sum, { pictures }) => sum + pictures.length, 0);
     const leftOut = sources.map((source) => source.leftOut).filter(Boolean).join(' ');
     const { pair } = state;
     if (!pair) throw codedError('model_missing', 'There is no model to ask.');
     if (total === 0) throw codedError('batch_empty', `There is no JPEG, PNG or WebP picture in it. ${leftOut}`);
+    this.#run = { pair, sources, leftOut, total, answered: new Map(), failed: 0, seconds: 0 };
+    await this.#answer(this.#run, sources);
+  }
+
+  /**
+   * Answers these pictures of a batch, all of them or some once more.
+   *
+   * @param {Run} run
+   * @param {Source[]} sources
+   */
+  async #answer(run, sources) {
+    const { manifest } = run.pair;
+    const total = sources.reduce((sum, { pictures }) => sum + pictures.length, 0);
     const abort = new AbortController();
     const began = performance.now();
     const seconds = () => (performance.now() - began) / 1000;
     const cancel = () => abort.abort();
     button('batch-cancel').addEventListener('click', cancel);
-    let frame = 0;
-    /** @param {{ done: number, failed: number }} score */
-    const draw = (score) => {
+    let [done, frame] = [0, 0];
+    const draw = () => {
       frame = 0;
-      part('batch-text').textContent = progressText(score, total, seconds());
-      progress('batch-progress').value = (score.done + score.failed) / total;
+      part('batch-text').textContent = progressText(done, total, seconds());
+      progress('batch-progress').value = done / total;
     };
-    draw({ done: 0, failed: 0 });
+    /** @param {number} more */
+    const count = (more) => {
+      done += more;
+      frame ||= requestAnimationFrame(draw); // once a frame, however fast they come
+    };
+    draw();
     this.#open();
-    const score = await runBatch(sources, {
+    await runBatch(sources, {
       engine: this.engine,
-      pair,
       signal: abort.signal,
-      refuse: showProblem,
-      // Once a frame, however fast they come.
-      step: (current, { sample }, result) => {
-        frame ||= requestAnimationFrame(() => draw(current));
-        if (result) this.learn(result);
-        if (sample && result) markSample(sample, result, isRight(sample, result, pair.manifest.classes));
+      refuse: (pictures, error, path) => {
+        run.failed += pictures.length;
+        showProblem(error, path);
+        count(pictures.length);
+      },
+      step: (picture, { result, bytes }) => {
+        const label = labelOf(picture.path, manifest.classes);
+        run.answered.set(picture, { picture, found: foundOf(result, state.policy), bytes, label });
+        this.learn(result);
+        const { sample } = picture;
+        if (sample) markSample(sample, result, isRight(sample, result, manifest.classes));
+        count(1);
       },
     });
     cancelAnimationFrame(frame);
-    draw(score);
-    if (abort.signal.aborted) part('batch-text').textContent = `${score.done + score.failed} of ${total}, cancelled`;
+    draw();
+    run.seconds = seconds();
+    if (abort.signal.aborted) part('batch-text').textContent = `${done} of ${total}, cancelled`;
     button('batch-cancel').removeEventListener('click', cancel);
-    part('report').replaceChildren(batchReport(score, total, seconds(), leftOut));
+    this.#show();
     this.#close(abort.signal.aborted);
-    this.measure(score);
+  }
+
+  /** Shows what has become of the batch, once a frame: thresholds or measure were turned. */
+  follow() {
+    this.#frame ||= requestAnimationFrame(() => this.#show());
+  }
+
+  /** The report, by the thresholds as they stand; of a pair that is not open any more, as it was left. */
+  #show() {
+    this.#frame = 0;
+    const { policy, thresholds } = this.controls;
+    const run = this.#run;
+    if (!run || !policy || !this.#isOwn(run)) return;
+    const score = new Score(run.pair);
+    for (const answered of run.answered.values()) score.add(answered, policy, thresholds);
+    part('report').replaceChildren(batchReport(score, run, {
+      again: () => this.#again(run, new Set(score.unknown)),
+      look: (picture) => this.look(picture, run.sources.find(({ pictures }) => pictures.includes(picture))?.zip),
+    }));
+    this.measure(score.isKnown ? score : null);
+  }
+
+  /**
+   * Whether the pair that is open is the one that a batch was answered by.
+   *
+   * @param {Run} run
+   */
+  #isOwn({ pair }) {
+    const digest = (/** @type {Pair | null} */ of) => of && `${pairTitle(of.manifest)} ${of.manifest.files['edge.fog'].sha256}`;
+    return digest(pair) === digest(state.pair);
+  }
+
+  /** Says of a batch of another pair that it is, and offers to run it again. */
+  #showOwner() {
+    const run = this.#run;
+    const pair = state.pair;
+    const isEarlier = run !== null && !this.#isOwn(run);
+    part('batch').toggleAttribute('data-earlier', isEarlier);
+    part('batch-owner').hidden = !isEarlier;
+    if (!run || !isEarlier) return;
+    this.measure(null);
+    const again = element('button', { type: 'button', class: 'main', disabled: !pair }, pair ? `Run it again with ${pairTitle(pair.manifest)}` : 'Run it again');
+    again.addEventListener('click', () => this.line.join(() => this.#begin(run.sources)));
+    part('batch-owner').replaceChildren(`These are answers of ${pairTitle(run.pair.manifest)}, the pair before. `, again);
+  }
+
+  /**
+   * Asks once more about some pictures of the batch.
+   *
+   * @param {Run} run
+   * @param {Set<Listed>} wanted
+   */
+  #again(run, wanted) {
+    const sources = run.sources.map(({ zip, pictures }) => ({ zip, pictures: pictures.filter((picture) => wanted.has(picture)) }));
+    return this.line.join(() => this.#answer(run, sources));
   }
 
   clear() {
+    this.#run = null;
     part('report').replaceChildren();
     part('batch').hidden = true;
     this.measure(null);

@@ -2,60 +2,50 @@
 // hold up those that need none.
 
 import { errorCode } from '../shared/errors.js';
-import { labelOf, Score } from './score.js';
 
 /**
  * @import { Engine } from './engine.js'
- * @import { Answer, Listed, Pair, Source } from './types'
+ * @import { ClassifiedFile, Listed, Source } from './types'
  */
 
 const AT_ONCE = 4;
 
 /**
- * Classifies the pictures of `sources`: `{pictures}` with a file each, or `{zip, pictures}`. `step` gets the score, the
- * picture and its result after each, and `refuse` those that cannot be read. An abort ends it after those that are under way.
+ * Classifies the pictures of `sources`: `{pictures}` with a file each, or `{zip, pictures}`. `step` gets each picture with
+ * its answer, `refuse` those that cannot be read. An abort ends it after those that are under way.
  *
  * @param {Source[]} sources
  * @param {{
  *   engine: Engine,
- *   pair: Pair,
  *   signal: AbortSignal,
- *   step: (score: Score, picture: Listed, result: Answer | null) => void,
- *   refuse: (error: unknown, path: string) => void,
+ *   step: (picture: Listed, answered: ClassifiedFile) => void,
+ *   refuse: (pictures: Listed[], error: unknown, path: string) => void,
  * }} given
  */
-export async function runBatch(sources, { engine, pair, signal, step, refuse }) {
-  const score = new Score(pair);
+export async function runBatch(sources, { engine, signal, step, refuse }) {
   /** @param {Iterable<Listed>} left */
   const worker = async (left) => {
     for (const picture of left) {
-      const { path, file, zipped } = picture;
-      /** @type {Answer | null} */
-      let result = null;
       if (signal.aborted) return;
       try {
-        const answered = await engine.classify({ file, zipped }, signal);
-        ({ result } = answered);
-        score.add(answered, labelOf(path, pair.manifest.classes));
+        const { file, zipped } = picture;
+        step(picture, await engine.classify({ file, zipped }, { signal }));
       } catch (error) {
         if (errorCode(error) === 'cancelled') return;
-        score.fail();
-        refuse(error, path);
+        refuse([picture], error, picture.path);
       }
-      step(score, picture, result);
     }
   };
   for (const { zip, pictures } of sources) {
+    if (pictures.length === 0 || signal.aborted) continue;
     try {
-      // The worker has one zip open at a time, and listing them all has left it with the last.
-      if (zip && sources.length > 1 && !signal.aborted) await engine.listZip(zip);
+      // The worker has one zip open at a time, and since this one was listed it may have opened another.
+      if (zip) await engine.listZip(zip);
     } catch (error) {
-      refuse(error, zip?.name ?? '');
-      pictures.forEach(() => score.fail());
+      refuse(pictures, error, zip?.name ?? '');
       continue;
     }
     const left = pictures.values();
     await Promise.all(Array.from({ length: AT_ONCE }, () => worker(left)));
   }
-  return score;
 }

@@ -12,7 +12,7 @@ const AGAIN_MS = 15_000;
 const SAID = {
   on: 'The cloud answers.',
   slow: `The cloud answers, and takes ${SLOW_MS / 1000} s more for it.`,
-  off: 'Hard pictures get the best exit\'s guess, marked as degraded.',
+  off: 'Switched off: hard pictures get the best exit\'s guess, marked as degraded.',
   away: 'The cloud is away: hard pictures get the best exit\'s guess, marked as degraded.',
   closed: 'The cloud wants a token: without one, hard pictures get the best exit\'s guess, marked as degraded.',
   typed: 'The token is shown with the next hard picture.',

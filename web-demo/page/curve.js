@@ -12,20 +12,25 @@ import { percent, times } from './words.js';
  * @import { Energy, Pair } from './types'
  */
 
-/** @typedef {{ x: number, right?: number, less?: number | null }} Mark */
-/** @typedef {[label: string, scale: 'right' | 'less', colour: string, dash: number[] | null, size: number]} Look */
+/** @typedef {{ x: number, accuracy?: number, saving?: number | null }} Mark */
+/**
+ * How a row of marks is drawn: a line, or points of this size, filled or hollow.
+ *
+ * @typedef {{ label: string, scale: 'accuracy' | 'saving', colour: string, line?: number[], size?: number, hollow?: boolean }} Look
+ */
 
 const HEIGHT = 260;
 /** @type {Look[]} */
-const LINES = [
-  ['right, as calibrated', 'right', '--goes', [], 0],
-  ['times less energy, as calibrated', 'less', '--stays', [5, 4], 0],
-  ['now', 'right', '--text', null, 11],
-  ['now, energy', 'less', '--text', null, 11],
-  ['this run', 'right', '--warns', null, 13],
-  ['test pictures', 'right', '--goes', null, 9],
-  ['the paper, energy', 'less', '--fails', null, 11],
+const LOOKS = [
+  { label: 'accuracy, as calibrated', scale: 'accuracy', colour: '--goes', line: [] },
+  { label: 'energy saving, as calibrated', scale: 'saving', colour: '--stays', line: [5, 4] },
+  { label: 'current thresholds, accuracy', scale: 'accuracy', colour: '--goes', size: 12 },
+  { label: 'current thresholds, energy saving', scale: 'saving', colour: '--stays', size: 12 },
+  { label: 'this batch, accuracy', scale: 'accuracy', colour: '--warns', size: 13 },
+  { label: 'all test pictures, accuracy', scale: 'accuracy', colour: '--goes', size: 9, hollow: true },
+  { label: 'the paper, energy saving', scale: 'saving', colour: '--fails', size: 11, hollow: true },
 ];
+const NAMES = { accuracy: 'accuracy', saving: 'energy saving' };
 
 /**
  * How many times less energy than the twin, where `shares` of all pictures end at the exits, and the others in the cloud. Where
@@ -71,52 +76,54 @@ export class Curve {
   show({ energy, report }, controls) {
     const { points, at } = controls;
     /** @type {(point: { shares: number[], accuracy: number }) => Mark} */
-    const place = (point) => ({ x: 1 - stays(point), right: point.accuracy, less: reduction(energy, point) });
+    const place = (point) => ({ x: 1 - stays(point), accuracy: point.accuracy, saving: reduction(energy, point) });
     this.#marks.calibrated = points.map(place);
     this.#marks.now = at >= 0 ? place(points[at]) : null;
-    this.#marks.tested = report && controls.isOwn ? { x: report.share.cloud, right: report.accuracy.system } : null;
-    this.#marks.paper = report?.paper ? { x: 1 - report.paper.edge_share, less: report.paper.reduction } : null;
+    this.#marks.tested = report && controls.isOwn ? { x: report.share.cloud, accuracy: report.accuracy.system } : null;
+    this.#marks.paper = report?.paper ? { x: 1 - report.paper.edge_share, saving: report.paper.reduction } : null;
     this.#draw();
   }
 
   /**
-   * Marks what a run measured; null takes the mark away.
+   * Marks what a batch measured; null takes the mark away.
    *
    * @param {Score | null} score
    */
   measure(score) {
-    this.#marks.run = score?.accuracy == null ? null : { x: score.offload, right: score.accuracy };
+    const run = score?.accuracy == null || score.offload === null ? null : { x: score.offload, accuracy: score.accuracy };
+    if (!run && !this.#marks.run) return;
+    this.#marks.run = run;
     this.#draw();
   }
 
   #draw() {
     const { calibrated = [], now, run, tested, paper } = this.#marks;
     const marks = [calibrated, calibrated, [now], [now], [run], [tested], [paper]];
-    const shown = LINES.map((line, at) => /** @type {const} */ ([line, marks[at].filter((mark) => mark != null)])).filter(([, some]) => some.length > 0);
+    const shown = LOOKS.map((look, at) => /** @type {const} */ ([look, marks[at].filter((mark) => mark != null)])).filter(([, some]) => some.length > 0);
     const all = shown.flatMap(([, some]) => some);
     part('curve').hidden = all.length === 0;
     if (all.length === 0) return;
     this.line.textContent = this.#sentence();
-    this.place.setAttribute('aria-label', `Chart of accuracy and energy by share in the cloud. ${this.line.textContent}`);
+    this.place.setAttribute('aria-label', `Chart of accuracy and energy saving by the share of pictures that go to the cloud. ${this.line.textContent}`);
     const xs = [...new Set(all.map(({ x }) => x))].sort((a, b) => a - b);
     /** @type {[number[], ...(number | null)[][]]} */
-    const data = [xs, ...shown.map(([[, scale], some]) => xs.map((x) => some.find((mark) => mark.x === x)?.[scale] ?? null))];
+    const data = [xs, ...shown.map(([{ scale }, some]) => xs.map((x) => some.find((mark) => mark.x === x)?.[scale] ?? null))];
     this.#chart?.destroy();
-    this.#chart = new uPlot(options(this.place, shown.map(([line]) => line)), data, this.place);
+    this.#chart = new uPlot(options(this.place, shown.map(([look]) => look)), data, this.place);
   }
 
   #sentence() {
     const { calibrated = [], now, run, tested, paper } = this.#marks;
     /** @type {(name: string, mark: Mark) => string} */
-    const said = (name, { x, right, less }) => [
+    const said = (name, { x, accuracy, saving }) => [
       `${name}: ${percent(x)} to the cloud`,
-      right === undefined ? null : `${percent(right)} right`,
-      less == null ? null : `${times(less)} less energy than the twin`,
+      accuracy === undefined ? null : `accuracy ${percent(accuracy)}`,
+      saving == null ? null : `${times(saving)} less energy than the full-precision twin`,
     ].filter(Boolean).join(', ');
     return [
-      now ? said('Now, on the held-out pictures of the calibration', now) : null,
+      now ? said('Current thresholds, on the held-out pictures of the calibration', now) : null,
       calibrated.length > 0 && !now ? 'The calibration never tried these thresholds; a batch with known classes measures them' : null,
-      run ? said('This run', run) : null,
+      run ? said('This batch', run) : null,
       tested ? said('All test pictures', tested) : null,
       paper ? said('The paper', paper) : null,
     ].filter(Boolean).map((sentence) => `${sentence}.`).join(' ');
@@ -134,8 +141,8 @@ function around(margin, most) {
   return { range: (_, low, high) => (low === null ? [0, 1] : [Math.max(0, low - margin), Math.min(most, high + margin)]) };
 }
 
-/** @type {(place: HTMLElement, lines: Look[]) => uPlot.Options} */
-function options(place, lines) {
+/** @type {(place: HTMLElement, looks: Look[]) => uPlot.Options} */
+function options(place, looks) {
   const style = getComputedStyle(place);
   /** @param {string} name */
   const colour = (name) => style.getPropertyValue(name);
@@ -147,21 +154,55 @@ function options(place, lines) {
     height: HEIGHT,
     cursor: { show: false },
     legend: { live: false },
-    scales: { x: { time: false, range: [0, 1] }, right: around(0.03, 1), less: around(1, Infinity) },
+    scales: { x: { time: false, range: [0, 1] }, accuracy: around(0.03, 1), saving: around(1, Infinity) },
     axes: [
-      { ...axis, label: 'to the cloud', values: share },
-      { ...axis, scale: 'right', label: 'right', values: share, size: 56 },
-      { ...axis, scale: 'less', side: 1, label: 'times less energy', grid: { show: false } },
+      { ...axis, label: 'pictures that go to the cloud', values: share },
+      // Each in the colour of its curve.
+      { ...axis, stroke: colour('--goes'), scale: 'accuracy', label: 'accuracy', values: share, size: 56 },
+      {
+        ...axis,
+        stroke: colour('--stays'),
+        scale: 'saving',
+        side: 1,
+        label: 'energy saving',
+        values: (_, values) => values.map((value) => `${value}×`),
+        grid: { show: false },
+      },
     ],
-    series: [{}, ...lines.map(([label, scale, name, dash, size]) => ({
+    hooks: { draw: [(chart) => nameLines(chart, looks, colour)] },
+    series: [{}, ...looks.map(({ label, scale, colour: name, line, size = 0, hollow }) => ({
       label,
       scale,
       stroke: colour(name),
-      fill: size > 0 ? colour(name) : undefined,
-      width: dash ? 2 : 0,
-      dash: dash ?? undefined,
+      fill: size > 0 ? colour(hollow ? '--panel' : name) : undefined,
+      width: line ? 2 : 0,
+      dash: line,
       spanGaps: true,
-      points: { show: size > 0, size, fill: colour(name) },
+      points: { show: size > 0, size, width: 2, stroke: colour(name), fill: colour(hollow ? '--panel' : name) },
     }))],
   };
+}
+
+/**
+ * Writes beside each line what it is, where it leaves its end of the chart.
+ *
+ * @type {(chart: uPlot, looks: Look[], colour: (name: string) => string) => void}
+ */
+function nameLines(chart, looks, colour) {
+  const { ctx, bbox, data } = chart;
+  const unit = devicePixelRatio;
+  ctx.save();
+  ctx.font = `600 ${12 * unit}px system-ui, sans-serif`;
+  for (const [at, { scale, colour: name, line }] of looks.entries()) {
+    if (!line) continue;
+    const values = /** @type {(number | null)[]} */ (data[at + 1]);
+    // Where few send much, accuracy is at its highest and the saving at its lowest; on the left it is the other way about.
+    const isSaving = scale === 'saving';
+    const index = isSaving ? values.findIndex((value) => value !== null) : values.findLastIndex((value) => value !== null);
+    const y = chart.valToPos(values[index] ?? 0, scale, true);
+    ctx.fillStyle = colour(name);
+    ctx.textAlign = isSaving ? 'left' : 'right';
+    ctx.fillText(NAMES[scale], isSaving ? bbox.left + 14 * unit : bbox.left + bbox.width - 8 * unit, y - 9 * unit);
+  }
+  ctx.restore();
 }

@@ -5,7 +5,7 @@ import { codedError, errorCode, errorText } from '../shared/errors.js';
 
 /**
  * @import { Call, Reply, Tasks, Wanted } from '../shared/types'
- * @import { Build, Classified, ClassifiedFile, Config, Policy, Progress } from './types'
+ * @import { Asking, Build, Classified, ClassifiedFile, Config, Policy, Progress } from './types'
  */
 
 /**
@@ -51,7 +51,7 @@ async function chooseBuild() {
 export class Engine {
   /** @type {unknown} */
   #failed = null; // why the worker is of no use
-  /** @type {Map<number, { resolve: (answer: any) => void, reject: (error: unknown) => void, onProgress?: (step: Progress) => void }>} */
+  /** @type {Map<number, { resolve: (answer: any) => void, reject: (error: unknown) => void, onStep?: (step: any) => void }>} */
   #calls = new Map();
   #last = 0;
   #worker = this.#start();
@@ -82,7 +82,7 @@ export class Engine {
       this.#worker = this.#start();
     }
     try {
-      return { build, ...await this.#call('load', { build, manifest }, { onProgress }) };
+      return { build, ...await this.#call('load', { build, manifest }, { onStep: onProgress }) };
     } catch (error) {
       if (errorCode(error) === 'engine_missing') this.#failed = error;
       throw error;
@@ -90,15 +90,16 @@ export class Engine {
   }
 
   /**
-   * Classifies a picture; rejects with `cancelled` once `signal` is aborted.
+   * Classifies a picture; rejects with `cancelled` once `signal` is aborted. `onAsking` is called before the cloud is asked
+   * about a picture whose thumbnail is wanted.
    *
    * @template {Wanted} W
    * @param {W} picture
-   * @param {AbortSignal} [signal]
+   * @param {{ signal?: AbortSignal, onAsking?: (asking: Asking) => void }} options
    * @returns {Promise<W extends { frame: ImageBitmap } ? Classified : ClassifiedFile>}
    */
-  classify(picture, signal) {
-    return this.#call('classify', picture, { signal, transfer: picture.frame ? [picture.frame] : [] });
+  classify(picture, { signal, onAsking } = {}) {
+    return this.#call('classify', picture, { signal, onStep: onAsking, transfer: picture.frame ? [picture.frame] : [] });
   }
 
   /** @type {(policy: Policy, thresholds: number[]) => Promise<void>} */
@@ -124,17 +125,17 @@ export class Engine {
    * @template {keyof Tasks} T
    * @param {T} task
    * @param {Tasks[T]['given']} given
-   * @param {{ transfer?: Transferable[], signal?: AbortSignal, onProgress?: (step: Progress) => void }} options
+   * @param {{ transfer?: Transferable[], signal?: AbortSignal, onStep?: (step: any) => void }} options
    * @returns {Promise<any>} what the worker answers
    */
-  async #call(task, given, { transfer = [], signal, onProgress } = {}) {
+  async #call(task, given, { transfer = [], signal, onStep } = {}) {
     if (this.#failed) throw this.#failed;
     if (signal?.aborted) throw codedError('cancelled', 'It was given up.');
     this.#last += 1;
     const call = this.#last;
     signal?.addEventListener('abort', () => this.#send({ call: 0, task: 'cancel', given: { call } }), { once: true });
     return new Promise((resolve, reject) => {
-      this.#calls.set(call, { resolve, reject, onProgress });
+      this.#calls.set(call, { resolve, reject, onStep });
       this.#send(/** @type {Call} */ ({ call, task, given }), transfer);
     });
   }
@@ -145,11 +146,11 @@ export class Engine {
   }
 
   /** @param {Reply} reply */
-  #receive({ call, progress, answer, error }) {
+  #receive({ call, step, answer, error }) {
     const waiting = this.#calls.get(call);
     if (!waiting) return; // nobody waits for a cancellation
-    if (progress) {
-      waiting.onProgress?.(progress);
+    if (step) {
+      waiting.onStep?.(step);
       return;
     }
     this.#calls.delete(call);

@@ -15,12 +15,17 @@ import { Network } from './network.js';
 import { keepPage } from './offline.js';
 import { openPair } from './open.js';
 import { clearProblems, showProblem } from './problems.js';
-import { markSample, showSamples } from './samples.js';
+import { listSamples, markSample, showSamples, strangeNote } from './samples.js';
 import { state } from './state.js';
 import { Tally } from './tally.js';
 import { Webcam } from './webcam.js';
 
-/** @import { FileAt, Pair, Sample } from './types' */
+/** @import { FileAt, Listed, Pair, Sample } from './types' */
+
+const DRAWINGS = 'samples/index.json';
+/** @type {Awaited<ReturnType<typeof listSamples>>} */
+let drawings = []; // of the page
+let samplesOf = DRAWINGS; // whose samples are shown
 
 const engine = new Engine();
 const line = new Line(showProblem);
@@ -36,11 +41,10 @@ const cloud = new Cloud({
   opened: tryAgain,
 });
 const answers = new Answers({ engine, line, network, tally: new Tally(part('tally')), learn: (result) => cloud.learn(result) });
-const batch = new BatchPanel({ engine, learn: (result) => cloud.learn(result), measure: (score) => curve.measure(score) });
 const webcam = new Webcam({
   video: video('video'),
   button: button('webcam'),
-  classify: (frame, signal) => engine.classify({ frame }, signal),
+  classify: (frame, signal) => engine.classify({ frame }, { signal }),
   show: ({ result }) => {
     answers.show(null, result);
     cloud.learn(result);
@@ -50,10 +54,33 @@ const webcam = new Webcam({
 const controls = new Controls(() => {
   decide();
   if (state.pair) curve.show(state.pair, controls);
+  batch.follow();
 }, tryAgain);
+const batch = new BatchPanel({
+  engine,
+  line,
+  controls,
+  learn: (result) => cloud.learn(result),
+  measure: (score) => curve.measure(score),
+  look,
+});
 
 function tryAgain() {
   if (!webcam.running) answers.tryAgain();
+}
+
+/**
+ * A picture of a batch, asked about by itself.
+ *
+ * @param {Listed} picture
+ * @param {File | undefined} zip that it lies in
+ */
+function look({ path, file, zipped, sample }, zip) {
+  clearProblems();
+  answers.ask(path, sample ?? null, async () => {
+    if (zip) await engine.listZip(zip);
+    return { file, zipped };
+  }, { reveal: true });
 }
 
 /** Has the engine decide as the controls say: not in the middle of a batch, but of a webcam's frames. */
@@ -72,18 +99,37 @@ function decide() {
 function takePictures(pictures) {
   clearProblems();
   const { wanted, zips, single, leftOut } = sortFiles(pictures);
-  if (single) answers.reveal(Promise.all(wanted.map(({ file }) => answers.ask(file.name, null, async () => file))));
+  if (single) for (const { file } of wanted) answers.ask(file.name, null, async () => ({ file }), { reveal: true });
   else line.join(() => batch.runAll(wanted, zips, leftOut));
 }
 
 /** @param {Sample} sample */
 function pressSample(sample) {
   clearProblems();
-  answers.reveal(answers.askSample(sample));
+  answers.askSample(sample, { reveal: true });
 }
 
 function unmarkSamples() {
   for (const sample of [...state.samples, ...state.gallery]) markSample(sample);
+}
+
+/** @type {(id: 'samples' | 'gallery', listed: Awaited<ReturnType<typeof listSamples>>, index: string) => Sample[]} */
+const hang = (id, listed, index) => showSamples(part(id), listed, index, pressSample);
+
+/**
+ * Shows a pair's own samples, or else the page's drawings, and says where they are of no class that it knows.
+ *
+ * @param {Pair} pair
+ * @param {string} manifest its address
+ */
+function fitSamples({ manifest: { classes, samples } }, manifest) {
+  const wanted = samples ? manifest : DRAWINGS;
+  if (samplesOf !== wanted) {
+    state.samples = hang('samples', samples ?? drawings, wanted);
+    samplesOf = wanted;
+  }
+  part('samples-note').textContent = strangeNote(state.samples, classes);
+  part('gallery-note').textContent = strangeNote(state.gallery, classes);
 }
 
 /**
@@ -98,12 +144,12 @@ function open(manifest, address) {
       if (webcam.running) await webcam.toggle();
       answers.forgetModel();
       unmarkSamples();
-      curve.measure(null);
     },
     enter: async (pair) => {
       await cloud.use(address);
       network.show(pair.manifest);
       controls.show(pair);
+      fitSamples(pair, manifest);
     },
     opened: welcome,
   });
@@ -116,6 +162,7 @@ function open(manifest, address) {
  */
 function welcome({ files }) {
   const [sample] = state.samples;
+  answers.tryAgain();
   const first = state.isWelcome || !sample ? line.join(() => {}, { quiet: true }) : answers.askSample(sample);
   state.isWelcome = true;
   first.then(() => keepPage(part('page'), files));
@@ -151,20 +198,23 @@ part('clear').addEventListener('click', () => {
 
 try {
   // Without samples the page is still of use.
-  /** @type {(list: HTMLElement, index: string) => Promise<Sample[]>} */
-  const shown = (list, index) => showSamples(list, index, pressSample).catch((error) => {
+  /** @type {(index: string) => ReturnType<typeof listSamples>} */
+  const listed = (index) => listSamples(index).catch((error) => {
     showProblem(error);
     return [];
   });
-  const drawings = shown(part('samples'), 'samples/index.json');
+  const ownDrawings = listed(DRAWINGS);
   const config = await loadConfig();
   part('gallery-part').hidden = !config.gallery;
   part('page').dataset.configured = 'true';
-  state.samples = await drawings;
-  const hung = config.gallery ? shown(part('gallery'), config.gallery) : [];
+  drawings = await ownDrawings;
+  state.samples = hang('samples', drawings, DRAWINGS);
+  const { gallery } = config;
+  const hung = gallery ? listed(gallery).then((pictures) => hang('gallery', pictures, gallery)) : [];
   showChoice(config.models, config.model, (manifest) => open(manifest, config.cloud));
   await open(config.model, config.cloud);
   state.change({ gallery: await hung });
+  if (state.pair) part('gallery-note').textContent = strangeNote(state.gallery, state.pair.manifest.classes);
 } catch (error) {
   part('page').dataset.configured = 'true'; // else nobody sees what is wrong
   showModelProblem(error, () => location.reload());

@@ -1,10 +1,11 @@
 // The model panel: loading with its progress, what is loaded, or why nothing is.
 
 import { errorCode, errorText } from '../shared/errors.js';
+import { aboutPair } from './about.js';
 import { element, part, progress, select } from './element.js';
 import { roughBytes } from './words.js';
 
-/** @import { Pair, Progress } from './types' */
+/** @import { Manifest, Pair, Progress } from './types' */
 
 /**
  * Offers `models` (addresses of manifests); one alone is no choice and is not shown as one.
@@ -31,12 +32,22 @@ function modelTitle(address) {
   return folders.slice(-2).join(' ') || address;
 }
 
+/**
+ * "cifar10-w1 3.0.0".
+ *
+ * @param {Pick<Manifest, 'name' | 'version'>} manifest
+ */
+export function pairTitle({ name, version }) {
+  return `${name} ${version}`;
+}
+
 /** Loading begins. */
 export function showLoading() {
   part('page').dataset.model = 'loading';
   delete part('page').dataset.error;
   part('model-problem').replaceChildren();
   part('model-facts').textContent = '';
+  part('model-about').textContent = '';
   part('answer').replaceChildren();
   part('progress').removeAttribute('value');
   part('progress-text').textContent = 'Loading the engine…';
@@ -67,11 +78,12 @@ export function showProgress({ loaded, total, file }) {
  */
 export function showModel({ manifest, build, backend, kept }) {
   const facts = [
-    `${manifest.name} ${manifest.version}`,
+    pairTitle(manifest),
     `${roughBytes(manifest.files['edge.fog'].bytes)} on this device${kept ? ', kept from an earlier visit' : ''}`,
     `engine ${build}, ${backend}, in one worker`,
   ];
   part('model-facts').textContent = `${facts.join(' · ')}.`;
+  part('model-about').textContent = aboutPair(manifest);
   Object.assign(part('page').dataset, { model: 'ready', build, kept });
   part('loading').hidden = true;
 }

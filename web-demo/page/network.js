@@ -14,6 +14,7 @@ export class Network {
   #manifest = null;
   /** @type {HTMLElement[]} */
   #stages = [];
+  #waits = false; // for the cloud, with the exits lit
 
   /** @param {HTMLElement} place */
   constructor(place) {
@@ -30,18 +31,19 @@ export class Network {
     const trunks = manifest.parts.filter(({ role, way }) => role === 'trunk' && !way);
     const exits = manifest.exits.map((exit, at) => {
       const blocks = exit.after_block - (manifest.exits[at - 1]?.after_block ?? 0);
-      const layers = exit.extends ? layersOf(manifest.parts.find(({ name }) => name === `exit-${at + 1}`), true, 2) : layersOf(trunks[at], at === 0, blocks);
+      const extension = exit.extends && manifest.parts.find(({ name }) => name === `exit-${at + 1}`);
+      const layers = extension ? layersOf(extension, 'in', 2) : layersOf(trunks[at], at === 0 ? 'stem' : null, blocks);
       return stage(exit.name, exitTitle(exit.name), layers, classBars(manifest), gauge());
     });
     const { shape, bits } = manifest.split;
-    const split = stage('split', 'Split', layersOf(trunks[exits.length], false, 1), element(
+    const split = stage('split', 'Split', layersOf(trunks[exits.length], null, 1), element(
       'p',
       { class: 'packed' },
       element('strong', {}, exactBytes(mapBytes(manifest))),
       ` pack this map: ${shape.join(' × ')} at ${bits} bit${bits === 1 ? '' : 's'}.`,
     ));
     const cloudPart = manifest.parts.find(({ role }) => role === 'cloud');
-    const cloud = stage('cloud', 'Cloud', layersOf(cloudPart, false, 1), classBars(manifest));
+    const cloud = stage('cloud', 'Cloud', layersOf(cloudPart, null, 1), classBars(manifest));
     this.#stages = [...exits, split, cloud];
     this.#place.replaceChildren(
       element('li', { class: 'device' }, element('span', { class: 'place' }, 'on this device'), element('ol', {}, ...exits, split)),
@@ -50,26 +52,30 @@ export class Network {
   }
 
   /**
-   * Lights the way of one picture.
+   * Lights the way of one picture, or as much of it as is known while the cloud is asked or when it is not waited for.
    *
    * @param {Answer} result
    * @param {PolicyRule | null} policy that decided
+   * @param {'waiting' | 'cancelled' | null} asked
    */
-  light(result, policy) {
+  light(result, policy, asked = null) {
     const manifest = this.#manifest;
     if (!manifest) return;
-    const asked = new Map(result.exits.map((exit) => [exit.name, exit]));
+    const met = new Map(result.exits.map((exit) => [exit.name, exit]));
     const travelled = !result.exits.at(-1)?.sure;
     for (const [at, made] of this.#stages.entries()) {
       const { name } = made.dataset;
       made.style.setProperty('--step', String(at));
-      if (name === 'split') fill(made, manifest, travelled ? 'passed' : 'skipped', travelled ? 'packed' : 'not needed');
-      else if (name === 'cloud') lightCloud(made, manifest, result, travelled);
-      else lightExit(made, manifest, result, asked.get(name ?? ''), policy);
+      if (name === 'split') lightSplit(made, manifest, result, travelled);
+      else if (name === 'cloud') lightCloud(made, manifest, result, travelled, asked);
+      else lightExit(made, manifest, result, met.get(name ?? ''), policy);
     }
-    this.#place.toggleAttribute('data-lit', false);
-    void this.#place.offsetWidth; // a new animation, not the old one's end
-    this.#place.toggleAttribute('data-lit', true);
+    if (!this.#waits) {
+      this.#place.toggleAttribute('data-lit', false);
+      void this.#place.offsetWidth; // a new animation, not the old one's end
+      this.#place.toggleAttribute('data-lit', true);
+    }
+    this.#waits = asked === 'waiting';
   }
 }
 
@@ -88,9 +94,17 @@ function lightExit(made, manifest, result, exit, policy) {
 }
 
 /** @type {(made: HTMLElement, manifest: Manifest, result: Answer, travelled: boolean) => void} */
-function lightCloud(made, manifest, result, travelled) {
+function lightSplit(made, manifest, { degraded, bytesSent }, travelled) {
   if (!travelled) fill(made, manifest, 'skipped', 'not needed');
-  else if (result.degraded) fill(made, manifest, 'failed', '✗ no answer');
+  else if (degraded && bytesSent === 0) fill(made, manifest, 'held', 'not sent');
+  else fill(made, manifest, 'passed', 'packed');
+}
+
+/** @type {(made: HTMLElement, manifest: Manifest, result: Answer, travelled: boolean, asked: 'waiting' | 'cancelled' | null) => void} */
+function lightCloud(made, manifest, result, travelled, asked) {
+  if (!travelled) fill(made, manifest, 'skipped', 'not needed');
+  else if (asked) fill(made, manifest, asked === 'waiting' ? 'waiting' : 'failed', asked === 'waiting' ? 'asked…' : '✗ cancelled');
+  else if (result.degraded) fill(made, manifest, 'failed', result.degraded.reason === 'no_cloud' ? '✗ switched off' : '✗ no answer');
   else fill(made, manifest, 'sure', '✓ finished it', result.scores);
 }
 

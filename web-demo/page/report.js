@@ -3,65 +3,92 @@
 import { element } from './element.js';
 import { duration, energyText, exitTitle, percent, roughBytes, times } from './words.js';
 
-/** @import { Score } from './score.js' */
+/**
+ * @import { Score } from './score.js'
+ * @import { Listed } from './types'
+ */
 
 const MOST_CLASSES = 20; // of a matrix that can be read
 const MOST_CONFUSED = 20;
+const MOST_SHOWN = 40;
+const UNKNOWN = '–'; // until the pictures that would go further have done so
 
 /**
  * "120 of 500, 41 s to go".
  *
- * @param {{ done: number, failed: number }} score
+ * @param {number} done
  * @param {number} total
  * @param {number} seconds
  */
-export function progressText(score, total, seconds) {
-  const done = score.done + score.failed;
+export function progressText(done, total, seconds) {
   const left = done > 0 && done < total ? `, ${duration((seconds / done) * (total - done))} to go` : '';
   return `${done} of ${total}${left}`;
 }
 
 /**
- * The report. Its data attributes say the same as its text.
+ * The report. Its data attributes say the same as its text. `again` is called for another run of those pictures whose
+ * ending nobody knows, `look` for one picture.
  *
  * @param {Score} score
- * @param {number} total
- * @param {number} seconds
- * @param {string} leftOut what is no picture, in words
+ * @param {{ total: number, failed: number, seconds: number, leftOut: string }} run
+ * @param {{ again: () => void, look: (picture: Listed) => void }} calls
  */
-export function batchReport(score, total, seconds, leftOut) {
+export function batchReport(score, run, { again, look }) {
   return element(
     'div',
     {
       class: 'report',
-      'data-total': total,
+      'data-total': run.total,
       'data-done': score.done,
-      'data-failed': score.failed,
+      'data-failed': run.failed,
       'data-degraded': score.degraded,
+      'data-unknown': score.unknown.length,
       'data-labelled': score.labelled,
       'data-right': score.right,
       'data-bytes': score.bytesSent,
     },
-    totals(score, seconds),
-    leftOut ? element('p', { class: 'hint' }, leftOut) : null,
+    score.isKnown ? null : furtherNote(score, again),
+    totals(score, run),
+    run.leftOut ? element('p', { class: 'hint' }, run.leftOut) : null,
     endings(score),
-    score.labelled > 0 ? confusion(score) : element('p', { class: 'hint' }, 'Folders named after the classes would tell how many of these answers are right.'),
+    score.labelled > 0 ? confusion(score, look) : element('p', { class: 'hint' }, 'Folders named after the classes would tell how many of these answers are right.'),
   );
 }
 
-/** @type {(score: Score, seconds: number) => HTMLElement} */
-function totals(score, seconds) {
-  const { done, degraded, accuracy, reduction } = score;
+/** @type {(score: Score, again: () => void) => HTMLElement} */
+function furtherNote({ unknown: { length }, wouldSend }, again) {
+  const button = element('button', { type: 'button', id: 'batch-again' }, length === 1 ? 'Run it again' : `Run these ${length} again`);
+  button.addEventListener('click', again);
+  const sure = wouldSend > 0 ? `, ${wouldSend === length ? 'to the cloud' : `${wouldSend} of them to the cloud`}` : '';
+  return element('p', { class: 'degraded further' }, `${length} ${length === 1 ? 'picture' : 'pictures'} would now go further than in this run${sure}. `, button);
+}
+
+/** @type {(score: Score, run: { failed: number, seconds: number }) => HTMLElement} */
+function totals(score, { failed, seconds }) {
+  const { done, degraded, switchedOff, offload, accuracy, reduction, labelled, isKnown } = score;
   const figures = [
-    done === 0 ? null : [percent(1 - score.offload), 'stayed on this device'],
-    accuracy === null ? null : [percent(accuracy), `right, of ${score.labelled} with a known class`],
-    reduction === null ? null : [times(reduction), `less energy than the full-precision twin: ${energyText(score.twin - score.picojoules)} saved, computation by the model`],
-    [`${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}`, `sent, instead of ${roughBytes(score.fileBytes)} of picture files`],
+    done === 0 ? null : [offload === null ? UNKNOWN : percent(1 - offload), 'stayed on this device'],
+    labelled === 0 ? null : [accuracy === null ? UNKNOWN : percent(accuracy), `right, of ${labelled} with a known class`],
+    isKnown && reduction === null ? null : [
+      reduction === null ? UNKNOWN : times(reduction),
+      `less energy than the full-precision twin${reduction === null ? '' : `: ${energyText(score.twin - score.picojoules)} saved`}, computation by the model`,
+    ],
+    [isKnown ? `${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}` : UNKNOWN, sentText(score)],
     [`${(done / Math.max(seconds, 0.001)).toFixed(1)} a second`, `${done} pictures in ${duration(seconds)}`],
-    degraded > 0 ? [String(degraded), 'degraded: the cloud gave no answer, the best exit guessed'] : null,
-    score.failed > 0 ? [String(score.failed), 'could not be read'] : null,
+    degraded > 0 ? [String(degraded), `degraded: ${degraded === switchedOff ? 'the cloud is switched off' : 'the cloud gave no answer'}, the best exit guessed`] : null,
+    failed > 0 ? [String(failed), 'could not be read'] : null,
   ];
   return element('ul', { class: 'figures' }, ...figures.filter((figure) => figure !== null).map(([number, text]) => element('li', {}, element('strong', {}, number), ' ', element('span', {}, text))));
+}
+
+/**
+ * What the bytes sent stand against: of small pictures the maps take more, and why is said.
+ *
+ * @param {Score} score
+ */
+function sentText({ bytesSent, fileBytes }) {
+  if (bytesSent <= fileBytes) return `sent, instead of ${roughBytes(fileBytes)} of picture files`;
+  return `sent. The picture files have ${roughBytes(fileBytes)}: a map is of the same size however small its picture's file`;
 }
 
 /** @param {Score} score */
@@ -69,6 +96,7 @@ function endings(score) {
   /** @type {[string, number, string][]} */
   const rows = [...score.origins].map(([name, count]) => [name === 'cloud' ? 'Cloud' : exitTitle(name), count, name === 'cloud' ? 'cloud' : 'device']);
   if (score.degraded > 0) rows.push(['Degraded', score.degraded, 'degraded']);
+  if (!score.isKnown) rows.push(['Further', score.unknown.length, 'unknown']);
   const list = rows.map(([title, count, outcome]) => {
     const bar = element('span', { class: 'bar', 'aria-hidden': 'true' });
     bar.style.setProperty('--share', String(count / Math.max(1, score.done)));
@@ -78,41 +106,76 @@ function endings(score) {
 }
 
 /**
- * Who was taken for whom: a matrix of few classes, of many those that were most often confused.
+ * Who was taken for whom: a matrix of few classes, of many those that were most often confused. Each count shows its
+ * pictures when it is pressed.
  *
- * @param {Score} score
+ * @type {(score: Score, look: (picture: Listed) => void) => HTMLElement}
  */
-function confusion(score) {
-  return score.classes.length <= MOST_CLASSES ? matrix(score) : confused(score);
+function confusion(score, look) {
+  const behind = element('div', { class: 'behind', 'aria-live': 'polite' });
+  /** @type {(is: number, said: number) => HTMLElement} */
+  const count = (is, said) => {
+    const there = score.confusion[is][said];
+    const button = element('button', { type: 'button', title: `${score.classes[is]}, taken for ${score.classes[said]}` }, String(there.length));
+    button.addEventListener('click', () => behind.replaceChildren(...picturesOf(score, is, said, look)));
+    return button;
+  };
+  const [title, list] = score.classes.length <= MOST_CLASSES ? ['Taken for', matrix(score, count)] : ['Most often confused', confused(score, count)];
+  return element('section', {}, element('h3', {}, title), list, behind);
 }
 
-/** @param {Score} score */
-function confused({ classes, confusion: rows }) {
-  const wrong = rows.flatMap((row, is) => row.map((count, said) => ({ is, said, count })).filter(({ said, count }) => said !== is && count > 0));
-  const listed = wrong.sort((a, b) => b.count - a.count).slice(0, MOST_CONFUSED);
-  const items = listed.map(({ is, said, count }) => element('li', {}, `${count} × ${classes[is]}, taken for ${classes[said]}`));
-  return element('section', {}, element('h3', {}, 'Most often confused'), items.length > 0 ? element('ol', { class: 'confused' }, ...items) : element('p', {}, 'None.'));
+/**
+ * The pictures of a class that were taken for another, or rightly for it: the worst first, which among wrong answers are the
+ * surest and among right ones the least sure.
+ *
+ * @type {(score: Score, is: number, said: number, look: (picture: Listed) => void) => HTMLElement[]}
+ */
+function picturesOf({ confusion: rows, classes }, is, said, look) {
+  const worst = rows[is][said].toSorted((a, b) => (is === said ? a.confidence - b.confidence : b.confidence - a.confidence));
+  const items = worst.slice(0, MOST_SHOWN).map(({ picture, confidence }) => {
+    const { path, file } = picture;
+    const name = path.split('/').at(-1) ?? path;
+    const button = element('button', { type: 'button', title: path }, file ? imageOf(file) : null, element('span', { class: 'title' }, name), element('span', {}, percent(confidence)));
+    button.addEventListener('click', () => look(picture));
+    return element('li', {}, button);
+  });
+  const more = worst.length - items.length;
+  return [
+    element('p', {}, is === said ? `${classes[is]}, rightly, the least sure first` : `${classes[is]}, taken for ${classes[said]}, the surest first`, more > 0 ? `; ${more} more` : ''),
+    element('ul', { class: 'pictures' }, ...items),
+  ];
 }
 
-/** @param {Score} score */
-function matrix({ classes, confusion: rows }) {
-  const most = Math.max(1, ...rows.flat());
+/** @param {File} file */
+function imageOf(file) {
+  const address = URL.createObjectURL(file);
+  const image = element('img', { src: address, alt: '', width: 64, height: 64 });
+  image.addEventListener('load', () => URL.revokeObjectURL(address), { once: true });
+  return image;
+}
+
+/** @type {(score: Score, count: (is: number, said: number) => HTMLElement) => HTMLElement} */
+function confused({ classes, confusion: rows }, count) {
+  const wrong = rows.flatMap((row, is) => row.map(({ length }, said) => ({ is, said, length })).filter(({ said, length }) => said !== is && length > 0));
+  const listed = wrong.sort((a, b) => b.length - a.length).slice(0, MOST_CONFUSED);
+  const items = listed.map(({ is, said }) => element('li', {}, count(is, said), ` × ${classes[is]}, taken for ${classes[said]}`));
+  return items.length > 0 ? element('ol', { class: 'confused' }, ...items) : element('p', {}, 'None.');
+}
+
+/** @type {(score: Score, count: (is: number, said: number) => HTMLElement) => HTMLElement} */
+function matrix({ classes, confusion: rows }, count) {
+  const most = Math.max(1, ...rows.flat().map(({ length }) => length));
   const head = element('tr', {}, element('th', { scope: 'col' }, 'is ↓, taken for →'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
   const body = rows.map((row, is) => element(
     'tr',
     {},
     element('th', { scope: 'row' }, classes[is]),
-    ...row.map((count, said) => {
-      const cell = element('td', { 'data-right': is === said }, count > 0 ? `${count}` : '');
-      cell.style.setProperty('--share', String(count / most));
+    ...row.map(({ length }, said) => {
+      const cell = element('td', { 'data-right': is === said }, length > 0 ? count(is, said) : '');
+      cell.style.setProperty('--share', String(length / most));
       return cell;
     }),
   ));
-  return element(
-    'section',
-    {},
-    element('h3', {}, 'Taken for'),
-    // Wide where there are many classes; whoever has no mouse scrolls it by keyboard.
-    element('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' }, element('table', { class: 'confusion' }, element('thead', {}, head), element('tbody', {}, ...body))),
-  );
+  // Wide where there are many classes; whoever has no mouse scrolls it by keyboard.
+  return element('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' }, element('table', { class: 'confusion' }, element('thead', {}, head), element('tbody', {}, ...body)));
 }

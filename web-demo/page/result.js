@@ -105,6 +105,40 @@ export function verdictOf(result, right = null) {
 }
 
 /**
+ * What stands for the answer while the cloud is asked: the best exit's guess, what is on its way, a button to give up.
+ *
+ * @param {Answer} guess
+ * @param {number} bytes of the map
+ * @param {() => void} cancel
+ */
+export function waitingFor(guess, bytes, cancel) {
+  const button = element('button', { type: 'button', id: 'answer-cancel' }, 'Cancel');
+  button.addEventListener('click', cancel);
+  return [
+    guessLine(guess, 'waiting', 'asking the cloud…'),
+    element('p', { class: 'cost' }, `${milliseconds(guess.timings.edgeMs)} on this device; a map of ${exactBytes(bytes)} is on its way. `, button),
+  ];
+}
+
+/**
+ * The same when nobody waits any more.
+ *
+ * @param {Answer} guess
+ * @param {number} bytes of the map
+ */
+export function givenUp(guess, bytes) {
+  return [
+    guessLine(guess, 'degraded', `cancelled: best guess of ${exitTitle(guess.origin).toLowerCase()}`),
+    element('p', { class: 'cost' }, `Nobody can say how much of the map's ${exactBytes(bytes)} had left this device by then.`),
+  ];
+}
+
+/** @type {(guess: Answer, outcome: string, text: string) => HTMLElement} */
+function guessLine({ label, confidence }, outcome, text) {
+  return element('p', { class: 'answer' }, element('strong', {}, `${label}?`), ` ${percent(confidence)} `, element('span', { class: 'outcome', 'data-outcome': outcome }, text));
+}
+
+/**
  * A picture's thumbnail, drawn once for each place that shows it.
  *
  * @param {Picture} picture
@@ -123,8 +157,8 @@ function degradedNote(result) {
     'p',
     { class: 'degraded' },
     element('strong', {}, 'Degraded answer. '),
-    'No exit was sure and the cloud gave no answer. ',
-    message ? `${asSentence(message)} ` : null,
+    reason === 'no_cloud' ? 'No exit was sure, and the cloud is switched off. ' : 'No exit was sure and the cloud gave no answer. ',
+    message && reason !== 'no_cloud' ? `${asSentence(message)} ` : null,
     element('code', {}, reason),
   );
 }

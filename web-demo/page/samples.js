@@ -10,18 +10,28 @@ import { outcomeOf } from './result.js';
 
 const BADGES = { device: 'on device', cloud: 'cloud', degraded: 'fell back' };
 
+/** @typedef {{ file: string, title?: string, label?: string }} Listed */
+
 /**
- * Fills `list` with a button for each picture of an index, a JSON list of `{file, title}` or, where its class is known,
- * `{file, label}`; `press` gets the sample. Returns the samples.
+ * The pictures of an index, a JSON list of `{file, title}` or, where a picture's class is known, `{file, label}`.
+ *
+ * @param {string} index
+ * @returns {Promise<Listed[]>}
+ */
+export async function listSamples(index) {
+  return (await fetchSample(index)).json();
+}
+
+/**
+ * Fills `list` with a button for each picture, whose file lies beside `index`; `press` gets the sample. Returns the samples.
  *
  * @param {HTMLElement} list
+ * @param {Listed[]} listed
  * @param {string} index
  * @param {(sample: Sample) => void} press
- * @returns {Promise<Sample[]>}
  */
-export async function showSamples(list, index, press) {
-  /** @type {{ file: string, title?: string, label?: string }[]} */
-  const listed = await (await fetchSample(index)).json();
+export function showSamples(list, listed, index, press) {
+  list.replaceChildren();
   return listed.map(({ file, label, title = label ?? file }) => {
     const address = new URL(file, new URL(index, document.baseURI)).href;
     const badge = element('span', { class: 'badge' });
@@ -47,6 +57,18 @@ export async function showSamples(list, index, press) {
 export async function sampleFile(sample) {
   const blob = await (await fetchSample(sample.address)).blob();
   return new File([blob], sample.file, { type: blob.type });
+}
+
+/**
+ * What is said of samples that show nothing that a pair knows.
+ *
+ * @param {Sample[]} samples
+ * @param {string[]} classes
+ */
+export function strangeNote(samples, classes) {
+  const labels = samples.flatMap(({ label }) => label ?? []);
+  if (labels.length === 0 || labels.some((label) => classes.includes(label))) return '';
+  return `None of these pictures shows a class that this pair knows: it can only name the likeliest of ${classes.slice(0, 3).join(', ')} and ${classes.length - 3} others.`;
 }
 
 /**

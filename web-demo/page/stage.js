@@ -18,24 +18,26 @@ export function stage(name, title, layers, ...head) {
     element(
       'div',
       { class: 'head' },
-      element('p', { class: 'title' }, title, ' ', element('span', { class: 'verdict' })),
+      element('p', { class: 'title' }, element('span', {}, title), element('span', { class: 'verdict' })),
       ...head,
     ),
   );
 }
 
 /**
- * Slabs for a stretch of layers: the 8-bit stem, 1-bit blocks, the cloud in full precision.
+ * Slabs for a stretch of layers: the 8-bit stem, 1-bit blocks, the cloud in full precision. `first` is the kind of a wider
+ * layer that leads into the blocks; a head in full precision at their end has no slab, as that of no exit has.
  *
  * @param {Part | undefined} part
- * @param {boolean} withStem
+ * @param {'stem' | 'in' | null} first
  * @param {number} blocks
  */
-export function layersOf(part, withStem, blocks) {
+export function layersOf(part, first, blocks) {
   const macs = part?.macs ?? {};
   const widths = Object.keys(macs).map(Number).sort((a, b) => b - a);
   const width = widths.at(-1) ?? 1;
-  const stem = withStem && widths.length > 1 ? [slab(widths[0], 'stem')] : [];
+  const before = widths.filter((bits) => bits !== width && bits < 32);
+  const stem = first && before.length > 0 ? [slab(before[0], first)] : [];
   const total = Object.values(macs).reduce((sum, count) => sum + count, 0);
   return element(
     'div',
@@ -45,7 +47,7 @@ export function layersOf(part, withStem, blocks) {
   );
 }
 
-/** @type {(bits: number, kind: 'stem' | 'block') => HTMLElement} */
+/** @type {(bits: number, kind: 'stem' | 'in' | 'block') => HTMLElement} */
 function slab(bits, kind) {
   const name = bits === 32 ? 'full precision' : `${bits}-bit`;
   return element('span', { class: 'slab', 'data-bits': bits }, kind === 'stem' ? `${name} stem` : name);
@@ -56,7 +58,7 @@ export function classBars({ classes }) {
   const rows = classes.slice(0, MOST_CLASSES).map((name) => element(
     'li',
     {},
-    element('span', { class: 'class' }, name),
+    element('span', { class: 'class', title: name }, name),
     element('span', { class: 'bar', 'aria-hidden': 'true' }),
     element('span', { class: 'share' }, '–'),
   ));
@@ -77,7 +79,7 @@ export function setBars(bars, classes, scores) {
   for (const [at, row] of [...bars.children].entries()) {
     const score = scores?.[order[at]] ?? 0;
     const [name, bar, share] = /** @type {Iterable<HTMLElement>} */ (row.children);
-    name.textContent = classes[order[at]];
+    name.textContent = name.title = classes[order[at]];
     // Through the object model: the content policy forbids style attributes.
     bar.style.setProperty('--share', String(score));
     share.textContent = scores ? percent(score) : '–';

@@ -45,7 +45,7 @@ export class Tally {
       `${device} of ${total} stayed on this device,`,
       `${cloud} ${cloud === 1 ? 'was' : 'were'} finished in the cloud${degraded > 0 ? `, ${degraded} fell back on an unsure exit` : ''}.`,
       `${roughBytes(this.bytesSent)} sent in all;`,
-      `the picture files would have been ${roughBytes(this.fileBytes)},`,
+      `the picture files ${this.bytesSent > this.fileBytes ? 'have' : 'would have been'} ${roughBytes(this.fileBytes)},`,
       `shrunk to the model's input without compression ${roughBytes(this.inputBytes)}.`,
     ].join(' ');
   }

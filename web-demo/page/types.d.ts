@@ -2,7 +2,7 @@
 
 import type { Build, Loaded } from '../shared/types';
 
-export type { Answer, Build, Classified, ClassifiedFile, Energy, ExitReport, Manifest, Policy, PolicyRule, Progress, Zipped } from '../shared/types';
+export type { Answer, Asking, Build, Classified, ClassifiedFile, Energy, ExitReport, Manifest, Policy, PolicyRule, Progress, Wanted, Zipped } from '../shared/types';
 
 /** What `config.json` says, its addresses whole. */
 export interface Config {

@@ -63,7 +63,7 @@ export class Webcam {
     this.#run = run;
     try {
       if (!navigator.mediaDevices) throw new Error('a browser gives its camera only to pages that came by HTTPS');
-      run.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 320 }, facingMode: 'environment' } });
+      run.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, facingMode: 'environment' } });
     } catch (cause) {
       if (this.#run === run) this.#run = null;
       throw codedError('webcam_refused', `There is no picture from a webcam: ${errorText(cause)}.`, cause);

@@ -48,6 +48,12 @@ export interface ClassifiedFile extends Classified {
     thumbnail: ImageBitmap | null;
 }
 
+/** A picture on its way to the cloud: what the exits have found, and the packed map, which is all of it that leaves. */
+export interface Asking extends Omit<ClassifiedFile, 'result'> {
+    guess: Answer;
+    map: Uint8Array;
+}
+
 /** A picture in a zip. */
 export interface Zipped {
     path: string;
@@ -68,10 +74,10 @@ export interface Tasks {
 /** A message to the worker; 0 calls for no reply. */
 export type Call = { [T in keyof Tasks]: { call: number; task: T; given: Tasks[T]['given'] } }[keyof Tasks];
 
-/** A message back: a step on the way, and then one of the others. */
+/** A message back: a step on the way, of a download or of a picture, and then one of the others. */
 export interface Reply {
     call: number;
-    progress?: Progress;
+    step?: Progress | Asking;
     answer?: Tasks[keyof Tasks]['answer'];
     error?: { code: string; message: string };
 }

@@ -118,7 +118,7 @@ describe('batches', () => {
     const copies = said / drawings.length;
     const files = copies * drawings.reduce((sum, file) => sum + statSync(new URL(file, SAMPLES)).size, 0);
     assert.ok(text.includes(`${roughBytes(sentOf(copies))} sent, instead of ${roughBytes(files)} of picture files`), text);
-    assert.match(await page.textContent('#curve-text'), /This run: \d+% to the cloud/);
+    assert.match(await page.textContent('#curve-text'), /This batch: \d+% to the cloud/);
   });
 
   test('a zip of 500 pictures is answered whole', async () => {

@@ -63,10 +63,10 @@ describe('controls', () => {
     if (!curves) return;
     const [cloud] = await turn('trade', curves.entropy.length - 1);
     assert.equal(cloud.origin, 'cloud', 'nothing is kept');
-    assert.match(await page.textContent('#curve-text'), /Now,[^.]*: 100% to the cloud/);
+    assert.match(await page.textContent('#curve-text'), /Current thresholds,[^.]*: 100% to the cloud/);
     const [edge] = await turn('trade', 0);
     assert.match(edge.origin, /^exit-/, 'everything is kept');
-    assert.match(await page.textContent('#curve-text'), /Now,[^.]*: 0% to the cloud.*times less energy/);
+    assert.match(await page.textContent('#curve-text'), /Current thresholds,[^.]*: 0% to the cloud.*times less energy/);
     assert.ok(await page.locator('#chart canvas').isVisible());
     const report = await page.request.get(new URL(address.replace('manifest', 'report'), pageAddress()).href);
     const { paper } = await report.json();

@@ -65,7 +65,7 @@ describe('the neighbouring systems', () => {
       shown.add(slabs[0]);
     }
     assert.ok(shown.size > 0, 'no sample passed the first exit');
-    assert.match(await page.textContent('#curve-text'), /Now,.*? \d\.\d times less energy/);
+    assert.match(await page.textContent('#curve-text'), /Current thresholds,.*? \d\.\d times less energy/);
   });
 
   test('hashed weights are a smaller download that answers as any pair does', async () => {

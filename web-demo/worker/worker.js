@@ -6,7 +6,7 @@ import { openPicture, readPixels } from './picture.js';
 import { listZip, unzip } from './zip.js';
 
 /**
- * @import { Build, Call, Progress, Reply, Tasks } from '../shared/types'
+ * @import { Answer, Asking, Build, Call, Progress, Reply, Tasks } from '../shared/types'
  * @import { Engine, Fogline } from './types'
  */
 
@@ -61,7 +61,7 @@ async function start(build) {
 /**
  * What is given to a task, and what it may use beside.
  *
- * @typedef {{ report: (progress: Progress) => void, signal: AbortSignal }} Means
+ * @typedef {{ report: (step: Progress | Asking) => void, signal: AbortSignal }} Means
  * @type {{ [T in keyof Tasks]: (given: Tasks[T]['given'], means: Means) => Promise<Tasks[T]['answer']> | Tasks[T]['answer'] }}
  */
 const tasks = {
@@ -77,7 +77,7 @@ const tasks = {
   },
 
   /** Of `file`, of `zipped` (a place in the zip that is open), or of `frame` (an ImageBitmap). */
-  async classify({ file, zipped, frame, thumbnail }, { signal }) {
+  async classify({ file, zipped, frame, thumbnail }, { report, signal }) {
     if (!fogline) throw codedError('model_missing', 'There is no model to ask.');
     if (frame) {
       const imageData = readPixels(frame);
@@ -85,7 +85,9 @@ const tasks = {
       return { result: await fogline.classify(imageData, { signal }) };
     }
     const { imageData, ...shown } = await openPicture(file ?? unzip(/** @type {number} */ (zipped)), thumbnail);
-    return { ...shown, result: await fogline.classify(imageData, { signal }) };
+    // Whoever shows the picture shows that it is on its way; of a batch nobody could follow that.
+    const onAsking = thumbnail ? (/** @type {Answer} */ guess, /** @type {Uint8Array} */ map) => report({ ...shown, guess, map }) : undefined;
+    return { ...shown, result: await fogline.classify(imageData, { signal, onAsking }) };
   },
 
   decideBy({ policy, thresholds }) {
@@ -116,8 +118,8 @@ const perform = async (task, given, means) => tasks[task](given, means);
 worker.addEventListener('message', async (/** @type {MessageEvent<Call>} */ { data: { call, task, given } }) => {
   const abort = new AbortController();
   running.set(call, abort);
-  /** @param {Progress} progress */
-  const report = (progress) => reply({ call, progress });
+  /** @param {Progress | Asking} step */
+  const report = (step) => reply({ call, step });
   try {
     const answer = await perform(task, given, { report, signal: abort.signal });
     reply({ call, answer }, answer && 'thumbnail' in answer && answer.thumbnail ? [answer.thumbnail] : []);

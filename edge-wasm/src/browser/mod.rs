@@ -225,7 +225,14 @@ impl Fogline {
         };
         let cloud = self.cloud.borrow().clone();
         // The session is free again before anything waits: several pictures may be under way.
-        let answering = self.session.borrow_mut().classify(&rgb, cloud.as_deref());
+        let asking = given("onAsking").map(JsCast::unchecked_into::<Function>);
+        let tell = |guess: &crate::session::Answer, map: &[u8]| {
+            if let (Some(asking), Ok(guess)) = (&asking, to_js(guess)) {
+                // A fault in the page's own callback must not cost the answer.
+                let _ = asking.call2(&JsValue::NULL, &guess, &Uint8Array::from(map));
+            }
+        };
+        let answering = self.session.borrow_mut().classify(&rgb, cloud.as_deref(), &tell);
         let answer = unless_aborted(signal.as_ref(), answering).await.ok_or_else(cancelled)?;
         to_js(&answer).map(JsCast::unchecked_into)
     }

@@ -31,6 +31,8 @@ export interface ClassifyOptions {
     height?: number;
     /** Aborts the question to the cloud; `classify` then rejects with the code `cancelled`. */
     signal?: AbortSignal;
+    /** Called before the cloud is asked, with the best exit's answer and the packed map: all of the picture that leaves. */
+    onAsking?: (guess: Answer, map: Uint8Array) => void;
 }
 
 /** What one exit said. */
@@ -90,6 +92,10 @@ export interface Manifest {
     split: { shape: [number, number, number]; bits: number; scale: number };
     parts: { name: string; role: "trunk" | "head" | "cloud"; way?: number; macs: Record<string, number> }[];
     files: Record<string, { sha256: string; bytes: number }>;
+    /** How many 1-bit weights share each stored value. */
+    share?: number;
+    /** Pictures beside the manifest, for a page to show where its own are none of the pair's classes. */
+    samples?: { file: string; title?: string; label?: string }[];
     /** What thresholds would lead to, on held-out pictures. */
     curves?: Partial<Record<Policy, { thresholds: number[]; shares: number[]; accuracy: number }[]>>;
     measured?: { data: string; samples: number; exits: number[]; final: number };

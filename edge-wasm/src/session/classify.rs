@@ -11,7 +11,8 @@ use crate::cloud::{Asked, Client, CloudError, Transport};
 impl Session {
     /// Classifies RGB bytes, row by row, of the model's input size. The edge runs at once. What is returned waits for the
     /// cloud alone, where no exit is sure, and leaves the session free for the next picture. Without a cloud, and when it
-    /// does not answer, the best exit's answer is marked degraded.
+    /// does not answer, the best exit's answer is marked degraded. Before the cloud is asked, `asking` gets the best exit's
+    /// answer and the packed map.
     ///
     /// # Panics
     /// When `rgb` is not of the model's input size.
@@ -19,8 +20,12 @@ impl Session {
         &mut self,
         rgb: &[u8],
         cloud: Option<&'c Client<T>>,
+        asking: &dyn Fn(&Answer, &[u8]),
     ) -> impl Future<Output = Answer> + use<'c, T> {
         let (draft, manifest) = (self.draft(rgb), self.manifest.clone());
+        if let (Some(_), Some(map)) = (cloud, draft.to_send()) {
+            asking(draft.best(), map);
+        }
         async move {
             let mut answers = conclude(&manifest, vec![((), Ok::<_, ()>(draft))], cloud).await;
             let ((), answer) = answers.remove(0);

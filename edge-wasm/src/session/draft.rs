@@ -62,6 +62,11 @@ impl Draft {
         Self { spared, ..self }
     }
 
+    /// The best exit's answer.
+    pub(super) fn best(&self) -> &Answer {
+        &self.best
+    }
+
     /// The map, where it is to be sent.
     pub(super) fn to_send(&self) -> Option<&Vec<u8>> {
         self.map.as_ref().filter(|_| self.spared.is_none())
