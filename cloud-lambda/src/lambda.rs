@@ -93,11 +93,9 @@ fn read(event: Event, context: &Context) -> (Request<Bytes>, Call) {
         caller: caller(&event.request_context),
     };
     let body = event.body.unwrap_or_default();
-    let body = match BASE64.decode(&body) {
-        Ok(bytes) if event.is_base64_encoded => bytes,
-        // Text, or what is only said to be base64: no frame, and refused as none.
-        _ => body.into_bytes(),
-    };
+    // What is only said to be base64 stays as it is: no frame, and refused as none.
+    let decoded = event.is_base64_encoded.then(|| BASE64.decode(&body).ok()).flatten();
+    let body = decoded.unwrap_or_else(|| body.into_bytes());
     let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = event.request_context.http.method.parse().unwrap_or_default();
     *request.uri_mut() = uri(&event.raw_path.unwrap_or_default()).unwrap_or_default();

@@ -144,13 +144,6 @@ pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
     Ok(Tried { manifest, json, files })
 }
 
-impl Tried {
-    /// Its manifest.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-}
-
 /// Publishes a pair, telling `said` of each key and its bytes. Gives its manifest.
 ///
 /// # Errors

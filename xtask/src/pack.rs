@@ -58,6 +58,9 @@ pub fn run(options: &Options) -> Result<()> {
     let cloud = folder.join(CLOUD_ONNX);
     let onnx =
         fs::read(&cloud).with_context(|| format!("{}: the pair's other half", cloud.display()))?;
+    if let Err(error) = fogline_pack::check_whole(&onnx) {
+        bail!("error[{}]: {}: {error}", error.word(), cloud.display());
+    }
     for (name, bytes) in [(EDGE_QONNX, &qonnx), (EDGE_FOG, &packed.bytes), (CLOUD_ONNX, &onnx)] {
         let file = File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 };
         manifest.files.insert(name.to_owned(), file);

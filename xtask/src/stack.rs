@@ -141,13 +141,14 @@ pub fn has(models: &Path, model: Option<&str>) -> Result<()> {
             }
         }
     }
+    ensure!(!known.is_empty(), "{} holds no NAME/VERSION/manifest.json", models.display());
     known.sort();
     let is_meant = |pair: &String| match model {
         Some(model) => pair == model || pair.starts_with(&format!("{model}/")),
         None => true,
     };
-    let (what, models) = (model.unwrap_or("pair"), models.display());
-    ensure!(known.iter().any(is_meant), "{models} has no '{what}', only {}", known.join(", "));
+    let (model, models) = (model.unwrap_or_default(), models.display());
+    ensure!(known.iter().any(is_meant), "{models} has no '{model}', only {}", known.join(", "));
     Ok(())
 }
 
@@ -178,6 +179,23 @@ mod tests {
             assert!(error.ends_with(&format!("has no '{none}', only mine/1.0.0")), "{error}");
         }
         assert!(has(&root.path().join("none"), None).is_err());
+    }
+
+    #[test]
+    fn the_line_that_asks_the_function_is_ready_to_be_run() {
+        let line = |model: &Path| {
+            let [page, function] = ["http://p/", "http://f"].map(String::from);
+            let at = Addresses { page, function, function_pid: None, model: model.into() };
+            at.how_to_ask().replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let ours = line(&root().join("onnx-models/a/1"));
+        assert!(ours.contains(" run -S http --dir . "), "{ours}");
+        let end = "fogline.wasm classify web-demo/samples/frog.png --model onnx-models/a/1 --cloud http://f";
+        assert!(ours.ends_with(end), "{ours}");
+        // wasmtime shows the component no other folder by itself, and a shell takes no space unquoted.
+        let own = line(Path::new("/my models/a/1"));
+        assert!(own.contains("--dir . --dir \"/my models/a/1\""), "{own}");
+        assert!(own.contains("--model \"/my models/a/1\" --cloud"), "{own}");
     }
 
     #[test]

@@ -45,6 +45,14 @@ pub struct Packed {
     pub parts: Vec<Part>,
 }
 
+/// Whether a pair's cloud model is ONNX and has all of its constants in itself: a pair has no room for a second file.
+///
+/// # Errors
+/// With the first constant that lies in another file, or when the bytes are no ONNX.
+pub fn check_whole(onnx: &[u8]) -> Result<(), PackError> {
+    onnx::check_whole(onnx)
+}
+
 /// Packs a QONNX file for pictures that are normalised as `input` says. Above 1, `share` stores each sign once that as many
 /// 1-bit weights share by hashing ([`fogline_edge::ops::Filter`]).
 ///

@@ -109,6 +109,26 @@ pub struct Dimension {
 const FLOAT: i32 = 1;
 const INT64: i32 = 7;
 
+/// Why a tensor is refused whose bytes are not in the model's file.
+const ELSEWHERE: &str = "its data lie in another file; save the model in one file";
+
+fn graph(bytes: &[u8]) -> Result<GraphProto, PackError> {
+    let model = ModelProto::decode(bytes).map_err(|error| PackError::NotOnnx(error.to_string()))?;
+    model.graph.ok_or_else(|| PackError::NotOnnx("it holds no graph".into()))
+}
+
+/// Refuses what is no ONNX, or keeps a constant in another file.
+pub fn check_whole(bytes: &[u8]) -> Result<(), PackError> {
+    let graph = graph(bytes)?;
+    let of_nodes = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|a| a.t.as_ref());
+    match graph.initializer.iter().chain(of_nodes).find(|tensor| tensor.data_location != 0) {
+        Some(tensor) => {
+            Err(PackError::Tensor { tensor: tensor.name.clone(), why: ELSEWHERE.into() })
+        }
+        None => Ok(()),
+    }
+}
+
 /// A constant tensor, whatever it was stored as.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constant {
@@ -119,7 +139,7 @@ pub struct Constant {
 impl Constant {
     fn new(tensor: &TensorProto) -> Result<Self, String> {
         if tensor.data_location != 0 {
-            return Err("its data lie in another file; save the model in one file".into());
+            return Err(ELSEWHERE.into());
         }
         let raw = &tensor.raw_data;
         let values: Vec<f32> = match tensor.data_type {
@@ -166,9 +186,7 @@ pub struct Graph {
 impl Graph {
     /// Reads an ONNX or QONNX file.
     pub fn read(bytes: &[u8]) -> Result<Self, PackError> {
-        let model =
-            ModelProto::decode(bytes).map_err(|error| PackError::NotOnnx(error.to_string()))?;
-        let graph = model.graph.ok_or_else(|| PackError::NotOnnx("it holds no graph".into()))?;
+        let graph = graph(bytes)?;
         let mut constants = HashMap::new();
         for tensor in &graph.initializer {
             let constant = Constant::new(tensor)

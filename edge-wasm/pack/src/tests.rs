@@ -3,7 +3,7 @@
 use fogline::manifest::{Input, Manifest};
 use prost::Message;
 
-use crate::onnx::{AttributeProto, ModelProto, NodeProto, TensorProto};
+use crate::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::{PackError, Packed, pack};
 use fogline_edge::ops::{Clip, Op};
 
@@ -62,5 +62,31 @@ fn a_clip_has_its_bounds_from_inputs_or_attributes_and_either_side_may_be_open()
             error.to_string().contains("(Clip): ") && error.to_string().ends_with(why),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn a_cloud_with_external_data_is_refused_by_the_tensors_name() {
+    let at = |data_location| TensorProto { name: "w".into(), data_location, ..Default::default() };
+    let model = |graph| ModelProto { graph: Some(graph) }.encode_to_vec();
+    let listed = |tensor| model(GraphProto { initializer: vec![tensor], ..Default::default() });
+    let of_node = |tensor| {
+        let attribute = vec![AttributeProto { t: Some(tensor), ..Default::default() }];
+        let node = vec![NodeProto { attribute, ..Default::default() }];
+        model(GraphProto { node, ..Default::default() })
+    };
+    for whole in [listed(at(0)), of_node(at(0))] {
+        crate::check_whole(&whole).unwrap();
+    }
+    for parted in [listed(at(1)), of_node(at(1))] {
+        let error = crate::check_whole(&parted).unwrap_err();
+        assert_eq!(error.word(), "unsupported_tensor");
+        assert!(
+            error.to_string().starts_with("tensor 'w': its data lie in another file"),
+            "{error}"
+        );
+    }
+    for none in [&b""[..], b"no model"] {
+        assert_eq!(crate::check_whole(none).unwrap_err().word(), "not_onnx");
     }
 }

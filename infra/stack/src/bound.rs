@@ -13,7 +13,8 @@ use tokio::process::Command;
 /// The word in front of the parent's number and the program's line.
 const WORD: &str = "bound-to";
 
-/// A command that runs `program` and ends with this process, which must be fogline-stack.
+/// A command that runs `program` and ends with this process, which must be fogline-stack. It is to be started from a thread
+/// that lives as long as the process: the kernel takes that one for the parent.
 pub fn command(program: &Path) -> Command {
     if !cfg!(target_os = "linux") {
         return Command::new(program);

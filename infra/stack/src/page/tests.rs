@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -16,6 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Barrier;
 
 use super::Site;
 use crate::proxy::AT_ONCE;
@@ -225,14 +225,14 @@ async fn a_request_without_host_is_answered() {
 
 /// So many at once would lock up cargo-lambda's emulator.
 #[tokio::test]
-async fn a_hundred_and_thirty_requests_at_once_reach_the_function_in_turn() {
+async fn twice_as_many_requests_as_the_emulator_bears_reach_it_in_turn() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let seen = Arc::clone(&most);
+    let (seen, full) = (Arc::clone(&most), Arc::new(Barrier::new(AT_ONCE)));
     let function = service_fn(move |_: Request<Incoming>| {
-        let (now, most) = (Arc::clone(&now), Arc::clone(&seen));
+        let (now, most, full) = (Arc::clone(&now), Arc::clone(&seen), Arc::clone(&full));
         async move {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            full.wait().await;
             now.fetch_sub(1, Ordering::SeqCst);
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
         }
@@ -241,7 +241,7 @@ async fn a_hundred_and_thirty_requests_at_once_reach_the_function_in_turn() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path(), folder.path(), folder.path(), &serde_json::json!({}));
     let url = server::listen(server::bind(0).await.unwrap(), site, function).unwrap();
-    let asked: Vec<_> = (0..130)
+    let asked: Vec<_> = (0..2 * AT_ONCE)
         .map(|_| {
             let url = url.clone();
             tokio::spawn(async move { raw(&url, b"GET /cloud/health HTTP/1.0\r\n\r\n").await.0 })
