@@ -2,8 +2,11 @@
 //!
 //! Which files of a folder are pictures is one rule for gateway, `eval`, recipe and page: docs/pictures.md.
 
+#[cfg(target_os = "wasi")]
+mod wasi;
+
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,27 +74,14 @@ pub fn pictures(paths: &[PathBuf]) -> Found {
 impl Found {
     /// Links to folders are not followed: one that leads up would never end.
     fn gather(&mut self, folder: &Path) {
-        let (mut entries, mut all) = (vec![], true);
-        match fs::read_dir(folder) {
-            Ok(listed) => {
-                for entry in listed {
-                    match entry {
-                        Ok(entry) => entries.push(entry),
-                        // The others are pictures all the same.
-                        Err(_) => all = false,
-                    }
-                }
-            }
-            Err(_) => all = false,
-        }
+        let (mut entries, all) = entries(folder);
         if !all {
             self.pictures.push(folder.to_owned());
         }
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let path = entry.path();
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_hidden(&entry.file_name(), is_folder) {
+        entries.sort();
+        for (name, is_folder) in entries {
+            let path = folder.join(&name);
+            if is_hidden(&name, is_folder) {
                 self.left_out.hidden += 1;
             } else if is_folder {
                 self.gather(&path);
@@ -109,6 +99,23 @@ impl Found {
             }
         }
     }
+}
+
+/// The names in a folder that can be read, each with whether it is a folder's, and whether those are all.
+fn entries(folder: &Path) -> (Vec<(OsString, bool)>, bool) {
+    let Ok(listed) = fs::read_dir(folder) else { return (vec![], false) };
+    let mut entries = vec![];
+    for entry in listed {
+        let Ok(entry) = entry else {
+            #[cfg(target_os = "wasi")]
+            if let Some(entries) = wasi::entries(folder) {
+                return (entries, false);
+            }
+            return (entries, false);
+        };
+        entries.push((entry.file_name(), entry.file_type().is_ok_and(|kind| kind.is_dir())));
+    }
+    (entries, true)
 }
 
 /// Whether programs keep a name for themselves: `.DS_Store`, `._cat.jpg`, `.git`, `__MACOSX`.

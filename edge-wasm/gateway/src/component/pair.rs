@@ -115,8 +115,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     }
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if metadata.is_dir() {
-        let listed = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let why = listed.map_or_else(|error| hinted(&error), |_| "a folder, not a file".to_owned());
+        // It stands here since it cannot be listed, or not to its end.
+        let why = match fs::read_dir(path) {
+            Ok(mut entries) => match entries.find_map(Result::err) {
+                Some(error) => {
+                    format!("{error}: a name in it cannot be read; the others are taken")
+                }
+                None => "a folder, not a file".to_owned(),
+            },
+            Err(error) => hinted(&error),
+        };
         return Err(Fault::new("folder_unreadable", why));
     }
     // A pipe would never end.

@@ -107,19 +107,25 @@ fn one_bad_picture_does_not_lose_the_others() {
 #[cfg(unix)]
 #[test]
 fn an_entry_that_cannot_be_read_costs_itself_alone() {
+    use std::os::unix::ffi::OsStrExt;
+
     let bench = Bench::new();
     fs::create_dir_all(bench.path("card/.trash")).unwrap();
     for name in ["a.png", "z.png", ".trash/b.png", "._a.png", "film.mp4"] {
         fs::copy(bench.path("frog.png"), bench.path("card").join(name)).unwrap();
     }
+    let not_utf8 = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+    fs::copy(bench.path("frog.png"), bench.path("card").join(not_utf8)).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(bench.path("card/cam.jpg")).status();
     assert!(pipe.unwrap().success());
     let (success, lines) = bench.lines(&["classify", "card"]);
     assert!(!success);
     let pictures: Vec<_> = lines.iter().map(|line| line["picture"].as_str().unwrap()).collect();
-    assert_eq!(pictures, ["card/a.png", "card/cam.jpg", "card/z.png"]);
-    assert_eq!(lines[1]["error"], "file_unreadable");
-    assert!(lines[0]["label"].is_string() && lines[0]["label"] == lines[2]["label"]);
+    // A component hears no name that is not UTF-8: the folder's line stands for it.
+    assert_eq!(pictures, ["card", "card/a.png", "card/cam.jpg", "card/z.png"]);
+    assert_eq!(lines[0]["error"], "folder_unreadable");
+    assert_eq!(lines[2]["error"], "file_unreadable");
+    assert!(lines[1]["label"].is_string() && lines[1]["label"] == lines[3]["label"]);
 }
 
 #[test]
