@@ -22,7 +22,7 @@ import { state } from './state.js';
 /**
  * A batch: whose it is, what it is of, what was found.
  *
- * @typedef {{ pair: Pair, sources: Source[], total: number, answered: Map<Listed, Answered>, failed: number, seconds: number }} Run
+ * @typedef {{ pair: Pair, sources: Source[], total: number, leftOut: string, answered: Map<Listed, Answered>, failed: number, seconds: number }} Run
  */
 
 /** Runs batches, one at a time, and shows the last. */
@@ -96,10 +96,11 @@ export class BatchPanel {
    */
   async #begin(sources) {
     const total = sources.reduce((sum, { pictures }) => sum + pictures.length, 0);
+    const leftOut = sources.map((source) => source.leftOut).filter(Boolean).join(' ');
     const { pair } = state;
     if (!pair) throw codedError('model_missing', 'There is no model to ask.');
-    if (total === 0) throw codedError('batch_empty', 'There is no JPEG, PNG or WebP picture in it.');
-    this.#run = { pair, sources, total, answered: new Map(), failed: 0, seconds: 0 };
+    if (total === 0) throw codedError('batch_empty', `There is no JPEG, PNG or WebP picture in it. ${leftOut}`);
+    this.#run = { pair, sources, total, leftOut, answered: new Map(), failed: 0, seconds: 0 };
     await this.#answer(this.#run, sources);
   }
 
@@ -193,6 +194,8 @@ export class BatchPanel {
     const isEarlier = run !== null && !this.#isOwn(run);
     part('batch').toggleAttribute('data-earlier', isEarlier);
     part('batch-owner').hidden = !isEarlier;
+    // Nothing in it may ask a pair about another one's answers.
+    part('report').inert = isEarlier;
     if (!run || !isEarlier) return;
     this.measure(null);
     const again = element('button', { type: 'button', class: 'main', disabled: !pair }, pair ? `Run it again with ${pairTitle(pair.manifest)}` : 'Run it again');
@@ -208,7 +211,7 @@ export class BatchPanel {
    */
   #again(run, wanted) {
     const sources = run.sources.map(({ zip, pictures }) => ({ zip, pictures: pictures.filter((picture) => wanted.has(picture)) }));
-    return this.line.join(() => this.#answer(run, sources));
+    return this.line.join(() => (run === this.#run && this.#isOwn(run) ? this.#answer(run, sources) : null));
   }
 
   clear() {

@@ -61,4 +61,6 @@ export interface Listed {
 export interface Source {
     zip?: File;
     pictures: Listed[];
+    /** What else lies beside the pictures, in words. */
+    leftOut?: string;
 }

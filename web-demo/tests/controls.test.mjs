@@ -51,7 +51,7 @@ describe('controls', () => {
     const own = await thresholds();
     await cardsOf(page, () => page.selectOption('#policy', 'margin'));
     assert.notDeepEqual(await thresholds(), own);
-    assert.match(await page.locator('[data-name="exit-1"] .measure').textContent(), /^margin \d/);
+    assert.match(await page.locator('[data-name="exit-1"] .measure').textContent(), /^lead over the second \d/);
     await cardsOf(page, () => page.selectOption('#policy', 'entropy'));
     assert.deepEqual(await thresholds(), own);
   });
