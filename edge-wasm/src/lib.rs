@@ -113,8 +113,7 @@
 //! let (width, height) = picture.dimensions();
 //! let size = session.manifest().input.size;
 //! let pixels = picture::from_rgba(&picture, width, height, size)?;
-//! let asking = |guess: &Answer, map: &[u8]| println!("{}? A map of {} bytes asks.", guess.label, map.len());
-//! let answer = block_on(session.classify(&pixels, Some(&cloud), &asking));
+//! let answer = block_on(session.classify(&pixels, Some(&cloud)));
 //! println!("{} by {}", answer.label, answer.origin);
 //! # assert_eq!((answer.label.as_str(), answer.origin.as_str()), ("class-3", "cloud"));
 //! # assert!(answer.degraded.is_none() && answer.exits.len() == 2 && answer.bytes_sent > 0);

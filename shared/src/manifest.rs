@@ -51,6 +51,9 @@ pub struct Manifest {
     /// its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<u8>,
+    /// The index of the pair's own samples, beside the manifest, for the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<String>,
     /// Digest and size of every file of the pair.
     pub files: BTreeMap<String, File>,
     /// Accuracies that the recipe measured, in PyTorch, on the test pictures.

@@ -39,11 +39,11 @@ export class Answers {
    *
    * @param {string} name
    * @param {Sample | null} sample where it is one
-   * @param {() => Promise<Wanted>} fetch gives the picture
+   * @param {() => Promise<Wanted>} bring gives the picture
    */
-  ask(name, sample, fetch, { reveal = false } = {}) {
+  ask(name, sample, bring, { reveal = false } = {}) {
     const at = reveal ? scrollY : NaN;
-    return this.line.join(() => this.#classify(name, sample, fetch, () => {
+    return this.line.join(() => this.#classify(name, sample, bring, () => {
       if (scrollY === at) part('shown').scrollIntoView({ block: 'nearest' });
     }));
   }
@@ -92,18 +92,18 @@ export class Answers {
     showPicture(picture, map);
   }
 
-  /** @type {(name: string, sample: Sample | null, fetch: () => Promise<Wanted>, reveal: () => void) => Promise<void>} */
-  async #classify(name, sample, fetch, reveal) {
+  /** @type {(name: string, sample: Sample | null, bring: () => Promise<Wanted>, reveal: () => void) => Promise<void>} */
+  async #classify(name, sample, bring, reveal) {
     const results = part('results');
     results.setAttribute('aria-busy', 'true');
     const abort = new AbortController();
     /** @type {Asking | null} */
     let asked = null;
-    const again = () => this.#classify(name, sample, fetch, () => {});
+    const again = () => this.#classify(name, sample, bring, () => {});
     try {
       const { pair, policy } = state;
       if (!pair) throw codedError('model_missing', 'There is no model to ask.');
-      const { result, ...picture } = await this.engine.classify({ ...await fetch(), thumbnail: true }, {
+      const { result, ...picture } = await this.engine.classify({ ...await bring(), thumbnail: true }, {
         signal: abort.signal,
         onAsking: (asking) => {
           asked = asking;

@@ -195,6 +195,8 @@ export class BatchPanel {
     const isEarlier = run !== null && !this.#isOwn(run);
     part('batch').toggleAttribute('data-earlier', isEarlier);
     part('batch-owner').hidden = !isEarlier;
+    // Nothing in it may ask a pair about another one's answers.
+    part('report').inert = isEarlier;
     if (!run || !isEarlier) return;
     this.measure(null);
     const again = element('button', { type: 'button', class: 'main', disabled: !pair }, pair ? `Run it again with ${pairTitle(pair.manifest)}` : 'Run it again');
@@ -210,7 +212,7 @@ export class BatchPanel {
    */
   #again(run, wanted) {
     const sources = run.sources.map(({ zip, pictures }) => ({ zip, pictures: pictures.filter((picture) => wanted.has(picture)) }));
-    return this.line.join(() => this.#answer(run, sources));
+    return this.line.join(() => (run === this.#run && this.#isOwn(run) ? this.#answer(run, sources) : null));
   }
 
   clear() {

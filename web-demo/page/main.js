@@ -15,7 +15,7 @@ import { Network } from './network.js';
 import { keepPage } from './offline.js';
 import { openPair } from './open.js';
 import { clearProblems, showProblem } from './problems.js';
-import { listSamples, markSample, showSamples, strangeNote } from './samples.js';
+import { markSample, showSamples, strangeNote } from './samples.js';
 import { state } from './state.js';
 import { Tally } from './tally.js';
 import { Webcam } from './webcam.js';
@@ -23,9 +23,7 @@ import { Webcam } from './webcam.js';
 /** @import { FileAt, Listed, Pair, Sample } from './types' */
 
 const DRAWINGS = 'samples/index.json';
-/** @type {Awaited<ReturnType<typeof listSamples>>} */
-let drawings = []; // of the page
-let samplesOf = DRAWINGS; // whose samples are shown
+let hung = DRAWINGS; // the index of the samples on show
 
 const engine = new Engine();
 const line = new Line(showProblem);
@@ -113,21 +111,27 @@ function unmarkSamples() {
   for (const sample of [...state.samples, ...state.gallery]) markSample(sample);
 }
 
-/** @type {(id: 'samples' | 'gallery', listed: Awaited<ReturnType<typeof listSamples>>, index: string) => Sample[]} */
-const hang = (id, listed, index) => showSamples(part(id), listed, index, pressSample);
+/** @type {(id: 'samples' | 'gallery', index: string) => Promise<Sample[]>} */
+const hang = (id, index) => showSamples(part(id), index, pressSample).catch((error) => {
+  showProblem(error); // without samples the page is still of use
+  return [];
+});
 
 /**
- * Shows a pair's own samples, or else the page's drawings, and says where they are of no class that it knows.
+ * Shows a pair's own samples where it brings some, or else the page's drawings.
  *
  * @param {Pair} pair
  * @param {string} manifest its address
  */
-function fitSamples({ manifest: { classes, samples } }, manifest) {
-  const wanted = samples ? manifest : DRAWINGS;
-  if (samplesOf !== wanted) {
-    state.samples = hang('samples', samples ?? drawings, wanted);
-    samplesOf = wanted;
-  }
+async function fitSamples({ manifest: { samples } }, manifest) {
+  const index = samples ? new URL(samples, manifest).href : DRAWINGS;
+  if (index !== hung) state.samples = await hang('samples', hung = index);
+  noteStrangers();
+}
+
+/** Says of pictures that show nothing the pair knows that they do not. */
+function noteStrangers() {
+  const classes = state.pair?.manifest.classes ?? [];
   part('samples-note').textContent = strangeNote(state.samples, classes);
   part('gallery-note').textContent = strangeNote(state.gallery, classes);
 }
@@ -149,7 +153,7 @@ function open(manifest, address) {
       await cloud.use(address);
       network.show(pair.manifest);
       controls.show(pair);
-      fitSamples(pair, manifest);
+      await fitSamples(pair, manifest);
     },
     opened: welcome,
   });
@@ -197,24 +201,16 @@ part('clear').addEventListener('click', () => {
 });
 
 try {
-  // Without samples the page is still of use.
-  /** @type {(index: string) => ReturnType<typeof listSamples>} */
-  const listed = (index) => listSamples(index).catch((error) => {
-    showProblem(error);
-    return [];
-  });
-  const ownDrawings = listed(DRAWINGS);
+  const drawings = hang('samples', DRAWINGS);
   const config = await loadConfig();
   part('gallery-part').hidden = !config.gallery;
   part('page').dataset.configured = 'true';
-  drawings = await ownDrawings;
-  state.samples = hang('samples', drawings, DRAWINGS);
-  const { gallery } = config;
-  const hung = gallery ? listed(gallery).then((pictures) => hang('gallery', pictures, gallery)) : [];
+  state.samples = await drawings;
+  const gallery = config.gallery ? hang('gallery', config.gallery) : [];
   showChoice(config.models, config.model, (manifest) => open(manifest, config.cloud));
   await open(config.model, config.cloud);
-  state.change({ gallery: await hung });
-  if (state.pair) part('gallery-note').textContent = strangeNote(state.gallery, state.pair.manifest.classes);
+  state.change({ gallery: await gallery });
+  noteStrangers();
 } catch (error) {
   part('page').dataset.configured = 'true'; // else nobody sees what is wrong
   showModelProblem(error, () => location.reload());

@@ -30,7 +30,7 @@ export function progressText(done, total, seconds) {
  * ending nobody knows, `look` for one picture.
  *
  * @param {Score} score
- * @param {{ total: number, failed: number, seconds: number, leftOut: string }} run
+ * @param {{ total: number, leftOut: string, failed: number, seconds: number }} run
  * @param {{ again: () => void, look: (picture: Listed) => void }} calls
  */
 export function batchReport(score, run, { again, look }) {
@@ -47,9 +47,10 @@ export function batchReport(score, run, { again, look }) {
       'data-right': score.right,
       'data-bytes': score.bytesSent,
     },
+    element('p', { class: 'hint now' }, 'By measure and thresholds as they stand above.'),
     score.isKnown ? null : furtherNote(score, again),
     totals(score, run),
-    run.leftOut ? element('p', { class: 'hint' }, run.leftOut) : null,
+    run.leftOut ? element('p', { class: 'hint left-out' }, run.leftOut) : null,
     endings(score),
     score.labelled > 0 ? confusion(score, look) : element('p', { class: 'hint' }, 'Folders named after the classes would tell how many of these answers are right.'),
   );
@@ -96,7 +97,7 @@ function endings(score) {
   /** @type {[string, number, string][]} */
   const rows = [...score.origins].map(([name, count]) => [name === 'cloud' ? 'Cloud' : exitTitle(name), count, name === 'cloud' ? 'cloud' : 'device']);
   if (score.degraded > 0) rows.push(['Degraded', score.degraded, 'degraded']);
-  if (!score.isKnown) rows.push(['Further', score.unknown.length, 'unknown']);
+  if (!score.isKnown) rows.push(['Not known', score.unknown.length, 'unknown']);
   const list = rows.map(([title, count, outcome]) => {
     const bar = element('span', { class: 'bar', 'aria-hidden': 'true' });
     bar.style.setProperty('--share', String(count / Math.max(1, score.done)));

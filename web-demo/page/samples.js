@@ -10,28 +10,19 @@ import { outcomeOf } from './result.js';
 
 const BADGES = { device: 'on device', cloud: 'cloud', degraded: 'fell back' };
 
-/** @typedef {{ file: string, title?: string, label?: string }} Listed */
-
 /**
- * The pictures of an index, a JSON list of `{file, title}` or, where a picture's class is known, `{file, label}`.
- *
- * @param {string} index
- * @returns {Promise<Listed[]>}
- */
-export async function listSamples(index) {
-  return (await fetchSample(index)).json();
-}
-
-/**
- * Fills `list` with a button for each picture, whose file lies beside `index`; `press` gets the sample. Returns the samples.
+ * Fills `list` with a button for each picture of an index, a JSON list of `{file, title, label}`: its title where that is not
+ * its class, its class where that is known. `press` gets the sample. Returns the samples.
  *
  * @param {HTMLElement} list
- * @param {Listed[]} listed
  * @param {string} index
  * @param {(sample: Sample) => void} press
+ * @returns {Promise<Sample[]>}
  */
-export function showSamples(list, listed, index, press) {
+export async function showSamples(list, index, press) {
   list.replaceChildren();
+  /** @type {{ file: string, title?: string, label?: string }[]} */
+  const listed = await (await fetchSample(index)).json();
   return listed.map(({ file, label, title = label ?? file }) => {
     const address = new URL(file, new URL(index, document.baseURI)).href;
     const badge = element('span', { class: 'badge' });

@@ -99,7 +99,7 @@ describe('batches', () => {
     };
     const total = copies * drawings.length;
     const expected = {
-      total, done: total, failed: 0, degraded: 0, labelled: total, right: rightOf(copies), bytes: sentOf(copies), ended: total,
+      total, done: total, failed: 0, degraded: 0, unknown: 0, labelled: total, right: rightOf(copies), bytes: sentOf(copies), ended: total,
     };
     assert.deepEqual(await run(), expected);
     const before = rendererMegabytes(browser.profile);

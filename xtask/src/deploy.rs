@@ -164,7 +164,7 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
             "what edges fetch of it, for good",
             &format!(
                 "aws s3 sync {pair} s3://${{SiteBucket}}/{place} --region ${{AWS_REGION}} --exclude * --include manifest.json \
-                 --include edge.fog --cache-control max-age=31536000,immutable"
+                 --include edge.fog --include samples/* --cache-control max-age=31536000,immutable"
             ),
         ),
         Call::new(

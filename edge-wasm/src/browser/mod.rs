@@ -232,7 +232,7 @@ impl Fogline {
                 let _ = asking.call2(&JsValue::NULL, &guess, &Uint8Array::from(map));
             }
         };
-        let answering = self.session.borrow_mut().classify(&rgb, cloud.as_deref(), &tell);
+        let answering = self.session.borrow_mut().classify_telling(&rgb, cloud.as_deref(), &tell);
         let answer = unless_aborted(signal.as_ref(), answering).await.ok_or_else(cancelled)?;
         to_js(&answer).map(JsCast::unchecked_into)
     }

@@ -94,8 +94,8 @@ export interface Manifest {
     files: Record<string, { sha256: string; bytes: number }>;
     /** How many 1-bit weights share each stored value. */
     share?: number;
-    /** Pictures beside the manifest, for a page to show where its own are none of the pair's classes. */
-    samples?: { file: string; title?: string; label?: string }[];
+    /** The index of the pair's own samples, beside the manifest: a list of `{file, title, label}`. */
+    samples?: string;
     /** What thresholds would lead to, on held-out pictures. */
     curves?: Partial<Record<Policy, { thresholds: number[]; shares: number[]; accuracy: number }[]>>;
     measured?: { data: string; samples: number; exits: number[]; final: number };

@@ -11,12 +11,23 @@ use crate::cloud::{Asked, Client, CloudError, Transport};
 impl Session {
     /// Classifies RGB bytes, row by row, of the model's input size. The edge runs at once. What is returned waits for the
     /// cloud alone, where no exit is sure, and leaves the session free for the next picture. Without a cloud, and when it
-    /// does not answer, the best exit's answer is marked degraded. Before the cloud is asked, `asking` gets the best exit's
-    /// answer and the packed map.
+    /// does not answer, the best exit's answer is marked degraded.
     ///
     /// # Panics
     /// When `rgb` is not of the model's input size.
     pub fn classify<'c, T: Transport>(
+        &mut self,
+        rgb: &[u8],
+        cloud: Option<&'c Client<T>>,
+    ) -> impl Future<Output = Answer> + use<'c, T> {
+        self.classify_telling(rgb, cloud, &|_, _| {})
+    }
+
+    /// The same; before the cloud is asked, `asking` gets the best exit's answer and the packed map that is sent.
+    ///
+    /// # Panics
+    /// When `rgb` is not of the model's input size.
+    pub fn classify_telling<'c, T: Transport>(
         &mut self,
         rgb: &[u8],
         cloud: Option<&'c Client<T>>,
