@@ -45,7 +45,6 @@
 //! use fogline_edge::cloud::{Client, Reply, Transport, TransportError};
 //! use fogline_edge::device::{folder::Folder, picture};
 //! use fogline_edge::kernel::Backend;
-//! use fogline_edge::session::Answer;
 //!
 //! struct Socket { function: SocketAddr }
 //!

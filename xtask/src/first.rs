@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use fogline_edge::cloud::Asked;
 use fogline_edge::device::folder::Folder;
 use fogline_edge::device::picture::{MOST_PIXELS, decode};
 use fogline_edge::kernel::Backend;
-use fogline_edge::session::{Answer, Session};
 
 use crate::{demo, step};
 
@@ -23,7 +21,7 @@ pub fn answers(pair: &Path) -> Result<()> {
     for sample in demo::samples()? {
         let file = std::fs::read(&sample)?;
         let rgb = decode(&file, size, MOST_PIXELS).with_context(|| sample.display().to_string())?;
-        let answer = classify(&mut session, &rgb);
+        let answer = session.classify_alone(&rgb);
         let sure =
             if answer.degraded.is_some() { "; not sure, so the cloud will be asked" } else { "" };
         let name = sample.file_stem().unwrap_or_default().to_string_lossy();
@@ -34,11 +32,4 @@ pub fn answers(pair: &Path) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// The edge's answer: that of the exit that is sure, or of the best one.
-fn classify(session: &mut Session, rgb: &[u8]) -> Answer {
-    let pass = session.run_edge(rgb);
-    let cloud = pass.map.is_some().then(Asked::not_configured);
-    session.answer(&pass, cloud, 0.0)
 }
