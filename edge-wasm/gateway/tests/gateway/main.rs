@@ -2,7 +2,7 @@
 //! scripted ones where a function has to fail.
 //!
 //! `cargo xtask test` builds them, brings the stack up and says where they are:
-//! FOGLINE_WASMTIME, FOGLINE_COMPONENT, FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD.
+//! FOGLINE_WASMTIME, FOGLINE_COMPONENT (in its machine code), FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD.
 
 mod auth;
 mod away;
