@@ -57,7 +57,7 @@ impl Stack {
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited for: {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited for: {what}");
         sleep(Duration::from_millis(20));
     }
 }

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn a_photograph_takes_no_more_memory_than_is_said() {
         let side = 1024;
-        let pixels: Vec<u8> = (0..side * side * 4).map(|at| (at * 31 >> 7) as u8).collect();
+        let pixels: Vec<u8> = (0..side * side * 4).map(|at| ((at * 31) >> 7) as u8).collect();
         let photographs = [
             compress(&pixels, side, side, PixelFormat::Rgbx, 90, Subsampling::S420),
             compress_progressive(&pixels, side, side, PixelFormat::Rgbx, 90, Subsampling::S444),
