@@ -11,8 +11,9 @@ pub use browser::{browser, browser_or_install, how_to_install};
 pub use python::{aws, cargo_lambda, cargo_lambda_with_zig, infra, recipe, ruff};
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -69,12 +70,12 @@ pub fn add_target(triple: &str) -> Result<()> {
 /// The wasmtime CLI.
 pub fn wasmtime() -> Result<PathBuf> {
     const NAME: &str = "wasmtime";
-    // The program itself: what the wheel puts into bin starts a Python first.
+    // The program itself, which the wheel holds as a file like any other: what it puts into bin starts a Python first.
     let prebuilt = || {
         let libraries = fs::read_dir(python::wheel(NAME).ok()?.join("lib")).ok()?;
         libraries.flatten().find_map(|python| {
             let program = python.path().join("site-packages/wasmtime_cli/wasmtime");
-            program.is_file().then_some(program)
+            fs::set_permissions(&program, Permissions::from_mode(0o755)).ok().map(|()| program)
         })
     };
     if let Some(program) = ready_made(NAME, is_new_enough, prebuilt)? {
