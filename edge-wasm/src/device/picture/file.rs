@@ -1,11 +1,12 @@
 //! JPEG, PNG and WebP files.
 
+use std::fmt::Display;
 use std::io::Cursor;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use image_webp::{DecodingError, WebPDecoder};
-use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
+use libjpeg_turbo_rs::{ComponentInfo, DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use super::header::{Header, Kind};
 use super::{PictureError, check_size, fit};
@@ -47,8 +48,8 @@ pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError
     Ok(fit(&picture, width, height, size))
 }
 
-fn damaged(why: impl Into<String>) -> PictureError {
-    PictureError::Damaged(why.into())
+fn damaged(why: impl Display) -> PictureError {
+    PictureError::Damaged(format!("{why}"))
 }
 
 /// The same levels as libjpeg-turbo's, which training and browsers decode with.
@@ -57,7 +58,7 @@ fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureErro
         JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => {
             PictureError::Memory
         }
-        error => damaged(error.to_string()),
+        error => damaged(error),
     };
     let limits = DecodeLimits {
         max_pixels: most,
@@ -66,10 +67,32 @@ fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureErro
         ..DecodeLimits::default()
     };
     let decoder = Decoder::new_with_limits(file, limits).map_err(refused)?;
+    let frame = decoder.header();
+    if decoder.is_arithmetic() || frame.is_lossless || frame.precision != 8 {
+        return Err(damaged("it is coded in a way that browsers do not decode either"));
+    }
+    // Of others the decoder asks for pixels that are not there, and panics.
+    if !is_sampled_as_usual(&frame.components) {
+        return Err(damaged("its channels are sampled as no program samples them"));
+    }
     let decoder = decoder.with_output_format(PixelFormat::Rgb).with_block_smoothing(true);
     let picture = decoder.decode_image().map_err(refused)?;
     let pixels = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.data);
     pixels.map(DynamicImage::ImageRgb8).ok_or_else(|| damaged("its sides contradict its pixels"))
+}
+
+/// Whether no channel has more samples than the first, or a third of them, and of four, black has all and colours are alike.
+fn is_sampled_as_usual(channels: &[ComponentInfo]) -> bool {
+    let sampling = channels.iter().map(|c| [c.horizontal_sampling, c.vertical_sampling]);
+    let sampling: Vec<[u8; 2]> = sampling.collect();
+    let usual = |of: &[u8; 2]| {
+        of.iter().zip(sampling[0]).all(|(n, most)| *n <= most && [1, 2, 4].contains(n))
+    };
+    let four = match &sampling[..] {
+        [first, one, other, black] => first == black && one == other,
+        _ => true,
+    };
+    sampling.iter().all(usual) && four
 }
 
 fn png(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
@@ -79,14 +102,14 @@ fn png(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
     reader.limits(limits);
     reader.decode().map_err(|error| match error {
         ImageError::Limits(_) => PictureError::Memory,
-        error => damaged(error.to_string()),
+        error => damaged(error),
     })
 }
 
 fn webp(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
     let refused = |error| match error {
         DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => PictureError::Memory,
-        error => damaged(error.to_string()),
+        error => damaged(error),
     };
     let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(refused)?;
     decoder.set_memory_limit(usize::try_from(memory).unwrap_or(usize::MAX));
@@ -291,7 +314,8 @@ mod tests {
     #[test]
     fn any_byte_may_be_wrong() {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/tree");
-        let most = 4096;
+        // The parts of a WebP say their lengths in 24 bits, and are believed.
+        let (most, beside) = (4096, 1 << 24);
         for path in source::pictures(&[tree]).pictures {
             let right = std::fs::read(&path).unwrap();
             for at in 0..right.len().min(2000) {
@@ -304,9 +328,31 @@ mod tests {
                             assert_eq!(rgb.len(), 8 * 8 * 3);
                         }
                     });
-                    assert!(memory.bytes_max < most * 20 + BESIDE, "{path:?}, {at}: {memory:?}");
+                    assert!(memory.bytes_max < most * 20 + beside, "{path:?}, {at}: {memory:?}");
                 }
             }
+        }
+    }
+
+    /// The decoder's panics that fuzzing found.
+    #[test]
+    fn channels_that_are_sampled_oddly_are_refused() {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/tree");
+        let right = std::fs::read(tree.join("odd/cmyk.jpg")).unwrap();
+        let frame = right.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+        assert_eq!(right[frame + 9], 4);
+        for sampling in [
+            [0x11, 0x11, 0x11, 0x34],
+            [0x11, 0x11, 0x13, 0x11],
+            [0x24, 0x11, 0x11, 0x11],
+            [0x42, 0x12, 0x11, 0x42],
+            [0x22, 0x21, 0x11, 0x22],
+        ] {
+            let mut wrong = right.clone();
+            for (channel, sampling) in sampling.into_iter().enumerate() {
+                wrong[frame + 11 + 3 * channel] = sampling;
+            }
+            assert_eq!(decode(&wrong, 8, 4096).unwrap_err().word(), "picture_damaged");
         }
     }
 
