@@ -20,9 +20,17 @@ import { state } from './state.js';
  */
 
 /**
- * A batch: whose it is, what it is of, what was found.
+ * A batch: whose it is, what it is of, what was found, and how long the last pass over so many pictures took.
  *
- * @typedef {{ pair: Pair, sources: Source[], leftOut: string, total: number, answered: Map<Listed, Answered>, failed: number, seconds: number }} Run
+ * @typedef {{
+ *   pair: Pair,
+ *   sources: Source[],
+ *   total: number,
+ *   leftOut: string,
+ *   answered: Map<Listed, Answered>,
+ *   failed: number,
+ *   pass: { pictures: number, seconds: number },
+ * }} Run
  */
 
 /** Runs batches, one at a time, and shows the last. */
@@ -101,7 +109,7 @@ export class BatchPanel {
     const { pair } = state;
     if (!pair) throw codedError('model_missing', 'There is no model to ask.');
     if (total === 0) throw codedError('batch_empty', `There is no JPEG, PNG or WebP picture in it. ${leftOut}`);
-    this.#run = { pair, sources, leftOut, total, answered: new Map(), failed: 0, seconds: 0 };
+    this.#run = { pair, sources, total, leftOut, answered: new Map(), failed: 0, pass: { pictures: 0, seconds: 0 } };
     await this.#answer(this.#run, sources);
   }
 
@@ -119,6 +127,7 @@ export class BatchPanel {
     const seconds = () => (performance.now() - began) / 1000;
     const cancel = () => abort.abort();
     button('batch-cancel').addEventListener('click', cancel);
+    run.pass = { pictures: 0, seconds: 0 };
     let [done, frame] = [0, 0];
     const draw = () => {
       frame = 0;
@@ -146,21 +155,22 @@ export class BatchPanel {
         this.learn(result);
         const { sample } = picture;
         if (sample) markSample(sample, result, isRight(sample, result, manifest.classes));
+        run.pass.pictures += 1;
         count(1);
       },
     });
     cancelAnimationFrame(frame);
     draw();
-    run.seconds = seconds();
+    run.pass.seconds = seconds();
     if (abort.signal.aborted) part('batch-text').textContent = `${done} of ${total}, cancelled`;
     button('batch-cancel').removeEventListener('click', cancel);
     this.#show();
     this.#close(abort.signal.aborted);
   }
 
-  /** Shows what has become of the batch, once a frame: thresholds or measure were turned. */
+  /** Thresholds or measure were turned: shows what becomes of the batch, once a frame, or at its end where it still runs. */
   follow() {
-    this.#frame ||= requestAnimationFrame(() => this.#show());
+    if (part('batch').dataset.state !== 'running') this.#frame ||= requestAnimationFrame(() => this.#show());
   }
 
   /** The report, by the thresholds as they stand; of a pair that is not open any more, as it was left. */
@@ -223,6 +233,8 @@ export class BatchPanel {
   }
 
   #open() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
     part('report').replaceChildren();
     button('batch-cancel').hidden = false;
     part('batch').hidden = false;

@@ -184,7 +184,8 @@ function options(place, looks) {
 }
 
 /**
- * Writes beside each line what it is, where it leaves its end of the chart.
+ * Writes beside each line what it is: at the left end of the saving's and the right end of the accuracy's, where they are
+ * furthest apart.
  *
  * @type {(chart: uPlot, looks: Look[], colour: (name: string) => string) => void}
  */
@@ -196,9 +197,9 @@ function nameLines(chart, looks, colour) {
   for (const [at, { scale, colour: name, line }] of looks.entries()) {
     if (!line) continue;
     const values = /** @type {(number | null)[]} */ (data[at + 1]);
-    // Where few send much, accuracy is at its highest and the saving at its lowest; on the left it is the other way about.
     const isSaving = scale === 'saving';
     const index = isSaving ? values.findIndex((value) => value !== null) : values.findLastIndex((value) => value !== null);
+    if (index < 0) continue; // a pair that does not say what it computes
     const y = chart.valToPos(values[index] ?? 0, scale, true);
     ctx.fillStyle = colour(name);
     ctx.textAlign = isSaving ? 'left' : 'right';

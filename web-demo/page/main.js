@@ -97,7 +97,7 @@ function decide() {
 function takePictures(pictures) {
   clearProblems();
   const { wanted, zips, single, leftOut } = sortFiles(pictures);
-  if (single) for (const { file } of wanted) answers.ask(file.name, null, async () => ({ file }), { reveal: true });
+  if (single) wanted.forEach(({ file }) => answers.ask(file.name, null, async () => ({ file }), { reveal: true }));
   else line.join(() => batch.runAll(wanted, zips, leftOut));
 }
 
@@ -125,7 +125,10 @@ const hang = (id, index) => showSamples(part(id), index, pressSample).catch((err
  */
 async function fitSamples({ manifest: { samples } }, manifest) {
   const index = samples ? new URL(samples, manifest).href : DRAWINGS;
-  if (index !== hung) state.samples = await hang('samples', hung = index);
+  if (index !== hung) {
+    hung = index;
+    state.samples = await hang('samples', index);
+  }
   noteStrangers();
 }
 

@@ -30,7 +30,7 @@ export function progressText(done, total, seconds) {
  * ending nobody knows, `look` for one picture.
  *
  * @param {Score} score
- * @param {{ total: number, leftOut: string, failed: number, seconds: number }} run
+ * @param {{ total: number, leftOut: string, failed: number, pass: { pictures: number, seconds: number } }} run
  * @param {{ again: () => void, look: (picture: Listed) => void }} calls
  */
 export function batchReport(score, run, { again, look }) {
@@ -64,8 +64,8 @@ function furtherNote({ unknown: { length }, wouldSend }, again) {
   return element('p', { class: 'degraded further' }, `${length} ${length === 1 ? 'picture' : 'pictures'} would now go further than in this run${sure}. `, button);
 }
 
-/** @type {(score: Score, run: { failed: number, seconds: number }) => HTMLElement} */
-function totals(score, { failed, seconds }) {
+/** @type {(score: Score, run: { failed: number, pass: { pictures: number, seconds: number } }) => HTMLElement} */
+function totals(score, { failed, pass: { pictures, seconds } }) {
   const { done, degraded, switchedOff, offload, accuracy, reduction, labelled, isKnown } = score;
   const figures = [
     done === 0 ? null : [offload === null ? UNKNOWN : percent(1 - offload), 'stayed on this device'],
@@ -75,7 +75,7 @@ function totals(score, { failed, seconds }) {
       `less energy than the full-precision twin${reduction === null ? '' : `: ${energyText(score.twin - score.picojoules)} saved`}, computation by the model`,
     ],
     [isKnown ? `${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}` : UNKNOWN, sentText(score)],
-    [`${(done / Math.max(seconds, 0.001)).toFixed(1)} a second`, `${done} pictures in ${duration(seconds)}`],
+    [`${(pictures / Math.max(seconds, 0.001)).toFixed(1)} a second`, `${pictures} pictures in ${duration(seconds)}`],
     degraded > 0 ? [String(degraded), `degraded: ${degraded === switchedOff ? 'the cloud is switched off' : 'the cloud gave no answer'}, the best exit guessed`] : null,
     failed > 0 ? [String(failed), 'could not be read'] : null,
   ];

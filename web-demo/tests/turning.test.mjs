@@ -96,6 +96,26 @@ describe('a batch that is turned', () => {
     assert.match(await page.textContent('#curve-text'), /This batch: 100% to the cloud/);
   });
 
+  test('a slider that is turned while a batch runs is followed at its end', async () => {
+    let release;
+    const held = new Promise((resolve) => {
+      release = resolve;
+    });
+    await page.route('**/cloud/infer', async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.locator('#batch').evaluate((batch) => batch.removeAttribute('data-state'));
+    await page.setInputFiles('#folder', root);
+    await page.waitForFunction(() => document.querySelector('#batch-progress').value > 0 || document.querySelector('#batch').dataset.state === 'running');
+    await turn([99, 99]);
+    assert.equal(await page.locator('.report').count(), 0, 'no report of half a batch');
+    release();
+    await page.waitForSelector('#batch[data-state="done"]');
+    await page.unroute('**/cloud/infer');
+    assert.equal((await report()).ended[0], `Exit 1  ${drawings.length}`);
+  });
+
   test('back at the pair\'s own thresholds every figure is as it was', async () => {
     await page.click('#reset');
     await page.waitForFunction((bytes) => document.querySelector('.report').dataset.bytes === bytes, own.bytes);
