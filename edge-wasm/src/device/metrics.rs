@@ -110,8 +110,12 @@ impl Metrics {
     /// Names words that may come, so that there is a number of them, 0, before the first one comes.
     pub fn name(&mut self, reasons: &[&str], refusals: &[&str]) {
         self.samples.add("cloud", 0);
-        reasons.iter().for_each(|reason| self.degraded.add(reason, 0));
-        refusals.iter().for_each(|refusal| self.refused.add(refusal, 0));
+        for reason in reasons {
+            self.degraded.add(reason, 0);
+        }
+        for refusal in refusals {
+            self.refused.add(refusal, 0);
+        }
     }
 
     /// Adds another's.

@@ -7,8 +7,8 @@ use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
 use wstd::future::FutureExt;
-use wstd::http::Uri;
 use wstd::http::error::{Error, ErrorCode};
+use wstd::http::{Authority, PathAndQuery, Uri};
 use wstd::io::{AsyncInputStream, AsyncOutputStream, AsyncPollable};
 
 use crate::component::auth::Proof;
@@ -82,8 +82,8 @@ impl WasiHttp {
         let request = OutgoingRequest::new(fields.map_err(|error| error.to_string())?);
         let scheme =
             if self.url.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
-        let authority = self.url.authority().map(|authority| authority.as_str());
-        let path = self.url.path_and_query().map(|path| path.as_str());
+        let authority = self.url.authority().map(Authority::as_str);
+        let path = self.url.path_and_query().map(PathAndQuery::as_str);
         let options = RequestOptions::new();
         // A little earlier than all that is late, so that it is known that nothing was sent.
         let connect = limit.mul_f64(0.9).as_nanos() as u64;

@@ -187,7 +187,7 @@ const REFUSALS: [&str; 5] = [BUSY, BODY_LATE, MALFORMED, TOO_LARGE, UNSUPPORTED_
 /// What the instance that is asked knows.
 fn gauges(gateway: &Gateway) -> String {
     let manifest = gateway.session().manifest();
-    let pair = format!("{{name={:?},version={:?}}}", manifest.name, manifest.version.to_string());
+    let pair = format!("{{name={:?},version={:?}}}", manifest.name, manifest.version);
     let open = usize::from(gateway.cloud() == "left_alone");
     gauge("pair_info", "The pair that decides.", &pair, 1)
         + &gauge("circuit_open", "Whether the instance asked leaves the cloud alone.", "", open)

@@ -13,7 +13,9 @@
 //! another, so that nobody waits behind a question to the cloud, and processors are used as there are. By
 //! `--max-instance-reuse-count` and `--idle-instance-timeout` an instance stays for the requests to come: it loads the pair
 //! once, and has a circuit, a quota and a share of the line of its own. Without them all of it is made anew for every request.
-//! `--max-concurrent-requests` bounds how many there are. Only what is counted has to add up over them: it lies in a folder.
+//! The work of a client that has left goes on, and its request counts no more: `-O pooling-total-component-instances` bounds
+//! how many instances there are, and `-W max-memory-size` what each may take. Who is at work, and what is counted, has to add
+//! up over all of them: it lies in a folder.
 //!
 //! There are no arguments: options come from the environment and the file that it names, as the commands' do.
 
