@@ -7,7 +7,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use fogline::frame::MEDIA_TYPE;
-use js_sys::{Function, Promise, Reflect, Uint8Array};
+use js_sys::{Date, Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -108,17 +108,14 @@ impl Fetch {
         init.set_body(&Uint8Array::from(body));
         init.set_signal(Some(&abort.signal()));
         let response: Response = JsFuture::from(fetch(&self.url, &init)).await?.unchecked_into();
-        let retry_after = response.headers().get("retry-after")?.and_then(|s| s.parse().ok());
+        let retry_after =
+            response.headers().get("retry-after")?.and_then(|said| retry_after(&said));
         let timing = response.headers().get("server-timing")?;
         let body = read_body(&response, MAX_REPLY, |_| ()).await?;
         let body = body.ok_or_else(|| error("too_large", "the answer is too large"))?;
         // Another origin's header is only there where its sharing exposes it.
         self.function_ms.set(timing.as_deref().and_then(function_ms));
-        Ok(Reply {
-            status: response.status(),
-            retry_after: retry_after.map(Duration::from_secs),
-            body,
-        })
+        Ok(Reply { status: response.status(), retry_after, body })
     }
 }
 
@@ -127,6 +124,22 @@ fn function_ms(timing: &str) -> Option<f64> {
     // It stops at what is no part of a number, and makes NaN of what begins with none.
     let ms = parse_float(timing.strip_prefix("fogline;dur=")?);
     ms.is_finite().then_some(ms)
+}
+
+/// How long a `Retry-After` means: seconds, or up to a date.
+fn retry_after(said: &str) -> Option<Duration> {
+    let to_date = || {
+        let ms = Date::parse(said) - Date::now();
+        (ms.is_finite()).then(|| Duration::from_secs_f64(ms.max(0.0) / 1e3))
+    };
+    said.parse().map(Duration::from_secs).ok().or_else(to_date)
+}
+
+/// Whether the browser knows that there is no network.
+fn is_offline() -> bool {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
+    let online = navigator.and_then(|navigator| Reflect::get(&navigator, &"onLine".into()));
+    online.is_ok_and(|online| online == false)
 }
 
 /// Under way as long as this lives.
@@ -162,6 +175,8 @@ impl Transport for Fetch {
                 TransportError::TooLarge
             } else if abort.signal().aborted() {
                 TransportError::Late
+            } else if is_offline() {
+                TransportError::Unconnected("this device is offline".into())
             } else {
                 broken(why)
             }

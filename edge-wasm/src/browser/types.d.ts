@@ -63,7 +63,10 @@ export interface Answer {
     exits: ExitReport[];
     /** Of `cloudMs` the function itself took `functionMs`, where it says so; the others were spent on the wire. */
     timings: { edgeMs: number; cloudMs: number; functionMs: number | null; totalMs: number };
-    /** Bytes of the request's body, on every try. */
+    /**
+     * Bytes of the question that went out, all tries together. What a browser cannot tell counts as sent: a try that
+     * failed while it was online, with a connection or without one.
+     */
     bytesSent: number;
     /** The way that it went on the edge, where there are several. */
     way?: number;

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use fogline::frame::{Request, Response};
 use fogline::refusal::Refusal;
+use serde::Deserialize;
 
 use super::circuit::Circuit;
 use super::pace::Pace;
@@ -109,7 +110,7 @@ impl<T: Transport> Client<T> {
         result
     }
 
-    /// The body of the answer. Adds the length of what every try sends to `bytes_sent`.
+    /// The body of the answer. Adds the length of what every try hands to a connection to `bytes_sent`.
     async fn answer(
         &self,
         body: &[u8],
@@ -133,9 +134,12 @@ impl<T: Transport> Client<T> {
             if left.is_zero() {
                 return Err(last);
             }
-            *bytes_sent += body.len();
             let mut wait = FIRST_PAUSE.mul_f64(f64::from(1 << attempt) * self.fraction());
-            match transport.post(body, left).await {
+            let reply = transport.post(body, left).await;
+            if !matches!(reply, Err(TransportError::Unconnected(_))) {
+                *bytes_sent += body.len();
+            }
+            match reply {
                 Ok(Reply { status: 200, body, .. }) => return Ok(body),
                 Ok(Reply { status, retry_after, body }) => {
                     last = CloudError::Refused { status, refusal: refusal(&body) };
@@ -144,7 +148,9 @@ impl<T: Transport> Client<T> {
                     }
                     wait = wait.max(retry_after.unwrap_or_default());
                 }
-                Err(TransportError::Unreachable(why)) => last = CloudError::Unreachable(why),
+                Err(TransportError::Unconnected(why) | TransportError::Unreachable(why)) => {
+                    last = CloudError::Unreachable(why);
+                }
                 Err(TransportError::Late) => last = CloudError::Late,
                 Err(TransportError::TooLarge) => {
                     return Err(CloudError::BadAnswer(format!("over {MAX_REPLY} bytes")));
@@ -176,16 +182,27 @@ fn read(body: &[u8], request: &Request, classes: usize) -> Result<Vec<Vec<f32>>,
 /// The longest message of a refusal that is passed on.
 pub(super) const MOST_CHARACTERS: usize = 300;
 
+/// A refusal of the function's, or of AWS before it, which has no word and may have a capital letter.
+#[derive(Deserialize)]
+struct Said {
+    error: Option<String>,
+    #[serde(alias = "Message")]
+    message: String,
+}
+
 /// The refusal in `body`, fit for a terminal and a log: whoever answers may say anything.
 pub(super) fn refusal(body: &[u8]) -> Refusal {
     let is_word = |word: &str| {
         (1..=40).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
     };
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(Refusal { error, message }) if is_word(&error) => {
-            let shown = message.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS);
-            Refusal { error, message: shown.collect() }
+    let shown = |message: &str| -> String {
+        message.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS).collect()
+    };
+    match serde_json::from_slice::<Said>(body) {
+        Ok(Said { error: Some(error), message }) if is_word(&error) => {
+            Refusal::new(&error, shown(&message))
         }
+        Ok(Said { error: None, message }) => Refusal::new("cloud_refused", shown(&message)),
         _ => Refusal::new("cloud_refused", "without saying why"),
     }
 }

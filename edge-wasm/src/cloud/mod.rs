@@ -58,7 +58,7 @@ pub trait Transport {
 pub struct Reply {
     /// The status.
     pub status: u16,
-    /// `Retry-After`, where it was a number of seconds.
+    /// `Retry-After`, from now on.
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Vec<u8>,
@@ -68,7 +68,9 @@ pub struct Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// No connection, or it broke.
+    /// No connection: nothing was handed over.
+    Unconnected(String),
+    /// A connection that broke, or of which nobody knows whether there was one: the body counts as sent.
     Unreachable(String),
     /// No answer in time.
     Late,
@@ -173,7 +175,8 @@ pub struct Asked {
     pub ms: f64,
     /// How many of them were the function's, where it answered and said so.
     pub function_ms: Option<f64>,
-    /// The sample's share of the bytes of body sent.
+    /// The sample's share of the bytes of body handed to connections, all tries together. A try that a browser's `fetch`
+    /// gave up without saying why counts in full, unless the browser is offline: whether it had a connection is not told.
     pub bytes_sent: usize,
 }
 

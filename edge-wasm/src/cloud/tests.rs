@@ -123,6 +123,27 @@ fn the_function_s_own_time_is_that_of_the_try_that_was_answered() {
 }
 
 #[test]
+fn a_try_without_a_connection_sends_nothing() {
+    let none = || Err(TransportError::Unconnected("its name was not found".into()));
+    let (result, sent) = run(&script(vec![none(), none(), none()]));
+    assert_eq!((result.unwrap_err().word(), sent), ("cloud_unreachable", 0));
+    let broken = Err(TransportError::Unreachable("reset".into()));
+    let script = script(vec![none(), broken, none()]);
+    assert_eq!(run(&script).1, script.bodies.borrow()[1].len());
+}
+
+#[test]
+fn a_refusal_of_aws_is_passed_on() {
+    for (body, message) in [
+        (r#"{"Message": "Signature expired"}"#, "Signature expired"),
+        (r#"{"message": "Rate\u001b exceeded", "Type": "x"}"#, "Rate exceeded"),
+        (r#"{"Type": "x"}"#, "without saying why"),
+    ] {
+        assert_eq!(refusal(body.as_bytes()), Refusal::new("cloud_refused", message));
+    }
+}
+
+#[test]
 fn three_tries_are_all() {
     let script = script([500, 502, 504].map(|code| Ok(status(code))).to_vec());
     let (result, _) = run(&script);

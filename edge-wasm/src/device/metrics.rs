@@ -39,6 +39,9 @@ pub struct Metrics {
     pub refused: Words,
     /// Bytes of bodies that went to the cloud.
     pub bytes_sent: u64,
+    /// Files of counts that were damaged, whose counts are lost.
+    #[serde(default)]
+    pub damaged: u64,
     /// Seconds from a whole request to its answer.
     pub request: Histogram,
     /// Seconds of a sample in the edge's layers and exits.
@@ -104,6 +107,17 @@ impl Metrics {
         self.refused.add(word, 1);
     }
 
+    /// Names words that may come, so that there is a number of them, 0, before the first one comes.
+    pub fn name(&mut self, reasons: &[&str], refusals: &[&str]) {
+        self.samples.add("cloud", 0);
+        for reason in reasons {
+            self.degraded.add(reason, 0);
+        }
+        for refusal in refusals {
+            self.refused.add(refusal, 0);
+        }
+    }
+
     /// Adds another's.
     pub fn add(&mut self, other: &Self) {
         for (sums, more) in [
@@ -114,6 +128,7 @@ impl Metrics {
             more.iter().for_each(|(word, number)| sums.add(word, number));
         }
         self.bytes_sent += other.bytes_sent;
+        self.damaged += other.damaged;
         self.request.add(&other.request);
         self.edge.add(&other.edge);
         self.cloud.add(&other.cloud);
@@ -127,6 +142,8 @@ impl fmt::Display for Metrics {
         words(f, "refused", "Requests and pictures without an answer.", "error", &self.refused)?;
         head(f, "bytes_sent_total", "Bytes of bodies sent to the cloud.", "counter")?;
         writeln!(f, "fogline_bytes_sent_total {}", self.bytes_sent)?;
+        head(f, "counts_damaged_total", "Files of counts that were damaged, and lost.", "counter")?;
+        writeln!(f, "fogline_counts_damaged_total {}", self.damaged)?;
         histogram(f, "classify", "From a whole request to its answer.", &self.request)?;
         histogram(f, "edge", "A sample in the edge's layers and exits.", &self.edge)?;
         histogram(f, "cloud", "A sample waiting for the cloud, if asked.", &self.cloud)

@@ -25,7 +25,7 @@ pub struct Answer {
     pub exits: Vec<ExitReport>,
     /// Times.
     pub timings: Timings,
-    /// Bytes of the request's body, on every try; of a frame with more samples, this one's share.
+    /// Bytes of the request's body that were handed to a connection, on every try; of a frame with more samples, this one's share.
     pub bytes_sent: usize,
     /// The way that it went on the edge, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,9 @@ use wstd::http::{HeaderValue, Uri};
 use crate::component::fault::Fault;
 use crate::component::pair;
 
+/// The variable with a bearer token, which is no option: whoever lists processes would see it.
+pub const TOKEN: &str = "FOGLINE_TOKEN";
+
 /// How the cloud knows who asks.
 #[derive(clap::Args)]
 pub struct Auth {
@@ -47,9 +50,9 @@ impl Auth {
                 let bytes = pair::read(path).map_err(|fault| fault.of(path))?;
                 String::from_utf8(bytes).map_err(|_| no_token())?
             }
-            None => match env::var("FOGLINE_TOKEN") {
-                Ok(token) => token,
-                Err(_) => return Ok(Proof::Nothing),
+            None => match env::var(TOKEN) {
+                Ok(token) if !token.is_empty() => token,
+                _ => return Ok(Proof::Nothing),
             },
         };
         let token = token.trim();

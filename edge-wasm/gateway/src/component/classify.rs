@@ -43,6 +43,10 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut classifier = options.setup.load(options.setup.cloud.batch())?;
     let mut kept = options.spooling.open()?;
+    if kept.is_some() && classifier.cloud.is_none() {
+        let why = "without --cloud no picture misses it, and none is spooled";
+        complain(&Fault::new("spool_without_cloud", why));
+    }
     let pictures = match pair::pictures(&options.pictures) {
         // What an earlier run has spooled is work all the same.
         Err(fault) if fault.error == pair::EMPTY && kept.is_some() => vec![],

@@ -63,6 +63,11 @@ impl Cloud {
         Ok(Some(client.at_most(self.max_bytes_per_second)))
     }
 
+    /// How long a question may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Pictures in a request.
     pub fn batch(&self) -> usize {
         self.batch.into()

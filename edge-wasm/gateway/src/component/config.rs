@@ -3,17 +3,20 @@
 //! Nobody lists options here: every one with a long name has a variable and a key of that name, whichever command it
 //! belongs to. A file's value takes the place of the built-in one.
 
-use std::collections::BTreeMap;
+use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Command};
 use toml::de::{DeTable, DeValue};
+use wasip2::filesystem::preopens::get_directories;
 
-use crate::component::fault::Fault;
+use crate::component::auth::TOKEN;
+use crate::component::fault::{Fault, complain};
 use crate::component::pair;
 
 const FILE: &str = "config";
@@ -34,11 +37,27 @@ pub fn layered(command: Command) -> Result<Command, Fault> {
              says counts first, then the environment (`wasmtime run --env FOGLINE_BATCH=64`), then the file.",
         );
     let command = command.arg(with_variable(file));
-    let command =
-        command.mut_subcommands(|command| command.mut_args(switch).mut_args(with_variable));
+    let command = command.mut_subcommands(|command| {
+        command.mut_args(switch).mut_args(within_folders).mut_args(with_variable)
+    });
+    tell_of_unknown(&command);
     let Some(path) = named(env::args_os().skip(1)) else { return Ok(command) };
+    let path = given(path.clone()).map_err(|why| Fault::new("config_path", why).of(&path))?;
     let values = read(&command, &path).map_err(|fault| fault.of(&path))?;
     Ok(command.mut_subcommands(|command| command.mut_args(|arg| by_default(arg, &values))))
+}
+
+/// Says which variables are nobody's: one that is misspelt would count as one that is not set.
+fn tell_of_unknown(command: &Command) {
+    let names = options(command).filter_map(Arg::get_long).map(variable);
+    let known: BTreeSet<_> = names.chain([variable(FILE), TOKEN.to_owned()]).collect();
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && !known.contains(name.as_ref()) {
+            let why = format!("{} is the variable of no option", name.escape_debug());
+            complain(&Fault::new("variable_unknown", why));
+        }
+    }
 }
 
 /// The file that the command line names, or else the environment. It must be known before the line can be parsed.
@@ -62,11 +81,33 @@ fn variable(option: &str) -> String {
     PREFIX.to_owned() + &option.to_ascii_uppercase().replace('-', "_")
 }
 
+/// One that is empty counts as one that is not set.
 fn with_variable(arg: Arg) -> Arg {
-    match arg.get_long().map(variable) {
+    let name = arg.get_long().map(variable);
+    let is_empty = |name: &String| env::var_os(name).is_some_and(|value| value.is_empty());
+    match name.filter(|name| !is_empty(name)) {
         Some(name) => arg.env(name).hide_env_values(true),
         None => arg,
     }
+}
+
+/// Paths are checked against the folders that the host gave.
+fn within_folders(arg: Arg) -> Arg {
+    if arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() {
+        return arg.value_parser(PathBufValueParser::new().try_map(given));
+    }
+    arg
+}
+
+/// The path, if it can mean what it says. WASI's library takes `/data` for `data` in the folder where it runs, if it was
+/// given that one and not `/data`.
+pub fn given(path: PathBuf) -> Result<PathBuf, String> {
+    let is_below = |folder: &str| folder.starts_with('/') && path.starts_with(folder);
+    if path.is_relative() || get_directories().iter().any(|(_, folder)| is_below(folder)) {
+        return Ok(path);
+    }
+    Err("it is in no folder that wasmtime was given: add --dir FOLDER, or --dir FOLDER::NAME"
+        .into())
 }
 
 /// A switch that a file or the environment turned on can be turned off again: `--json=false`.
@@ -136,7 +177,11 @@ fn known(command: &Command) -> String {
 fn texts(value: &DeValue, arg: &Arg) -> Option<Vec<String>> {
     let one = |value: &DeValue| match value {
         DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.to_string()),
+        // Written in hexadecimal, say: options read decimal numbers.
+        DeValue::Integer(number) => {
+            let number = i64::from_str_radix(number.as_str(), number.radix());
+            number.ok().map(|number| number.to_string())
+        }
         DeValue::Float(number) => Some(number.to_string()),
         DeValue::Boolean(is) => Some(is.to_string()),
         _ => None,

@@ -57,8 +57,14 @@ impl From<PictureError> for Fault {
     }
 }
 
+/// WASI's number for whatever it has no word for.
+const EIO: i32 = 29;
+
 /// What the system says of a file, and what it may mean here.
 pub fn hinted(error: &io::Error) -> String {
+    if error.raw_os_error() == Some(EIO) {
+        return "it cannot be read or written: the disk failed, or it is no file".into();
+    }
     let hint = match error.kind() {
         ErrorKind::NotFound | ErrorKind::PermissionDenied => {
             " (wasmtime shows a component only folders given with --dir)"

@@ -1,13 +1,15 @@
 //! The cloud over WASI's HTTP.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fogline::frame::MEDIA_TYPE;
 use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
 use wstd::future::FutureExt;
 use wstd::http::error::{Error, ErrorCode};
-use wstd::http::{Client, Request, Uri};
+use wstd::http::{Authority, PathAndQuery, Uri};
+use wstd::io::{AsyncInputStream, AsyncOutputStream, AsyncPollable};
 
 use crate::component::auth::Proof;
 
@@ -34,28 +36,93 @@ impl WasiHttp {
         self.url.host().unwrap_or_default()
     }
 
-    async fn exchange(&self, body: &[u8]) -> Result<Reply, TransportError> {
-        let broken = |why: String| TransportError::Unreachable(why);
-        let mut request = Request::post(&self.url)
-            .header("content-type", MEDIA_TYPE)
-            .header("accept", MEDIA_TYPE);
-        // Anew on every try: a signature holds for minutes.
-        for (name, value) in self.proof.headers(&self.url, body) {
-            request = request.header(name, value);
+    async fn exchange(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
+        let (request, options) = self.request(body, limit).map_err(TransportError::Unconnected)?;
+        let out = request.body().expect("it is taken once");
+        let response = outgoing_handler::handle(request, Some(options)).map_err(failed)?;
+        let stream = AsyncOutputStream::new(out.write().expect("it is taken once"));
+        let written = stream.write_all(body).await;
+        drop(stream);
+        // Where the body is not taken, the response says why.
+        if written.is_ok() {
+            let _ = OutgoingBody::finish(out, None);
         }
-        let request = request.body(body.to_vec()).map_err(|error| broken(error.to_string()))?;
-        let response = Client::new().send(request).await.map_err(|error| broken(why(&error)))?;
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get("retry-after");
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = Limited::new(response.into_body().into_boxed_body(), MAX_REPLY).collect().await;
-        let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
-            Ok(_) => TransportError::TooLarge,
-            Err(error) => broken(error.to_string()),
-        })?;
-        let body = body.to_bytes().to_vec();
-        Ok(Reply { status, retry_after: retry_after.map(Duration::from_secs), body })
+        AsyncPollable::new(response.subscribe()).wait_for().await;
+        let response = response.get().expect("it is there").expect("it is taken once");
+        let response = response.map_err(failed)?;
+        let retry_after = response.headers().get("retry-after").into_iter().next();
+        let retry_after =
+            retry_after.and_then(|value| self::retry_after(str::from_utf8(&value).ok()?));
+        let status = response.status();
+        let body = response.consume().expect("it is taken once");
+        let stream = AsyncInputStream::new(body.stream().expect("it is taken once"));
+        let (mut bytes, mut piece) = (vec![], vec![0; 1 << 14]);
+        loop {
+            let read = stream.read(&mut piece).await;
+            match read.map_err(|error| TransportError::Unreachable(error.to_string()))? {
+                0 => return Ok(Reply { status, retry_after, body: bytes }),
+                length if bytes.len() + length > MAX_REPLY => return Err(TransportError::TooLarge),
+                length => bytes.extend_from_slice(&piece[..length]),
+            }
+        }
     }
+
+    /// A request as WASI has it: its own kind, and not wstd's, whose client may say that the body was not taken in place of
+    /// why there is no connection.
+    fn request(
+        &self,
+        body: &[u8],
+        limit: Duration,
+    ) -> Result<(OutgoingRequest, RequestOptions), String> {
+        let fixed = ["content-type", "accept"].map(|name| (name.to_owned(), MEDIA_TYPE.into()));
+        // Anew on every try: a signature holds for minutes.
+        let proof = self.proof.headers(&self.url, body).into_iter();
+        let proof = proof.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let fields = Fields::from_list(&fixed.into_iter().chain(proof).collect::<Vec<_>>());
+        let request = OutgoingRequest::new(fields.map_err(|error| error.to_string())?);
+        let scheme =
+            if self.url.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
+        let authority = self.url.authority().map(Authority::as_str);
+        let path = self.url.path_and_query().map(PathAndQuery::as_str);
+        let options = RequestOptions::new();
+        // A little earlier than all that is late, so that it is known that nothing was sent.
+        let connect = limit.mul_f64(0.9).as_nanos() as u64;
+        request
+            .set_method(&Method::Post)
+            .and_then(|()| request.set_scheme(Some(&scheme)))
+            .and_then(|()| request.set_authority(authority))
+            .and_then(|()| request.set_path_with_query(path))
+            .and_then(|()| options.set_connect_timeout(Some(connect)))
+            .map_err(|()| format!("'{}' is no address of a request", self.url))?;
+        Ok((request, options))
+    }
+}
+
+/// How long a `Retry-After` means: seconds, or up to a date.
+fn retry_after(said: &str) -> Option<Duration> {
+    let to_date = || {
+        let date = httpdate::parse_http_date(said).ok()?;
+        Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    };
+    said.parse().map(Duration::from_secs).ok().or_else(to_date)
+}
+
+/// Why there is no answer, and whether there was a connection to send on.
+fn failed(code: ErrorCode) -> TransportError {
+    let is_before = matches!(
+        code,
+        ErrorCode::DnsTimeout
+            | ErrorCode::DnsError(_)
+            | ErrorCode::DestinationNotFound
+            | ErrorCode::DestinationUnavailable
+            | ErrorCode::ConnectionRefused
+            | ErrorCode::ConnectionTimeout
+            | ErrorCode::TlsCertificateError
+            | ErrorCode::TlsProtocolError
+            | ErrorCode::TlsAlertReceived(_)
+    );
+    let error = if is_before { TransportError::Unconnected } else { TransportError::Unreachable };
+    error(why(&code.into()))
 }
 
 /// A URL that `given`, which somebody wrote, led to.
@@ -94,8 +161,8 @@ pub fn why(error: &Error) -> String {
 
 impl Transport for WasiHttp {
     async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
-        let limit = wstd::time::Duration::from(limit);
-        self.exchange(body).timeout(limit).await.unwrap_or(Err(TransportError::Late))
+        let all = self.exchange(body, limit).timeout(wstd::time::Duration::from(limit));
+        all.await.unwrap_or(Err(TransportError::Late))
     }
 
     async fn pause(&self, duration: Duration) {

@@ -55,9 +55,11 @@ fn a_refusal_is_not_tried_again() {
 
 #[test]
 fn retry_after_is_waited_for_within_the_deadline_only() {
-    let cloud = scripted(|_| Say::Status(429, "retry-after: 60\r\n"));
-    degraded(&cloud, "cloud_refused");
-    assert_eq!(cloud.samples().len(), 1);
+    for long in ["retry-after: 60\r\n", "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\r\n"] {
+        let cloud = scripted(move |_| Say::Status(429, long));
+        degraded(&cloud, "cloud_refused");
+        assert_eq!(cloud.samples().len(), 1);
+    }
 }
 
 #[test]

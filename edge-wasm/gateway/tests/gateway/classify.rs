@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, huge, lines, refused, variable};
+use crate::bench::{Bench, compiled, huge, lines, refused, variable};
 use crate::cloud::{Say, scripted};
 
 #[test]
@@ -45,7 +46,66 @@ fn without_a_cloud_the_best_exit_answers_and_says_why() {
         assert!(success);
         assert!(line["origin"].as_str().unwrap().starts_with("exit-"), "{line}");
         assert_eq!(line["degraded"]["reason"], reason, "{line}");
+        assert_eq!(line["bytesSent"], 0, "{line}");
     }
+}
+
+#[test]
+fn what_no_connection_was_handed_is_not_counted_as_sent() {
+    let bench = Bench::new();
+    bench.never_sure();
+    let (_, line) = bench.classify("frog.png", Some("http://nosuch.invalid"));
+    assert_eq!(line["degraded"]["reason"], "cloud_unreachable", "{line}");
+    assert_eq!(line["bytesSent"], 0, "{line}");
+}
+
+#[test]
+fn a_path_in_no_given_folder_is_refused_by_its_name() {
+    let bench = Bench::new();
+    let classify = ["classify", "frog.png", "--model", "."];
+    let inside = bench.path("frog.png").display().to_string();
+    for (environment, arguments, path) in [
+        (None, &["--spool", "/nowhere/spool"][..], "/nowhere/spool"),
+        (Some("FOGLINE_SPOOL=/nowhere/spool"), &[], "/nowhere/spool"),
+        (None, &["--config", "/nowhere/a.toml"], "/nowhere/a.toml"),
+        (None, &["--token-file", &inside], &inside),
+        (None, &[&inside], &inside),
+    ] {
+        let mut command = bench.command_in(environment.as_slice(), &classify);
+        let output = command.args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && said.contains(path) && said.contains("--dir"),
+            "{said}"
+        );
+    }
+    assert!(!bench.path("nowhere").exists());
+    // A folder that was given is one, whatever it is called inside.
+    let mut command = Command::new(variable("FOGLINE_WASMTIME"));
+    command.args(["run", "--allow-precompiled", "-S", "http", "--dir"]);
+    command.arg(format!("{}::/given", bench.folder.path().display())).arg(compiled());
+    let output = command.args(["classify", "/given/frog.png", "--model", "/given"]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_disk_that_fails_is_said_in_words() {
+    // Reading its own memory at address 0 fails as a disk does.
+    let bench = Bench::new();
+    let mut command = Command::new(variable("FOGLINE_WASMTIME"));
+    command.args(["run", "--allow-precompiled", "-S", "http", "--dir", ".", "--dir", "/proc"]);
+    command.arg(compiled()).args(["classify", "/proc/self/mem", "--model", ".", "--json"]);
+    let (success, lines) = lines(&command.current_dir(&bench.folder).output().unwrap());
+    assert!(!success && lines[0]["error"] == "file_unreadable", "{lines:?}");
+    assert!(lines[0]["message"].as_str().unwrap().starts_with("it cannot be read"), "{lines:?}");
+}
+
+#[test]
+fn a_spool_without_a_cloud_is_said() {
+    let output = Bench::new().run(&["classify", "frog.png", "--model", ".", "--spool", "spool"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("error[spool_without_cloud]"), "{said}");
 }
 
 #[test]

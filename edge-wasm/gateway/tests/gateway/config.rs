@@ -75,6 +75,33 @@ fn the_environment_names_the_file_and_switches_are_turned_off_again() {
 }
 
 #[test]
+fn empty_variables_count_as_unset_and_numbers_may_be_hexadecimal() {
+    let names =
+        "BATCH SPOOL CLOUD TOKEN TOKEN_FILE IAM STRICT MAX_OFFLOAD POLICY THRESHOLDS CONFIG";
+    let empty: Vec<_> = names.split(' ').map(|name| format!("FOGLINE_{name}=")).collect();
+    let empty: Vec<_> = empty.iter().map(String::as_str).collect();
+    let bench = Bench::new();
+    fs::write(bench.path("a.toml"), "batch = 0x10\nspool-mib = 0b1\nmax-pixels = 0o777_777\n")
+        .unwrap();
+    for cloud in [&[][..], &["--cloud", "http://127.0.0.1:1"]] {
+        let line = ["classify", "frog.png", "--model", ".", "--config", "a.toml"];
+        let output = bench.command_in(&empty, &[&line, cloud].concat()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_said() {
+    let bench = Bench::new();
+    let mut info = bench.command_in(&["FOGLINE_CLUOD=http://host"], &["info", "--model", "."]);
+    let output = info.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("error[variable_unknown]: FOGLINE_CLUOD"), "{said}");
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_said_with_its_line() {
     let wrong = [
         ("model = '.'\n\ncluod = 'http://host'", "config_key", "line 3: 'cluod' is no option"),

@@ -11,6 +11,7 @@ mod classify;
 mod cloud;
 mod config;
 mod door;
+mod load;
 mod measure;
 mod pull;
 mod quota;

@@ -18,13 +18,28 @@ pub struct Server {
     address: String,
 }
 
+/// Wasmtime's options in the README and in infra/gateway/fogline-serve.service, which bound what clients can cost.
+pub const BOUNDS: [&str; 12] = [
+    "--max-concurrent-requests",
+    "20",
+    "--max-instance-reuse-count",
+    "1000000",
+    "--idle-instance-timeout",
+    "8s",
+    "-O",
+    "pooling-allocator=y,pooling-total-component-instances=28",
+    "-W",
+    "max-memory-size=117440512",
+    "-H",
+    "host:gateway",
+];
+
 impl Server {
     /// Serves the bench's pair, and counts, with these variables beside.
     pub fn start(bench: Bench, environment: &[&str]) -> Self {
         let mut command = Command::new(variable("FOGLINE_WASMTIME"));
         command.args(["serve", "--allow-precompiled", "-S", "cli", "--addr", "127.0.0.1:0"]);
-        command.args(["--max-instance-reuse-count", "1000000", "--idle-instance-timeout", "3600s"]);
-        command.args(["--max-concurrent-requests", "8", "--dir", "."]);
+        command.args(BOUNDS).args(["--dir", "."]);
         for (name, value) in [("FOGLINE_MODEL", "."), ("FOGLINE_METRICS", "metrics")] {
             if !environment.iter().any(|given| given.starts_with(name)) {
                 command.args(["--env", &format!("{name}={value}")]);
@@ -45,6 +60,31 @@ impl Server {
         // What else it says is shown where a test fails.
         thread::spawn(move || said.map_while(Result::ok).for_each(|line| println!("{line}")));
         Self { bench, child, address }
+    }
+
+    /// What wasmtime's process says of itself in `/proc`: `VmHWM`, in KiB.
+    pub fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Sends the process SIGINT, on which it takes no more connections.
+    pub fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end of a server that was told to stop.
+    pub fn ended(mut self) -> bool {
+        // A minute: this fails, and never waits for the hour of an idle instance.
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        false
     }
 
     pub fn connect(&self) -> TcpStream {
@@ -137,8 +177,13 @@ pub fn ask(stream: &mut TcpStream, method: &str, path: &str, head: &str, body: &
     read(stream, method != "HEAD").expect("a reply")
 }
 
+/// A picture that a client posts, and leaves before there is an answer.
+pub fn leave(server: &Server, picture: &[u8]) {
+    drop(promise(server, picture.len() as u64, picture));
+}
+
 /// The head of a picture that promises so many bytes, and the first of them, on a connection that stays.
-pub fn promise(server: &Server, length: usize, first: &[u8]) -> TcpStream {
+pub fn promise(server: &Server, length: u64, first: &[u8]) -> TcpStream {
     let mut stream = server.connect();
     let head = format!(
         "POST /classify HTTP/1.1\r\nhost: gateway\r\ncontent-type: image/png\r\ncontent-length: {length}\r\n\r\n"

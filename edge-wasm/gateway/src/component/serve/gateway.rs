@@ -1,21 +1,23 @@
-//! An instance at work: its pair, its cloud, and what it has counted.
+//! An instance at work: its pair and its cloud.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fogline::frame::MAX_BATCH;
 use fogline_edge::session::{Answer, Session};
 use multer::bytes::Bytes;
 
-use super::counted::Counted;
+use super::counted::count;
 use super::pictures::Picture;
 use super::{Options, not_ready, options};
 use crate::component::classifier::Classifier;
 use crate::component::fault::{Fault, complain};
 
+/// How long pictures are decoded before others may go on: wasmtime has a thread a processor, for all instances.
+const TURN: Duration = Duration::from_millis(20);
+
 /// What requests that an instance gets have in common.
 pub struct Gateway {
     classifier: Classifier,
-    counted: Counted,
 }
 
 impl Gateway {
@@ -29,9 +31,7 @@ impl Gateway {
 
     fn of(options: &'static Options) -> Result<Self, Fault> {
         // A request's hard pictures ask together, whatever `batch` says: they have one deadline.
-        let classifier = options.setup.load(MAX_BATCH)?;
-        let counted = Counted::in_folder(options.metrics.as_deref())?;
-        Ok(Self { classifier, counted })
+        Ok(Self { classifier: options.setup.load(MAX_BATCH)? })
     }
 
     /// The pair.
@@ -55,15 +55,23 @@ impl Gateway {
     ) -> Vec<(String, Result<Answer, Fault>)> {
         let began = Instant::now();
         let decoder = self.classifier.decoder;
-        let mut pixels = pictures.into_iter().map(|(name, picture)| match picture {
-            Picture::Pixels(rgb) => (name, Ok(rgb)),
-            Picture::File(file) => (name, decoder.decode(&file).map(Bytes::from)),
-        });
-        let mut answered = vec![];
+        let (mut pixels, mut turn) = (vec![], began);
+        for (name, picture) in pictures {
+            if turn.elapsed() > TURN {
+                wstd::task::sleep(wstd::time::Duration::from_millis(1)).await;
+                turn = Instant::now();
+            }
+            let rgb = match picture {
+                Picture::Pixels(rgb) => Ok(rgb),
+                Picture::File(file) => decoder.decode(&file).map(Bytes::from),
+            };
+            pixels.push((name, rgb));
+        }
+        let (mut pixels, mut answered) = (pixels.into_iter(), vec![]);
         while let Some(answers) = self.classifier.next(&mut pixels).await {
             answered.extend(answers);
         }
-        self.counted.add(|counts| {
+        count(|counts| {
             counts.request.observe(began.elapsed().as_secs_f64());
             for (_, outcome) in &answered {
                 match outcome {
@@ -73,15 +81,5 @@ impl Gateway {
             }
         });
         answered
-    }
-
-    /// Writes down what has been counted.
-    pub fn write_counts(&mut self) {
-        self.counted.write();
-    }
-
-    /// Counts a request that came to no pictures.
-    pub fn refuse(&mut self, fault: &Fault) {
-        self.counted.add(|counts| counts.refuse(&fault.error));
     }
 }

@@ -10,29 +10,31 @@ use wasip2::http::types::{
 use wstd::future::FutureExt;
 use wstd::io::{AsyncInputStream, AsyncOutputStream};
 
-use super::counted::{METRICS_DAMAGED, METRICS_UNUSABLE};
+use super::counted::METRICS_UNUSABLE;
 use crate::component::fault::{Fault, json};
 
-/// The most bytes of a body: those of the largest picture's file.
-pub const MOST_BYTES: usize = 50 << 20;
 /// How long a body may take to come, or an answer to be taken.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Other content than what is taken.
 pub const UNSUPPORTED_MEDIA_TYPE: &str = "unsupported_media_type";
+/// As much is worked on as may be.
+pub const BUSY: &str = "busy";
 /// The body does not come in.
-const BODY_LATE: &str = "body_late";
+pub const BODY_LATE: &str = "body_late";
 
 /// A header's value, where it is text.
 pub fn header(request: &IncomingRequest, name: &str) -> Option<String> {
     String::from_utf8(request.headers().get(name).into_iter().next()?).ok()
 }
 
-/// All of a body.
-pub async fn body(request: &IncomingRequest) -> Result<Vec<u8>, Fault> {
-    let too_large = || Fault::new(TOO_LARGE, format!("a body has at most {MOST_BYTES} bytes"));
-    let length = header(request, "content-length").and_then(|length| length.parse().ok());
-    if length.is_some_and(|length: usize| length > MOST_BYTES) {
+/// All of a body, which has at most so many bytes.
+pub async fn body(request: &IncomingRequest, most: usize) -> Result<Vec<u8>, Fault> {
+    let too_large = || Fault::new(TOO_LARGE, format!("a body has at most {most} bytes"));
+    // A length of any size: that of memory has 32 bits here.
+    let length = header(request, "content-length").and_then(|length| length.parse::<u64>().ok());
+    let length = length.unwrap_or_default();
+    if length > most as u64 {
         return Err(too_large());
     }
     let broken = |why: String| Fault::new(MALFORMED, format!("the body breaks off: {why}"));
@@ -40,11 +42,12 @@ pub async fn body(request: &IncomingRequest) -> Result<Vec<u8>, Fault> {
     let body = request.consume().map_err(|()| taken())?;
     let stream = AsyncInputStream::new(body.stream().map_err(|()| taken())?);
     let all = async {
-        let (mut bytes, mut piece) = (vec![], vec![0; 1 << 16]);
+        // All of it at once: one that grows is copied, and the memory of an instance never shrinks.
+        let (mut bytes, mut piece) = (Vec::with_capacity(length as usize), vec![0; 1 << 16]);
         loop {
             match stream.read(&mut piece).await.map_err(|error| broken(error.to_string()))? {
                 0 => return Ok(bytes),
-                length if bytes.len() + length > MOST_BYTES => return Err(too_large()),
+                length if bytes.len() + length > most => return Err(too_large()),
                 length => bytes.extend_from_slice(&piece[..length]),
             }
         }
@@ -81,10 +84,12 @@ impl Response {
             BODY_LATE => 408,
             UNSUPPORTED_MEDIA_TYPE => 415,
             "picture_unknown" | "picture_damaged" | "picture_size" => 422,
-            METRICS_DAMAGED | METRICS_UNUSABLE => 500,
+            METRICS_UNUSABLE => 500,
+            BUSY => 503,
             word => Refusal::new(word, "").status(),
         };
-        Self { status, ..Self::json(fault) }
+        let response = Self { status, ..Self::json(fault) };
+        if fault.error == BUSY { response.with("retry-after", "1") } else { response }
     }
 
     /// The refusal of a method, where others are allowed.
@@ -97,6 +102,11 @@ impl Response {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Its status.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
     /// Sends it. Whoever asked may have gone, which is no fault.

@@ -69,10 +69,24 @@ fn pixels(body: &Bytes, size: u32) -> Result<Vec<(String, Picture)>, Fault> {
     Ok((0..(body.len() / each).min(MAX_BATCH + 1)).map(picture).collect())
 }
 
+/// The boundary of a form. Senders leave out the quotes that `=`, `:`, `/` and `?` need, and readers of types then refuse it.
+fn boundary(content_type: &str) -> Option<&str> {
+    const NAME: &str = "boundary=";
+    let mut parameters = content_type.split(';').skip(1).map(str::trim_start);
+    let named = |parameter: &&str| {
+        parameter.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    };
+    let boundary = parameters.find(named)?[NAME.len()..].trim_end();
+    let quoted = boundary.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    quoted.or(Some(boundary)).filter(|boundary| (1..=70).contains(&boundary.len()))
+}
+
 /// Every part is a picture, whatever its field is called.
 async fn parts(content_type: &str, body: Bytes) -> Result<Vec<(String, Picture)>, Fault> {
     let malformed = |error: multer::Error| Fault::new(MALFORMED, error);
-    let boundary = multer::parse_boundary(content_type).map_err(malformed)?;
+    let boundary = boundary(content_type).ok_or_else(|| {
+        Fault::new(MALFORMED, "the content type names no boundary of 1 to 70 characters")
+    })?;
     let stream = BodyDataStream::new(Full::<Bytes>::new(body));
     let mut multipart = Multipart::new::<_, Bytes, Infallible, _>(stream, boundary);
     let mut pictures = vec![];

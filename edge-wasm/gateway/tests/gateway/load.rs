@@ -1,0 +1,118 @@
+//! `wasmtime serve` under load: clients that leave, clients that send slowly, and a server that is told to stop.
+
+use std::fs;
+use std::io::Cursor;
+use std::thread;
+use std::time::Duration;
+
+use image::{ImageFormat, RgbImage};
+
+use crate::bench::Bench;
+use crate::cloud::{Say, scripted};
+use crate::server::{BOUNDS, Server, ask, leave, promise};
+
+/// A picture of four megapixels, the most that the unit takes.
+fn four_megapixels() -> Vec<u8> {
+    let mut png = Cursor::new(vec![]);
+    RgbImage::new(2000, 2000).write_to(&mut png, ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
+fn gauge(server: &Server, name: &str) -> f64 {
+    let text = String::from_utf8(server.get("/metrics").body).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+    line.trim().parse().unwrap()
+}
+
+/// How many requests for pictures are worked on, or wait.
+fn slots(server: &Server) -> usize {
+    fs::read_dir(server.bench.path("metrics/work")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn leaving_clients_memory() {
+    let server = Server::start(Bench::new(), &["FOGLINE_MAX_PIXELS=4000000"]);
+    let picture = four_megapixels();
+    for _ in 0..150 {
+        leave(&server, &picture);
+    }
+    assert!(gauge(&server, "fogline_in_flight ") <= 8.0);
+    // 150 instances would take as many times 30 MiB.
+    assert!(server.most_memory() < 1 << 20, "{} KiB", server.most_memory());
+    while gauge(&server, "fogline_in_flight ") > 0.0 {
+        thread::yield_now();
+    }
+    assert_eq!(server.classify("image/png", &picture).answers().len(), 1);
+    let counters = server.counters();
+    assert_eq!(counters["fogline_counts_damaged_total"], 0.0, "{counters:?}");
+}
+
+#[test]
+fn probes_do_not_wait_behind_work() {
+    let cloud = scripted(|_| Say::Nothing);
+    let bench = Bench::new();
+    bench.never_sure();
+    let frog = fs::read(bench.path("frog.png")).unwrap();
+    let environment = [&format!("FOGLINE_CLOUD={}", cloud.url)[..], "FOGLINE_DEADLINE=20"];
+    let server = Server::start(bench, &environment);
+    // Eight at work, half of whom send slowly while the others wait for a cloud that hangs, and eight that wait for them.
+    let clients: Vec<_> = (0..16)
+        .map(|at| match at % 2 {
+            0 => promise(&server, 1000, b"abc"),
+            _ => promise(&server, frog.len() as u64, &frog),
+        })
+        .collect();
+    while slots(&server) < 16 {
+        thread::yield_now();
+    }
+    for path in ["/health", "/ready", "/metrics"] {
+        assert_eq!(server.get(path).status, 200);
+    }
+    server.classify("image/png", &frog).refused(503, "busy");
+    assert_eq!(gauge(&server, "fogline_in_flight "), 8.0, "those eight still wait");
+    drop(clients);
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_answers_what_it_has_begun_and_ends() {
+    let cloud = scripted(|_| Say::Nothing);
+    let bench = Bench::new();
+    bench.never_sure();
+    let frog = fs::read(bench.path("frog.png")).unwrap();
+    let environment = [&format!("FOGLINE_CLOUD={}", cloud.url)[..], "FOGLINE_DEADLINE=3"];
+    let server = Server::start(bench, &environment);
+    thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| server.classify("image/png", &frog).answers())).collect();
+        while cloud.samples().len() < 4 {
+            thread::yield_now();
+        }
+        server.interrupt();
+        for client in clients {
+            assert_eq!(client.join().unwrap()[0]["degraded"]["reason"], "cloud_late");
+        }
+    });
+    assert!(server.ended());
+}
+
+#[test]
+fn a_second_signal_ends_a_server_that_a_connection_holds() {
+    let server = Server::start(Bench::new(), &[]);
+    let mut kept = server.connect();
+    assert_eq!(ask(&mut kept, "GET", "/health", "", b"").status, 200);
+    server.interrupt();
+    // It is one signal where the second comes before the first was seen.
+    thread::sleep(Duration::from_secs(1));
+    server.interrupt();
+    assert!(server.ended());
+}
+
+#[test]
+fn the_readme_and_the_unit_have_the_bounds_that_are_tested() {
+    for file in ["README.md", "infra/gateway/fogline-serve.service"] {
+        let text = fs::read_to_string(format!("../../{file}")).unwrap();
+        for pair in BOUNDS.chunks(2) {
+            assert!(text.contains(&pair.join(" ")), "{file} lacks {pair:?}");
+        }
+    }
+}
