@@ -51,8 +51,7 @@ fn every_page_is_reached_from_the_readme() {
     for page in fs::read_dir(root().join("docs")).expect("docs") {
         let page = page.expect("a page").path();
         let name = page.file_name().expect("a name").to_string_lossy();
-        // Pictures belong to the gateway and the recipe.
-        let linked = readme.contains(&format!("](docs/{name})")) || name == "pictures.md";
+        let linked = readme.contains(&format!("](docs/{name})"));
         let is_page = page.extension().is_some_and(|extension| extension == "md");
         assert!(linked || !is_page, "README.md does not link docs/{name}");
     }

@@ -156,9 +156,9 @@ fn arm(tally: &mut Tally) {
     tally.nextest(name, &mut suite);
 }
 
-/// What README and model cards state is what the reports say.
+/// What docs and model cards state is what the reports say.
 fn figures(tally: &mut Tally) {
-    let name = "figures of README and model cards";
+    let name = "figures of docs and model cards";
     match step::build() {
         Ok(()) => {
             let measure = target().join("debug/fogline-measure");

@@ -82,7 +82,7 @@ pub fn wasmtime() -> Result<PathBuf> {
         return Ok(program);
     }
     let features = "run,compile,cranelift,parallel-compilation,component-model,component-model-async,wasi-http,\
-                    serve,wat,logging,backtrace,demangle,addr2line,pooling-allocator";
+                    serve,wat,logging,backtrace,demangle,addr2line,pooling-allocator,cache";
     compile(WASMTIME, &["--locked", "--no-default-features", "--features", features])?;
     Ok(program(NAME))
 }

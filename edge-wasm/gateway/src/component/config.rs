@@ -101,7 +101,7 @@ fn within_folders(arg: Arg) -> Arg {
 
 /// The path, if it can mean what it says. WASI's library takes `/data` for `data` in the folder where it runs, if it was
 /// given that one and not `/data`.
-pub fn given(path: PathBuf) -> Result<PathBuf, String> {
+fn given(path: PathBuf) -> Result<PathBuf, String> {
     let is_below = |folder: &str| folder.starts_with('/') && path.starts_with(folder);
     if path.is_relative() || get_directories().iter().any(|(_, folder)| is_below(folder)) {
         return Ok(path);

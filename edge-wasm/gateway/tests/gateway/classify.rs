@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, compiled, huge, lines, refused, variable};
+use crate::bench::{Bench, huge, lines, refused, variable};
 use crate::cloud::{Say, scripted};
 
 #[test]
@@ -83,7 +83,9 @@ fn a_path_in_no_given_folder_is_refused_by_its_name() {
     // A folder that was given is one, whatever it is called inside.
     let mut command = Command::new(variable("FOGLINE_WASMTIME"));
     command.args(["run", "--allow-precompiled", "-S", "http", "--dir"]);
-    command.arg(format!("{}::/given", bench.folder.path().display())).arg(compiled());
+    command
+        .arg(format!("{}::/given", bench.folder.path().display()))
+        .arg(variable("FOGLINE_COMPONENT"));
     let output = command.args(["classify", "/given/frog.png", "--model", "/given"]).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -95,7 +97,13 @@ fn a_disk_that_fails_is_said_in_words() {
     let bench = Bench::new();
     let mut command = Command::new(variable("FOGLINE_WASMTIME"));
     command.args(["run", "--allow-precompiled", "-S", "http", "--dir", ".", "--dir", "/proc"]);
-    command.arg(compiled()).args(["classify", "/proc/self/mem", "--model", ".", "--json"]);
+    command.arg(variable("FOGLINE_COMPONENT")).args([
+        "classify",
+        "/proc/self/mem",
+        "--model",
+        ".",
+        "--json",
+    ]);
     let (success, lines) = lines(&command.current_dir(&bench.folder).output().unwrap());
     assert!(!success && lines[0]["error"] == "file_unreadable", "{lines:?}");
     assert!(lines[0]["message"].as_str().unwrap().starts_with("it cannot be read"), "{lines:?}");

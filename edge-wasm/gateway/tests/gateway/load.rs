@@ -109,7 +109,7 @@ fn a_second_signal_ends_a_server_that_a_connection_holds() {
 
 #[test]
 fn the_readme_and_the_unit_have_the_bounds_that_are_tested() {
-    for file in ["README.md", "infra/gateway/fogline-serve.service"] {
+    for file in ["docs/gateway.md", "infra/gateway/fogline-serve.service"] {
         let text = fs::read_to_string(format!("../../{file}")).unwrap();
         for pair in BOUNDS.chunks(2) {
             assert!(text.contains(&pair.join(" ")), "{file} lacks {pair:?}");

@@ -18,7 +18,7 @@ pub struct Server {
     address: String,
 }
 
-/// Wasmtime's options in the README and in infra/gateway/fogline-serve.service, which bound what clients can cost.
+/// Wasmtime's options in docs/gateway.md and in infra/gateway/fogline-serve.service, which bound what clients can cost.
 pub const BOUNDS: [&str; 12] = [
     "--max-concurrent-requests",
     "20",

@@ -52,7 +52,7 @@ impl Guest for Handler {
 /// A line of a request, where its level is logged. Also of one whose client has left: what it cost was paid.
 fn log(request: &IncomingRequest, status: u16, began: Instant) {
     let level = Level::of(status);
-    // Options that cannot be read are an error that the line below says.
+    // Where options cannot be read, nobody has said what to leave out.
     if options().is_ok_and(|options| level > options.log) {
         return;
     }
