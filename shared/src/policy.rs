@@ -62,9 +62,9 @@ macro_rules! policies {
             pub const ALL: &'static [Self] = &[$(Self::$Policy),*];
 
             /// The policy's row in the table.
-            pub const fn rule(self) -> Rule {
+            pub const fn rule(self) -> &'static Rule {
                 match self {
-                    $(Self::$Policy => Rule $rule,)*
+                    $(Self::$Policy => &Rule $rule,)*
                 }
             }
         }
@@ -91,18 +91,14 @@ impl Policy {
         self.rule().name
     }
 
-    /// The names of all policies that `wanted` picks, as a sentence lists them.
-    pub fn names(wanted: impl Fn(Rule) -> bool) -> String {
-        let names: Vec<&str> = Self::ALL
-            .iter()
-            .map(|policy| policy.rule())
-            .filter(|rule| wanted(*rule))
-            .map(|rule| rule.name)
-            .collect();
-        match &names[..] {
-            [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
-            names => names.concat(),
+    /// The names of all policies that `wanted` picks, one after the other.
+    pub fn names(wanted: impl Fn(&Rule) -> bool) -> String {
+        let mut names = String::new();
+        for rule in Self::ALL.iter().map(|policy| policy.rule()).filter(|rule| wanted(rule)) {
+            names.push_str(if names.is_empty() { "" } else { ", " });
+            names.push_str(rule.name);
         }
+        names
     }
 
     /// Whether less of the measure is surer, as of entropy.
@@ -221,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_table_that_others_read_is_this_one() {
-        let rules: Vec<Rule> = Policy::ALL.iter().map(|policy| policy.rule()).collect();
+        let rules: Vec<&Rule> = Policy::ALL.iter().map(|policy| policy.rule()).collect();
         let written: serde_json::Value = serde_json::from_str(POLICIES).unwrap();
         let table = serde_json::to_string_pretty(&rules).unwrap();
         assert_eq!(

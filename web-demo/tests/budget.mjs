@@ -80,7 +80,7 @@ function sizes(files) {
   const isEngine = (path) => path.startsWith('/pkg/') || path.endsWith('/edge.fog');
   return [
     ['page JavaScript, gzipped', sum((path) => path.endsWith('.js') && !isEngine(path)) / KIB, 120, 'KiB'],
-    ['engine and model, gzipped', sum(isEngine) / KIB, 300, 'KiB'],
+    ['engine and model, gzipped', sum(isEngine) / KIB, 320, 'KiB'],
   ];
 }
 

@@ -3,7 +3,7 @@
 use fogline::frame::{MAX_BATCH, MAX_FRAME};
 
 use super::answer::Answer;
-use super::classify::conclude;
+use super::classify::ask;
 use super::pair::Session;
 use super::quota::Quota;
 use crate::cloud::{Client, Transport};
@@ -59,7 +59,19 @@ impl Batch {
         if drafts.is_empty() {
             return None;
         }
-        Some(conclude(session.manifest(), drafts, cloud).await)
+        let manifest = session.manifest();
+        let drafted = drafts.iter().filter_map(|(_, draft)| draft.as_ref().ok());
+        let maps = drafted.filter_map(|draft| draft.to_send().cloned()).collect();
+        let (asked, request_id) = ask(manifest, maps, cloud).await;
+        let mut asked = asked.into_iter();
+        let answered = drafts.into_iter().map(|(key, draft)| {
+            let answer = draft.map(|draft| {
+                let asked = draft.to_send().and_then(|_| asked.next());
+                draft.conclude(manifest, asked, request_id)
+            });
+            (key, answer)
+        });
+        Some(answered.collect())
     }
 }
 

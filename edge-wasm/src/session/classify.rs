@@ -38,9 +38,9 @@ impl Session {
             asking(draft.best(), map);
         }
         async move {
-            let mut answers = conclude(&manifest, vec![((), Ok::<_, ()>(draft))], cloud).await;
-            let ((), answer) = answers.remove(0);
-            answer.expect("a draft was given")
+            let maps = draft.to_send().cloned().into_iter().collect();
+            let (mut asked, request_id) = ask(&manifest, maps, cloud).await;
+            draft.conclude(&manifest, asked.pop(), request_id)
         }
     }
 
@@ -64,29 +64,17 @@ impl Session {
     }
 }
 
-/// Answers drafts in their order. Those that have a map ask the cloud in one request, which a frame must hold.
-pub(super) async fn conclude<T: Transport, K, E>(
+/// What comes of sending `maps` to the cloud in one request, which a frame must hold, and the request's id.
+pub(super) async fn ask<T: Transport>(
     manifest: &Manifest,
-    drafts: Vec<(K, Result<Draft, E>)>,
+    maps: Vec<Vec<u8>>,
     cloud: Option<&Client<T>>,
-) -> Vec<(K, Result<Answer, E>)> {
-    let drafted = drafts.iter().filter_map(|(_, draft)| draft.as_ref().ok());
-    let maps: Vec<Vec<u8>> = drafted.filter_map(|draft| draft.to_send().cloned()).collect();
-    let request_id = cloud.map(Client::new_id).unwrap_or_default();
-    let asked = match cloud {
-        Some(cloud) if !maps.is_empty() => {
-            let request = request(manifest, maps, request_id);
-            cloud.ask(&request, manifest.classes.len()).await
-        }
-        _ => maps.iter().map(|_| Asked::not_asked(CloudError::NotConfigured)).collect(),
+) -> (Vec<Asked>, [u8; 16]) {
+    let Some(cloud) = cloud.filter(|_| !maps.is_empty()) else {
+        let nobody = || Asked::not_asked(CloudError::NotConfigured);
+        return (maps.iter().map(|_| nobody()).collect(), [0; 16]);
     };
-    let mut asked = asked.into_iter();
-    let answered = drafts.into_iter().map(|(key, draft)| {
-        let answer = draft.map(|draft| {
-            let asked = draft.to_send().and_then(|_| asked.next());
-            draft.conclude(manifest, asked, request_id)
-        });
-        (key, answer)
-    });
-    answered.collect()
+    let request_id = cloud.new_id();
+    let request = request(manifest, maps, request_id);
+    (cloud.ask(&request, manifest.classes.len()).await, request_id)
 }

@@ -105,12 +105,11 @@ impl fmt::Display for DecisionError {
         match self {
             Self::NoScore { exit, policy } => write!(
                 f,
-                "policy '{policy}' needs exits that were trained to score their own answer, and {exit} was not: \
-                 choose another policy or another pair"
+                "{exit} gives no score of its own answer, which policy '{policy}' needs: choose another policy or pair"
             ),
             Self::NoThreshold { exit, policy } => write!(
                 f,
-                "the manifest has no threshold of {exit} for policy '{policy}': give thresholds, or choose another policy"
+                "{exit} has no threshold for policy '{policy}': give thresholds, or choose another policy"
             ),
             Self::Count { given, exits } => {
                 write!(
