@@ -35,6 +35,20 @@ pub fn build() -> Result<()> {
     run("building the workspace", &mut cargo(&["build", "--workspace"])).map(drop)
 }
 
+/// Builds the evaluation, and gives the folder that it is in: optimised, but where FOGLINE_MEASURE names cargo's profile `dev`,
+/// as tests do, whose few pictures are not worth minutes of compiling.
+pub fn build_measure() -> Result<&'static str> {
+    if std::env::var_os("FOGLINE_MEASURE").is_some_and(|profile| profile == "dev") {
+        return build().map(|()| "debug");
+    }
+    let packages = ["build", "--profile", "measure", "--package", "fogline-measure"];
+    run(
+        "building the evaluation with an optimised tract (minutes, the first time)",
+        &mut cargo(&packages),
+    )
+    .map(|_| "measure")
+}
+
 /// Builds function and local stack, whose features are those of the whole workspace.
 pub fn build_stack() -> Result<()> {
     let packages = ["build", "--package", "fogline-cloud", "--package", "fogline-stack"];

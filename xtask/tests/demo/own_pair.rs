@@ -109,6 +109,7 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     run(xtask().arg("pack").arg(pair.join("edge.qonnx")));
     assert_eq!(parts(), counted_by_the_recipe);
     run(xtask()
+        .env("FOGLINE_MEASURE", "dev")
         .args(["eval", "--model", "mine", "--models"])
         .arg(&models)
         .arg("--data")
