@@ -8,6 +8,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use crate::fresh::Stamp;
 use crate::stack::{Addresses, Stack};
 use crate::stages::{Stage, Stages};
 use crate::{bench, first, root, stack, step, target, tools};
@@ -179,6 +180,20 @@ pub fn build_component() -> Result<()> {
     step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
 }
 
+/// All that the page's engines are made of and by.
+const ENGINE_SOURCES: [&str; 10] = [
+    "edge-wasm/src",
+    "edge-wasm/Cargo.toml",
+    "edge-wasm/README.md",
+    "shared/src",
+    "shared/Cargo.toml",
+    "shared/policies.json",
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "xtask/src",
+];
+
 /// Builds the page's engines, the npm package: for browsers with SIMD, with relaxed SIMD, and with neither.
 pub fn build_page_engine() -> Result<()> {
     let engines = [
@@ -186,6 +201,16 @@ pub fn build_page_engine() -> Result<()> {
         ("pages with relaxed SIMD", "pkg/relaxed", RELAXED),
         ("pages without SIMD", "pkg/scalar", SCALAR),
     ];
+    let package = root().join("edge-wasm/pkg");
+    let stamp = Stamp::of("engines");
+    let there = engines.iter().all(|(_, folder, _)| {
+        root().join("edge-wasm").join(folder).join("fogline_edge_bg.wasm").is_file()
+    });
+    // Cargo links each anew, as each has the place of the one before.
+    if there && stamp.is_fresh(&ENGINE_SOURCES) {
+        return Ok(());
+    }
+    stamp.set(false)?;
     for (name, folder, features) in engines {
         let mut build =
             step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
@@ -202,7 +227,8 @@ pub fn build_page_engine() -> Result<()> {
         minify.arg(format!("--outfile={}", glue.display())).arg(&glue);
         step::run(&format!("minifying what binds {name}"), &mut minify)?;
     }
-    join_packages(&root().join("edge-wasm/pkg"))
+    join_packages(&package)?;
+    stamp.set(true)
 }
 
 /// One package of the three that wasm-pack made: the other two engines become entry points of the first.

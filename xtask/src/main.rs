@@ -10,6 +10,7 @@ mod deploy;
 #[cfg(test)]
 mod docs;
 mod first;
+mod fresh;
 mod fuzz;
 mod pack;
 mod plan;
