@@ -33,8 +33,9 @@ const PLACES: [&str; 7] = [
 /// A browser that can run headless, if there is one: what FOGLINE_BROWSER or CHROME names, the first on the PATH, or one in
 /// its usual place.
 pub fn browser() -> Option<PathBuf> {
-    let named = ["FOGLINE_BROWSER", "CHROME"].into_iter().find_map(env::var_os);
-    if let Some(named) = named {
+    let mut named = ["FOGLINE_BROWSER", "CHROME"].into_iter().filter_map(env::var_os);
+    // An empty variable is an unset one.
+    if let Some(named) = named.find(|named| !named.is_empty()) {
         return Some(named.into());
     }
     let path = env::var_os("PATH").unwrap_or_default();

@@ -116,7 +116,7 @@ impl Report {
 impl Report {
     /// The header of the table whose rows [`Report::row`] gives, in Markdown.
     pub const HEADER: &str = "\
-| pair, test data | end at the edge (paper) | accuracy | its full-precision twin | less computation (paper) | bytes per picture (JPEG) |
+| pair, test data | answered at the edge (paper) | accuracy | full-precision twin (same network, no exits) | less computation (paper) | bytes per picture (JPEG) |
 |---|---|---|---|---|---|
 ";
 
