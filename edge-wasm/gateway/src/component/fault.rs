@@ -74,6 +74,11 @@ pub fn hinted(error: &io::Error) -> String {
     format!("{error}{hint}")
 }
 
+/// The first line of what the host says. Under RUST_BACKTRACE=1 a backtrace of wasmtime follows, which is no client's business.
+pub fn first_line(error: &impl Display) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
 /// A line on standard output. `println!` would end a full disk or a closed pipe in a trap.
 pub fn say(line: &str) -> Result<(), Fault> {
     writeln!(stdout(), "{line}").map_err(|error| Fault::new("output_closed", error))

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use wstd::future::FutureExt;
 use wstd::http::{Body, Client, Request, Uri};
 
-use crate::component::fault::Fault;
+use crate::component::fault::{Fault, first_line};
 use crate::component::transport::{checked, why};
 
 /// Where a pair's files are.
@@ -64,7 +64,7 @@ pub async fn get(url: &Uri, most: u64) -> Result<Vec<u8>, Fault> {
     let body = Limited::new(response.into_body().into_boxed_body(), limit).collect().await;
     let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
         Ok(_) => fault("pull_too_large", format!("over {most} bytes")),
-        Err(error) => broken(error.to_string()),
+        Err(error) => broken(first_line(&error)),
     })?;
     Ok(body.to_bytes().to_vec())
 }

@@ -12,6 +12,7 @@ use wstd::http::{Authority, PathAndQuery, Uri};
 use wstd::io::{AsyncInputStream, AsyncOutputStream, AsyncPollable};
 
 use crate::component::auth::Proof;
+use crate::component::fault::first_line;
 
 /// Posts to one function.
 pub struct WasiHttp {
@@ -59,7 +60,7 @@ impl WasiHttp {
         let (mut bytes, mut piece) = (vec![], vec![0; 1 << 14]);
         loop {
             let read = stream.read(&mut piece).await;
-            match read.map_err(|error| TransportError::Unreachable(error.to_string()))? {
+            match read.map_err(|error| TransportError::Unreachable(first_line(&error)))? {
                 0 => return Ok(Reply { status, retry_after, body: bytes }),
                 length if bytes.len() + length > MAX_REPLY => return Err(TransportError::TooLarge),
                 length => bytes.extend_from_slice(&piece[..length]),
@@ -155,7 +156,7 @@ pub fn why(error: &Error) -> String {
         Some(ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_)) => {
             "it and this device agree on no TLS".into()
         }
-        _ => error.to_string(),
+        _ => first_line(error),
     }
 }
 

@@ -189,6 +189,19 @@ fn a_request_without_a_host_is_answered() {
 }
 
 #[test]
+fn a_client_is_shown_no_backtrace() {
+    let server = Server::start(Bench::new(), &[]);
+    let mut client = server.connect();
+    let head = "POST /classify HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.write_all(head.as_bytes()).unwrap();
+    client.write_all(b"zz\r\n").unwrap();
+    let reply = read(&mut client, true).expect("a reply");
+    assert_eq!(reply.status, 400);
+    let said = reply.json()["message"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("the body breaks off: ") && !said.contains('\n'), "{said}");
+}
+
+#[test]
 fn a_hard_picture_is_answered_by_the_cloud_and_counted() {
     let server = never_sure(&[&format!("FOGLINE_CLOUD={}", variable("FOGLINE_CLOUD"))]);
     let answers = server.classify("image/png", &file(&server, "frog.png")).answers();

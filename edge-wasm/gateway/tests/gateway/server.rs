@@ -51,6 +51,7 @@ impl Server {
         command
             .arg(variable("FOGLINE_COMPONENT"))
             .current_dir(&bench.folder)
+            .env("RUST_BACKTRACE", "1")
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -11,7 +11,7 @@ use wstd::future::FutureExt;
 use wstd::io::{AsyncInputStream, AsyncOutputStream};
 
 use super::counted::METRICS_UNUSABLE;
-use crate::component::fault::{Fault, json};
+use crate::component::fault::{Fault, first_line, json};
 
 /// How long a body may take to come, or an answer to be taken.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub async fn body(request: &IncomingRequest, most: usize) -> Result<Vec<u8>, Fau
         // All of it at once: one that grows is copied, and the memory of an instance never shrinks.
         let (mut bytes, mut piece) = (Vec::with_capacity(length as usize), vec![0; 1 << 16]);
         loop {
-            match stream.read(&mut piece).await.map_err(|error| broken(error.to_string()))? {
+            match stream.read(&mut piece).await.map_err(|error| broken(first_line(&error)))? {
                 0 => return Ok(bytes),
                 length if bytes.len() + length > most => return Err(too_large()),
                 length => bytes.extend_from_slice(&piece[..length]),
