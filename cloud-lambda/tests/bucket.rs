@@ -94,18 +94,19 @@ impl Bucket {
         fs::create_dir(root.path().join(BUCKET)).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single("key", "secret"));
-        let service = builder.build();
+        let store = builder.build();
         let fetched = Arc::new(AtomicUsize::new(0));
         let fault = Arc::new(Mutex::new(Fault::None));
         let (counter, faults) = (Arc::clone(&fetched), Arc::clone(&fault));
-        let url = server::spawn(service_fn(move |request: hyper::Request<Incoming>| {
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
             let model = request.uri().path().ends_with("cloud.onnx");
             counter.fetch_add(usize::from(model), Ordering::SeqCst);
             let fault = if model { *faults.lock().unwrap() } else { Fault::None };
-            let answer = Service::call(&service, request);
+            let answer = Service::call(&store, request);
             async move { Ok::<_, s3s::HttpError>(fault.befall(answer.await?).await) }
-        }));
-        let address = url.await.unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+        });
+        let url = server::serve(server::bind(0).await.unwrap(), service).unwrap();
+        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
         Self { root, address, fetched, fault }
     }
 

@@ -324,7 +324,7 @@ mod tests {
             *response.status_mut() = StatusCode::BAD_GATEWAY;
             Ok::<_, Infallible>(response)
         });
-        let uri = server::spawn(refusing).await.unwrap().parse().unwrap();
+        let uri = server::serve(server::bind(0).await.unwrap(), refusing).unwrap().parse().unwrap();
         let lives = silence(uri, MOMENT, Duration::from_secs(10));
         assert!(timeout(MOMENT * 10, lives).await.is_err(), "whoever refuses answers");
     }

@@ -62,7 +62,7 @@ impl Lambda {
             let api = Arc::clone(&api);
             async move { Ok::<_, Infallible>(api.answer(request).await) }
         });
-        let address = server::spawn(answer).await?.replace("http://", "");
+        let address = server::serve(server::bind(0).await?, answer)?.replace("http://", "");
         Ok(Self { shared, address })
     }
 

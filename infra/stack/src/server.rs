@@ -47,23 +47,11 @@ pub fn listen(listener: TcpListener, site: Site, function: Uri) -> Result<String
     serve(listener, service_fn(answer))
 }
 
-/// Serves `service` on a free port for as long as the process lives; says where.
+/// Serves `service` for as long as the process lives; says where.
 ///
 /// # Errors
-/// When there is no free port.
-pub async fn spawn<S, B>(service: S) -> Result<String>
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    serve(bind(0).await?, service)
-}
-
-fn serve<S, B>(listener: TcpListener, service: S) -> Result<String>
+/// When the listener has no address.
+pub fn serve<S, B>(listener: TcpListener, service: S) -> Result<String>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,

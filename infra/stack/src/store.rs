@@ -55,11 +55,11 @@ pub async fn start(models: &[Model]) -> Result<LocalStore> {
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(KEY.0, KEY.1));
     let (s3, folder) = (builder.build(), root.path().to_owned());
-    let url = server::spawn(service_fn(move |request| {
+    let service = service_fn(move |request| {
         let (s3, folder) = (s3.clone(), folder.clone());
         async move { answer(s3, &folder, request).await }
-    }))
-    .await?;
+    });
+    let url = server::serve(server::bind(0).await?, service)?;
     Ok(LocalStore { root, url })
 }
 

@@ -1,14 +1,13 @@
 //! `cargo xtask publish`: a pair into a bucket.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use fogline::manifest::EDGE_FOG;
 use fogline_cloud::publish::{PublishError, publish, try_out};
 use fogline_cloud::store::{Settings, Store};
+use fogline_edge::device::folder::Folder;
 use fogline_edge::kernel::Backend;
-use fogline_edge::session::Session;
 use serde_json::json;
 
 /// Options of `cargo xtask publish`.
@@ -74,17 +73,15 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Loads the edge's half as a device does: what no edge can run is not published either.
 fn load_edge(pair: &Path) -> Result<()> {
-    let read = |name: &str| {
-        let path = pair.join(name);
-        fs::read(&path).with_context(|| path.display().to_string())
-    };
-    let fog = read(EDGE_FOG).context("cargo xtask pack writes it")?;
-    let session = Session::load(&read("manifest.json")?, &fog, Backend::fastest());
-    session.map(drop).with_context(|| pair.join(EDGE_FOG).display().to_string())
+    let fog = pair.join(EDGE_FOG);
+    ensure!(fog.is_file(), "{}: there is none; cargo xtask pack writes it", fog.display());
+    Folder::at(pair).load(Backend::fastest()).map(drop).with_context(|| fog.display().to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

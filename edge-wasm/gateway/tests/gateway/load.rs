@@ -50,11 +50,9 @@ fn leaving_clients_memory() {
 #[test]
 fn probes_do_not_wait_behind_work() {
     let cloud = scripted(|_| Say::Nothing);
-    let bench = Bench::new();
-    bench.never_sure();
-    let frog = fs::read(bench.path("frog.png")).unwrap();
-    let environment = [&format!("FOGLINE_CLOUD={}", cloud.url)[..], "FOGLINE_DEADLINE=20"];
-    let server = Server::start(bench, &environment);
+    let cloud_url = format!("FOGLINE_CLOUD={}", cloud.url);
+    let server = Server::never_sure(&[&cloud_url, "FOGLINE_DEADLINE=20"]);
+    let frog = fs::read(server.bench.path("frog.png")).unwrap();
     // Eight at work, half of whom send slowly while the others wait for a cloud that hangs, and eight that wait for them.
     let clients: Vec<_> = (0..16)
         .map(|at| match at % 2 {
@@ -76,11 +74,9 @@ fn probes_do_not_wait_behind_work() {
 #[test]
 fn a_server_that_is_told_to_stop_answers_what_it_has_begun_and_ends() {
     let cloud = scripted(|_| Say::Nothing);
-    let bench = Bench::new();
-    bench.never_sure();
-    let frog = fs::read(bench.path("frog.png")).unwrap();
-    let environment = [&format!("FOGLINE_CLOUD={}", cloud.url)[..], "FOGLINE_DEADLINE=3"];
-    let server = Server::start(bench, &environment);
+    let cloud_url = format!("FOGLINE_CLOUD={}", cloud.url);
+    let server = Server::never_sure(&[&cloud_url, "FOGLINE_DEADLINE=3"]);
+    let frog = fs::read(server.bench.path("frog.png")).unwrap();
     thread::scope(|scope| {
         let clients: Vec<_> =
             (0..4).map(|_| scope.spawn(|| server.classify("image/png", &frog).answers())).collect();

@@ -15,13 +15,6 @@ use crate::server::{Reply, Server, ask, promise, read};
 
 const PIXELS: &str = "application/octet-stream";
 
-/// A server none of whose exits is ever sure.
-fn never_sure(environment: &[&str]) -> Server {
-    let bench = Bench::new();
-    bench.never_sure();
-    Server::start(bench, environment)
-}
-
 fn file(server: &Server, name: &str) -> Vec<u8> {
     fs::read(server.bench.path(name)).unwrap()
 }
@@ -203,7 +196,7 @@ fn a_client_is_shown_no_backtrace() {
 
 #[test]
 fn a_hard_picture_is_answered_by_the_cloud_and_counted() {
-    let server = never_sure(&[&format!("FOGLINE_CLOUD={}", variable("FOGLINE_CLOUD"))]);
+    let server = Server::never_sure(&[&format!("FOGLINE_CLOUD={}", variable("FOGLINE_CLOUD"))]);
     let answers = server.classify("image/png", &file(&server, "frog.png")).answers();
     assert_eq!((&answers[0]["origin"], &answers[0]["degraded"]), (&"cloud".into(), &Value::Null));
     let sent = answers[0]["bytesSent"].as_f64().unwrap();
@@ -230,7 +223,7 @@ fn a_cloud_that_fails_degrades_by_its_word_and_is_counted() {
         (&busy.url, "cloud_refused"),
         (&broken.url, "cloud_unreachable"),
     ] {
-        let server = never_sure(&[&format!("FOGLINE_CLOUD={cloud}"), "FOGLINE_DEADLINE=1"]);
+        let server = Server::never_sure(&[&format!("FOGLINE_CLOUD={cloud}"), "FOGLINE_DEADLINE=1"]);
         let answers = server.classify("image/png", &file(&server, "frog.png")).answers();
         assert_eq!(answers[0]["degraded"]["reason"], reason, "{answers:?}");
         assert!(answers[0]["origin"].as_str().unwrap().starts_with("exit-"), "{answers:?}");
@@ -256,14 +249,16 @@ fn instances_remember_what_they_sent_and_that_the_cloud_is_away() {
         reply.answers()[0]["degraded"]["reason"].as_str().unwrap().to_owned()
     };
     let cloud = scripted(|_| Say::Status(404, ""));
-    let server = never_sure(&[&format!("FOGLINE_CLOUD={}", cloud.url), "FOGLINE_MAX_OFFLOAD=0.5"]);
+    let server =
+        Server::never_sure(&[&format!("FOGLINE_CLOUD={}", cloud.url), "FOGLINE_MAX_OFFLOAD=0.5"]);
     let frog = pixels(&server, "frog.png");
     let reasons: Vec<_> = (0..40).map(|_| reason(server.classify(PIXELS, &frog))).collect();
     let over = reasons.iter().filter(|reason| *reason == "over_quota").count();
     assert_eq!(over + cloud.samples().len(), 40, "{reasons:?}");
     assert!((20..40).contains(&over), "{reasons:?}");
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = never_sure(&[&format!("FOGLINE_CLOUD=http://{nowhere}"), "FOGLINE_DEADLINE=0.1"]);
+    let server =
+        Server::never_sure(&[&format!("FOGLINE_CLOUD=http://{nowhere}"), "FOGLINE_DEADLINE=0.1"]);
     // More than one instance may have to find out.
     let mut reasons = (0..100).map(|_| reason(server.classify(PIXELS, &frog)));
     assert!(reasons.any(|reason| reason == "circuit_open"));

@@ -63,6 +63,13 @@ impl Server {
         Self { bench, child, address }
     }
 
+    /// A server none of whose exits is ever sure.
+    pub fn never_sure(environment: &[&str]) -> Self {
+        let bench = Bench::new();
+        bench.never_sure();
+        Self::start(bench, environment)
+    }
+
     /// What wasmtime's process says of itself in `/proc`: `VmHWM`, in KiB.
     pub fn most_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

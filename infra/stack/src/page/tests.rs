@@ -61,7 +61,7 @@ async fn fixture() -> Fixture {
         }
         Ok::<_, Infallible>(response)
     });
-    let function = server::spawn(echo).await.unwrap();
+    let function = server::serve(server::bind(0).await.unwrap(), echo).unwrap();
     let function: Uri = format!("{function}/lambda-url/fogline-cloud").parse().unwrap();
     let config = serde_json::json!({"cloud": "cloud"});
     let site = Site::new(&root.join("page"), &root.join("pkg"), &root.join("models"), &config)
@@ -237,7 +237,8 @@ async fn twice_as_many_requests_as_the_emulator_bears_reach_it_in_turn() {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
         }
     });
-    let function = server::spawn(function).await.unwrap().parse().unwrap();
+    let function =
+        server::serve(server::bind(0).await.unwrap(), function).unwrap().parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path(), folder.path(), folder.path(), &serde_json::json!({}));
     let url = server::listen(server::bind(0).await.unwrap(), site, function).unwrap();
