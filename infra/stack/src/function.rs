@@ -70,12 +70,20 @@ impl<'a> Function<'a> {
         // The emulator takes no listening socket; between this and its own, the port is anyone's.
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let tail = Tail::default();
-        let mut watch = command(start.cargo_lambda, start.store);
+        // A bare name is looked up on the PATH; any other path must survive the change of folder below.
+        let program = start.cargo_lambda.canonicalize();
+        let mut watch =
+            command(program.as_deref().unwrap_or(start.cargo_lambda), start.store);
         watch.args(["lambda", "watch", "--ignore-changes", "--disable-cors"]);
         watch.args(["--invoke-address", "127.0.0.1"]);
         watch.args(["--invoke-port", &address.port().to_string()]);
         match start.prebuilt {
-            Some(_) => watch.arg("--only-lambda-apis"),
+            // It lists every file below its folder before it listens: seconds, where that holds a `target`.
+            Some(_) => watch
+                .arg("--only-lambda-apis")
+                .arg("--manifest-path")
+                .arg(env::current_dir()?.join("Cargo.toml"))
+                .current_dir(start.store.folder()),
             // `--wait`: or the emulator would start the function twice, by name and by default.
             None => watch.args(["--package", NAME, "--wait"]),
         };
