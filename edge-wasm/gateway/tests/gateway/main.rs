@@ -10,6 +10,7 @@ mod bench;
 mod classify;
 mod cloud;
 mod config;
+mod docs;
 mod door;
 mod load;
 mod measure;

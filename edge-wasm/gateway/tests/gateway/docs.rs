@@ -1,0 +1,68 @@
+//! The documentation's command lines, held against what the component and wasmtime say of themselves.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::bench::{Bench, variable};
+
+/// The help of a command of the component.
+fn help(command: &str) -> String {
+    let output = Bench::new().run(&[command, "--help"]);
+    assert!(output.status.success(), "there is no command '{command}'");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether a help text lists the option that a word of a command line begins with.
+fn lists(help: &str, word: &str) -> bool {
+    let name = word.split(['=', '…']).next().unwrap_or_default();
+    help.split(|c: char| c.is_whitespace() || "[,".contains(c)).any(|listed| listed == name)
+}
+
+fn page(name: &str) -> String {
+    let text = fs::read_to_string(Path::new("../..").join(name)).unwrap();
+    text.replace("\\\n", " ")
+}
+
+#[test]
+fn command_lines_in_the_docs_are_the_components_own() {
+    let pages = fs::read_dir("../../docs").unwrap().map(|page| page.unwrap().path());
+    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+    let names = pages.map(|page| format!("docs/{}", page.file_name().unwrap().display()));
+    let mut seen = 0;
+    for name in names.chain(["README.md".into()]) {
+        for call in page(&name).split("fogline.wasm ").skip(1) {
+            let call = call.split(['\n', '`', '#']).next().unwrap();
+            let mut words = call.split_whitespace();
+            let help = help(words.next().unwrap());
+            for option in words.filter(|word| word.starts_with("--")) {
+                assert!(lists(&help, option), "{name}: fogline.wasm {call}: no option {option}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 2, "{seen} command lines were found");
+}
+
+#[test]
+fn options_that_the_gateways_page_names_exist() {
+    let text = page("docs/gateway.md");
+    let table = text.split("| command | what it does |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    let commands = rows.flat_map(|row| {
+        let cell = row.split('|').nth(1).unwrap();
+        cell.split('`').skip(1).step_by(2).map(|code| code.split(' ').next().unwrap())
+    });
+    let commands: Vec<&str> = commands.collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    let mut all: Vec<String> = commands.into_iter().map(help).collect();
+    for command in ["run", "serve"] {
+        let output = Command::new(variable("FOGLINE_WASMTIME")).args([command, "--help"]).output();
+        all.push(String::from_utf8(output.unwrap().stdout).unwrap());
+    }
+    for code in text.split('`').skip(1).step_by(2).filter(|code| !code.contains("cargo xtask")) {
+        for option in code.split_whitespace().filter(|word| word.starts_with("--")) {
+            assert!(all.iter().any(|help| lists(help, option)), "`{code}`: no option {option}");
+        }
+    }
+}
