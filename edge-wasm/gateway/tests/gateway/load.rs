@@ -1,9 +1,10 @@
 //! `wasmtime serve` under load: clients that leave, clients that send slowly, and a server that is told to stop.
 
+use std::env;
 use std::fs;
 use std::io::Cursor;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use image::{ImageFormat, RgbImage};
 
@@ -43,6 +44,57 @@ fn leaving_clients_memory() {
         thread::yield_now();
     }
     assert_eq!(server.classify("image/png", &picture).answers().len(), 1);
+    let counters = server.counters();
+    assert_eq!(counters["fogline_counts_damaged_total"], 0.0, "{counters:?}");
+}
+
+/// For three seconds, or FOGLINE_LOAD_SECONDS: with 1200 it shows that memory stays where it is after twenty minutes.
+#[test]
+fn clients_that_leave_send_slowly_or_send_what_is_damaged_cost_neither_memory_nor_probes() {
+    let seconds = env::var("FOGLINE_LOAD_SECONDS").map_or(3, |given| given.parse().unwrap());
+    let settings = ["FOGLINE_MAX_PIXELS=4000000", "FOGLINE_MAX_WORK=2"];
+    let server = Server::start(Bench::new(), &settings);
+    let (picture, frog) = (four_megapixels(), fs::read(server.bench.path("frog.png")).unwrap());
+    let (began, time) = (Instant::now(), Duration::from_secs(seconds));
+    let going = || began.elapsed() < time;
+    let [mut scrapes, mut slowest] = [0, 0].map(Duration::from_secs);
+    thread::scope(|scope| {
+        for client in 0..9 {
+            let (server, picture, cut) = (&server, &picture, &frog[..frog.len() / 2]);
+            scope.spawn(move || {
+                while going() {
+                    match client % 3 {
+                        0 => leave(server, picture),
+                        1 => {
+                            let slow = promise(server, 1000, b"abc");
+                            thread::sleep(Duration::from_millis(500));
+                            drop(slow);
+                        }
+                        _ => {
+                            let reply = server.classify("image/png", cut);
+                            assert!([422, 503].contains(&reply.status), "{reply:?}");
+                        }
+                    }
+                }
+            });
+        }
+        let mut minute = 0;
+        while going() {
+            for (path, longest) in [("/health", &mut slowest), ("/metrics", &mut scrapes)] {
+                let asked = Instant::now();
+                assert_eq!(server.get(path).status, 200);
+                *longest = asked.elapsed().max(*longest);
+            }
+            if began.elapsed().as_secs() / 60 > minute {
+                minute += 1;
+                println!("minute {minute}: at most {} KiB so far", server.most_memory());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    println!("/health took at most {slowest:?}, /metrics {scrapes:?}");
+    // The pool of instances, as the unit bounds it: MemoryMax.
+    assert!(server.most_memory() < 3_500_000, "{} KiB", server.most_memory());
     let counters = server.counters();
     assert_eq!(counters["fogline_counts_damaged_total"], 0.0, "{counters:?}");
 }
