@@ -132,7 +132,7 @@ fn main() -> ExitCode {
 /// And the page as it is served, which deploying takes along.
 fn engine() -> anyhow::Result<()> {
     tools::targets()?;
-    demo::build_page_engine()?;
+    demo::build_page_engines()?;
     tools::page()
 }
 

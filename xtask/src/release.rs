@@ -40,7 +40,7 @@ pub fn run(options: &Options) -> Result<()> {
         tools::targets()?;
         demo::build_component()?;
         fs::copy(demo::component(), folder.join("fogline-gateway.wasm"))?;
-        demo::build_page_engine()?;
+        demo::build_page_engines()?;
         let mut pack = step::command("npm", &["pack", "./edge-wasm/pkg", "--pack-destination"]);
         step::run("packing the browser package", pack.arg(&folder))?;
         contents(&folder)?;

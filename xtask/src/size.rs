@@ -31,7 +31,7 @@ pub struct Size {
 /// Builds the engine, installs the peers, measures, prints.
 pub fn run(options: &Options) -> Result<()> {
     let pair = bench::pair(options.pair.as_deref())?;
-    demo::build_page_engine()?;
+    demo::build_page_engines()?;
     let models = bench::peers(&pair, None)?;
     let installed = |file: &str| root().join("xtask/bench/node_modules").join(file);
     let ort = "onnxruntime-web/dist/";

@@ -72,8 +72,7 @@ impl<'a> Function<'a> {
         let tail = Tail::default();
         // A bare name is looked up on the PATH; any other path must survive the change of folder below.
         let program = start.cargo_lambda.canonicalize();
-        let mut watch =
-            command(program.as_deref().unwrap_or(start.cargo_lambda), start.store);
+        let mut watch = command(program.as_deref().unwrap_or(start.cargo_lambda), start.store);
         watch.args(["lambda", "watch", "--ignore-changes", "--disable-cors"]);
         watch.args(["--invoke-address", "127.0.0.1"]);
         watch.args(["--invoke-port", &address.port().to_string()]);

@@ -77,7 +77,9 @@ impl Site {
     /// The folder and the file in it that `path` names, if it is one that may be asked for.
     fn file(&self, path: &str) -> Option<(&Path, PathBuf)> {
         let (root, rest) = if let Some(rest) = path.strip_prefix("/pkg/") {
-            (&self.pkg, rest)
+            // A browser with relaxed SIMD runs the engine with SIMD as well, the only one that the demo builds.
+            let plain = rest.strip_prefix("relaxed/");
+            (&self.pkg, plain.filter(|_| !self.pkg.join("relaxed").is_dir()).unwrap_or(rest))
         } else if let Some(rest) = path.strip_prefix("/models/") {
             (&self.models, rest)
         } else if let Some(rest) = path.strip_prefix("/gallery/") {

@@ -97,6 +97,8 @@ async fn files_have_the_types_that_browsers_insist_on() {
         ("/index.html", "text/html; charset=utf-8", PAGE),
         ("/js/main.js?v=1", "text/javascript; charset=utf-8", "export {}"),
         ("/pkg/fogline_edge_bg.wasm", "application/wasm", "\0asm"),
+        // The only engine there is.
+        ("/pkg/relaxed/fogline_edge_bg.wasm", "application/wasm", "\0asm"),
         ("/models/tiny/1.0.0/edge.fog", "application/octet-stream", "fog"),
         ("/gallery/index.json", "application/json", "[]"),
         ("/config.json", "application/json", "{\"cloud\":\"cloud\"}"),
