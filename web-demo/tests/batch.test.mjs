@@ -240,7 +240,7 @@ describe('batches', () => {
     assert.match(await page.textContent('#batch-text'), /^\d+ of \d+, (\d+ min )?\d+ s to go$/);
     assert.ok(await page.isDisabled('#clear'), 'what is under way is not cleared off');
     await page.locator('#samples button').first().click();
-    assert.equal(await page.textContent('#batch-waiting'), '1 more waits for its end');
+    assert.equal(await page.textContent('#batch-waiting'), '1 more waiting for the batch to end');
     await page.click('#batch-cancel');
     const { done, total, ended } = await report(page, 'cancelled');
     assert.ok(done > 0 && done < total, `${done} of ${total}`);

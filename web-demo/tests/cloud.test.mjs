@@ -34,15 +34,15 @@ describe('the cloud\'s switch', () => {
     return { edge: Number(edgeMs), wire: Number(wireMs), cloud: Number(functionMs), said: Number(said?.[1]), total: result.totalMs, cost };
   };
 
-  test('an answer tells apart what it took at the edge, on the wire and in the cloud', async () => {
+  test('an answer breaks its time down into edge, network and cloud', async () => {
     const { edge, wire, cloud, said, total, cost } = await timed('on');
     assert.ok(edge > 0 && wire > 0 && cloud > 0, `${edge} ${wire} ${cloud} ms`);
     assert.equal(cloud, said, 'the cloud\'s time is what the function says');
     assert.ok(Math.abs(edge + wire + cloud - total) < 0.01, `${edge} + ${wire} + ${cloud} is ${total} ms`);
-    assert.match(cost, /[\d.]+ ms on this device, [\d.]+ ms on the wire, [\d.]+ ms in the cloud, [\d.]+ ms in all/);
+    assert.match(cost, /[\d.]+ ms on this device, [\d.]+ ms on the network, [\d.]+ ms in the cloud, [\d.]+ ms in total/);
   });
 
-  test('a function that does not say what it took leaves wire and cloud together', async () => {
+  test('without the function\'s own time, network and cloud are one figure', async () => {
     await page.route('**/cloud/infer', async (route) => {
       const answer = await route.fetch();
       const { 'server-timing': said, ...headers } = answer.headers();
@@ -51,7 +51,7 @@ describe('the cloud\'s switch', () => {
     });
     const { cost } = await timed('on');
     await page.unroute('**/cloud/infer');
-    assert.match(cost, / on this device, [\d.]+ ms on the wire and in the cloud, /);
+    assert.match(cost, / on this device, [\d.]+ ms on the network and in the cloud, /);
   });
 
   test('off: the best exit guesses, nothing is sent, and it is called degraded', async () => {
@@ -65,7 +65,7 @@ describe('the cloud\'s switch', () => {
   test('slow: the answer comes, late', async () => {
     const { wire, cloud, said } = await timed('slow');
     // The delay is the line's, and none of the function's.
-    assert.ok(wire > 2500, `${wire} ms on the wire`);
+    assert.ok(wire > 2500, `${wire} ms on the network`);
     assert.equal(cloud, said);
   });
 
@@ -90,7 +90,7 @@ describe('the cloud\'s switch', () => {
       return origin === 'cloud' ? 'cloud' : degraded;
     };
     assert.equal(await type('wrong'), 'unauthorized');
-    assert.match(await page.textContent('#cloud-state'), /does not take this token/);
+    assert.match(await page.textContent('#cloud-state'), /rejected this token/);
     assert.equal(await page.evaluate(() => document.activeElement.id), 'token');
     await page.fill('#token', 'not…ASCII');
     assert.ok(!await page.locator('#token').evaluate((input) => input.checkValidity()));

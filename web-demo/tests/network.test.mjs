@@ -74,7 +74,7 @@ describe('the network', () => {
     assert.deepEqual([shown.split.state, shown.cloud.state, shown.cloud.top], ['passed', 'sure', card.label]);
     assert.ok(Math.abs(Math.max(...shown.cloud.bars) - card.confidence) < 1e-3);
     const said = await page.textContent('#answer');
-    for (const part of [card.label, percent(card.confidence), 'finished in the cloud', exactBytes(card.bytes), 'on the wire']) assert.ok(said.includes(part), `${part} in: ${said}`);
+    for (const part of [card.label, percent(card.confidence), 'finished in the cloud', exactBytes(card.bytes), 'on the network']) assert.ok(said.includes(part), `${part} in: ${said}`);
   });
 
   test('an easy one ends where an exit is sure, and the stages behind stay dark', async () => {

@@ -76,11 +76,11 @@ describe('a second visit', () => {
     await again.close();
   });
 
-  test('without a network the page works, and says that the cloud is away', async () => {
+  test('without a network the page works, and says that the cloud cannot be reached', async () => {
     way.cut();
     const page = await openPage(browser.context, way.address);
     await page.waitForSelector('#page[data-cloud="away"]');
-    assert.match(await page.textContent('#cloud-state'), /away/);
+    assert.match(await page.textContent('#cloud-state'), /cannot be reached/);
     const answers = await runAll(page);
     for (const [at, { sample, origin, label, degraded }] of answers.entries()) {
       // After a few the engine leaves the cloud alone.

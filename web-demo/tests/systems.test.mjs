@@ -49,7 +49,7 @@ describe('the neighbouring systems', () => {
     const { sample } = cards.find(({ origin }) => origin === 'extension');
     await cardsOf(page, () => page.click(`button[data-sample="${sample}"]`));
     assert.deepEqual([await stage('extension').getAttribute('data-state'), await stage('split').getAttribute('data-state')], ['sure', 'skipped']);
-    assert.equal(await stage('extension').locator('.measure').textContent(), 'answers for the hard classes');
+    assert.equal(await stage('extension').locator('.measure').textContent(), 'decides between the hard classes');
     // It decides nothing, so there is nothing to turn.
     assert.equal(await page.locator('#thresholds input').count(), manifest.exits.length - 1);
   });
