@@ -1,4 +1,4 @@
-// The cloud's switch: on, slow, off; a visitor sees which answers lack it.
+// The cloud switch: on, slow, off; degraded answers are marked.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -25,7 +25,7 @@ describe('the cloud\'s switch', () => {
     return result;
   };
 
-  /** What the newest card says of its times, and what the answer from the network said of the function's. */
+  /** The times on the newest card, and the function's time in the response's header. */
   const timed = async (mode) => {
     const [answer, result] = await Promise.all([page.waitForResponse('**/cloud/infer'), ask(mode)]);
     const { edgeMs, wireMs, functionMs } = await page.locator('#results article').first().evaluate((card) => ({ ...card.dataset }));
@@ -64,7 +64,7 @@ describe('the cloud\'s switch', () => {
 
   test('slow: the answer comes, late', async () => {
     const { wire, cloud, said } = await timed('slow');
-    // The delay is the line's, and none of the function's.
+    // The delay counts as network time, not as the function's.
     assert.ok(wire > 2500, `${wire} ms on the network`);
     assert.equal(cloud, said);
   });
@@ -78,7 +78,7 @@ describe('the cloud\'s switch', () => {
       return token === 'Bearer right' ? route.continue() : refuse(route);
     });
     assert.ok(await page.isHidden('#cloud-door'));
-    // Of a page that opens before such a function, it is the first thing seen.
+    // The page shows it as soon as it opens.
     const other = await openPage(browser.context, pageAddress(), (fresh) => fresh.route('**/cloud/health', refuse));
     await other.locator('#cloud-door').waitFor();
     await other.close();
