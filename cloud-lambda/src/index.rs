@@ -38,7 +38,7 @@ impl From<&StoreError> for Refusal {
 /// A pair in the bucket.
 #[derive(Debug)]
 pub struct Pair {
-    /// The pair's verified manifest.
+    /// The parsed `manifest.json` of the pair.
     pub manifest: Manifest,
     /// The key of the manifest without `manifest.json`.
     pub prefix: String,

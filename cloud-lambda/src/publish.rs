@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::plans::{MAX_MODEL, apart};
 use crate::store::{PREFIX, Store, StoreError};
 
-/// The manifest's file name.
+/// File name of a pair's manifest.
 const MANIFEST: &str = "manifest.json";
 
 /// Why a pair was not published.
@@ -28,7 +28,7 @@ const MANIFEST: &str = "manifest.json";
 pub enum PublishError {
     /// A file of the pair could not be read from disk.
     Unreadable(PathBuf, io::Error),
-    /// The manifest is invalid.
+    /// `manifest.json` could not be parsed.
     Manifest(PathBuf, ManifestError),
     /// The manifest's name and version differ from the folder's.
     Elsewhere(String),
@@ -44,7 +44,7 @@ pub enum PublishError {
     Taken(String),
     /// The bucket has a different file under this key, without a manifest.
     Differs(String),
-    /// The store failed.
+    /// The bucket could not be read or written.
     Store(StoreError),
 }
 

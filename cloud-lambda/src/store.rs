@@ -40,7 +40,7 @@ pub struct Settings {
     pub secret_key: String,
     /// The session token of a role's temporary credentials.
     pub session_token: Option<String>,
-    /// Name of the bucket.
+    /// The bucket's name, without `s3://`.
     pub bucket: String,
 }
 
@@ -56,9 +56,9 @@ pub enum StoreError {
     Missing(String),
     /// The object exceeds its size limit.
     TooLarge {
-        /// The object's key.
+        /// Key of the object in the bucket.
         key: String,
-        /// The limit in bytes.
+        /// Largest allowed size in bytes.
         cap: u64,
     },
     /// The bucket already has an object with this key, which was not overwritten.
@@ -122,7 +122,7 @@ impl Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listed {
-    /// The object's key.
+    /// Key of the object in the bucket.
     pub key: String,
     /// Changes whenever the object does; `None` if the store does not list etags.
     pub etag: Option<String>,
