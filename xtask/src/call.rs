@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{step, tools};
 
-/// One command line.
+/// A command line to print and run.
 pub struct Call {
     why: String,
     line: Vec<String>,
@@ -24,7 +24,7 @@ pub enum Learn {
     Nothing,
     /// The stack's outputs: one line per output, with name, tab and value.
     Outputs,
-    /// The function's live version.
+    /// The version behind the alias `live`.
     Live,
     /// The version before the live one, or the named one.
     Before {

@@ -38,7 +38,7 @@ pub struct Options {
     /// The pair to publish, and the one the page opens with.
     #[arg(long, value_name = "DIR", default_value = "onnx-models/cifar10-w1/3.0.0")]
     pair: PathBuf,
-    /// The function's processor architecture.
+    /// Processor architecture of the function.
     #[arg(long, default_value = "arm64", value_parser = ["arm64", "x86_64"])]
     architecture: String,
     /// Authentication: a bearer token, or requests signed with AWS credentials.

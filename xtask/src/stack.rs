@@ -26,9 +26,9 @@ pub struct Stack {
 /// The addresses that the stack prints as one JSON line when it is up.
 #[derive(Deserialize)]
 pub struct Addresses {
-    /// The page's URL.
+    /// URL that serves the page.
     pub page: String,
-    /// The function's base URL.
+    /// Base URL of the Lambda function.
     pub function: String,
     /// The function's process id.
     pub function_pid: Option<u32>,

@@ -5,7 +5,7 @@ use std::time::Instant;
 /// Minimum length of one sample.
 const SAMPLE_MS: f64 = 3.0;
 
-/// A case to time.
+/// A named piece of work, with the repetitions per sample.
 pub struct Case {
     /// Name of the runtime, if it is not the executable's own.
     runtime: Option<&'static str>,
@@ -18,7 +18,7 @@ pub struct Case {
 
 impl Case {
     /// A case whose `run` repeats the work a given number of times; measures how many repetitions fill a sample. `macs` is 0 if
-/// unknown.
+    /// unknown.
     pub fn new(name: String, macs: f64, mut run: impl FnMut(u32) + 'static) -> Self {
         let mut times = 1;
         while elapsed(&mut run, times) < SAMPLE_MS {

@@ -51,7 +51,7 @@ fn geometry(bits: u8, side: usize, inputs: usize, outputs: u32, k: u32) -> Geome
 /// What a layer outputs.
 #[derive(Clone, Copy, PartialEq)]
 pub enum End {
-    /// Integer sums.
+    /// Integer sums before any threshold.
     Sums,
     /// The packed map of the next layer: batch-norm and sign become thresholds, and bits are written.
     Signs,
@@ -226,7 +226,7 @@ impl Pictures {
         3 * (self.session.manifest().input.size as usize).pow(2)
     }
 
-    /// Number of pictures.
+    /// Name of the case, which contains the number of pictures.
     pub fn name(&self) -> String {
         format!("{} real pictures", self.rgb.len() / self.bytes())
     }

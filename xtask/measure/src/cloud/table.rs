@@ -1,4 +1,4 @@
-//! The figures as a table.
+//! Formats the results of `bench cloud` as a table.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::load::Load;
 use crate::load::settled;
 use crate::times::{median, quantile};
 
-/// All of them.
+/// Formats all results as text.
 pub fn table(figures: &Figures) -> Result<String> {
     let Figures { date, pair, binary_bytes, init, load, store, first_answer, resident, .. } =
         figures;
@@ -21,10 +21,10 @@ pub fn table(figures: &Figures) -> Result<String> {
     let (first, tract, store) = (median(first_answer), median(load), median(store));
     let binary = *binary_bytes as f64 / 1_048_576.0;
     for (what, number) in [
-        ("process started to asking for work (init)", median(init)),
-        ("process started to its first answer", first),
+        ("process start to request for work (init)", median(init)),
+        ("process start to first answer", first),
         ("  tract reading and optimising the model", tract),
-        ("  the store sending it", store),
+        ("  the store sending the model", store),
         ("  the rest", first - tract - store),
         ("resident memory, MiB", *resident),
         ("binary, MiB", binary),
@@ -33,7 +33,7 @@ pub fn table(figures: &Figures) -> Result<String> {
     }
     writeln!(
         text,
-        "first answer: {:.1} times what tract takes; without the store {:.1} times\n",
+        "first answer: {:.1} times tract's time; without the store {:.1} times\n",
         first / tract,
         (first - store) / tract
     )?;
