@@ -75,7 +75,7 @@ function totals(score, { failed, pass: { pictures, seconds } }) {
       `less energy than the full-precision twin${reduction === null ? '' : `: ${energyText(score.twin - score.picojoules)} saved`}, computation by the model`,
     ],
     [isKnown ? `${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}` : UNKNOWN, sentText(score)],
-    [`${(pictures / Math.max(seconds, 0.001)).toFixed(1)} a second`, `${pictures} pictures in ${duration(seconds)}`],
+    [`${(pictures / Math.max(seconds, 0.001)).toFixed(1)} per second`, `${pictures} pictures in ${duration(seconds)}`],
     degraded > 0 ? [String(degraded), `degraded: ${degraded === switchedOff ? 'the cloud is switched off' : 'the cloud gave no answer'}, the best exit guessed`] : null,
     failed > 0 ? [String(failed), 'could not be read'] : null,
   ];
