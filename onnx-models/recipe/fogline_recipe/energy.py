@@ -18,7 +18,7 @@ def picojoules(macs: dict[str, int]) -> float:
 
 
 def of_sample(parts: list[dict], ending: int, way: int) -> float:
-    """Energy in picojoules of a sample that takes ``way`` and is answered by exit ``exit``, counted from 0; the number of exits means the cloud."""
+    """Energy in picojoules of a sample that takes ``way`` and is answered by exit ``ending``, from 0; the number of exits means the cloud."""
     passed, exit_ = 0.0, 0
     for part in parts:
         if part.get("way", way) == way:

@@ -115,8 +115,8 @@ def save(path: Path, state: dict) -> None:
 
 @torch.no_grad()
 def logits(net: nn.Module, images: torch.Tensor, name: str = "running the network", batch: int = 500) -> list[torch.Tensor]:
-    """Logits (N, classes) of every head for uint8 pictures (N, 3, S, S), in fp32. Where ``net`` lies elsewhere than on the fastest
-    device, a copy of it is asked: to move it would take it away from who holds it."""
+    """Logits (N, classes) of every head for uint8 pictures (N, 3, S, S), in fp32. If ``net`` is not on the fastest device, a copy of it
+    runs there; moving ``net`` itself would affect its owner."""
     where = device()
     if next(net.parameters()).device.type != where.type:
         net = copy.deepcopy(net).to(where, memory_format=torch.channels_last)

@@ -66,7 +66,7 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
     manifest = pair / "manifest.json"
     if manifest.is_file() and (theirs := json.loads(manifest.read_text())["classes"]) != pictures.names:
         raise DataError(f"{pair} tells {len(theirs)} classes apart ({', '.join(theirs[:3])}, ...), the data set has "
-                        f"{len(pictures.names)} ({', '.join(pictures.names[:3])}, ...); a net for others starts with --teacher or anew")
+                        f"{len(pictures.names)} ({', '.join(pictures.names[:3])}, ...); for other classes, start with --teacher or from scratch")
     names, order = {module: name for name, module in net.named_modules()}, []
     hooks = [module.register_forward_hook(lambda module, *_: order.append(module))
              for module, name in names.items() if isinstance(module, tuple(KINDS.values())) and not NEW.search(name)]
