@@ -19,8 +19,8 @@
 //! Devices in the field run old versions for months, so the function serves every pair in the bucket rather than one
 //! it was built with. It never logs a feature map or a score.
 //!
-//! The function needs no Lambda: any host that has an `http::Request` can call it. This one has a bucket that nobody
-//! answers for, and asks whether it is alive:
+//! The function needs no Lambda: any host that has an `http::Request` can call it. In this example the store is
+//! unreachable, so the function is alive but not ready:
 //!
 //! ```
 //! use bytes::Bytes;
@@ -45,7 +45,7 @@
 //! assert_eq!(response.status(), 200);
 //! assert_eq!(response.body(), r#"{"status":"live"}"#);
 //!
-//! // No pair is loaded, so it is alive but not ready.
+//! // `/ready` also needs a loaded pair.
 //! let ready = http::Request::get("/ready").body(Bytes::new())?;
 //! assert_eq!(function.handle(ready, Call::default()).await.status(), 503);
 //! # Ok(())

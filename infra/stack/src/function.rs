@@ -160,7 +160,7 @@ impl<'a> Function<'a> {
                 () = sleep(Duration::from_millis(500)) => {}
                 () = &mut silence => return self.with_tail(
                     "the emulator has stopped answering, which happens after more than 100 concurrent requests: \
-                     start anew",
+                     restart the stack",
                 ),
             }
         }
