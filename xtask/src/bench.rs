@@ -213,7 +213,7 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         serde_json::from_slice(&fs::read(pair.join("manifest.json"))?)?;
     let size = &manifest["input"]["size"];
     let pictures = options.data.is_some().then(|| text(&models.join("pictures.rgb")));
-    // Each command is a program and its options; run.mjs appends the number of samples and the seed.
+    // A command line: the program, five samples, seed 7, then its options.
     let command = |wasm: bool, program: &str, options: &[String]| {
         let mut words = vec![];
         if wasm {

@@ -54,7 +54,7 @@ enum Chore {
     /// Measure a pair on a dataset with the real engine and cloud function; see `cargo xtask eval --help`.
     #[command(disable_help_flag = true)]
     Eval(Passed),
-    /// Compare hybrid, edge-only and cloud-only systems on a dataset; see `cargo xtask compare --help`.
+    /// Compare the plain network with related systems (AppealNet, MEANet and others); see `cargo xtask compare --help`.
     #[command(disable_help_flag = true)]
     Compare(Passed),
     /// Benchmark the edge, the cloud function or the gateway against other runtimes.

@@ -79,7 +79,7 @@ async fn measure(options: &Options) -> Result<()> {
         row(&format!("load, pixels, {connections} connections"), &samples);
         let rate = samples.len() as f64 / seconds;
         println!(
-            "\n{seconds:.0} s of load: {} requests, none failed, {rate:.0} a second",
+            "\n{seconds:.0} s of load: {} requests, none failed, {rate:.0} per second",
             samples.len()
         );
         let (low, high) = settled(&resident);

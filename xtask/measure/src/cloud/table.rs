@@ -64,7 +64,7 @@ pub fn table(figures: &Figures) -> Result<String> {
         let rate = *requests as f64 / seconds;
         writeln!(
             text,
-            "\n{seconds:.0} s of load on {functions} functions: {requests} requests, none failed, {rate:.1} a second; \
+            "\n{seconds:.0} s of load on {functions} functions: {requests} requests, none failed, {rate:.1} per second; \
              p50 {p50:.3}, p99 {p99:.3} ({:.2} times)",
             p99 / p50
         )?;
@@ -78,13 +78,13 @@ pub fn table(figures: &Figures) -> Result<String> {
         let Arrivals { functions, seconds, requests_per_second, measured, simulated } = arrivals;
         writeln!(
             text,
-            "\n{seconds:.0} s of arrivals at random, {requests_per_second:.1} a second, before {functions} functions\n\n\
+            "\n{seconds:.0} s of random arrivals, {requests_per_second:.1} per second, on {functions} functions\n\n\
              {:10} {:>9} {:>10} {:>6}",
             "", "measured", "simulated", "off"
         )?;
         for (what, real, said) in [
             ("p50, ms", measured.p50, simulated.p50),
-            ("a second", measured.throughput, simulated.throughput),
+            ("per second", measured.throughput, simulated.throughput),
         ] {
             let off = 100.0 * (said / real - 1.0);
             writeln!(text, "{what:10} {real:9.3} {said:10.3} {off:5.1}%")?;
