@@ -15,7 +15,7 @@ export function aboutPair({ classes, parts, exits, policy, share }) {
   const extension = exits.find((exit) => exit.extends);
   const ways = new Set(exits.flatMap((exit) => exit.ways ?? []).map(({ way }) => way));
   return [
-    `Knows ${classes.length} classes: ${known}. Its layers on this device use ${listed(bits)}-bit weights.`,
+    `Knows ${classes.length} classes: ${known}. Its layers on this device have weights of ${listed(bits)} bits.`,
     share ? `Hashing lets every ${share} of the 1-bit weights share one stored value.` : null,
     policy === 'appeal' ? 'Each exit learned to predict whether its answer is right.' : null,
     ways.size > 0 ? `If the first exit is not sure, the picture takes one of ${ways.size} ways: the less sure, the more bits.` : null,
