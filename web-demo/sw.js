@@ -1,5 +1,5 @@
-// The service worker: the page from the network while there is one, so that it is never stale, and
-// from what it kept of itself when there is none. The model has a store of its own, in worker/pair.js.
+// The service worker serves the page from the network, so that it is never stale, and from its cache when offline. The
+// model has its own cache, in worker/pair.js.
 
 const STORE = 'fogline-page';
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
@@ -7,7 +7,7 @@ const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (
 worker.addEventListener('install', () => worker.skipWaiting());
 worker.addEventListener('activate', (event) => event.waitUntil(worker.clients.claim()));
 
-// The page names the files that it really used: of three engines, a browser keeps its own.
+// The page lists the files that it used, so that of the three engines only the browser's own is cached.
 worker.addEventListener('message', (event) => {
   event.waitUntil(keep(event.data.keep).then((kept) => event.source?.postMessage({ kept })));
 });
@@ -16,7 +16,7 @@ worker.addEventListener('message', (event) => {
 async function keep(addresses) {
   const store = await caches.open(STORE);
   const kept = await Promise.all(addresses.map(async (address) => {
-    // What this visit has just fetched is in the browser's own cache still.
+    // What this visit has just downloaded is still in the browser's HTTP cache.
     const answer = await fetch(address, { cache: 'force-cache' }).catch(() => null);
     if (answer?.ok) await store.put(address, answer);
     return answer?.ok ?? false;

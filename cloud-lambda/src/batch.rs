@@ -1,23 +1,27 @@
-//! A batch's convolutions as one each: their weights are read once, and not once a sample.
+//! Rewrites a batch's convolutions so that their weights are read once per batch instead of once per sample.
 //!
-//! tract multiplies a convolution out as matrices, sample by sample. What the samples of a batch are to it, the points of a
-//! map are too: with the batch as the map's last axis, over which the kernel reaches one point, all of them are columns of
-//! one matrix.
+//! tract computes a convolution as one matrix product per sample, with a column for each point of the map. This rewrite
+//! moves the batch axis to the end of the map and gives the kernel size 1 along it. The points of all samples are then
+//! columns of a single matrix.
 
 use tract_onnx::prelude::{TractResult, TypedModel};
 use tract_onnx::tract_core::internal::{AxisOp, Rewriter, TypedModelPatch, TypedNode};
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PaddingSpec, PoolSpec};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-/// Makes the batch an axis of the map in every convolution that has one group and a batch, of maps whose size is known.
+/// Rewrites every convolution of the model that has one group, more than one sample, and maps of known size. Other
+/// convolutions stay as they are.
 ///
 /// # Errors
-/// When tract does not take what replaces it.
+/// If tract rejects the replacement.
 pub fn fold(model: &mut TypedModel) -> TractResult<()> {
     Rewriter::default().with_rule_for("fold-batch", folded).rewrite(&(), model)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "tract's rules get their context so")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "tract passes a rule its context by reference"
+)]
 fn folded(
     (): &(),
     model: &TypedModel,
@@ -65,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// A convolution in which no two sizes, strides, gaps or sides are alike.
+    /// A convolution whose kernel size, strides, dilations and padding differ between the axes.
     fn model() -> TractResult<TypedModel> {
         let mut model = TypedModel::default();
         let weights = |shape: &[usize]| {

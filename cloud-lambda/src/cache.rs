@@ -1,8 +1,8 @@
-//! Models on the function's own disk, by their SHA-256: what memory had no room for, or a process before
-//! this one fetched, need not be fetched again.
+//! Models on the function's own disk, named by their SHA-256. A model that was evicted from memory, or that an earlier
+//! process downloaded, need not be downloaded again.
 //!
-//! A file is written under a name of its own and then renamed, so that it is there whole or not at all.
-//! Its bytes are not believed: [`crate::plan::Plan::new`] verifies them as it does those of the store.
+//! Each file is written under a temporary name and then renamed, so that it is either complete or absent. The cache
+//! does not verify what it reads: [`crate::plan::Plan::new`] does, exactly as for bytes from the store.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,10 +12,10 @@ use std::time::SystemTime;
 use fogline::manifest::File;
 use tempfile::Builder;
 
-/// How names of files begin that are not yet whole.
+/// Prefix of the temporary names of unfinished files.
 const UNFINISHED: &str = ".fogline-";
 
-/// A folder of models.
+/// A folder of models with a size limit; the least recently used model goes first.
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
@@ -23,28 +23,29 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache in `folder`, which is made if it is not there, of at most `cap` bytes.
+    /// A cache of at most `cap` bytes in `folder`, which is created if it is missing.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// If the folder cannot be created.
     pub fn new(folder: PathBuf, cap: u64) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         Ok(Self { folder, cap })
     }
 
-    /// The bytes under the file's digest, if there are any: as they are, not verified.
+    /// Returns the cached bytes of a file, unverified, or `None` if there are none.
     pub fn read(&self, file: &File) -> Option<Vec<u8>> {
         let path = self.path(file)?;
         let bytes = fs::read(&path).ok()?;
-        // The one that was used last goes last.
+        // The modification time is the time of last use, by which `make_room` evicts.
         let used = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         used.ok().map(|()| bytes)
     }
 
-    /// Keeps verified bytes, and removes those that were not used for longest if there is no room.
+    /// Stores verified bytes and evicts the least recently used files until they fit. Does nothing if the bytes alone
+    /// exceed the limit.
     ///
     /// # Errors
-    /// When the disk does not take them; there is nothing of them then.
+    /// If the disk cannot be written; nothing of the file is left behind then.
     pub fn put(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
         let Some(path) = self.path(file) else { return Ok(()) };
         if bytes.len() as u64 > self.cap {
@@ -57,7 +58,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Removes what has turned out not to be the file.
+    /// Removes a file whose bytes failed verification.
     pub fn remove(&self, file: &File) {
         if let Some(path) = self.path(file) {
             let _ = fs::remove_file(path);
@@ -68,7 +69,7 @@ impl Cache {
         let entries = fs::read_dir(&self.folder)?.filter_map(Result::ok);
         let mut files: Vec<_> = entries
             .filter_map(|entry| {
-                // Others' files, where the folder is not the cache's alone, stay.
+                // The folder may be shared: never remove a file that the cache did not write.
                 let is_own = entry.file_name().to_str().is_some_and(is_own);
                 let data = entry.metadata().ok().filter(|data| is_own && data.is_file())?;
                 Some((data.modified().ok()?, data.len(), entry.path()))
@@ -86,7 +87,7 @@ impl Cache {
         Ok(())
     }
 
-    /// No digest that is none becomes a path.
+    /// The path of a file, or `None` if its digest is not 64 hexadecimal digits: a manifest must not choose the path.
     fn path(&self, file: &File) -> Option<PathBuf> {
         let digest = file.sha256.to_ascii_lowercase();
         is_digest(&digest).then(|| self.folder.join(digest))
@@ -97,7 +98,7 @@ fn is_digest(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a file of this name is a model, or was about to become one.
+/// Whether the cache wrote a file of this name, finished or not.
 fn is_own(name: &str) -> bool {
     is_digest(name) || name.starts_with(UNFINISHED)
 }
@@ -136,7 +137,7 @@ mod tests {
             (cache.read(&file(&a)), cache.read(&file(&c))),
             (Some(a.into()), Some(c.into()))
         );
-        // Larger than the whole cache: not kept, and nothing else is lost for it.
+        // Larger than the whole cache: not kept, and nothing is evicted for it.
         cache.put(&file(&[0; 26]), &[0; 26]).unwrap();
         assert_eq!(cache.read(&file(&a)), Some(a.into()));
         assert!(folder.path().join("models/mine").exists(), "somebody else's");

@@ -1,4 +1,4 @@
-//! Which pairs lie in the bucket: discovered by listing it, or configured by name.
+//! The index of the pairs in the bucket, found by listing it or configured by name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -10,17 +10,17 @@ use tracing::warn;
 
 use crate::store::{Listed, PREFIX, Store, StoreError};
 
-/// An unknown digest makes the bucket be listed anew, but not more often than this, whether the
-/// listing succeeded or not: a client that guesses digests must not buy a listing with each.
+/// Minimum time between two listings. An unknown digest triggers a listing, and a client that guesses digests must not
+/// trigger one per guess. Failed listings count too.
 pub const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(3);
 
-/// The largest manifest.
+/// Size limit of a manifest in bytes.
 pub(crate) const MAX_MANIFEST: u64 = 1 << 20;
 
 impl From<&StoreError> for Refusal {
     fn from(error: &StoreError) -> Self {
         match error {
-            // Where the store is and why it failed belongs in the log, not on the internet.
+            // The store's address and the cause belong in the log, not in a response.
             StoreError::Unreachable(why) => {
                 warn!(why, "the model store did not answer");
                 Self::new(STORE_UNREACHABLE, "the model store did not answer; try again soon")
@@ -38,18 +38,18 @@ impl From<&StoreError> for Refusal {
 /// A pair in the bucket.
 #[derive(Debug)]
 pub struct Pair {
-    /// Its manifest.
+    /// The parsed `manifest.json` of the pair.
     pub manifest: Manifest,
     /// The key of the manifest without `manifest.json`.
     pub prefix: String,
-    /// When loading it failed last, and how.
+    /// When and why loading the pair last failed.
     pub(crate) failed: Mutex<Option<(Instant, Refusal)>>,
 }
 
-/// What the last listing of the bucket found.
+/// The result of the last listing.
 #[derive(Debug, Default)]
 struct Found {
-    /// Manifests by key, with the etag that they had.
+    /// The pairs by the key of their manifest, with the etag it had.
     known: BTreeMap<String, (Option<String>, Arc<Pair>)>,
     by_digest: HashMap<[u8; 32], Arc<Pair>>,
 }
@@ -58,38 +58,39 @@ impl Found {
     fn of(known: BTreeMap<String, (Option<String>, Arc<Pair>)>) -> Self {
         let mut by_digest = HashMap::new();
         for (_, pair) in known.values() {
-            // Of two names for the same files, the first serves both.
+            // If two names have the same files, the first serves both.
             by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
         }
         Self { known, by_digest }
     }
 }
 
-/// A listing of the bucket: when it ended, and what came of it.
+/// When a listing ended, and its outcome.
 type Listing = (Instant, Result<(), Refusal>);
 
-/// The pairs of a bucket.
+/// The pairs of a bucket, by digest and by name.
 #[derive(Debug)]
 pub struct Index {
     store: Store,
-    /// `NAME/VERSION` each, where the bucket is not to be listed.
+    /// The configured pairs as `NAME/VERSION`; `None` to list the bucket.
     configured: Option<Vec<String>>,
-    /// Replaced whole by a listing, and never held while one waits for the store.
+    /// A listing replaces this as a whole; the lock is never held across a request to the store.
     found: RwLock<Arc<Found>>,
-    /// Held while listing: whoever waited takes what came of it and need not list again.
+    /// Held during a listing, so that concurrent callers share its outcome.
     last: tokio::sync::Mutex<Option<Listing>>,
 }
 
 impl Index {
-    /// The index of `store`, of which nothing is read yet.
+    /// An index of `store`. Reads nothing yet.
     pub fn new(store: Store, configured: Option<Vec<String>>) -> Self {
         Self { store, configured, found: RwLock::default(), last: tokio::sync::Mutex::default() }
     }
 
-    /// The pair with this digest.
+    /// Returns the pair with this digest. Lists the bucket first if the digest is unknown, at most once per
+    /// [`REFRESH_AT_MOST_EVERY`].
     ///
     /// # Errors
-    /// With `unknown_pair` or `store_unreachable`.
+    /// `unknown_pair` if the bucket has no such pair, `store_unreachable` if it cannot be listed.
     pub async fn find(self: &Arc<Self>, digest: &[u8; 32]) -> Result<Arc<Pair>, Refusal> {
         if let Some(pair) = self.found().by_digest.get(digest) {
             return Ok(Arc::clone(pair));
@@ -98,18 +99,24 @@ impl Index {
         self.found().by_digest.get(digest).cloned().ok_or_else(|| {
             Refusal::new(
                 UNKNOWN_PAIR,
-                format!("the cloud has no pair {}; fetch its manifest anew", hex::encode(digest)),
+                format!(
+                    "the cloud has no pair with digest {}; fetch the current manifest",
+                    hex::encode(digest)
+                ),
             )
         })
     }
 
-    /// Finds the pair `NAME/VERSION` without listing the bucket: a function that starts for one pair waits for no others.
+    /// Adds the pair `NAME/VERSION` without listing the bucket, so that a function that preloads one pair need not wait for
+    /// the others.
     ///
     /// # Errors
-    /// When the store does not answer, or has no whole manifest of it.
+    /// `unknown_pair` if the function is configured not to serve it; otherwise if the store fails or its manifest is missing
+    /// or invalid.
     pub async fn add(&self, pair: &str) -> Result<Arc<Pair>, Refusal> {
         if self.configured.as_ref().is_some_and(|pairs| pairs.iter().all(|one| one != pair)) {
-            let message = format!("{pair} is none of the pairs that this function serves");
+            let message =
+                format!("this function does not serve {pair}; FOGLINE_PAIRS lists what it does");
             return Err(Refusal::new(UNKNOWN_PAIR, message));
         }
         let _listing = self.last.lock().await;
@@ -121,7 +128,7 @@ impl Index {
         Ok(pair)
     }
 
-    /// All pairs that were found, in the order of their keys.
+    /// All known pairs, ordered by key.
     pub fn pairs(&self) -> Vec<Arc<Pair>> {
         self.found().known.values().map(|(_, pair)| Arc::clone(pair)).collect()
     }
@@ -134,23 +141,23 @@ impl Index {
         *self.found.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
     }
 
-    /// Whether the bucket has been listed, well or not.
+    /// Whether the bucket has been listed, successfully or not.
     pub async fn is_listed(&self) -> bool {
         self.last.lock().await.is_some()
     }
 
-    /// Lists the bucket anew, unless the last listing is younger than `most`: then what came of that. A listing that
-    /// fails takes away nothing that was found before; one that nobody waits for any more goes on.
+    /// Lists the bucket again, or returns the outcome of the last listing if that is younger than `most`. A failed listing
+    /// removes no known pair. Dropping the future does not stop the listing.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// `store_unreachable` if the store does not answer.
     pub async fn refresh(self: &Arc<Self>, most: Duration) -> Result<(), Refusal> {
         let index = Arc::clone(self);
         match tokio::spawn(async move { index.refresh_here(most).await }).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                warn!(%error, "listing broke off");
-                Err(Refusal::new(INTERNAL, "listing broke off"))
+                warn!(%error, "listing the bucket panicked");
+                Err(Refusal::new(INTERNAL, "listing the bucket panicked; see the log"))
             }
         }
     }
@@ -185,7 +192,7 @@ impl Index {
             };
             match (pair, before) {
                 (Ok(pair), _) => known.insert(key, (etag, pair)),
-                // Without the store nothing is known; one bad manifest spoils only its pair.
+                // If the store is down, the listing fails; one bad manifest affects only its own pair.
                 (Err(refusal), _) if refusal.error == STORE_UNREACHABLE => return Err(refusal),
                 (Err(refusal), before) => {
                     warn!(
@@ -195,7 +202,7 @@ impl Index {
                         "{}",
                         refusal.message
                     );
-                    // Its edges are out there, and what they need may be in memory still.
+                    // Devices still use this pair, and its plan may still be in memory.
                     before.and_then(|before| known.insert(key, before.clone()))
                 }
             };

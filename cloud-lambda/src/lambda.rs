@@ -1,7 +1,7 @@
-//! The function on AWS Lambda, behind a function URL: all that knows of Lambda's events, its context and its runtime.
+//! The AWS Lambda host, behind a function URL. Only this module knows about Lambda's events, context and runtime.
 //!
-//! Any other host is a file like this: it makes an HTTP request and a [`Call`] of what it is given, and sends back the
-//! response.
+//! Another host needs a file like this one: it turns what it receives into an HTTP request and a [`Call`], and sends back
+//! the response.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,14 +23,14 @@ use crate::function::body::JSON;
 use crate::function::{Call, Caller, Function};
 use crate::store::variable;
 
-/// How long the first request may wait for the preload. Lambda runs a starting function at full
-/// speed for ten seconds, and stops its threads whenever no request is under way.
+/// How long start-up may wait for the preload. Lambda gives a starting function full speed for ten seconds, and freezes
+/// it whenever no request is running.
 pub const HEAD_START: Duration = Duration::from_secs(6);
 
-/// What the function reads of a function URL's event (payload 2.0).
+/// The parts of a function URL's event (payload 2.0) that the function reads.
 ///
-/// `lambda_http` has a type of its own for it, but panics on a query, a host or a scheme that no URI can hold and refuses
-/// headers beyond ASCII: whoever sends one would be answered with a fault, before anybody asked for a token.
+/// `lambda_http` has its own type for it, but that type panics on a query, host or scheme that no URI can hold and rejects
+/// non-ASCII headers. Anybody could then cause an internal error without authenticating.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -64,16 +64,16 @@ struct Iam {
     user_arn: Option<String>,
 }
 
-/// Answers Lambda's events for as long as it sends any.
+/// Handles Lambda's events until the process ends.
 ///
 /// # Errors
-/// When the runtime API is not there, or fails.
+/// If the runtime API is missing or fails.
 pub async fn serve(function: &Function) -> Result<(), Error> {
     run(service_fn(async |event| Ok::<_, Infallible>(answer(function, event).await))).await
 }
 
-/// A line of JSON an event, on standard output, where Lambda collects it. Whoever sets `AWS_LAMBDA_LOG_LEVEL` or
-/// `RUST_LOG` sees more or less.
+/// Sets up logging: one line of JSON per event, on standard output. `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG` sets the level
+/// (`info` by default).
 pub fn log() {
     let level = variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG"));
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
@@ -85,7 +85,7 @@ async fn answer(function: &Function, event: LambdaEvent<Event>) -> Answer {
     written(function.handle(request, call).await)
 }
 
-/// What an event asks, and what Lambda says of it. Every event can be read: what no HTTP request can hold is left out.
+/// Turns an event into a request and its call. Never fails: what an HTTP request cannot hold is left out.
 fn read(event: Event, context: &Context) -> (Request<Bytes>, Call) {
     let call = Call {
         id: context.request_id.clone(),
@@ -93,7 +93,7 @@ fn read(event: Event, context: &Context) -> (Request<Bytes>, Call) {
         caller: caller(&event.request_context),
     };
     let body = event.body.unwrap_or_default();
-    // What is only said to be base64 stays as it is: no frame, and refused as none.
+    // A body that claims to be base64 and is not stays as it is; decoding refuses it as malformed.
     let decoded = event.is_base64_encoded.then(|| BASE64.decode(&body).ok()).flatten();
     let body = decoded.unwrap_or_else(|| body.into_bytes());
     let mut request = Request::new(Bytes::from(body));
@@ -107,7 +107,7 @@ fn read(event: Event, context: &Context) -> (Request<Bytes>, Call) {
     (request, call)
 }
 
-/// The response as a function URL takes it: what is for reading as text, anything else in base64.
+/// The response in a function URL's format: JSON as text, anything else in base64.
 fn written(response: Response<Bytes>) -> Answer {
     let (head, body) = response.into_parts();
     let text = head.headers.get(CONTENT_TYPE).is_some_and(|media_type| media_type == JSON);
@@ -123,13 +123,13 @@ fn written(response: Response<Bytes>) -> Answer {
     answer
 }
 
-/// `None` where the time is over. Lambda gives out no such event, but emulators of it state times that were over long ago.
+/// The deadline, or `None` if it has passed: Lambda sends no such event, but emulators do.
 fn instant(deadline: SystemTime) -> Option<Instant> {
     let left = deadline.duration_since(SystemTime::now()).ok()?;
     Instant::now().checked_add(left)
 }
 
-/// Whether AWS names whom it has let through, before it called the function.
+/// The caller is verified if the event names the IAM identity that AWS authenticated.
 fn caller(context: &RequestContext) -> Caller {
     let iam = context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
     match iam.and_then(|iam| iam.user_arn.as_ref()) {
@@ -138,8 +138,8 @@ fn caller(context: &RequestContext) -> Caller {
     }
 }
 
-/// The path as its client sent it, which a function URL has in `rawPath`. What no URI can hold comes percent-encoded.
-/// Nothing in the function reads a query.
+/// The path as the client sent it, which a function URL's event has in `rawPath`. Characters that no URI can hold are
+/// percent-encoded. The query is dropped: nothing in the function reads it.
 fn uri(raw_path: &str) -> Option<Uri> {
     if raw_path.is_empty() {
         return None;
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of the golden event of a request for inference, altered, with this deadline.
+    /// Reads the golden inference event after `change`, with this deadline.
     fn golden(change: impl FnOnce(&mut Value), deadline: SystemTime) -> (Request<Bytes>, Call) {
         let mut event = serde_json::from_str(include_str!("../tests/events/infer.json")).unwrap();
         change(&mut event);
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((call.id.as_str(), call.caller), ("the-id", Caller::Unknown));
         let left = call.deadline.unwrap().duration_since(Instant::now());
         assert!((20..=30).contains(&left.as_secs()), "{left:?}");
-        // As an emulator has it.
+        // An emulator sends a deadline in the past.
         assert_eq!(golden(|_| (), UNIX_EPOCH).1.deadline, None);
     }
 

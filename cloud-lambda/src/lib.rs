@@ -1,36 +1,53 @@
 //! The cloud half of Fogline: the full-precision layers of a pair, as an AWS Lambda function.
 //!
-//! A sample that no exit on the device was sure of arrives as a packed feature map in a frame
-//! (`fogline::frame`). The function finds the pair it belongs to by its digest, unpacks the
-//! map, runs the pair's `cloud.onnx` and answers class scores. One noun a module:
+//! When no exit on the device is sure of a sample, the device sends the packed feature map in a frame
+//! (`fogline::frame`). The function finds the pair by the digest in the frame, unpacks the map, runs the pair's
+//! `cloud.onnx` and returns class scores. The modules:
 //!
-//! - [`lambda`]: Lambda's events to the function, and the only module that knows of Lambda;
-//! - [`function`]: from an HTTP request to an HTTP response, and who may ask;
-//! - [`preload`]: what is loaded before anybody asks;
-//! - [`plans`]: every plan by its pair's digest, loaded once each, kept while there is room;
-//! - [`plan`]: the verified runner of one pair;
-//! - [`runner`]: a `cloud.onnx` that runs any number of maps at once;
-//! - [`batch`]: a batch's convolutions as one each;
-//! - [`cache`]: models that were fetched, on disk;
-//! - [`index`]: which pairs lie in the bucket;
-//! - [`store`]: the bucket, which holds `models/NAME/VERSION/…`;
-//! - [`publish`]: a pair on its way into it.
+//! - [`lambda`]: the AWS Lambda host, and the only module that knows about Lambda;
+//! - [`function`]: HTTP request in, HTTP response out, with authentication and logging;
+//! - [`preload`]: loads pairs before the first request;
+//! - [`plans`]: the plans in memory, by pair digest; each is loaded once and evicted when memory runs short;
+//! - [`plan`]: one pair's verified model;
+//! - [`runner`]: runs a `cloud.onnx` on batches of any size;
+//! - [`batch`]: rewrites convolutions so that a batch reads their weights once;
+//! - [`cache`]: downloaded models on disk;
+//! - [`index`]: the pairs in the bucket;
+//! - [`store`]: the S3 client for `models/NAME/VERSION/…`;
+//! - [`publish`]: uploads a pair to the bucket.
 //!
-//! Edges in the field run old versions for months, so the function serves whatever pair lies in
-//! the bucket and never assumes one. Nothing here logs a feature map or a score.
+//! Devices in the field run old versions for months, so the function serves every pair in the bucket rather than one
+//! it was built with. It never logs a feature map or a score.
 //!
-//! Whoever has an HTTP request can ask it, on Lambda or anywhere:
+//! The function needs no Lambda: any host that has an `http::Request` can call it. In this example the store is
+//! unreachable, so the function is alive but not ready:
 //!
-//! ```no_run
+//! ```
 //! use bytes::Bytes;
 //! use fogline_cloud::function::{Auth, Call, Function};
 //! use fogline_cloud::plans::{Options, Plans};
 //! use fogline_cloud::store::{Settings, Store};
 //!
-//! # async fn example(request: http::Request<Bytes>) -> Result<(), Box<dyn std::error::Error>> {
-//! let plans = Plans::new(Store::new(Settings::from_env(None)?), Options::from_env()?);
-//! let function = Function::new(Auth::from_env()?, plans);
-//! let response = function.handle(request, Call::default()).await;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Store::new(Settings {
+//!     endpoint: Some("http://127.0.0.1:1".into()),
+//!     region: "eu-central-1".into(),
+//!     access_key: "key".into(),
+//!     secret_key: "secret".into(),
+//!     session_token: None,
+//!     bucket: "models".into(),
+//! });
+//! let function = Function::new(Auth::Anybody, Plans::new(store, Options::default()));
+//!
+//! let health = http::Request::get("/health").body(Bytes::new())?;
+//! let response = function.handle(health, Call::default()).await;
+//! assert_eq!(response.status(), 200);
+//! assert_eq!(response.body(), r#"{"status":"live"}"#);
+//!
+//! // `/ready` also needs a loaded pair.
+//! let ready = http::Request::get("/ready").body(Bytes::new())?;
+//! assert_eq!(function.handle(ready, Call::default()).await.status(), 503);
 //! # Ok(())
 //! # }
 //! ```

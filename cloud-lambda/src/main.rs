@@ -1,4 +1,4 @@
-//! The function on AWS Lambda. Settings come from the environment: see `Auth::from_env`, `store::Settings::from_env`,
+//! The function on AWS Lambda. Environment variables configure it: see `Auth::from_env`, `store::Settings::from_env`,
 //! `plans::Options::from_env` and `preload`.
 
 use std::error::Error;
@@ -9,7 +9,7 @@ use fogline_cloud::plans::{Options, Plans};
 use fogline_cloud::preload::preload;
 use fogline_cloud::store::{Settings, Store};
 
-// Lambda gives a function one request at a time: a second thread would only cost the way to it and back.
+// Lambda sends one request at a time, so a second thread would only add context switches.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     lambda::log();

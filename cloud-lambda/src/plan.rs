@@ -1,4 +1,4 @@
-//! One pair's cloud part, verified and ready to run.
+//! A plan: one pair's cloud part, verified and ready to run.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use fogline::refusal::{DEADLINE, INTERNAL, MODEL_CORRUPT, Refusal, WRONG_SHAPE};
 
 use crate::runner::{BATCHES, RunError, Runner};
 
-/// What the cloud says of some maps.
+/// The cloud part's output for a batch of maps.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Logits {
-    /// One score a class, for each map.
+    /// For each map, one logit per class.
     pub scores: Vec<Vec<f32>>,
-    /// How long tract took, without unpacking.
+    /// Time spent in tract, without unpacking the maps.
     pub took: Duration,
 }
 
-/// A `cloud.onnx` whose digest was right and that has answered once.
+/// A `cloud.onnx` that matched its digest and has run once.
 #[derive(Debug)]
 pub struct Plan {
     manifest: Manifest,
@@ -30,11 +30,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Verifies `onnx` against the manifest, optimises it for the split's shape, and runs it once.
+    /// Verifies `onnx` against the manifest, optimises it for the shape at the split point, and runs it once.
     ///
     /// # Errors
-    /// With `model_corrupt` when the bytes are not the manifest's, with `internal` when they
-    /// are but cannot be run.
+    /// `model_corrupt` if the bytes do not match the manifest's SHA-256, `internal` if they do but cannot be run.
     pub fn new(manifest: Manifest, onnx: &[u8]) -> Result<Self, Refusal> {
         let pair = format!("{}/{}", manifest.name, manifest.version);
         let file = manifest.files.get(CLOUD_ONNX).ok_or_else(|| {
@@ -43,7 +42,9 @@ impl Plan {
         if !verify(onnx, file) {
             return Err(Refusal::new(
                 MODEL_CORRUPT,
-                format!("the stored {CLOUD_ONNX} of {pair} has not the SHA-256 of its manifest"),
+                format!(
+                    "the stored {CLOUD_ONNX} of {pair} does not match the SHA-256 in its manifest"
+                ),
             ));
         }
         let shape = manifest.split.shape.map(|n| n as usize);
@@ -60,36 +61,36 @@ impl Plan {
         })
     }
 
-    /// The pair's manifest.
+    /// The manifest that the plan was made from.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The pair's digest.
+    /// The pair's digest, which requests carry.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    /// How long tract took to read and optimise the model, and to run it once.
+    /// Time that tract took to read and optimise the model and to run it once.
     pub fn optimised_in(&self) -> Duration {
         self.optimised_in
     }
 
-    /// What it takes of memory at most, about: its weights as they are, and laid out for each batch size.
+    /// Upper estimate of the plan's memory in bytes: the weights once as stored, and once more for each batch size.
     pub fn memory(&self) -> u64 {
         self.bytes * (1 + BATCHES.len() as u64)
     }
 
-    /// Whether these maps are of this pair's split.
+    /// Checks that the maps have the shape and bits of this pair's split point.
     ///
     /// # Errors
-    /// With `wrong_shape`, naming the first sample that is not.
+    /// `wrong_shape`, which names the first sample that does not.
     pub fn check(&self, tensors: &[Tensor]) -> Result<(), Refusal> {
         let split = &self.manifest.split;
         for (sample, tensor) in tensors.iter().enumerate() {
             if (tensor.shape, tensor.bits) != (split.shape, split.bits) {
                 let message = format!(
-                    "sample {sample} is {:?} at {} bits, the split of {}/{} is {:?} at {} bits",
+                    "sample {sample} has shape {:?} at {} bits; {}/{} takes {:?} at {} bits",
                     tensor.shape,
                     tensor.bits,
                     self.manifest.name,
@@ -103,12 +104,10 @@ impl Plan {
         Ok(())
     }
 
-    /// The logits of maps that [`Plan::check`] has passed, in their order. Takes its time, and the
-    /// thread with it.
+    /// Computes the logits of maps that passed [`Plan::check`], in order. Blocks the thread.
     ///
     /// # Errors
-    /// With `internal` when the model fails on them, with `deadline` when `until` comes before
-    /// the last of them runs.
+    /// `internal` if the model fails, `deadline` if `until` passes before the last batch starts.
     pub fn logits(&self, tensors: &[Tensor], until: Option<Instant>) -> Result<Logits, Refusal> {
         let failed = |error: String| Refusal::new(INTERNAL, format!("the model failed: {error}"));
         let mut maps =
@@ -126,7 +125,7 @@ impl Plan {
             RunError::Deadline { done } => Refusal::new(
                 DEADLINE,
                 format!(
-                    "time was over after {done} of {} samples; send fewer at once",
+                    "the deadline passed after {done} of {} samples; send fewer per request",
                     tensors.len()
                 ),
             ),

@@ -1,4 +1,5 @@
-//! Every plan by its pair's digest: loaded once however many ask, kept while there is room.
+//! The plans in memory, by pair digest. Concurrent requests share one load; the least recently used plan is evicted when
+//! memory runs short.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,41 +17,41 @@ use crate::index::{Index, Pair};
 use crate::plan::Plan;
 use crate::store::{Store, variable};
 
-/// A pair that could not be loaded is tried again after this time, not with every request: edges
-/// repeat what failed, and each try fetches the whole model.
+/// Minimum time between two attempts to load a pair. Devices retry failed requests, and each attempt downloads the
+/// whole model.
 pub const LOAD_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-/// The largest cloud model, whatever a manifest says: a function has 10 GB of memory at most.
+/// Size limit of a cloud model in bytes, whatever its manifest says: a Lambda function has at most 10 GB of memory.
 pub(crate) const MAX_MODEL: u64 = 2 << 30;
 
 const MIB: u64 = 1 << 20;
 
-/// What a function may keep, and of which pairs.
+/// Which pairs a function serves, and how much memory and disk they may take.
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Options {
-    /// `NAME/VERSION` of each pair that is served; without them, all that the bucket holds.
+    /// `NAME/VERSION` of each pair to serve; `None` serves every pair in the bucket.
     pub pairs: Option<Vec<String>>,
-    /// Bytes of memory that plans may take: the one that was used longest ago goes first. A plan that is
-    /// larger by itself serves the requests that wait for it and is not kept.
+    /// Memory limit of all plans in bytes; the least recently used plan is evicted first. A plan that exceeds the limit on
+    /// its own serves the requests that wait for it and is then dropped.
     pub memory: u64,
-    /// Where fetched models lie on disk.
+    /// The cache of downloaded models on disk, if any.
     pub cache: Option<Cache>,
 }
 
 impl Default for Options {
-    /// All pairs, half a GiB of plans, nothing on disk.
+    /// All pairs, 512 MiB of plans, no cache on disk.
     fn default() -> Self {
         Self { pairs: None, memory: 512 * MIB, cache: None }
     }
 }
 
 impl Options {
-    /// Reads `FOGLINE_PAIRS` (`NAME/VERSION,…`), `FOGLINE_MEMORY_MIB` (half of the function's memory without it),
-    /// `FOGLINE_CACHE` (a folder) and `FOGLINE_CACHE_MIB` (256 without it).
+    /// Reads `FOGLINE_PAIRS` (`NAME/VERSION,…`), `FOGLINE_MEMORY_MIB` (default: half of the function's memory),
+    /// `FOGLINE_CACHE` (a folder) and `FOGLINE_CACHE_MIB` (default: 256).
     ///
     /// # Errors
-    /// When a number is none or too large, a pair is no `NAME/VERSION`, or the cache's folder cannot be made.
+    /// If a number is invalid or too large, a pair is not of the form `NAME/VERSION`, or the cache folder cannot be created.
     pub fn from_env() -> Result<Self, String> {
         let bytes = |name| variable(name).map(|text| mib(name, &text)).transpose();
         let own = bytes("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.map(|memory| memory / 2);
@@ -58,7 +59,7 @@ impl Options {
         let cap = bytes("FOGLINE_CACHE_MIB")?.unwrap_or(256 * MIB);
         let cache = |folder: String| {
             Cache::new(PathBuf::from(&folder), cap)
-                .map_err(|error| format!("FOGLINE_CACHE, the folder '{folder}': {error}"))
+                .map_err(|error| format!("cannot create FOGLINE_CACHE '{folder}': {error}"))
         };
         Ok(Self {
             pairs: variable("FOGLINE_PAIRS").map(|text| names(&text)).transpose()?,
@@ -68,22 +69,22 @@ impl Options {
     }
 }
 
-/// The bytes of a number of MiB.
+/// Parses a number of MiB and returns it in bytes.
 fn mib(name: &str, text: &str) -> Result<u64, String> {
     let bytes = text.parse().ok().and_then(|mib: u64| mib.checked_mul(MIB));
-    bytes.ok_or_else(|| format!("{name} is '{text}', where a number of MiB is wanted"))
+    bytes.ok_or_else(|| format!("{name} is '{text}'; it must be a whole number of MiB"))
 }
 
-/// The pairs that stand in `FOGLINE_PAIRS`.
+/// Parses the value of `FOGLINE_PAIRS`.
 fn names(text: &str) -> Result<Vec<String>, String> {
     let name = |pair: &str| match pair.split('/').collect::<Vec<_>>()[..] {
         [name, version] if !name.is_empty() && !version.is_empty() => Ok(pair.to_owned()),
-        _ => Err(format!("FOGLINE_PAIRS is '{text}', where NAME/VERSION,… is wanted")),
+        _ => Err(format!("FOGLINE_PAIRS is '{text}'; it must be NAME/VERSION,NAME/VERSION,…")),
     };
     text.split(',').map(str::trim).map(name).collect()
 }
 
-/// The plans of a bucket's pairs.
+/// The plans of a bucket's pairs, loaded on demand.
 #[derive(Debug)]
 pub struct Plans {
     store: Store,
@@ -93,7 +94,7 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// The plans of `store`, none of them loaded.
+    /// Plans of the pairs in `store`; loads none yet.
     pub fn new(store: Store, options: Options) -> Arc<Self> {
         let kib = |plan: &Arc<Plan>| u32::try_from(plan.memory() / 1024).unwrap_or(u32::MAX);
         let loaded = Memory::builder()
@@ -105,18 +106,16 @@ impl Plans {
         Arc::new(Self { store, index, cache: options.cache, loaded })
     }
 
-    /// Which pairs there are.
+    /// The index of all pairs, loaded or not.
     pub fn index(&self) -> &Arc<Index> {
         &self.index
     }
 
-    /// The plan of the pair with this digest. However many ask at once, it is loaded once; a
-    /// load that fails is tried again after [`LOAD_AT_MOST_EVERY`]. Who gives up waiting does not
-    /// stop the load.
+    /// Returns the plan of the pair with this digest, loading it if necessary. Concurrent callers share one load, and a
+    /// failed load is retried no sooner than [`LOAD_AT_MOST_EVERY`]. Dropping the future does not stop the load.
     ///
     /// # Errors
-    /// With `unknown_pair`, `store_unreachable`, `model_corrupt`, or `internal` when the model
-    /// cannot be run.
+    /// `unknown_pair`, `store_unreachable`, `model_corrupt`, or `internal` if the model cannot be run.
     pub async fn get(self: &Arc<Self>, digest: &[u8; 32]) -> Result<Arc<Plan>, Refusal> {
         let pair = self.index.find(digest).await?;
         if let Some(plan) = self.loaded.get(digest).await {
@@ -125,11 +124,11 @@ impl Plans {
         self.load(pair).await
     }
 
-    /// Loads the newest version of every pair, or only `NAME/VERSION`; says how many plans are loaded then.
-    /// A pair that cannot be loaded is logged and does not keep the others from it.
+    /// Loads the newest version of every pair, or only the given `NAME/VERSION`. Returns how many plans are loaded. A pair
+    /// that cannot be loaded is logged and skipped.
     ///
     /// # Errors
-    /// When the bucket cannot be listed, or the only pair is not there.
+    /// If the bucket cannot be listed, or does not have the given pair.
     pub async fn preload(self: &Arc<Self>, only: Option<&str>) -> Result<usize, Refusal> {
         let mut wanted: BTreeMap<String, Arc<Pair>> = BTreeMap::new();
         if let Some(only) = only {
@@ -153,7 +152,7 @@ impl Plans {
         Ok(self.loaded().len())
     }
 
-    /// The plans that are loaded, by name and version.
+    /// The plans in memory, ordered by name and version.
     pub fn loaded(&self) -> Vec<Arc<Plan>> {
         let mut plans: Vec<_> = self.loaded.iter().map(|(_, plan)| plan).collect();
         let name = |manifest: &Manifest| (manifest.name.clone(), manifest.version.clone());
@@ -161,7 +160,7 @@ impl Plans {
         plans
     }
 
-    /// Waits until what there is no room for is gone.
+    /// Waits until pending evictions are done.
     pub async fn settle(&self) {
         self.loaded.run_pending_tasks().await;
     }
@@ -175,8 +174,8 @@ impl Plans {
         match tokio::spawn(load).await {
             Ok(loaded) => loaded.map_err(|refusal| (*refusal).clone()),
             Err(error) => {
-                warn!(%error, "loading broke off");
-                Err(Refusal::new(INTERNAL, "loading broke off"))
+                warn!(%error, "loading a pair panicked");
+                Err(Refusal::new(INTERNAL, "loading the pair panicked; see the log"))
             }
         }
     }
@@ -198,7 +197,10 @@ impl Plans {
         let manifest = &pair.manifest;
         let Some(file) = manifest.files.get(CLOUD_ONNX) else {
             let pair = format!("{}/{}", manifest.name, manifest.version);
-            return Err(Refusal::new(INTERNAL, format!("{pair} lists no {CLOUD_ONNX}")));
+            return Err(Refusal::new(
+                INTERNAL,
+                format!("the manifest of {pair} lists no {CLOUD_ONNX}"),
+            ));
         };
         let (plan, store) = match self.read_cached(manifest, file).await {
             Some(plan) => (plan?, Duration::ZERO),
@@ -214,14 +216,14 @@ impl Plans {
         Ok(Arc::new(plan))
     }
 
-    /// The plan of what lies on disk; `None` if nothing does, or something else.
+    /// The plan of the model cached on disk; `None` if it is missing or fails verification.
     async fn read_cached(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
         let (cache, manifest, file) = (self.cache.clone()?, manifest.clone(), file.clone());
-        let plan = apart("a model on disk", move || {
+        let plan = apart("reading a cached model", move || {
             let Some(onnx) = cache.read(&file) else { return Ok(None) };
             match Plan::new(manifest, &onnx) {
                 Err(refusal) if refusal.error == MODEL_CORRUPT => {
-                    warn!(digest = file.sha256, "a model on disk was altered; fetching it anew");
+                    warn!(digest = file.sha256, "a cached model is corrupt; downloading it again");
                     cache.remove(&file);
                     Ok(None)
                 }
@@ -231,7 +233,7 @@ impl Plans {
         plan.await.transpose()
     }
 
-    /// The plan of what the store has, and how long the store took.
+    /// Downloads the model and makes its plan. Returns the plan and the time of the download.
     async fn fetch(&self, pair: &Pair, file: &File) -> Result<(Plan, Duration), Refusal> {
         let (key, start) = (format!("{}{CLOUD_ONNX}", pair.prefix), Instant::now());
         let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
@@ -243,7 +245,7 @@ impl Plans {
             if let Some(cache) = cache
                 && let Err(error) = cache.put(&file, &onnx)
             {
-                warn!(%error, "a model could not be kept on disk");
+                warn!(%error, "cannot cache a model on disk");
             }
             Ok((plan, store))
         })
@@ -251,15 +253,14 @@ impl Plans {
     }
 }
 
-/// Runs `work` where it may take its time, and makes a panic in it a refusal: tract panics on some models
-/// that are none.
+/// Runs blocking `work` on another thread and turns a panic into a refusal: tract panics on some invalid models.
 pub(crate) async fn apart<T, F>(what: &str, work: F) -> Result<T, Refusal>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, Refusal> + Send + 'static,
 {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Refusal::new(INTERNAL, format!("{what} broke off; see the log"))))
+    done.unwrap_or_else(|_| Err(Refusal::new(INTERNAL, format!("{what} panicked; see the log"))))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is loaded before anybody asks for it.
+//! Loads pairs before the first request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tracing::{info, warn};
 use crate::plans::Plans;
 use crate::store::variable;
 
-/// Loads the pair of `FOGLINE_PRELOAD`, or the newest version of each. Waits for that as long as `head_start`; where nothing is
-/// loaded by then, it goes on trying while requests are answered.
+/// Loads the pair named by `FOGLINE_PRELOAD`, or the newest version of every pair. Returns after `head_start` at the
+/// latest; if nothing is loaded by then, loading continues in the background.
 pub async fn preload(plans: &Arc<Plans>, head_start: Duration) {
     let first = tokio::spawn({
         let plans = Arc::clone(plans);
@@ -21,7 +21,7 @@ pub async fn preload(plans: &Arc<Plans>, head_start: Duration) {
     }
 }
 
-/// Tries once; says whether any pair is loaded then.
+/// Tries once. Returns whether any pair is loaded.
 async fn load(plans: &Arc<Plans>) -> bool {
     match plans.preload(variable("FOGLINE_PRELOAD").as_deref()).await {
         Ok(0) => warn!("no pair could be loaded"),
@@ -34,7 +34,7 @@ async fn load(plans: &Arc<Plans>) -> bool {
     false
 }
 
-/// Tries until something is loaded: the store may come up later than the function.
+/// Retries until a pair is loaded: the store may come up later than the function.
 async fn keep_trying(plans: Arc<Plans>) {
     let mut pause = Duration::from_secs(1);
     loop {

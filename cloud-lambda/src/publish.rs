@@ -1,11 +1,10 @@
-//! Puts a pair into the bucket: its files first, its manifest last, and nothing over what is there.
+//! Publishes a pair to the bucket: files first, manifest last, never overwriting anything.
 //!
-//! What is published stays for ever, so that all of it is tried first: whatever the function would not load is refused here,
-//! before a byte is sent.
+//! A published version never changes, because devices in the field refer to it by the digest of its files. The pair is
+//! therefore tried first: one that the function could not load is refused before anything is uploaded.
 //!
-//! A function lists manifests, so a pair is there when its manifest is, and whole by then. A publication
-//! that broke off may be repeated: files that it left behind are compared, not written again. A version,
-//! once there, never changes: edges in the field name it by the digest of its files.
+//! The function finds pairs by their manifests, so a pair becomes visible only when it is complete. An interrupted
+//! publication can be repeated: files that are already there are compared instead of uploaded.
 
 use core::fmt;
 use std::fs;
@@ -20,32 +19,32 @@ use crate::plan::Plan;
 use crate::plans::{MAX_MODEL, apart};
 use crate::store::{PREFIX, Store, StoreError};
 
-/// The manifest's file name.
+/// File name of a pair's manifest.
 const MANIFEST: &str = "manifest.json";
 
 /// Why a pair was not published.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// A file of the pair cannot be read.
+    /// A file of the pair could not be read from disk.
     Unreadable(PathBuf, io::Error),
-    /// The manifest is none.
+    /// `manifest.json` could not be parsed.
     Manifest(PathBuf, ManifestError),
-    /// The manifest is of a pair of another name or version than its folder.
+    /// The manifest's name and version differ from the folder's.
     Elsewhere(String),
-    /// A file is not what the manifest says it is.
+    /// A file does not match the size and SHA-256 in the manifest.
     Altered(PathBuf),
-    /// A file is larger than the function takes.
+    /// A file exceeds the function's size limit, given in bytes.
     TooLarge(PathBuf, u64),
-    /// The function could not run the cloud's half.
+    /// The function could not run the cloud part.
     Unusable(Refusal),
-    /// The bucket has this very pair already.
+    /// The bucket already has this exact pair.
     Published(String),
-    /// The bucket has another pair under this name and version.
+    /// The bucket has a different pair under this name and version.
     Taken(String),
-    /// The bucket has another file under this key, and no manifest beside it.
+    /// The bucket has a different file under this key, without a manifest.
     Differs(String),
-    /// The store.
+    /// The bucket could not be read or written.
     Store(StoreError),
 }
 
@@ -55,33 +54,33 @@ impl fmt::Display for PublishError {
             Self::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Manifest(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Elsewhere(pair) => {
-                write!(f, "the manifest is that of {pair}, which is not where its folder lies")
+                write!(f, "the manifest is for {pair}, but its folder is not …/{pair}")
             }
             Self::Altered(path) => {
                 let path = path.display();
                 write!(
                     f,
-                    "{path} has not the size and SHA-256 of its manifest; export and pack anew"
+                    "{path} does not match the size and SHA-256 in its manifest; export and pack it again"
                 )
             }
             Self::TooLarge(path, most) => {
-                write!(f, "{}: the function takes {most} bytes at most", path.display())
+                write!(f, "{} exceeds the function's limit of {most} bytes", path.display())
             }
             Self::Unusable(refusal) => {
-                write!(f, "no function could answer for this pair: {}", refusal.message)
+                write!(f, "the function could not serve this pair: {}", refusal.message)
             }
             Self::Published(pair) => {
-                write!(f, "the bucket has {pair} already, as it is here: there is nothing to do")
+                write!(f, "the bucket already has exactly this {pair}; nothing to do")
             }
             Self::Taken(pair) => {
                 write!(
                     f,
-                    "the bucket has another {pair} already, and versions do not change: raise the version"
+                    "the bucket already has a different {pair}, and a published version never changes; raise the version"
                 )
             }
             Self::Differs(key) => write!(
                 f,
-                "the bucket has another '{key}' and no manifest beside it, left by somebody else's publication: \
+                "the bucket has a different '{key}' without a manifest, left by an interrupted publication; \
                  remove it or raise the version"
             ),
             Self::Store(error) => error.fmt(f),
@@ -97,19 +96,19 @@ impl From<StoreError> for PublishError {
     }
 }
 
-/// A pair on disk that the function could answer for.
+/// A pair on disk that was verified and has run once.
 #[derive(Debug)]
 pub struct Tried {
     manifest: Manifest,
     json: Vec<u8>,
-    /// By their names in the pair.
+    /// File names and their bytes.
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// Reads the pair in `folder`, `…/NAME/VERSION`, verifies its files, and runs its cloud's half once.
+/// Reads the pair in `folder` (`…/NAME/VERSION`), verifies its files, and runs its cloud part once.
 ///
 /// # Errors
-/// When the pair is not whole, lies in another folder, or the function would not load it.
+/// If a file is missing or does not match, the folder's name is wrong, or the function could not load the pair.
 pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
     let read = |path: &Path| {
         fs::read(path).map_err(|error| PublishError::Unreadable(path.to_owned(), error))
@@ -144,10 +143,10 @@ pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
     Ok(Tried { manifest, json, files })
 }
 
-/// Publishes a pair, telling `said` of each key and its bytes. Gives its manifest.
+/// Publishes a pair and calls `said` with the key and size in bytes of each file uploaded. Returns the manifest.
 ///
 /// # Errors
-/// When the bucket has it already, or the store fails; the bucket shows no pair then that it did not show before.
+/// If the bucket already has the version or the store fails. No new pair is visible then.
 pub async fn publish(
     store: &Store,
     tried: Tried,
@@ -175,7 +174,7 @@ pub async fn publish(
         said(&key, len);
     }
     match store.put_new(&key, json.clone()).await {
-        // Somebody was quicker, with these very files: they were compared above.
+        // Somebody else has just published the same files: they were compared above.
         Err(StoreError::Exists(_)) => return Err(PublishError::Published(pair)),
         done => done?,
     }

@@ -1,10 +1,9 @@
-//! A `cloud.onnx` that runs any number of maps at once.
+//! Runs a `cloud.onnx` on any number of maps.
 //!
-//! tract optimises a model for one batch size, so there is a plan for each of [`BATCHES`]: that for one
-//! from the start, the others from the first request that has use for them. A request is cut into the
-//! largest batches that it fills, and nothing is padded. Exporters often freeze a batch of one into a
-//! reshape: such a model, and any whose batch says something else than its samples one by one, runs one
-//! sample at a time.
+//! tract optimises a model for one batch size, so there is one plan per size in [`BATCHES`]: the plan for a single sample
+//! from the start, the others from the first request that can use them. A request is split into the largest batches that
+//! it fills, without padding. Exporters often hard-code a batch of one in a reshape. Such a model, and any whose batched
+//! scores differ from those of its single samples, runs one sample at a time.
 
 use core::fmt;
 use std::sync::{Arc, OnceLock};
@@ -18,21 +17,21 @@ use tract_onnx::prelude::{
 
 use crate::batch;
 
-/// The batch sizes that have a plan of their own, the smallest first.
+/// The batch sizes that have their own plan, in ascending order.
 pub const BATCHES: [usize; 3] = [1, 4, 16];
 
-/// How far a batch's scores may lie from those of its samples one by one: sums run in another order.
+/// Tolerance between batched scores and those of single samples, relative above 1: sums run in another order.
 const TOLERANCE: f32 = 1e-3;
 
 type Runnable = Arc<TypedRunnableModel>;
 
-/// A model with its plans.
+/// A model with one plan per batch size.
 pub struct Runner {
     model: InferenceModel,
     /// Channels, height, width.
     shape: [usize; 3],
     classes: usize,
-    /// By [`BATCHES`]; `None` where the model cannot.
+    /// One per entry of [`BATCHES`]; `None` if the model cannot run at that size.
     plans: [OnceLock<Option<Runnable>>; BATCHES.len()],
 }
 
@@ -42,16 +41,16 @@ impl fmt::Debug for Runner {
     }
 }
 
-/// Why there are no scores.
+/// Why [`Runner::run`] failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The time was over before the last batch began.
+    /// The deadline passed before the last batch started.
     Deadline {
-        /// Samples that had their scores by then.
+        /// Number of samples already computed.
         done: usize,
     },
-    /// The model failed.
+    /// tract failed to run the model.
     Model(TractError),
 }
 
@@ -62,11 +61,11 @@ impl From<TractError> for RunError {
 }
 
 impl Runner {
-    /// Reads and optimises a model of one input (N, C, H, W) and scores (N, `classes`), and runs it once
-    /// on a map of zeros, so that a runner that exists is one that works.
+    /// Reads and optimises a model with one input (N, C, H, W) and scores (N, `classes`). Runs it once on a map of zeros, so
+    /// that every runner that exists works.
     ///
     /// # Errors
-    /// When tract cannot read or run it, or its scores are not `classes` finite numbers.
+    /// If tract cannot read or run the model, or the output is not `classes` finite numbers.
     pub fn new(onnx: &[u8], shape: [usize; 3], classes: usize) -> TractResult<Self> {
         let model = tract_onnx::onnx().model_for_read(&mut &*onnx)?;
         let runner = Self { model, shape, classes, plans: Default::default() };
@@ -76,10 +75,10 @@ impl Runner {
         Ok(runner)
     }
 
-    /// The scores of maps that lie one behind the other. Takes its time, and the thread with it.
+    /// Computes the scores of the maps concatenated in `maps`. Blocks the thread.
     ///
     /// # Errors
-    /// When the model fails, or `until` comes before the last batch begins.
+    /// If the model fails, or `until` passes before the last batch starts.
     pub fn run(&self, maps: &[f32], until: Option<Instant>) -> Result<Vec<Vec<f32>>, RunError> {
         let mut left = maps;
         let mut all = Vec::with_capacity(maps.len() / self.map_len());
@@ -91,7 +90,7 @@ impl Runner {
             let mut fitting = (0..BATCHES.len()).rev().filter(|&at| BATCHES[at] <= samples);
             let (batch, plan) = fitting
                 .find_map(|at| Some((BATCHES[at], self.plan(at)?)))
-                .ok_or_else(|| TractError::msg("a map is cut off"))?;
+                .ok_or_else(|| TractError::msg("the last map is incomplete"))?;
             let (now, later) = left.split_at(batch * self.map_len());
             all.extend(self.scores(plan, batch, now)?);
             left = later;
@@ -103,14 +102,14 @@ impl Runner {
         self.shape.iter().product()
     }
 
-    /// The plan for the batch size at `at`, made when it is first asked for.
+    /// The plan for `BATCHES[at]`, made on first use.
     fn plan(&self, at: usize) -> Option<&Runnable> {
         let make = || {
             let (batch, start) = (BATCHES[at], Instant::now());
             let plan = self.optimised(batch).and_then(|plan| self.verified(plan, batch));
             let ms = start.elapsed().as_secs_f64() * 1e3;
             match &plan {
-                Ok(_) => info!(batch, ms, "plan for a batch"),
+                Ok(_) => info!(batch, ms, "made the plan for this batch size"),
                 Err(error) => info!(batch, ms, %error, "no plan for this batch size"),
             }
             plan.ok()
@@ -127,11 +126,12 @@ impl Runner {
         model.into_optimized()?.into_runnable()
     }
 
-    /// The plan, if it says of a batch what the plan for one says of its samples.
+    /// Returns the plan if a batch has the same scores as its samples one by one.
     fn verified(&self, plan: Runnable, batch: usize) -> TractResult<Runnable> {
-        let one = self.plan(0).ok_or_else(|| TractError::msg("not even one sample runs"))?;
+        let one =
+            self.plan(0).ok_or_else(|| TractError::msg("the model cannot run a single sample"))?;
         let len = self.map_len();
-        // Signs without a pattern that a layer could be blind to (Knuth's multiplicative hash).
+        // Pseudo-random signs (Knuth's multiplicative hash): a regular pattern could cancel out in a layer.
         let sign =
             |i: usize| if (i as u32).wrapping_mul(2_654_435_761) >> 31 == 0 { 1.0 } else { -1.0 };
         let maps: Vec<f32> = (0..batch * len).map(sign).collect();
@@ -140,7 +140,7 @@ impl Runner {
             let alone = self.scores(one, 1, map)?;
             let close = |(a, b): (&f32, &f32)| (a - b).abs() <= TOLERANCE * b.abs().max(1.0);
             if !scores.iter().zip(&alone[0]).all(close) {
-                return Err(TractError::msg("in a batch, samples have other scores than alone"));
+                return Err(TractError::msg("batched scores differ from those of single samples"));
             }
         }
         Ok(plan)
@@ -150,16 +150,16 @@ impl Runner {
         let [channels, height, width] = self.shape;
         let input = Tensor::from_shape(&[batch, channels, height, width], maps)?;
         let outputs = plan.run(tvec!(input.into()))?;
-        let output = outputs.first().ok_or_else(|| TractError::msg("it has no output"))?;
+        let output = outputs.first().ok_or_else(|| TractError::msg("the model has no output"))?;
         let scores: Vec<f32> = output.to_plain_array_view::<f32>()?.iter().copied().collect();
         if scores.len() != batch * self.classes {
             let (got, classes) = (scores.len(), self.classes);
             return Err(TractError::msg(format!(
-                "{got} scores for {batch} samples of {classes} classes"
+                "the model returned {got} scores for {batch} samples of {classes} classes"
             )));
         }
         if !scores.iter().all(|score| score.is_finite()) {
-            return Err(TractError::msg("a score is not a finite number"));
+            return Err(TractError::msg("the model returned a score that is not finite"));
         }
         Ok(scores.chunks_exact(self.classes).map(<[f32]>::to_vec).collect())
     }

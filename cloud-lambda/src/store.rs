@@ -1,7 +1,7 @@
-//! The bucket that holds the pairs: S3, or anything that speaks its protocol.
+//! The bucket that holds the pairs, on S3 or any compatible store.
 //!
-//! The client is built by hand from the environment. Lambda puts all of it there, and what
-//! `aws-config` adds (profiles, single sign-on, metadata services) has no place in a function.
+//! The client is configured from environment variables alone. Lambda sets all of them, and a function has no use for
+//! what `aws-config` adds (profiles, single sign-on, metadata services).
 
 use core::fmt;
 use std::env;
@@ -18,54 +18,55 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::timeout;
 
-/// The folder of the bucket that holds `NAME/VERSION/…`.
+/// Key prefix of all pairs, followed by `NAME/VERSION/…`.
 pub const PREFIX: &str = "models/";
 
-/// How long an object may take at least, and how many bytes a second a store sends at the slowest.
+/// Base time limit of a download; to it comes the object's size limit at the [`SLOWEST`] rate.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Slowest acceptable download rate in bytes per second.
 const SLOWEST: u64 = 1 << 20;
 
-/// Where the bucket is, and with whose key it opens.
+/// Location and credentials of the bucket.
 #[derive(Clone)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Settings {
-    /// Another endpoint than AWS's own; addressed by path, as local stores need it.
+    /// Endpoint URL of a store other than AWS's own; uses path-style addresses, as local stores need.
     pub endpoint: Option<String>,
-    /// AWS region.
+    /// The AWS region, such as `eu-central-1`.
     pub region: String,
-    /// Access key id.
+    /// The AWS access key id.
     pub access_key: String,
-    /// Secret access key.
+    /// The AWS secret access key.
     pub secret_key: String,
-    /// The token that goes with a role's temporary keys.
+    /// The session token of a role's temporary credentials.
     pub session_token: Option<String>,
-    /// The bucket.
+    /// The bucket's name, without `s3://`.
     pub bucket: String,
 }
 
-/// Why the bucket did not give what was asked. [`StoreError::word`] is for machines.
+/// Why an operation on the bucket failed. [`StoreError::word`] is its error code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A variable that the store needs is not in the environment.
+    /// A required environment variable is not set.
     Setting(&'static str),
-    /// The store did not answer, or refused the bucket.
+    /// The store did not answer, or denied access to the bucket.
     Unreachable(String),
-    /// There is no object of that key.
+    /// The bucket has no object with this key.
     Missing(String),
-    /// The object is larger than it may be.
+    /// The object exceeds its size limit.
     TooLarge {
-        /// Its key.
+        /// Key of the object in the bucket.
         key: String,
-        /// Bytes that it may have.
+        /// Largest allowed size in bytes.
         cap: u64,
     },
-    /// There is an object of that key already, and it stays.
+    /// The bucket already has an object with this key, which was not overwritten.
     Exists(String),
 }
 
 impl StoreError {
-    /// The machine word of this error.
+    /// The stable error code, such as `object_missing`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Setting(_) => "store_setting",
@@ -84,25 +85,25 @@ impl fmt::Display for StoreError {
             Self::Unreachable(why) => write!(f, "the model store did not answer: {why}"),
             Self::Missing(key) => write!(f, "the model store has no '{key}'"),
             Self::TooLarge { key, cap } => {
-                write!(f, "'{key}' in the model store is over {cap} bytes")
+                write!(f, "'{key}' in the model store exceeds its limit of {cap} bytes")
             }
-            Self::Exists(key) => write!(f, "the model store has '{key}' already"),
+            Self::Exists(key) => write!(f, "the model store already has '{key}'"),
         }
     }
 }
 
 impl std::error::Error for StoreError {}
 
-/// An environment variable. An empty one counts as unset, everywhere in Fogline: templates often leave one behind.
+/// Reads an environment variable. An empty one counts as unset throughout Fogline: templates often leave one behind.
 pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl Settings {
-    /// Reads the variables that the AWS SDKs share, and `FOGLINE_BUCKET` unless the bucket is given.
+    /// Reads the standard AWS variables, and `FOGLINE_BUCKET` unless `bucket` is given.
     ///
     /// # Errors
-    /// When the region, a key or the bucket is not set.
+    /// If the region, a key or the bucket is not set.
     pub fn from_env(bucket: Option<&str>) -> Result<Self, StoreError> {
         let need = |name| variable(name).ok_or(StoreError::Setting(name));
         Ok(Self {
@@ -117,17 +118,17 @@ impl Settings {
     }
 }
 
-/// An object as listed.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listed {
-    /// Its key.
+    /// Key of the object in the bucket.
     pub key: String,
-    /// Changes whenever its bytes do; not every store lists it.
+    /// Changes whenever the object does; `None` if the store does not list etags.
     pub etag: Option<String>,
 }
 
-/// The bucket.
+/// A client for one bucket.
 #[derive(Debug, Clone)]
 pub struct Store {
     client: Client,
@@ -135,9 +136,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store by its settings. Nothing is sent yet.
+    /// A client with these settings. Sends nothing yet.
     pub fn new(settings: Settings) -> Self {
-        // A cleartext endpoint is a local one: reading the root certificates would be for nothing.
+        // A plain HTTP endpoint is local, so skip loading the root certificates.
         let cleartext = settings.endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
         let http = if cleartext {
             Builder::new().build_http()
@@ -146,7 +147,7 @@ impl Store {
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(2))
-            // To the first bytes of an answer; with all its tries before the edge's 10 s are over.
+            // Time to the first byte. All attempts together must end before the edge's timeout of 10 s.
             .operation_attempt_timeout(Duration::from_secs(3))
             .operation_timeout(Duration::from_secs(8))
             .build();
@@ -170,10 +171,10 @@ impl Store {
         Self { client: Client::from_conf(config.build()), bucket: settings.bucket }
     }
 
-    /// Every `models/NAME/VERSION/manifest.json`, in the order of their keys.
+    /// Lists every `models/NAME/VERSION/manifest.json`, ordered by key.
     ///
     /// # Errors
-    /// When the store does not answer or has no such bucket.
+    /// [`StoreError::Unreachable`] if the store does not answer or the bucket does not exist.
     pub async fn manifests(&self) -> Result<Vec<Listed>, StoreError> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(PREFIX);
         let mut pages = list.into_paginator().send();
@@ -192,15 +193,15 @@ impl Store {
         Ok(found)
     }
 
-    /// All bytes of an object that may have at most `cap` of them.
+    /// Downloads an object of at most `cap` bytes.
     ///
     /// # Errors
-    /// When the store does not answer, has no such object, a larger one, or sends it in drops.
+    /// If the store does not answer or sends too slowly, the object is missing, or it is larger than `cap`.
     pub async fn get(&self, key: &str, cap: u64) -> Result<Vec<u8>, StoreError> {
-        // The client times the way to the first byte; from there, a store may send slowly for ever.
+        // The client's timeouts end at the first byte; after that, a slow store could take for ever.
         let patience = PATIENCE + Duration::from_secs(cap / SLOWEST);
         timeout(patience, self.fetch(key, cap)).await.unwrap_or_else(|_| {
-            let why = format!("'{key}' was not here after {} s", patience.as_secs());
+            let why = format!("downloading '{key}' took over {} s", patience.as_secs());
             Err(StoreError::Unreachable(why))
         })
     }
@@ -208,7 +209,7 @@ impl Store {
     async fn fetch(&self, key: &str, cap: u64) -> Result<Vec<u8>, StoreError> {
         let get = self.client.get_object().bucket(&self.bucket).key(key);
         let mut object = get.send().await.map_err(|error| match error.code() {
-            // The second where a proxy answers 404 without a word; a missing bucket has another code.
+            // `NotFound` comes from proxies that send 404 without a body; a missing bucket has another code.
             Some("NoSuchKey" | "NotFound") => StoreError::Missing(key.to_owned()),
             _ => unreachable(&error),
         })?;
@@ -228,15 +229,15 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Puts an object where there is none; never over one that is there, whoever put it meanwhile.
+    /// Uploads an object, never overwriting one that exists, even if it was just created by somebody else.
     ///
     /// # Errors
-    /// When there is one, or the store does not answer.
+    /// [`StoreError::Exists`] if there is one, [`StoreError::Unreachable`] if the store does not answer.
     pub async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         let put = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*");
         match put.body(ByteStream::from(bytes)).send().await {
             Ok(_) => Ok(()),
-            // S3 answers the second of two at once with a conflict.
+            // S3 answers the later of two concurrent uploads with a conflict.
             Err(error)
                 if matches!(
                     error.code(),

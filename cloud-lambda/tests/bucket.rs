@@ -1,4 +1,4 @@
-//! An S3-compatible store of one test: its own folder, its own port.
+//! An S3-compatible store for one test, in its own folder and on its own port.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,15 +29,15 @@ pub fn pair_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pair").join(name)
 }
 
-/// What goes wrong between the store and the function, with every `cloud.onnx`.
+/// A fault injected into every download of a `cloud.onnx`.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Fault {
     None,
     /// The store answers with this status.
     Status(u16),
-    /// The connection breaks off in the middle.
+    /// The connection closes in the middle.
     Cut,
-    /// 64 bytes come, and again 64 after this time.
+    /// 64 bytes arrive at a time, with this pause in between.
     Drops(Duration),
 }
 
@@ -82,7 +82,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A store whose bucket holds the tests' pair.
+    /// Starts a store whose bucket holds the tests' pair.
     pub async fn with_pair() -> Self {
         let bucket = Self::empty().await;
         bucket.put_pair();
@@ -110,7 +110,7 @@ impl Bucket {
         Self { root, address, fetched, fault }
     }
 
-    /// From now on.
+    /// Injects this fault from now on.
     pub fn suffer(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
@@ -123,13 +123,13 @@ impl Bucket {
         }
     }
 
-    /// Puts a pair that has another weight under the name of the tests' pair and this version; gives its digest.
+    /// Publishes the tests' pair with one weight changed, as this version. Returns its digest.
     pub fn put_other(&self, version: &str) -> [u8; 32] {
         let folder = self.folder().with_file_name(version);
         fs::create_dir_all(&folder).unwrap();
         let mut onnx = fs::read(pair_file("cloud.onnx")).unwrap();
         let mut manifest = Manifest::parse(&fs::read(pair_file("manifest.json")).unwrap()).unwrap();
-        // The lowest bits of a weight: another number, and as good a model.
+        // Changing the lowest bits of a weight gives another file and still a working model.
         onnx[500] ^= 1;
         version.clone_into(&mut manifest.version);
         manifest.files.get_mut("cloud.onnx").unwrap().sha256 = sha256_hex(&onnx);
@@ -138,12 +138,12 @@ impl Bucket {
         manifest.pair_digest()
     }
 
-    /// Where the pair's files lie.
+    /// The folder of the pair's files.
     pub fn folder(&self) -> PathBuf {
         self.root.path().join(BUCKET).join("models/tiny/1.0.0")
     }
 
-    /// How often `cloud.onnx` was fetched.
+    /// How often `cloud.onnx` was downloaded.
     pub fn fetched(&self) -> usize {
         self.fetched.load(Ordering::SeqCst)
     }

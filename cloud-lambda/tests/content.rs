@@ -1,4 +1,4 @@
-//! What a request may come as, and what can be asked of a model.
+//! The forms a request may take, and the metadata of a model.
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// The golden frame, written as people would.
+/// The golden frame as JSON.
 fn readable() -> Value {
     let frame = Frame::decode(&golden()).unwrap();
     let samples = frame.tensors.iter().map(
@@ -92,7 +92,7 @@ async fn a_batch_says_what_its_samples_say_alone() {
     let bucket = Bucket::with_pair().await;
     let plans = bucket.plans();
     let frame = Frame::decode(&golden()).unwrap();
-    // Sixteen together, four together, and one alone.
+    // A batch of sixteen, one of four, and a single sample.
     let mut many = frame.clone();
     many.tensors = frame.tensors.iter().cycle().take(21).cloned().collect();
     let response = handle(&plans, post(many.encode().unwrap(), &[])).await;

@@ -1,4 +1,4 @@
-//! What goes wrong in the store, and what the first calls do at once.
+//! Faults of the store, and concurrent first requests.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -30,11 +30,11 @@ async fn an_altered_model_is_not_run() {
     assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
     assert_eq!(refusal(&plans, get("/ready")).await, (503, "not_ready".into()));
 
-    // Who asks again at once is refused without another fetch.
+    // An immediate retry is refused without another download.
     assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
     assert_eq!(bucket.fetched(), 1);
 
-    // Larger than its manifest says: not even read to the end.
+    // Larger than its manifest says: not read to the end.
     fs::write(&path, [bytes, vec![0; 100]].concat()).unwrap();
     pause().await;
     assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
@@ -43,7 +43,7 @@ async fn an_altered_model_is_not_run() {
     pause().await;
     assert_eq!(refusal(&plans, infer()).await, (502, "model_corrupt".into()));
 
-    // Once repaired it is served: a failed load is not kept.
+    // Once repaired it is served: a failed load is not remembered.
     bucket.put_pair();
     pause().await;
     assert_eq!(handle(&plans, infer()).await.status(), 200);
@@ -51,7 +51,7 @@ async fn an_altered_model_is_not_run() {
 
 #[tokio::test]
 async fn a_store_that_hangs_holds_up_nobody() {
-    // Takes connections and never answers.
+    // Accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plans = plans(settings(silent.local_addr().unwrap()));
     let waiting = tokio::spawn({
@@ -62,7 +62,7 @@ async fn a_store_that_hangs_holds_up_nobody() {
     let ready = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, get("/ready")));
     assert_eq!(ready.await.expect("at once"), (503, "not_ready".into()));
     assert_eq!(waiting.await.unwrap(), (503, "store_unreachable".into()));
-    // A failed listing counts as one: the next unknown digest does not buy another.
+    // A failed listing counts too: the next unknown digest does not trigger another.
     let again = tokio::time::timeout(Duration::from_secs(1), refusal(&plans, infer()));
     assert_eq!(again.await.expect("at once"), (503, "store_unreachable".into()));
 }
@@ -75,7 +75,7 @@ async fn a_missing_bucket_and_an_unreachable_store_are_the_same_to_the_edge() {
     let refused = refusal(&plans(elsewhere), infer()).await;
     assert_eq!(refused, (503, "store_unreachable".into()));
 
-    // A port that was free a moment ago has nobody behind it.
+    // Nobody listens on a port that was free a moment ago.
     let free: SocketAddr = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
@@ -84,7 +84,7 @@ async fn a_missing_bucket_and_an_unreachable_store_are_the_same_to_the_edge() {
     assert_eq!(refused, (503, "store_unreachable".into()));
 }
 
-/// AWS itself is only reached over TLS, which no other test here speaks.
+/// AWS itself is only reached over TLS, which no other test here covers.
 #[tokio::test]
 async fn the_tls_client_is_in_the_binary() {
     let bucket = Bucket::with_pair().await;
@@ -110,7 +110,7 @@ async fn a_pair_put_later_is_found_without_a_restart() {
     let plans = bucket.plans();
     assert_eq!(refusal(&plans, infer()).await, (404, "unknown_pair".into()));
     bucket.put_pair();
-    // Unknown digests do not buy a listing each.
+    // Unknown digests do not trigger a listing each.
     assert_eq!(refusal(&plans, infer()).await, (404, "unknown_pair".into()));
     tokio::time::sleep(REFRESH_AT_MOST_EVERY + Duration::from_millis(100)).await;
     assert_eq!(handle(&plans, infer()).await.status(), 200);

@@ -1,4 +1,4 @@
-//! From a request to its answer, with a real store over real HTTP behind it.
+//! Requests and their responses, with a real store over real HTTP.
 
 use std::fs;
 use std::sync::Arc;
@@ -126,7 +126,7 @@ async fn what_broke_inside_is_told_to_the_log_alone() {
     frame.pair = manifest.pair_digest();
     let answer = handle(&bucket.plans(), post(frame.encode().unwrap(), &[])).await;
     assert_eq!(refused(&answer), (500, "internal".into()));
-    assert_eq!(body(&answer)["message"], "a fault of the function's; its log says what broke");
+    assert_eq!(body(&answer)["message"], "the function failed; its log says why");
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn an_answer_comes_before_the_hosts_deadline() {
         let call = Call { deadline: Some(Instant::now() + time), ..Call::default() };
         function.handle(infer(), call).await
     };
-    // Less than what is kept for the last word: too late to load, and too late to infer.
+    // Less than the time reserved for the refusal: too late to load, and too late to infer.
     let too_little = Duration::from_millis(100);
     assert_eq!(refused(&within(too_little).await), (504, "deadline".into()));
     assert_eq!(within(Duration::from_secs(20)).await.status(), 200);

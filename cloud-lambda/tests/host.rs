@@ -1,4 +1,4 @@
-//! Another host than Lambda: a plain HTTP server.
+//! A host other than Lambda: a plain HTTP server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::bucket::Bucket;
 use crate::request::{expected, get, golden, infer, post, refused};
 
-/// All that such a host is.
+/// The whole host.
 async fn serve(listener: TcpListener, function: Arc<Function>) {
     loop {
         let Ok((socket, _)) = listener.accept().await else { continue };
@@ -39,7 +39,7 @@ async fn answer(
     let deadline = Instant::now() + Duration::from_secs(30);
     let (head, mut body) = request.into_parts();
     let mut read = BytesMut::new();
-    // The function refuses what is longer, and need not see all of it.
+    // The function refuses longer bodies, so it need not see the rest.
     while read.len() <= MAX_FRAME
         && let Some(frame) = body.frame().await
     {

@@ -1,5 +1,4 @@
-//! What Lambda is given back for the golden events of `tests/events`, to the letter: by the function's own binary, under the
-//! runtime API.
+//! The exact responses of the function's binary, under the runtime API, to the golden events of `tests/events`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +16,7 @@ fn event(name: &str) -> Value {
 
 const JSON: &str = "application/json";
 
-/// The payload of a text.
+/// A function URL's response whose body is this text.
 fn text(status: u16, allow: Option<&str>, body: &str) -> Value {
     let mut headers = json!({"content-type": JSON});
     if let Some(allow) = allow {
@@ -46,7 +45,7 @@ async fn every_golden_event_is_answered_to_the_letter() {
             "body": "Rk9HQQEAAQIDBAUGBwgJCgsMDQ4PAgMAAM0/AACcPgAAcL8DAAA6vwAAPr8AAJTA",
         })
     );
-    // What can be read is text, and not base64.
+    // JSON is sent as text, not in base64.
     let readable = answer("infer_json").await;
     assert_eq!(readable["isBase64Encoded"], json!(false));
     assert_eq!(readable["headers"]["content-type"], JSON);
@@ -59,9 +58,10 @@ async fn every_golden_event_is_answered_to_the_letter() {
     let refused = |status, error, allow, message: &str| {
         text(status, allow, &format!(r#"{{"error":"{error}","message":"{message}"}}"#))
     };
-    let unknown = format!("the cloud has no pair {}; fetch its manifest anew", "0".repeat(64));
-    let shape = "sample 0 is [8, 2, 8] at 1 bits, the split of tiny/1.0.0 is [8, 4, 4] at 1 bits";
-    let method = "'/infer' does not answer to GET";
+    let unknown =
+        format!("the cloud has no pair with digest {}; fetch the current manifest", "0".repeat(64));
+    let shape = "sample 0 has shape [8, 2, 8] at 1 bits; tiny/1.0.0 takes [8, 4, 4] at 1 bits";
+    let method = "'/infer' does not accept GET";
     for (name, wanted) in [
         ("health", text(200, None, r#"{"status":"live"}"#)),
         ("ready", text(200, None, &ready)),

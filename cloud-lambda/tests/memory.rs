@@ -1,4 +1,4 @@
-//! What a function keeps in memory, and what hostile bytes make it take of it.
+//! What the function keeps in memory, and how much memory hostile bytes can make it use.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ async fn two_hundred_first_calls_load_once() {
     assert_eq!(bucket.fetched(), 1);
 }
 
-/// The golden frame, cut everywhere, and with each of its bits flipped.
+/// The golden frame, truncated at every length and with every single bit flipped.
 fn mutants() -> impl Iterator<Item = Vec<u8>> {
     let good = golden();
     let cuts: Vec<_> = (0..good.len()).map(|end| good[..end].to_vec()).collect();
@@ -66,7 +66,7 @@ async fn every_cut_and_every_flipped_bit_is_answered() {
     for frame in mutants() {
         let response = handle(&plans, post(frame.clone(), &[])).await;
         let status = response.status().as_u16();
-        // A flip in the maps or in the request's id is another good request.
+        // A flip in the maps or in the request id is another valid request.
         assert!([200, 400, 404, 409, 413].contains(&status), "{status} for {frame:?}");
         assert_eq!(
             status == 200,

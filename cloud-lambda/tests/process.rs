@@ -1,4 +1,4 @@
-//! What goes wrong, in a process of the function's own with the runtime API in front and a store behind it.
+//! Faults, with the function's binary in its own process between the runtime API and a store.
 
 use std::fs;
 use std::net::TcpListener;
@@ -17,14 +17,14 @@ use crate::running::{Running, body, infer};
 
 const OK: (u64, String) = (200, String::new());
 
-/// Waits until what came of this is not what came of it last time.
+/// Repeats this until its result changes.
 async fn pause(at_most_every: Duration) {
     tokio::time::sleep(at_most_every + Duration::from_millis(100)).await;
 }
 
 #[tokio::test]
 async fn a_store_that_is_down_or_refuses_is_said_and_got_over() {
-    // A port that was free a moment ago has nobody behind it.
+    // Nobody listens on a port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let function = Running::start(&settings(free), None).await;
     let outcome = function.outcome(infer(&golden())).await;
@@ -87,11 +87,11 @@ async fn a_pair_that_is_replaced_meanwhile_serves_on_from_memory() {
     assert_eq!(function.outcome(infer(&golden())).await, OK);
     let mut frame = Frame::decode(&golden()).unwrap();
     frame.pair = bucket.put_other("1.0.0");
-    // The old pair is in memory, where nobody has replaced it.
+    // The old pair is still in memory.
     assert_eq!(function.outcome(infer(&golden())).await, OK);
     pause(REFRESH_AT_MOST_EVERY).await;
     assert_eq!(function.outcome(infer(&frame.encode().unwrap())).await, OK);
-    // The bucket was listed anew, and the old pair is not in it.
+    // The bucket was listed again, and the old pair is not in it.
     assert_eq!(function.outcome(infer(&golden())).await, (404, "unknown_pair".into()));
 }
 
@@ -105,7 +105,7 @@ async fn edges_of_the_old_version_and_of_the_new_one_are_both_served() {
     frame.pair = bucket.put_other("2.0.0");
     let new = frame.encode().unwrap();
     pause(REFRESH_AT_MOST_EVERY).await;
-    // And a function that is deployed afterwards knows the old one still.
+    // A function deployed afterwards still serves the old one.
     for function in [function, Running::start(&bucket.settings(), None).await] {
         for frame in [&new, &golden(), &new] {
             assert_eq!(function.outcome(infer(frame)).await, OK);
@@ -153,7 +153,7 @@ async fn a_query_or_a_header_that_no_uri_can_hold_panics_nowhere() {
     for (case, change) in odd.into_iter().enumerate() {
         let mut event = infer(&golden());
         change(&mut event);
-        // Whoever has no token is told so first, and counted.
+        // A request without a token is refused first, and logged.
         let outcome = function.outcome(event.clone()).await;
         assert_eq!(outcome, (401, "unauthorized".into()), "{case}");
         event["headers"]["authorization"] = json!(token);
@@ -181,7 +181,7 @@ async fn sigterm_in_the_middle_leaves_nothing_half_done() {
     }
     let ended = tokio::time::timeout(Duration::from_secs(2), function.process.wait()).await;
     assert!(!ended.expect("it ends at once").unwrap().success());
-    // No digest names a file yet; the next process fetches anew, and the one after that need not.
+    // The cache is empty, so the next process downloads the model; the one after that need not.
     let models = || {
         fs::read_dir(cache.path())
             .unwrap()
@@ -194,7 +194,7 @@ async fn sigterm_in_the_middle_leaves_nothing_half_done() {
         assert_eq!(function.outcome(infer(&golden())).await, OK);
         assert_eq!(bucket.fetched(), fetched);
     }
-    // What lies on disk is believed no more than what comes from the store.
+    // Files on disk are verified like those from the store.
     let model = models().find(|name| name.len() == 64).unwrap();
     fs::write(cache.path().join(model), "altered").unwrap();
     let function = Running::start(&bucket.settings(), Some(cache.path())).await;
@@ -244,7 +244,7 @@ async fn a_line_of_json_says_how_each_request_went() {
     assert_eq!((&first["outcome"], &first["cold"]), (&json!("ok"), &json!(true)));
     assert_eq!((&first["pair"], &first["Samples"]), (&json!("tiny/1.0.0"), &json!(2)));
     assert_eq!(first["frame"], expected()["request_id"]);
-    // The runtime API's own id.
+    // The runtime API's request id.
     assert_eq!(first["request"], "00000000-0000-4000-8000-000000000001");
     assert!(first["LoadMs"].as_f64() > Some(0.0) && first["InferMs"].as_f64() > Some(0.0));
     assert_eq!((&second["outcome"], &second["cold"]), (&json!("malformed"), &json!(false)));
@@ -261,7 +261,7 @@ async fn only_a_token_opens_a_function_that_wants_one() {
     assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
     event["headers"]["authorization"] = json!("Bearer open barley, open");
     assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
-    // Nobody whom it does not know makes it fetch anything.
+    // An unauthenticated request triggers no download.
     assert_eq!(bucket.fetched(), 0);
     event["headers"]["authorization"] = json!("Bearer open sesame, open");
     assert_eq!(function.outcome(event).await, OK);
@@ -298,7 +298,7 @@ async fn a_function_that_counts_on_aws_is_not_open_behind_a_url_that_asks_nobody
     let function = Running::start_with(&bucket.settings(), None, &[("FOGLINE_AUTH", "iam")]).await;
     let mut event = infer(&golden());
     assert_eq!(function.outcome(event.clone()).await, (401, "unauthorized".into()));
-    // As a function URL of auth type AWS_IAM says it of a signature that it has verified.
+    // As a function URL of auth type AWS_IAM sends it after verifying a signature.
     let user = "arn:aws:iam::123456789012:user/edge";
     event["requestContext"]["authorizer"] = json!({"iam": {
         "accessKey": "AKIA", "accountId": "123456789012", "callerId": "AIDA", "userArn": user, "userId": "AIDA",
@@ -354,11 +354,11 @@ async fn empty_variables_are_unset_ones() {
     assert_eq!(function.outcome(infer(&golden())).await, OK);
 }
 
-/// A function with these variables ends by itself, and not well.
+/// A function with these variables exits with an error.
 async fn does_not_start(bucket: &Bucket, variables: &[(&str, &str)]) {
     let mut function = Running::start_with(&bucket.settings(), None, variables).await;
     let ended = tokio::time::timeout(Duration::from_secs(10), function.process.wait()).await;
     let status = ended.expect("it ends by itself").unwrap();
-    // A panic ends with 101.
+    // 101 would be a panic.
     assert_eq!(status.code(), Some(1), "{variables:?}");
 }

@@ -1,4 +1,4 @@
-//! A pair on its way into the bucket.
+//! Publishing a pair to the bucket.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::bucket::{Bucket, pair_file};
 use crate::request::{handle, infer};
 
-/// The tests' pair in a folder of its own.
+/// Copies the tests' pair to its own folder.
 fn pair() -> (TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("tiny/1.0.0");
@@ -38,12 +38,12 @@ async fn a_published_pair_is_served_and_never_overwritten() {
     let (_root, folder) = pair();
     let mut keys = vec![];
     publish(&store, &folder, |key, _| keys.push(key.to_owned())).await.unwrap();
-    // The manifest comes last: who sees it sees all.
+    // The manifest comes last: whoever sees it can fetch every file.
     assert_eq!(keys, ["models/tiny/1.0.0/cloud.onnx", "models/tiny/1.0.0/manifest.json"]);
     assert_eq!(handle(&bucket.plans(), infer()).await.status(), 200);
     let again = publish(&store, &folder, |_, _| panic!("nothing is written")).await.unwrap_err();
     assert!(matches!(again, PublishError::Published(_)), "{again}");
-    // Other thresholds, the same files: another pair all the same.
+    // The same files with other thresholds are still a different pair.
     let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
     let other = manifest.replacen("\"thresholds\"", "\"thresholds\" ", 1);
     assert_ne!(other, manifest);
@@ -104,7 +104,7 @@ async fn a_pair_that_is_not_whole_stays_at_home() {
     assert!(matches!(refused(&elsewhere).await, PublishError::Manifest(..)));
 }
 
-/// The tests' pair with other files, by their digests in the manifest.
+/// The tests' pair with other files and their digests in the manifest.
 fn altered(change: impl FnOnce(&mut Manifest, &Path)) -> (TempDir, PathBuf) {
     let (root, folder) = pair();
     let path = folder.join("manifest.json");
@@ -114,7 +114,7 @@ fn altered(change: impl FnOnce(&mut Manifest, &Path)) -> (TempDir, PathBuf) {
     (root, folder)
 }
 
-/// A version is never published again, so that one that no function can run would be refused for ever.
+/// A version cannot be replaced, so publishing one that the function cannot run would spoil it for ever.
 #[tokio::test]
 async fn a_cloud_that_cannot_run_is_not_published() {
     let cloud = |bytes: Vec<u8>| {

@@ -1,4 +1,4 @@
-//! Requests of the tests' pair, as any host makes them.
+//! Requests for the tests' pair, as any host would build them.
 
 use std::fs;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ pub fn golden() -> Vec<u8> {
     fs::read(pair_file("infer.frame")).unwrap()
 }
 
-/// What onnxruntime says of it.
+/// onnxruntime's scores for it.
 pub fn expected() -> Value {
     serde_json::from_slice(&fs::read(pair_file("expected.json")).unwrap()).unwrap()
 }
 
-/// The golden frame, altered.
+/// The golden frame after `change`.
 pub fn altered(change: impl FnOnce(&mut Frame)) -> Vec<u8> {
     let mut frame = Frame::decode(&golden()).unwrap();
     change(&mut frame);
@@ -34,7 +34,7 @@ pub fn get(path: &str) -> Request<Bytes> {
     Request::get(path).body(Bytes::new()).unwrap()
 }
 
-/// The golden frame's way in.
+/// The request that carries the golden frame.
 pub fn infer() -> Request<Bytes> {
     post(golden(), &[])
 }
@@ -48,18 +48,18 @@ pub fn post(body: Vec<u8>, headers: &[(&'static str, &str)]) -> Request<Bytes> {
     request
 }
 
-/// The answer to a request of anybody, from a host that sets no deadline.
+/// The response to an unauthenticated request without a deadline.
 pub async fn handle(plans: &Arc<Plans>, request: Request<Bytes>) -> Response<Bytes> {
     Function::new(Auth::Anybody, Arc::clone(plans)).handle(request, Call::default()).await
 }
 
-/// The JSON of an answer.
+/// The JSON body of a response.
 pub fn body(response: &Response<Bytes>) -> Value {
     assert_eq!(response.headers()["content-type"], "application/json");
     serde_json::from_slice(response.body()).unwrap()
 }
 
-/// The status and word of an answer that is a refusal, which must be well-formed and say something.
+/// The status and error code of a refusal, which must be well formed and have a message.
 pub fn refused(response: &Response<Bytes>) -> (u16, String) {
     let refusal: Refusal = serde_json::from_value(body(response)).unwrap();
     assert_eq!(response.status().as_u16(), refusal.status());
@@ -67,7 +67,7 @@ pub fn refused(response: &Response<Bytes>) -> (u16, String) {
     (refusal.status(), refusal.error)
 }
 
-/// Those of the answer to a request.
+/// The status and error code of the refusal that a request gets.
 pub async fn refusal(plans: &Arc<Plans>, request: Request<Bytes>) -> (u16, String) {
     refused(&handle(plans, request).await)
 }

@@ -20,12 +20,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the function on a store, with a cache on disk if there is a folder for it.
+    /// Starts the function on a store, with a cache on disk if a folder is given.
     pub async fn start(store: &Settings, cache: Option<&Path>) -> Self {
         Self::start_with(store, cache, &[("FOGLINE_AUTH", "none")]).await
     }
 
-    /// The same with these variables, who may ask among them.
+    /// The same with these environment variables, which include the authentication.
     pub async fn start_with(
         store: &Settings,
         cache: Option<&Path>,
@@ -44,7 +44,7 @@ impl Running {
             .env("AWS_ACCESS_KEY_ID", &store.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
             .env("FOGLINE_BUCKET", &store.bucket)
-            // Nothing: the tests want to see the first request load.
+            // Preload nothing: the tests want to see the first request load.
             .env("FOGLINE_PRELOAD", "none/0.0.0")
             .envs(variables.iter().copied());
         if let Some(folder) = cache {
@@ -59,14 +59,14 @@ impl Running {
         Self { lambda, process }
     }
 
-    /// What the function says to an event: the response of a function URL, or the runtime's error.
+    /// The function's answer to an event: a function URL's response, or the runtime's error.
     pub async fn invoke(&self, event: Value, time: Duration) -> Result<Value, Value> {
         let outcome = self.lambda.invoke(event.to_string().into(), time).await.unwrap();
         let value = |bytes: bytes::Bytes| serde_json::from_slice(&bytes).unwrap();
         outcome.map(value).map_err(value)
     }
 
-    /// The status of its answer to an event, and the word, where it is a refusal.
+    /// The status of the response to an event, and its error code if it is a refusal.
     pub async fn outcome(&self, event: Value) -> (u64, String) {
         self.outcome_within(event, Duration::from_secs(30)).await
     }
@@ -78,7 +78,7 @@ impl Running {
         (status, refusal.map(|refusal| refusal.error).unwrap_or_default())
     }
 
-    /// Ends it and gives what it wrote to standard output.
+    /// Stops the function and returns its standard output.
     pub async fn end(mut self) -> String {
         self.process.start_kill().unwrap();
         let mut text = String::new();

@@ -1,5 +1,5 @@
-//! The function without a host, on another host than Lambda, and behind Lambda's runtime API in a process of its own; with a
-//! real store over real HTTP behind it. What the emulator adds is tested with the local stack.
+//! Tests the function without a host, on a plain HTTP host, and in its own process behind Lambda's runtime API, each with a
+//! real store over real HTTP. The local stack's tests cover the emulator.
 
 mod bucket;
 mod content;

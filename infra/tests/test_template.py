@@ -1,4 +1,4 @@
-"""The template: linted, translated as AWS does, and created in moto, where what came of it is listed."""
+"""Tests the template: lints it, translates it as AWS does, and creates it in moto, a local emulation."""
 
 import ast
 import hashlib
@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 os.environ |= {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-# Without it, moto wants Docker to make a function.
+# Otherwise moto needs Docker to create a function.
 os.environ["MOTO_LAMBDA_SIMPLE"] = "1"
 
 import boto3
@@ -25,21 +25,21 @@ CODE = {"Bucket": "code", "Key": "bootstrap.zip"}
 
 
 class Policies:
-    """AWS's managed policies, of which the template has none."""
+    """AWS's managed policies; the template uses none."""
 
     def load(self) -> dict:
         return {}
 
 
 def template(**parameters: str) -> dict:
-    """The template in CloudFormation's own words, as a stack of these parameters has it."""
+    """The template translated to plain CloudFormation, with these parameters."""
     read = json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
     read["Resources"]["Function"]["Properties"]["CodeUri"] = CODE
     return transform(read, parameters, Policies())
 
 
 def statements(translated: dict) -> list[tuple[str, dict]]:
-    """Every statement of every policy, with the name of its resource."""
+    """Every policy statement, with the name of its resource."""
     found = []
 
     def look(name: str, value: object) -> None:
@@ -131,7 +131,7 @@ class Template(unittest.TestCase):
         open_ = {name: r for name, r in resources.items() if r["Type"] == "AWS::Lambda::Permission"}
         self.assertEqual({r["Properties"]["Action"] for r in open_.values()}, {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"})
         self.assertEqual({r["Condition"] for r in open_.values()}, {"ByToken"})
-        # The URL is the alias's, and so must the permissions be.
+        # The URL belongs to the alias, and so must the permissions.
         self.assertEqual([r["Properties"]["FunctionName"] for r in open_.values()], [{"Ref": "FunctionAliaslive"}] * 2)
         self.assertEqual(resources["FunctionUrl"]["Properties"]["TargetFunctionArn"], {"Ref": "FunctionAliaslive"})
         self.assertEqual(resources["FunctionUrl"]["Properties"]["AuthType"], {"Fn::If": ["ByToken", "NONE", "AWS_IAM"]})
@@ -170,7 +170,7 @@ class Template(unittest.TestCase):
 @mock_aws
 class Stack(unittest.TestCase):
     def create(self, **parameters: str) -> dict:
-        """A stack with these parameters; its resources' ids by name."""
+        """Creates a stack with these parameters; returns its resources' ids by name."""
         code = io.BytesIO()
         with zipfile.ZipFile(code, "w") as file:
             file.writestr("bootstrap", "")
@@ -178,15 +178,15 @@ class Stack(unittest.TestCase):
         s3.create_bucket(Bucket=CODE["Bucket"], CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         s3.put_object(Bucket=CODE["Bucket"], Key=CODE["Key"], Body=code.getvalue())
         client = boto3.client("cloudformation")
-        # moto has no CloudFront to name in an output.
+        # moto cannot resolve CloudFront outputs.
         translated = template() | {"Outputs": {}}
-        # Nor has it the alias that everybody may call.
+        # It also lacks permissions on aliases.
         for name in ("AnybodyMayCall", "AnybodyMayInvokeByUrl"):
             del translated["Resources"][name]
         given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         client.create_stack(StackName="fogline", TemplateBody=json.dumps(translated), Parameters=given, Capabilities=["CAPABILITY_IAM"])
         made = client.describe_stack_resources(StackName="fogline")["StackResources"]
-        # What moto does not know has no ids.
+        # Resources that moto does not support have no ids.
         made = [resource for resource in made if "PhysicalResourceId" in resource and "LogicalResourceId" in resource]
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in made}
 
@@ -210,7 +210,7 @@ class Stack(unittest.TestCase):
         iam = boto3.client("iam")
         self.assertEqual(iam.list_attached_role_policies(RoleName=made["Role"])["AttachedPolicies"], [])
         policy = iam.get_role_policy(RoleName=made["Role"], PolicyName="fogline")["PolicyDocument"]
-        # moto keeps what CloudFormation hands it as Python's own text.
+        # moto stores CloudFormation's value as the text of a Python object.
         policy = ast.literal_eval(policy) if isinstance(policy, str) else policy
         read = next(s for s in policy["Statement"] if s["Action"] == "s3:GetObject")
         self.assertEqual(read["Resource"], f"arn:aws:s3:::{made['Models']}/models/*")

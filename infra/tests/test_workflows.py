@@ -1,4 +1,4 @@
-"""The workflows: every action is pinned, and none has more rights than it needs, as zizmor judges."""
+"""Checks the workflows with zizmor: actions are pinned, and permissions are minimal."""
 
 import subprocess
 import sys

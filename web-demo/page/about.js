@@ -1,11 +1,11 @@
-// What a pair is, in a sentence or two, by its manifest alone.
+// Describes a pair in a few sentences, from its manifest alone.
 
 /** @import { Manifest } from './types' */
 
-const FEW = 12; // classes that a sentence can name
+const FEW = 12; // the most classes that a sentence lists
 
 /**
- * What a pair knows, and how it goes about it.
+ * Describes the classes a pair knows and how its exits and layers work.
  *
  * @param {Manifest} manifest
  */
@@ -16,10 +16,10 @@ export function aboutPair({ classes, parts, exits, policy, share }) {
   const ways = new Set(exits.flatMap((exit) => exit.ways ?? []).map(({ way }) => way));
   return [
     `Knows ${classes.length} classes: ${known}. Its layers on this device have weights of ${listed(bits)} bits.`,
-    share ? `Of the 1-bit ones, every ${share} share a stored value, picked by hashing.` : null,
-    policy === 'appeal' ? 'Each exit predicts by itself whether its answer will hold.' : null,
-    ways.size > 0 ? `A picture that the first exit is not sure of goes on by one of ${ways.size} ways: the less sure, the more bits.` : null,
-    extension ? `When an exit is sure of ${listed(extension.extends ?? [], 'or')}, which are easily confused, an extension has the last word.` : null,
+    share ? `Hashing lets every ${share} of the 1-bit weights share one stored value.` : null,
+    policy === 'appeal' ? 'Each exit learned to predict whether its answer is right.' : null,
+    ways.size > 0 ? `If the first exit is not sure, the picture takes one of ${ways.size} ways: the less sure, the more bits.` : null,
+    extension ? `If an exit is sure of ${listed(extension.extends ?? [], 'or')}, which are easily confused, an extension decides between them.` : null,
   ].filter(Boolean).join(' ');
 }
 

@@ -1,11 +1,11 @@
-// Answers to single pictures: asked for in turn, shown in the network, and kept as cards.
+// Classifies single pictures in turn, shows their path in the network, and keeps the results as cards.
 
 import { codedError, errorCode } from '../shared/errors.js';
 import { part } from './element.js';
 import { drawingOf } from './map.js';
 import { pairTitle } from './model.js';
 import { showProblem } from './problems.js';
-import { givenUp, resultCard, spokenResult, thumbnailOf, verdictOf, waitingFor } from './result.js';
+import { givenUp, reasonOf, resultCard, spokenResult, thumbnailOf, verdictOf, waitingFor } from './result.js';
 import { isRight, markSample, sampleFile } from './samples.js';
 import { state } from './state.js';
 
@@ -19,12 +19,12 @@ import { state } from './state.js';
 
 const MOST_CARDS = 60;
 
-/** What the engine says of pictures that are given to it one by one. */
+/** The answers to single pictures. */
 export class Answers {
   /** @type {(() => unknown) | null} */
-  #again = null; // classifies the picture on show once more
+  #again = null; // classifies the shown picture again
 
-  /** @param {{ engine: Engine, line: Line, network: Network, tally: Tally, learn: (result: Answer) => void }} of `learn` gets every answer */
+  /** @param {{ engine: Engine, line: Line, network: Network, tally: Tally, learn: (result: Answer) => void }} of `learn` is called with every answer */
   constructor({ engine, line, network, tally, learn }) {
     this.engine = engine;
     this.line = line;
@@ -34,12 +34,11 @@ export class Answers {
   }
 
   /**
-   * Classifies a picture when it is its turn. With `reveal` a small screen is brought to what is shown of it, unless whoever
-   * waits for it has scrolled since.
+   * Classifies a picture when its turn comes. With `reveal`, scrolls to the result, unless the visitor has scrolled since.
    *
    * @param {string} name
-   * @param {Sample | null} sample where it is one
-   * @param {() => Promise<Wanted>} bring gives the picture
+   * @param {Sample | null} sample if it is one
+   * @param {() => Promise<Wanted>} bring returns the picture
    */
   ask(name, sample, bring, { reveal = false } = {}) {
     const at = reveal ? scrollY : NaN;
@@ -53,17 +52,17 @@ export class Answers {
     return this.ask(sample.title, sample, async () => ({ file: await sampleFile(sample) }), { reveal });
   }
 
-  /** Classifies the picture on show anew, where something has changed that its answer came of: once, however often. */
+  /** Classifies the shown picture again, after a change that may alter its answer. Calls that wait are merged. */
   tryAgain() {
     if (this.#again) this.line.join(() => this.#again?.(), { once: 'again' });
   }
 
-  /** The picture on show is not tried again. */
+  /** Stops classifying the shown picture again. */
   letGo() {
     this.#again = null;
   }
 
-  /** Another model decides from now on: what was found with the one before is not shown as its own. */
+  /** Called when another pair is loaded: marks the earlier cards as results of the previous pair. */
   forgetModel() {
     const { pair } = state;
     for (const look of part('results').querySelectorAll('.look')) {
@@ -80,15 +79,16 @@ export class Answers {
   }
 
   /**
-   * Lights a result's way in the network, with the answer above it.
+   * Highlights a result's path in the network, with the answer above it.
    *
    * @param {Picture | null} picture
    * @param {Answer} result
-   * @param {{ policy?: PolicyRule | null, right?: boolean | null, map?: Uint8Array | null }} of the policy that decided, and the map that was sent
+   * @param {{ policy?: PolicyRule | null, right?: boolean | null, map?: Uint8Array | null }} of the policy that decided, whether the answer is right, and the map that was sent
    */
   show(picture, result, { policy = state.policy, right = null, map = null } = {}) {
     this.network.light(result, policy);
     part('answer').replaceChildren(...verdictOf(result, right));
+    part('answer').firstElementChild?.after(...reasonOf(result));
     showPicture(picture, map);
   }
 
@@ -102,7 +102,7 @@ export class Answers {
     const again = () => this.#classify(name, sample, bring, () => {});
     try {
       const { pair, policy } = state;
-      if (!pair) throw codedError('model_missing', 'There is no model to ask.');
+      if (!pair) throw codedError('model_missing', 'No model is loaded.');
       const { result, ...picture } = await this.engine.classify({ ...await bring(), thumbnail: true }, {
         signal: abort.signal,
         onAsking: (asking) => {
@@ -139,14 +139,14 @@ export class Answers {
   }
 
   /**
-   * Shows a picture whose map is on its way: what the exits have said of it, and a way to end the waiting.
+   * Shows a picture while the cloud is asked: the exits' scores so far, and a button to cancel.
    *
    * @type {(asking: Asking, policy: PolicyRule | null, cancel: () => void) => void}
    */
   #wait({ guess, map, ...picture }, policy, cancel) {
     this.network.light(guess, policy, 'waiting');
     part('answer').replaceChildren(...waitingFor(guess, map.length, cancel));
-    part('announcer').textContent = `${picture.name}: the cloud is asked.`;
+    part('announcer').textContent = `${picture.name}: asking the cloud.`;
     showPicture(picture, map);
   }
 
@@ -155,13 +155,13 @@ export class Answers {
     this.network.light(guess, state.policy, 'cancelled');
     part('answer').replaceChildren(...givenUp(guess, map.length));
     part('announcer').textContent = 'Cancelled.';
-    // The button has gone, and focus must not fall off the page.
+    // The button is gone, so move the focus.
     part('model-title').focus({ preventScroll: true });
   }
 }
 
 /**
- * Shows a picture, and beside it the map that stands for it in the cloud; a frame of the webcam is on show already.
+ * Shows a picture, and next to it the map that was sent to the cloud; without a picture, the webcam's video stays.
  *
  * @param {Picture | null} picture
  * @param {Uint8Array | null} map

@@ -1,4 +1,4 @@
-// The batch's panel: how far it is, a way to end it, and its report, which follows thresholds and pair.
+// The batch panel: progress, a cancel button, and the report, which follows the thresholds and the loaded pair.
 
 import { codedError } from '../shared/errors.js';
 import { runBatch } from './batch.js';
@@ -20,7 +20,7 @@ import { state } from './state.js';
  */
 
 /**
- * A batch: whose it is, what it is of, what was found, and how long the last pass over so many pictures took.
+ * A batch: its pair, its pictures, their answers, and the size and duration of the last pass.
  *
  * @typedef {{
  *   pair: Pair,
@@ -33,14 +33,14 @@ import { state } from './state.js';
  * }} Run
  */
 
-/** Runs batches, one at a time, and shows the last. */
+/** Runs batches, one at a time, and shows the last one. */
 export class BatchPanel {
   /** @type {Run | null} */
   #run = null;
   #frame = 0;
 
   /**
-   * `learn` gets every answer, `measure` what all came to, `look` a picture whose answer is to be seen.
+   * `learn` is called with every answer, `measure` with the batch's score, `look` with a picture to show.
    *
    * @param {{
    *   engine: Engine,
@@ -62,11 +62,11 @@ export class BatchPanel {
   }
 
   /**
-   * One batch of all that came at once; a zip that cannot be opened costs no others.
+   * Runs everything that came at once as one batch; a zip that cannot be opened does not stop the rest.
    *
    * @param {FileAt[]} pictures
    * @param {FileAt[]} zips
-   * @param {string} leftOut what else came with the pictures, in words
+   * @param {string} leftOut describes the files that were skipped
    */
   async runAll(pictures, zips, leftOut) {
     /** @type {Source[]} */
@@ -82,13 +82,13 @@ export class BatchPanel {
   }
 
   /**
-   * One batch of the page's own pictures.
+   * Runs the page's own pictures as one batch.
    *
    * @param {Sample[]} samples
    */
   async runSamples(samples) {
     const pictures = await Promise.all(samples.map((sample) => {
-      // Its path names a picture's class, as a folder does.
+      // The path starts with the class, like a folder of that name.
       const path = `${sample.label}/${sample.file}`;
       return sampleFile(sample).then((file) => [{ sample, path, file }], (error) => {
         showProblem(error, path);
@@ -99,7 +99,7 @@ export class BatchPanel {
   }
 
   /**
-   * A new batch, of the pair that is open.
+   * Starts a new batch with the loaded pair.
    *
    * @param {Source[]} sources
    */
@@ -107,14 +107,14 @@ export class BatchPanel {
     const total = sources.reduce((sum, { pictures }) => sum + pictures.length, 0);
     const leftOut = sources.map((source) => source.leftOut).filter(Boolean).join(' ');
     const { pair } = state;
-    if (!pair) throw codedError('model_missing', 'There is no model to ask.');
-    if (total === 0) throw codedError('batch_empty', `There is no JPEG, PNG or WebP picture in it. ${leftOut}`);
+    if (!pair) throw codedError('model_missing', 'No model is loaded.');
+    if (total === 0) throw codedError('batch_empty', `No JPEG, PNG or WebP picture was found. ${leftOut}`);
     this.#run = { pair, sources, total, leftOut, answered: new Map(), failed: 0, pass: { pictures: 0, seconds: 0 } };
     await this.#answer(this.#run, sources);
   }
 
   /**
-   * Answers these pictures of a batch, all of them or some once more.
+   * Classifies these pictures of a batch: all of them, or some again.
    *
    * @param {Run} run
    * @param {Source[]} sources
@@ -137,7 +137,7 @@ export class BatchPanel {
     /** @param {number} more */
     const count = (more) => {
       done += more;
-      frame ||= requestAnimationFrame(draw); // once a frame, however fast they come
+      frame ||= requestAnimationFrame(draw); // draw at most once per frame
     };
     draw();
     this.#open();
@@ -168,12 +168,12 @@ export class BatchPanel {
     this.#close(abort.signal.aborted);
   }
 
-  /** Thresholds or measure were turned: shows what becomes of the batch, once a frame, or at its end where it still runs. */
+  /** Updates the report after the controls changed: at most once per frame, or when a running batch ends. */
   follow() {
     if (part('batch').dataset.state !== 'running') this.#frame ||= requestAnimationFrame(() => this.#show());
   }
 
-  /** The report, by the thresholds as they stand; of a pair that is not open any more, as it was left. */
+  /** Draws the report for the current thresholds; a report of an earlier pair stays as it is. */
   #show() {
     this.#frame = 0;
     const { policy, thresholds } = this.controls;
@@ -189,7 +189,7 @@ export class BatchPanel {
   }
 
   /**
-   * Whether the pair that is open is the one that a batch was answered by.
+   * Whether the loaded pair is the one that answered the batch.
    *
    * @param {Run} run
    */
@@ -198,24 +198,24 @@ export class BatchPanel {
     return digest(pair) === digest(state.pair);
   }
 
-  /** Says of a batch of another pair that it is, and offers to run it again. */
+  /** Says that the batch belongs to an earlier pair, and offers to run it again. */
   #showOwner() {
     const run = this.#run;
     const pair = state.pair;
     const isEarlier = run !== null && !this.#isOwn(run);
     part('batch').toggleAttribute('data-earlier', isEarlier);
     part('batch-owner').hidden = !isEarlier;
-    // Nothing in it may ask a pair about another one's answers.
+    // Disable the report's buttons: they would ask this pair about another pair's answers.
     part('report').inert = isEarlier;
     if (!run || !isEarlier) return;
     this.measure(null);
     const again = element('button', { type: 'button', class: 'main', disabled: !pair }, pair ? `Run it again with ${pairTitle(pair.manifest)}` : 'Run it again');
     again.addEventListener('click', () => this.line.join(() => this.#begin(run.sources)));
-    part('batch-owner').replaceChildren(`These are answers of ${pairTitle(run.pair.manifest)}, the pair before. `, again);
+    part('batch-owner').replaceChildren(`These answers are from the previous model, ${pairTitle(run.pair.manifest)}. `, again);
   }
 
   /**
-   * Asks once more about some pictures of the batch.
+   * Classifies some pictures of the batch again.
    *
    * @param {Run} run
    * @param {Set<Listed>} wanted
@@ -245,11 +245,11 @@ export class BatchPanel {
 
   /** @param {boolean} cancelled */
   #close(cancelled) {
-    // The button goes, and focus must not fall off the page.
+    // The button is about to go, so move the focus.
     if (document.activeElement === part('batch-cancel')) part('batch-title').focus();
     button('batch-cancel').hidden = true;
     part('batch').dataset.state = cancelled ? 'cancelled' : 'done';
-    // Whoever watched the bar sees the report; whoever looks elsewhere is left there.
+    // Scroll to the report only if the progress bar was in view.
     const { top } = part('batch').getBoundingClientRect();
     if (top >= 0 && top < innerHeight) part('batch').scrollIntoView({ block: 'start' });
     part('announcer').textContent = `${cancelled ? 'Cancelled' : 'Done'}: ${part('batch-text').textContent}.`;

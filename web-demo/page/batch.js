@@ -1,5 +1,4 @@
-// Many pictures in one go: several under way at once, so that those that wait for the cloud do not
-// hold up those that need none.
+// Classifies many pictures, several at once, so that those waiting for the cloud do not hold up the others.
 
 import { errorCode } from '../shared/errors.js';
 
@@ -11,8 +10,8 @@ import { errorCode } from '../shared/errors.js';
 const AT_ONCE = 4;
 
 /**
- * Classifies the pictures of `sources`: `{pictures}` with a file each, or `{zip, pictures}`. `step` gets each picture with
- * its answer, `refuse` those that cannot be read. An abort ends it after those that are under way.
+ * Classifies the pictures of `sources`: `{pictures}` with a file each, or `{zip, pictures}`. Calls `step` with each picture
+ * and its answer, and `refuse` with those that cannot be read. After an abort, the running ones still finish.
  *
  * @param {Source[]} sources
  * @param {{
@@ -39,7 +38,7 @@ export async function runBatch(sources, { engine, signal, step, refuse }) {
   for (const { zip, pictures } of sources) {
     if (pictures.length === 0 || signal.aborted) continue;
     try {
-      // The worker has one zip open at a time, and since this one was listed it may have opened another.
+      // The worker keeps only one zip open, and may have opened another since this one was listed.
       if (zip) await engine.listZip(zip);
     } catch (error) {
       refuse(pictures, error, zip?.name ?? '');

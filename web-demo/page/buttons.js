@@ -1,4 +1,4 @@
-// Which buttons can be pressed, and what is said of those that were pressed too early.
+// Enables and disables the buttons, and says how many requests wait for a batch to end.
 
 import { button, input, part } from './element.js';
 import { clearProblems } from './problems.js';
@@ -7,10 +7,10 @@ import { state } from './state.js';
 /** @import { Line } from './line.js' */
 
 /** @type {Set<string>} */
-const underWay = new Set(); // ids of buttons whose run is not over
+const underWay = new Set(); // ids of buttons whose run has not finished
 
 /**
- * Keeps the buttons as the page's state wants them.
+ * Keeps the buttons in step with the page's state.
  *
  * @param {Line} line
  */
@@ -23,7 +23,7 @@ export function keepButtons(line) {
 }
 
 /**
- * Runs what a button starts, unless it is running already.
+ * Runs a button's action unless it is already running.
  *
  * @param {string} id
  * @param {() => Promise<unknown>} run
@@ -44,7 +44,7 @@ function enable() {
   for (const sample of [...samples, ...gallery]) sample.button.disabled = !ready;
   button('run-gallery').disabled = !ready || gallery.length === 0;
   button('run-all').disabled = !ready || samples.length === 0;
-  // Not `disabled` while they run: that would throw the keyboard's focus off the page.
+  // Not `disabled` while they run: that would lose the keyboard focus.
   for (const id of ['run-all', 'run-gallery']) part(id).setAttribute('aria-disabled', String(underWay.has(id)));
   for (const id of ['file', 'folder']) input(id).disabled = !ready;
   button('webcam').disabled = !ready;
@@ -53,11 +53,11 @@ function enable() {
 }
 
 /**
- * What was pressed during a batch has not been lost.
+ * Says how many pictures wait for the batch to end.
  *
  * @param {number} waiting
  */
 function showWaiting(waiting) {
   const held = part('batch').dataset.state === 'running' ? waiting : 0;
-  part('batch-waiting').textContent = held > 0 ? `${held} more ${held === 1 ? 'waits' : 'wait'} for its end` : '';
+  part('batch-waiting').textContent = held > 0 ? `${held} more waiting for the batch to end` : '';
 }

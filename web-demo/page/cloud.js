@@ -1,4 +1,4 @@
-// The cloud's switch, and whether the cloud is there at all.
+// The cloud switch, and whether the cloud can be reached.
 
 /**
  * @import { Engine } from './engine.js'
@@ -11,17 +11,17 @@ const SLOW_MS = 2500;
 const AGAIN_MS = 15_000;
 const SAID = {
   on: 'The cloud answers.',
-  slow: `The cloud answers, and takes ${SLOW_MS / 1000} s more for it.`,
-  off: 'Switched off: hard pictures get the best exit\'s guess, marked as degraded.',
-  away: 'The cloud is away: hard pictures get the best exit\'s guess, marked as degraded.',
-  closed: 'The cloud wants a token: without one, hard pictures get the best exit\'s guess, marked as degraded.',
-  typed: 'The token is shown with the next hard picture.',
-  refused: 'The cloud does not take this token: hard pictures get the best exit\'s guess, marked as degraded.',
+  slow: `The cloud answers ${SLOW_MS / 1000} s later than usual.`,
+  off: 'The cloud is off: hard pictures get the best exit\'s guess, marked as degraded.',
+  away: 'The cloud cannot be reached: hard pictures get the best exit\'s guess, marked as degraded.',
+  closed: 'The cloud needs a token: without one, hard pictures get the best exit\'s guess, marked as degraded.',
+  typed: 'The token will be sent with the next hard picture.',
+  refused: 'The cloud rejected this token: hard pictures get the best exit\'s guess, marked as degraded.',
 };
 
 /**
- * Marks the cloud's state on the page, and tells the engine which to ask. A token that the visitor types into `door` is kept
- * until the page is left, and no longer; `opened` is called with it.
+ * Shows the cloud's state on the page and tells the engine which cloud to use. The token that a visitor enters is kept in
+ * memory only, until the page is closed; `opened` is called after it was entered.
  */
 export class Cloud {
   #timer = 0;
@@ -58,9 +58,9 @@ export class Cloud {
       await this.apply();
       opened();
     });
-    // What no header can carry would look like a cloud that is away.
+    // A token that no header can carry would look like an unreachable cloud.
     token.addEventListener('input', () => {
-      token.setCustomValidity(/^\s*[\x21-\x7e]+\s*$/.test(token.value) ? '' : 'A token is of letters, digits and signs of ASCII alone.');
+      token.setCustomValidity(/^\s*[\x21-\x7e]+\s*$/.test(token.value) ? '' : 'A token may only contain printable ASCII characters, without spaces.');
     });
     switches.addEventListener('change', ({ target }) => {
       this.#mode = /** @type {Mode} */ (/** @type {HTMLInputElement} */ (target).value);
@@ -71,7 +71,7 @@ export class Cloud {
   }
 
   /**
-   * Uses the function at this address.
+   * Uses the function at this URL.
    *
    * @param {string} address
    */
@@ -87,7 +87,7 @@ export class Cloud {
   }
 
   /**
-   * What an answer says of the cloud: it came from there, or there was no way.
+   * Updates the cloud's state from an answer, which shows whether the cloud could be reached.
    *
    * @param {Answer} answer
    */
@@ -100,7 +100,7 @@ export class Cloud {
     if (degraded?.reason === 'cloud_unreachable' || degraded?.reason === 'circuit_open') this.mark(true);
   }
 
-  /** Asks whether it is there; that also wakes a function that sleeps. */
+  /** Checks whether the cloud can be reached; this also starts an idle function. */
   async look() {
     /** @type {HeadersInit} */
     const headers = this.#token ? { authorization: `Bearer ${this.#token}` } : {};
@@ -109,11 +109,11 @@ export class Cloud {
     const back = there && this.#away;
     if (status === 401) this.#turnedAway();
     else this.mark(!there);
-    // The engine would leave it alone for a while yet.
+    // Otherwise the engine would keep avoiding the cloud for a while.
     if (back) await this.apply();
   }
 
-  /** It is there, and asks for a token, or for another. */
+  /** The cloud is there but needs a token, or another one. */
   #turnedAway() {
     this.#closed = this.#token ? 'refused' : 'closed';
     this.mark(false);
@@ -133,7 +133,7 @@ export class Cloud {
     const wasInside = this.door.contains(document.activeElement);
     this.page.dataset.cloud = state;
     this.door.hidden = state !== this.#closed;
-    // Focus must not fall off the page with it.
+    // Do not lose the focus with the hidden form.
     if (wasInside && this.door.hidden) /** @type {HTMLElement} */ (this.switches.querySelector(':checked')).focus();
     if (this.line.textContent !== SAID[state]) this.line.textContent = SAID[state];
   }

@@ -1,21 +1,21 @@
-// What a visitor can turn: the measure, the exits' thresholds, and along the calibration curve both
-// thresholds at once.
+// The visitor's controls: the policy, each exit's threshold, and a slider that moves all thresholds along the calibration
+// curve.
 
 import { element, input, output, part, select } from './element.js';
 import { exitTitle, mostOf, percent, sureFrom } from './words.js';
 
 /** @import { Manifest, Pair, PolicyRule } from './types' */
 
-/** The controls of a pair. `turned` gets the decision while it is turned, `settled` when it stays. */
+/** The controls of a pair. `turned` is called during each change, `settled` after it. */
 export class Controls {
   /** @type {Manifest | null} */
   #manifest = null;
   /** @type {{ slider: HTMLInputElement, value: HTMLOutputElement }[]} */
   #sliders = [];
   /** @type {PolicyRule[]} */
-  #policies = []; // that the pair has thresholds for
+  #policies = []; // for which the pair has thresholds
   /** @type {PolicyRule | null} */
-  policy = null; // that is chosen
+  policy = null; // the chosen one
   /** @type {number[]} */
   thresholds = [];
 
@@ -32,17 +32,17 @@ export class Controls {
     part('reset').addEventListener('click', () => this.policy && this.#choose(this.policy));
   }
 
-  /** The calibration's points for the policy, as the chart has them: from all on the device to all in the cloud. */
+  /** The calibration points of the policy, in the chart's order: from all on the device to all in the cloud. */
   get points() {
     return (this.policy && this.#manifest?.curves?.[this.policy.name])?.toReversed() ?? [];
   }
 
-  /** The calibration's point with these thresholds; -1 where it never tried them. */
+  /** Index of the calibration point with the current thresholds; -1 if the calibration never tried them. */
   get at() {
     return this.points.findIndex(({ thresholds }) => thresholds.every((value, exit) => value === this.thresholds[exit]));
   }
 
-  /** Whether they are the ones that the pair came with. */
+  /** Whether policy and thresholds are the pair's own. */
   get isOwn() {
     if (!this.#manifest) return false;
     const { policy } = this.#manifest;
@@ -50,7 +50,7 @@ export class Controls {
   }
 
   /**
-   * Begins anew with the pair's own policy and thresholds.
+   * Resets to the pair's own policy and thresholds.
    *
    * @param {Pick<Pair, 'manifest' | 'policies'>} pair
    */
@@ -107,7 +107,7 @@ export class Controls {
 }
 
 /**
- * The exits that decide: all but an extension, which answers for hard classes.
+ * The exits that have a threshold: all except an extension.
  *
  * @param {Manifest} manifest
  */
@@ -116,7 +116,7 @@ function deciding({ exits }) {
 }
 
 /**
- * The share of pictures that end on the device.
+ * The share of pictures answered on the device.
  *
  * @param {{ shares: number[] }} point
  */

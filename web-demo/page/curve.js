@@ -1,5 +1,4 @@
-// Accuracy and energy against the share of pictures that go to the cloud: the calibration's curve,
-// where the page stands on it now, and what was measured beside it.
+// The chart of accuracy and energy by offload rate: the calibration curve, the current thresholds, and measured results.
 
 import uPlot from '../lib/chart.js';
 import { stays } from './controls.js';
@@ -14,7 +13,7 @@ import { percent, times } from './words.js';
 
 /** @typedef {{ x: number, accuracy?: number, saving?: number | null }} Mark */
 /**
- * How a row of marks is drawn: a line, or points of this size, filled or hollow.
+ * How a series is drawn: as a line, or as points of a size, filled or hollow.
  *
  * @typedef {{ label: string, scale: 'accuracy' | 'saving', colour: string, line?: number[], size?: number, hollow?: boolean }} Look
  */
@@ -33,8 +32,8 @@ const LOOKS = [
 const NAMES = { accuracy: 'accuracy', saving: 'energy saving' };
 
 /**
- * How many times less energy than the twin, where `shares` of all pictures end at the exits, and the others in the cloud. Where
- * pictures go several ways, `ways` has their shares by way, the cloud's behind the exits'.
+ * How many times less energy than the twin, if `shares` of all pictures end at the exits and the rest in the cloud. If
+ * pictures take several ways, `ways` has the shares by way, with the cloud after the exits.
  *
  * @param {Energy} energy
  * @param {{ shares: number[], ways?: number[][] }} point
@@ -49,7 +48,7 @@ function reduction(energy, { shares, ways = [[...shares, 1 - stays({ shares })]]
   return system > 0 ? twin.computation / system : null;
 }
 
-/** The chart in `place` with its sentence in `line`. */
+/** The chart in `place`, described by the text in `line`. */
 export class Curve {
   /** @type {uPlot | null} */
   #chart = null;
@@ -68,7 +67,7 @@ export class Curve {
   }
 
   /**
-   * Shows a pair: its curve under a policy, and of its report, where it has one, test pictures and paper.
+   * Shows a pair's curve under the current policy and, if the pair has a report, its test results and the paper's.
    *
    * @param {Pair} pair
    * @param {Controls} controls
@@ -85,7 +84,7 @@ export class Curve {
   }
 
   /**
-   * Marks what a batch measured; null takes the mark away.
+   * Marks the result of a batch; null removes the mark.
    *
    * @param {Score | null} score
    */
@@ -104,7 +103,7 @@ export class Curve {
     part('curve').hidden = all.length === 0;
     if (all.length === 0) return;
     this.line.textContent = this.#sentence();
-    this.place.setAttribute('aria-label', `Chart of accuracy and energy saving by the share of pictures that go to the cloud. ${this.line.textContent}`);
+    this.place.setAttribute('aria-label', `Chart of accuracy and energy saving by the share of pictures sent to the cloud. ${this.line.textContent}`);
     const xs = [...new Set(all.map(({ x }) => x))].sort((a, b) => a - b);
     /** @type {[number[], ...(number | null)[][]]} */
     const data = [xs, ...shown.map(([{ scale }, some]) => xs.map((x) => some.find((mark) => mark.x === x)?.[scale] ?? null))];
@@ -121,8 +120,8 @@ export class Curve {
       saving == null ? null : `${times(saving)} less energy than the full-precision twin`,
     ].filter(Boolean).join(', ');
     return [
-      now ? said('Current thresholds, on the held-out pictures of the calibration', now) : null,
-      calibrated.length > 0 && !now ? 'The calibration never tried these thresholds; a batch with known classes measures them' : null,
+      now ? said('Current thresholds, on the held-out calibration pictures', now) : null,
+      calibrated.length > 0 && !now ? 'The calibration never tried these thresholds; run a batch with known classes to measure them' : null,
       run ? said('This batch', run) : null,
       tested ? said('All test pictures', tested) : null,
       paper ? said('The paper', paper) : null,
@@ -131,7 +130,7 @@ export class Curve {
 }
 
 /**
- * A little more than what is shown, so that no mark lies on the edge.
+ * The range of the values with a margin, so that no mark is on the edge.
  *
  * @param {number} margin
  * @param {number} most
@@ -156,8 +155,8 @@ function options(place, looks) {
     legend: { live: false },
     scales: { x: { time: false, range: [0, 1] }, accuracy: around(0.03, 1), saving: around(1, Infinity) },
     axes: [
-      { ...axis, label: 'pictures that go to the cloud', values: share },
-      // Each in the colour of its curve.
+      { ...axis, label: 'pictures sent to the cloud', values: share },
+      // Each axis has the colour of its curve.
       { ...axis, stroke: colour('--goes'), scale: 'accuracy', label: 'accuracy', values: share, size: 56 },
       {
         ...axis,
@@ -184,8 +183,7 @@ function options(place, looks) {
 }
 
 /**
- * Writes beside each line what it is: at the left end of the saving's and the right end of the accuracy's, where they are
- * furthest apart.
+ * Labels each line: the saving at its left end and the accuracy at its right end, where they are furthest apart.
  *
  * @type {(chart: uPlot, looks: Look[], colour: (name: string) => string) => void}
  */
@@ -199,7 +197,7 @@ function nameLines(chart, looks, colour) {
     const values = /** @type {(number | null)[]} */ (data[at + 1]);
     const isSaving = scale === 'saving';
     const index = isSaving ? values.findIndex((value) => value !== null) : values.findLastIndex((value) => value !== null);
-    if (index < 0) continue; // a pair that does not say what it computes
+    if (index < 0) continue; // the manifest has no MACs
     const y = chart.valToPos(values[index] ?? 0, scale, true);
     ctx.fillStyle = colour(name);
     ctx.textAlign = isSaving ? 'left' : 'right';

@@ -1,10 +1,9 @@
-// Finds and builds elements. All text goes in as text, so that no file name and no answer of a server can
-// become markup.
+// Finds and creates elements. Text is never parsed as HTML, so that no file name or server response can inject markup.
 
 /** @typedef {string | number | boolean | null | undefined} Attribute */
 
 /**
- * The element of the page with this id, which is of this kind.
+ * The page's element with this id and kind.
  *
  * @template {HTMLElement} T
  * @param {string} id
@@ -26,7 +25,7 @@ export const select = (/** @type {string} */ id) => find(id, HTMLSelectElement);
 export const video = (/** @type {string} */ id) => find(id, HTMLVideoElement);
 
 /**
- * An element with attributes (`null` and `false` leave one out, `true` sets an empty one).
+ * Creates an element. Attributes that are `null` or `false` are omitted; `true` sets an empty one.
  *
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag

@@ -1,4 +1,4 @@
-// The edge engine, which runs in a worker: each call is a message there and one back.
+// The edge engine, which runs in a worker: each call sends a message and waits for the reply.
 
 import { relaxedSimd, simd } from '../lib/features.js';
 import { codedError, errorCode, errorText } from '../shared/errors.js';
@@ -9,7 +9,7 @@ import { codedError, errorCode, errorText } from '../shared/errors.js';
  */
 
 /**
- * `config.json`: the manifests on offer, the one to begin with, where the cloud is, and the index of a gallery if there is one.
+ * Loads `config.json`: the available manifests, the first one to open, the cloud's URL and, if any, the gallery's index.
  *
  * @returns {Promise<Config>}
  */
@@ -20,10 +20,10 @@ export async function loadConfig() {
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     config = await answer.json();
   } catch (cause) {
-    throw codedError('config_missing', `config.json could not be read: ${errorText(cause)}.`, cause);
+    throw codedError('config_missing', `config.json could not be loaded: ${errorText(cause)}.`, cause);
   }
   if (typeof config.model !== 'string' || typeof config.cloud !== 'string') {
-    throw codedError('config_invalid', 'config.json must name a model and a cloud.');
+    throw codedError('config_invalid', 'config.json must contain "model" and "cloud".');
   }
   const offered = Array.isArray(config.models) ? config.models : [];
   const models = offered.includes(config.model) ? offered : [config.model, ...offered];
@@ -33,12 +33,12 @@ export async function loadConfig() {
 
 /** @param {string} address */
 function absolute(address) {
-  // Neither engine nor worker should have to know what page it is on.
+  // Engine and worker need absolute URLs.
   return new URL(address, document.baseURI).href.replace(/\/+$/, '');
 }
 
 /**
- * The build that this browser can run: one instruction it does not know, and it refuses all.
+ * Chooses the fastest build that this browser can run: a browser rejects a whole module for one unknown instruction.
  *
  * @returns {Promise<Build>}
  */
@@ -47,10 +47,10 @@ async function chooseBuild() {
   return (await simd()) ? 'simd' : 'scalar';
 }
 
-/** The engine, to be asked by any number of callers at once. */
+/** The engine. It may be called concurrently. */
 export class Engine {
   /** @type {unknown} */
-  #failed = null; // why the worker is of no use
+  #failed = null; // why the worker cannot be used
   /** @type {Map<number, { resolve: (answer: any) => void, reject: (error: unknown) => void, onStep?: (step: any) => void }>} */
   #calls = new Map();
   #last = 0;
@@ -60,7 +60,7 @@ export class Engine {
     const worker = new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
     worker.addEventListener('message', ({ data }) => this.#receive(data));
     worker.addEventListener('error', ({ message }) => {
-      this.#failed = codedError('engine_missing', `The engine's worker failed: ${message || 'a file of it is missing'}`);
+      this.#failed = codedError('engine_missing', `The engine's worker failed: ${message || 'one of its files is missing'}`);
       for (const { reject } of this.#calls.values()) reject(this.#failed);
       this.#calls.clear();
     });
@@ -68,14 +68,14 @@ export class Engine {
   }
 
   /**
-   * Loads a pair. It asks no cloud until `setCloud`.
+   * Loads a pair. It uses no cloud until `setCloud`.
    *
-   * @param {string} manifest its address
+   * @param {string} manifest its URL
    * @param {(step: Progress) => void} onProgress
    */
   async load(manifest, onProgress) {
     const build = await chooseBuild();
-    // What a worker could not import it does not import again: another one may.
+    // A worker does not retry a failed import, so start a new one.
     if (this.#failed) {
       this.#failed = null;
       this.#worker.terminate();
@@ -90,8 +90,8 @@ export class Engine {
   }
 
   /**
-   * Classifies a picture; rejects with `cancelled` once `signal` is aborted. `onAsking` is called before the cloud is asked
-   * about a picture whose thumbnail is wanted.
+   * Classifies a picture. Rejects with `cancelled` when `signal` is aborted. `onAsking` is called before the cloud is asked,
+   * if a thumbnail is wanted.
    *
    * @template {Wanted} W
    * @param {W} picture
@@ -113,7 +113,7 @@ export class Engine {
   }
 
   /**
-   * Opens a zip, in place of the one before, and lists its pictures.
+   * Opens a zip, closing the previous one, and lists its pictures.
    *
    * @param {File} file
    */
@@ -126,11 +126,11 @@ export class Engine {
    * @param {T} task
    * @param {Tasks[T]['given']} given
    * @param {{ transfer?: Transferable[], signal?: AbortSignal, onStep?: (step: any) => void }} options
-   * @returns {Promise<any>} what the worker answers
+   * @returns {Promise<any>} the worker's answer
    */
   async #call(task, given, { transfer = [], signal, onStep } = {}) {
     if (this.#failed) throw this.#failed;
-    if (signal?.aborted) throw codedError('cancelled', 'It was given up.');
+    if (signal?.aborted) throw codedError('cancelled', 'The request was cancelled.');
     this.#last += 1;
     const call = this.#last;
     signal?.addEventListener('abort', () => this.#send({ call: 0, task: 'cancel', given: { call } }), { once: true });
@@ -148,7 +148,7 @@ export class Engine {
   /** @param {Reply} reply */
   #receive({ call, step, answer, error }) {
     const waiting = this.#calls.get(call);
-    if (!waiting) return; // nobody waits for a cancellation
+    if (!waiting) return; // a cancellation has no caller waiting
     if (step) {
       waiting.onStep?.(step);
       return;

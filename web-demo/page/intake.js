@@ -1,5 +1,5 @@
-// The ways in for a visitor's own pictures: choose, drop, paste; single ones, folders, zip files.
-// Each comes as `{file, path}`, the path being what a folder calls it.
+// Takes in the visitor's own pictures: chosen, dropped or pasted; single files, folders or zip files. Each becomes
+// `{file, path}`, where the path includes its folders.
 
 import { codedError } from '../shared/errors.js';
 import { pickPictures } from '../shared/pictures.js';
@@ -10,7 +10,7 @@ import { pickPictures } from '../shared/pictures.js';
 const MOST_SINGLE = 24;
 
 /**
- * Calls `take` with what each choice, drop or paste brings, and `fail` with what could not be read of it.
+ * Calls `take` with the files of each choice, drop or paste, and `fail` for each that cannot be read.
  *
  * @param {HTMLInputElement[]} inputs
  * @param {(pictures: FileAt[]) => void} take
@@ -26,7 +26,7 @@ export function listenForFiles(inputs, take, fail) {
   for (const input of inputs) {
     input.addEventListener('change', () => {
       const files = [...input.files ?? []];
-      // Without this, choosing the same file again would be no change and do nothing.
+      // Otherwise choosing the same file again would not fire a change event.
       input.value = '';
       bring(files.map((file) => ({ file, path: file.webkitRelativePath || file.name })));
     });
@@ -40,7 +40,7 @@ export function listenForFiles(inputs, take, fail) {
   document.addEventListener('dragover', (event) => {
     const files = filesOf(event);
     if (!files) return;
-    // The whole page is the target: a near miss must not make the browser leave for the file.
+    // The whole page is the target, so that the browser never navigates to a dropped file.
     event.preventDefault();
     files.dropEffect = allowed() ? 'copy' : 'none';
     mark(allowed());
@@ -56,7 +56,7 @@ export function listenForFiles(inputs, take, fail) {
     if (!allowed()) return;
     /** @type {Failed[]} */
     const failed = [];
-    // An empty folder too: whoever dropped it is told.
+    // Also for an empty folder, so that the visitor gets a message.
     take(await dropped(files, failed));
     for (const { error, path } of failed) fail(error, path);
   });
@@ -70,14 +70,14 @@ export function listenForFiles(inputs, take, fail) {
 }
 
 /**
- * What becomes of files that came together: `wanted` ones as `single` answers or as a batch, which `zips` always are.
+ * Sorts files that came together: `wanted` ones become `single` answers or a batch; `zips` are always a batch.
  *
  * @param {FileAt[]} pictures
  */
 export function sortFiles(pictures) {
   const zips = pictures.filter(({ file }) => /\.zip$/i.test(file.name));
   const rest = pictures.filter((picture) => !zips.includes(picture));
-  // A folder holds more than pictures; of files that were chosen one by one, each gets its answer.
+  // Folders contain other files too, which are skipped; every individually chosen file gets an answer.
   const inFolders = rest.some(({ path }) => path.includes('/'));
   const { pictures: wanted, leftOut } = inFolders ? pickPictures(rest) : { pictures: rest, leftOut: '' };
   const single = wanted.length > 0 && wanted.length <= MOST_SINGLE && zips.length === 0 && !inFolders;
@@ -85,13 +85,13 @@ export function sortFiles(pictures) {
 }
 
 /**
- * What was dropped, folders walked through; what cannot be read goes into `failed`.
+ * Lists the dropped files, including those in folders; unreadable ones are added to `failed`.
  *
  * @param {DataTransfer} transfer
  * @param {Failed[]} failed
  */
 async function dropped(transfer, failed) {
-  // Both lists are only there during the event, before anything is awaited.
+  // Both lists exist only during the event, before the first await.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
   const files = [...transfer.files];
   if (!entries.some((entry) => entry?.isDirectory)) {
@@ -114,12 +114,12 @@ async function walk(entry, found, failed) {
       return;
     }
     const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
-    // A reader gives a hundred at a time, and an empty list at the end.
+    // A reader returns up to a hundred entries at a time, and an empty list at the end.
     for (let some; (some = await entriesOf(reader)).length > 0;) {
       for (const inner of some) await walk(inner, found, failed);
     }
   } catch (cause) {
-    failed.push({ path, error: codedError('picture_unreadable', 'It could not be read.', cause) });
+    failed.push({ path, error: codedError('picture_unreadable', 'The file could not be read.', cause) });
   }
 }
 

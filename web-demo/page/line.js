@@ -1,7 +1,7 @@
-// One thing at a time: two pictures at once would spoil each other's times, and a model must not be exchanged under a
-// picture.
+// A queue that runs one job at a time: pictures must not distort each other's timings, and the model must not change while
+// a picture is being classified.
 
-/** Jobs one behind the other. Says `change` when the number of those that wait does. */
+/** A queue of jobs. Fires `change` when the number of waiting jobs changes. */
 export class Line extends EventTarget {
   /** @type {Promise<unknown>} */
   #last = Promise.resolve();
@@ -9,7 +9,7 @@ export class Line extends EventTarget {
   #once = new Set();
   #waiting = 0;
 
-  /** @param {(error: unknown) => void} failed gets what a job throws; the next one is done all the same */
+  /** @param {(error: unknown) => void} failed is called with what a job throws; the next job runs anyway */
   constructor(failed) {
     super();
     this.failed = failed;
@@ -20,8 +20,8 @@ export class Line extends EventTarget {
   }
 
   /**
-   * Puts a job in line. One with a name in `once` is not put there while another of that name waits: it finds
-   * things as they are at its turn, however often they changed before. One that is `quiet` is not counted among those that wait.
+   * Queues a job. A job named by `once` is not queued while another of that name waits, which will see the latest state
+   * anyway. A `quiet` job is not counted as waiting.
    *
    * @param {() => unknown} job
    * @param {{ once?: string, quiet?: boolean }} options

@@ -1,4 +1,4 @@
-// The page: its parts, what they say to each other, and what a visitor does.
+// The page: creates its parts, connects them, and handles the visitor's actions.
 
 import { Answers } from './answers.js';
 import { BatchPanel } from './batch-panel.js';
@@ -23,7 +23,7 @@ import { Webcam } from './webcam.js';
 /** @import { FileAt, Listed, Pair, Sample } from './types' */
 
 const DRAWINGS = 'samples/index.json';
-let hung = DRAWINGS; // the index of the samples on show
+let hung = DRAWINGS; // the index of the samples shown
 
 const engine = new Engine();
 const line = new Line(showProblem);
@@ -68,10 +68,10 @@ function tryAgain() {
 }
 
 /**
- * A picture of a batch, asked about by itself.
+ * Classifies one picture of a batch again and shows its path.
  *
  * @param {Listed} picture
- * @param {File | undefined} zip that it lies in
+ * @param {File | undefined} zip that contains it
  */
 function look({ path, file, zipped, sample }, zip) {
   clearProblems();
@@ -81,11 +81,11 @@ function look({ path, file, zipped, sample }, zip) {
   }, { reveal: true });
 }
 
-/** Has the engine decide as the controls say: not in the middle of a batch, but of a webcam's frames. */
+/** Passes the controls' policy and thresholds to the engine: at once for the webcam, otherwise after a running batch. */
 function decide() {
   const now = async () => {
     const { policy, thresholds } = controls;
-    if (!policy) return; // no pair is shown yet
+    if (!policy) return; // no pair is loaded yet
     state.policy = policy;
     await engine.decideBy(policy.name, thresholds);
   };
@@ -113,15 +113,15 @@ function unmarkSamples() {
 
 /** @type {(id: 'samples' | 'gallery', index: string) => Promise<Sample[]>} */
 const hang = (id, index) => showSamples(part(id), index, pressSample).catch((error) => {
-  showProblem(error); // without samples the page is still of use
+  showProblem(error); // the page still works without samples
   return [];
 });
 
 /**
- * Shows a pair's own samples where it brings some, or else the page's drawings.
+ * Shows a pair's own samples if it has any, otherwise the page's drawings.
  *
  * @param {Pair} pair
- * @param {string} manifest its address
+ * @param {string} manifest its URL
  */
 async function fitSamples({ manifest: { samples } }, manifest) {
   const index = samples ? new URL(samples, manifest).href : DRAWINGS;
@@ -132,7 +132,7 @@ async function fitSamples({ manifest: { samples } }, manifest) {
   noteStrangers();
 }
 
-/** Says of pictures that show nothing the pair knows that they do not. */
+/** Adds a note if none of the pictures shows a class that the pair knows. */
 function noteStrangers() {
   const classes = state.pair?.manifest.classes ?? [];
   part('samples-note').textContent = strangeNote(state.samples, classes);
@@ -141,7 +141,7 @@ function noteStrangers() {
 
 /**
  * @param {string} manifest
- * @param {string} address of its cloud
+ * @param {string} address URL of its cloud
  */
 function open(manifest, address) {
   return openPair(manifest, {
@@ -163,7 +163,7 @@ function open(manifest, address) {
 }
 
 /**
- * A visitor sees at once what this is about; then the page is kept, with what this pair needs.
+ * Classifies the first sample unasked, so that a visitor sees an answer at once, and then caches the page for offline use.
  *
  * @param {Pair} pair
  */
@@ -199,7 +199,7 @@ part('clear').addEventListener('click', () => {
   batch.clear();
   unmarkSamples();
   state.change();
-  // The button has just disabled itself, and focus must not fall off the page.
+  // The button has just been disabled, so move the focus to another one.
   part('run-all').focus();
 });
 
@@ -215,6 +215,6 @@ try {
   state.change({ gallery: await gallery });
   noteStrangers();
 } catch (error) {
-  part('page').dataset.configured = 'true'; // else nobody sees what is wrong
+  part('page').dataset.configured = 'true'; // otherwise the page stays hidden
   showModelProblem(error, () => location.reload());
 }

@@ -1,4 +1,4 @@
-// The packed map as a picture: what the cloud gets instead of the visitor's own.
+// Draws the packed feature map, which the cloud gets instead of the picture.
 
 import { element } from './element.js';
 import { exactBytes } from './words.js';
@@ -9,19 +9,19 @@ const DARK = [23, 44, 71];
 const LIGHT = [227, 237, 250];
 
 /**
- * A map drawn channel by channel, the lowest level dark and the highest light.
+ * Draws a map channel by channel, the lowest level dark and the highest light.
  *
  * @param {Uint8Array} map
  * @param {Manifest['split']} split its shape and bits
  */
 export function drawingOf(map, { shape: [channels, height, width], bits }) {
   const across = 2 ** Math.ceil(Math.log2(channels) / 2);
-  // A line between one channel and the next.
+  // One pixel of space between channels.
   const drawing = new ImageData(across * (width + 1) - 1, Math.ceil(channels / across) * (height + 1) - 1);
   const most = 2 ** bits - 1;
   for (let at = 0; at < channels * height * width; at += 1) {
     const packed = (map[(at * bits) >> 3] >> ((at * bits) & 7)) & most;
-    // One bit holds a sign; more of them hold a number in two's complement.
+    // A single bit is a sign; several bits are a two's-complement number.
     const level = bits === 1 ? packed : (packed + (most + 1) / 2) & most;
     const [channel, pixel] = [Math.floor(at / (height * width)), at % (height * width)];
     const x = (channel % across) * (width + 1) + (pixel % width);

@@ -1,4 +1,4 @@
-// The model panel: loading with its progress, what is loaded, or why nothing is.
+// The model panel: loading progress, the loaded model, or why loading failed.
 
 import { errorCode, errorText } from '../shared/errors.js';
 import { aboutPair } from './about.js';
@@ -8,7 +8,7 @@ import { roughBytes } from './words.js';
 /** @import { Manifest, Pair, Progress } from './types' */
 
 /**
- * Offers `models` (addresses of manifests); one alone is no choice and is not shown as one.
+ * Offers a choice of `models`, given as manifest URLs; hidden if there is only one.
  *
  * @param {string[]} models
  * @param {string} chosen
@@ -23,7 +23,7 @@ export function showChoice(models, chosen, choose) {
 }
 
 /**
- * "cifar10-w1 1.0.0" of "models/cifar10-w1/1.0.0/manifest.json".
+ * "cifar10-w1 1.0.0", from "models/cifar10-w1/1.0.0/manifest.json".
  *
  * @param {string} address
  */
@@ -33,7 +33,7 @@ function modelTitle(address) {
 }
 
 /**
- * "cifar10-w1 3.0.0".
+ * Name and version, as in "cifar10-w1 3.0.0".
  *
  * @param {Pick<Manifest, 'name' | 'version'>} manifest
  */
@@ -41,7 +41,7 @@ export function pairTitle({ name, version }) {
   return `${name} ${version}`;
 }
 
-/** Loading begins. */
+/** Shows that loading has begun. */
 export function showLoading() {
   part('page').dataset.model = 'loading';
   delete part('page').dataset.error;
@@ -55,7 +55,7 @@ export function showLoading() {
 }
 
 /**
- * A step of loading, as the engine reports it.
+ * Shows the progress of loading.
  *
  * @param {Progress} step
  */
@@ -72,14 +72,14 @@ export function showProgress({ loaded, total, file }) {
 }
 
 /**
- * The model is ready.
+ * Shows the loaded model.
  *
  * @param {Pair} pair
  */
 export function showModel({ manifest, build, backend, kept }) {
   const facts = [
     pairTitle(manifest),
-    `${roughBytes(manifest.files['edge.fog'].bytes)} on this device${kept ? ', kept from an earlier visit' : ''}`,
+    `${roughBytes(manifest.files['edge.fog'].bytes)} on this device${kept ? ', cached from an earlier visit' : ''}`,
     `engine ${build}, ${backend}, in one worker`,
   ];
   part('model-facts').textContent = `${facts.join(' · ')}.`;
@@ -89,7 +89,7 @@ export function showModel({ manifest, build, backend, kept }) {
 }
 
 /**
- * There is no model, and why; `again` tries once more.
+ * Shows why no model could be loaded; `again` retries.
  *
  * @param {unknown} error
  * @param {() => void} again

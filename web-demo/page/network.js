@@ -1,5 +1,5 @@
-// The network as its manifest describes it, with the way of one picture lit: layers in a row, under
-// each stretch the exit that ends it, a box around what is on this device, the cloud outside.
+// Draws the network that a manifest describes and highlights the path of one picture: a row of layers, the exit of each
+// stage below it, a box around what runs on this device, and the cloud outside.
 
 import { element } from './element.js';
 import { child, classBars, gauge, layersOf, setBars, setGauge, stage } from './stage.js';
@@ -7,14 +7,14 @@ import { certainty, exactBytes, exitTitle, milliseconds } from './words.js';
 
 /** @import { Answer, ExitReport, Manifest, PolicyRule } from './types' */
 
-/** Draws the network into `place`, and lights ways in it. */
+/** Draws the network into `place` and highlights paths in it. */
 export class Network {
   #place;
   /** @type {Manifest | null} */
   #manifest = null;
   /** @type {HTMLElement[]} */
   #stages = [];
-  #waits = false; // for the cloud, with the exits lit
+  #waits = false; // waiting for the cloud, with the exits highlighted
 
   /** @param {HTMLElement} place */
   constructor(place) {
@@ -22,7 +22,7 @@ export class Network {
   }
 
   /**
-   * Draws a pair.
+   * Draws a pair's network.
    *
    * @param {Manifest} manifest
    */
@@ -40,7 +40,7 @@ export class Network {
       'p',
       { class: 'packed' },
       element('strong', {}, exactBytes(mapBytes(manifest))),
-      ` pack this map: ${shape.join(' × ')} at ${bits} bit${bits === 1 ? '' : 's'}.`,
+      ` hold this feature map: ${shape.join(' × ')} values of ${bits} bit${bits === 1 ? '' : 's'}.`,
     ));
     const cloudPart = manifest.parts.find(({ role }) => role === 'cloud');
     const cloud = stage('cloud', 'Cloud', layersOf(cloudPart, null, 1), classBars(manifest));
@@ -52,7 +52,7 @@ export class Network {
   }
 
   /**
-   * Lights the way of one picture, or as much of it as is known while the cloud is asked or when it is not waited for.
+   * Highlights the path of one picture, or as much of it as is known while the cloud is asked or after cancelling.
    *
    * @param {Answer} result
    * @param {PolicyRule | null} policy that decided
@@ -72,7 +72,7 @@ export class Network {
     }
     if (!this.#waits) {
       this.#place.toggleAttribute('data-lit', false);
-      void this.#place.offsetWidth; // a new animation, not the old one's end
+      void this.#place.offsetWidth; // restart the animation
       this.#place.toggleAttribute('data-lit', true);
     }
     this.#waits = asked === 'waiting';
@@ -109,7 +109,7 @@ function lightCloud(made, manifest, result, travelled, asked) {
 }
 
 /**
- * Names the bits of the way that a picture took, at the exit behind it.
+ * Labels the layers before an exit with the bits of the way that a picture took.
  *
  * @param {HTMLElement} made
  * @param {Manifest} manifest
@@ -135,7 +135,7 @@ function fill(made, manifest, state, verdict, scores = null) {
 }
 
 /**
- * Bytes of a packed map.
+ * Size of a packed map in bytes.
  *
  * @param {Manifest} manifest
  */
@@ -144,13 +144,13 @@ function mapBytes({ split: { shape: [channels, height, width], bits } }) {
 }
 
 /**
- * How an exit that was met is lit, and what stands beside its name.
+ * How to highlight an exit that the picture reached, and the text next to its name.
  *
  * @type {(exit: ExitReport, answered: boolean, result: Answer) => [state: string, verdict: string]}
  */
 function verdictOf(exit, answered, { exits }) {
   const extended = exits.at(-1)?.threshold === null;
-  if (extended && !answered) return ['passed', exit.sure ? '✓ sure, but of a hard class' : 'passed through'];
+  if (extended && !answered) return ['passed', exit.sure ? '✓ sure, but of a hard class' : 'passed on'];
   if (exit.sure) return ['sure', exit.threshold === null ? '✓ answers' : '✓ sure'];
   return answered ? ['fallback', 'best guess'] : ['passed', '✗ not sure'];
 }

@@ -1,13 +1,13 @@
-// The page without a network: a service worker keeps what this visit used.
+// Offline use: a service worker caches what this visit used.
 
 /**
- * Has the page kept; `files` are those of the worker. Says on `page` when it is.
+ * Caches the page; `files` are the URLs that the worker loaded. Marks `page` when it is done.
  *
  * @param {HTMLElement} page
  * @param {string[]} files
  */
 export async function keepPage(page, files) {
-  if (!navigator.serviceWorker) return; // over plain HTTP, in some private windows
+  if (!navigator.serviceWorker) return; // missing over plain HTTP and in some private windows
   try {
     await navigator.serviceWorker.register('sw.js');
     const { active } = await navigator.serviceWorker.ready;
@@ -18,6 +18,6 @@ export async function keepPage(page, files) {
     navigator.serviceWorker.startMessages();
     active?.postMessage({ keep: [...new Set(lasting)] });
   } catch {
-    // A browser that forbids it: the page works as long as there is a network.
+    // The browser forbids it; the page still works online.
   }
 }

@@ -1,4 +1,4 @@
-// Opening a pair: into the engine, with what was measured of it, in turn with all else.
+// Opens a pair: loads it into the engine together with its report, as a job in the queue.
 
 import { part } from './element.js';
 import { showLoading, showModel, showModelProblem, showProgress } from './model.js';
@@ -11,8 +11,8 @@ import { state } from './state.js';
  */
 
 /**
- * Opens the pair of a manifest's address. `leave` is called before, when it is its turn, and `enter` with the pair;
- * `opened` when the visitor has been told.
+ * Opens the pair with this manifest URL. Calls `leave` before loading, `enter` with the loaded pair, and `opened` after it
+ * is shown.
  *
  * @param {string} manifest
  * @param {{
@@ -47,7 +47,7 @@ export function openPair(manifest, given) {
 }
 
 /**
- * What `cargo xtask eval` measured of a pair, where that lies beside its manifest.
+ * The report that `cargo xtask eval` wrote next to the pair's manifest, if there is one.
  *
  * @param {string} manifest
  * @returns {Promise<Report | null>}

@@ -1,4 +1,4 @@
-// What went wrong, as a list that a visitor reads.
+// The list of errors that the visitor sees.
 
 import { errorCode, errorText } from '../shared/errors.js';
 import { element, part } from './element.js';
@@ -6,7 +6,7 @@ import { element, part } from './element.js';
 const MOST = 20;
 
 /**
- * Adds a problem; `name` is that of its picture, where it has one.
+ * Adds an error; `name` is the picture's, if it concerns one.
  *
  * @param {unknown} error
  */
@@ -14,7 +14,7 @@ export function showProblem(error, name = '') {
   const list = part('problems');
   if (list.childElementCount > MOST) return;
   if (list.childElementCount === MOST) {
-    list.append(element('p', { class: 'problem' }, 'Further ones are not listed.'));
+    list.append(element('p', { class: 'problem' }, 'Further errors are not listed.'));
     return;
   }
   list.append(element(
@@ -26,7 +26,7 @@ export function showProblem(error, name = '') {
   ));
 }
 
-/** Takes away what was wrong before; a batch that runs still needs its list. */
+/** Clears the list, unless a batch that still uses it is running. */
 export function clearProblems() {
   if (part('batch').dataset.state !== 'running') part('problems').replaceChildren();
 }

@@ -1,15 +1,15 @@
-// What the exits' scores of a run say of other thresholds: which exit would have answered, as far as the pictures went.
+// Applies other thresholds to a finished run: which exit would have answered, as far as each picture went.
 
 /** @import { Answer, ExitReport, Manifest, Policy, PolicyRule } from './types' */
 
 /**
- * How a picture ended: where, behind how many exits, as which class and how surely, by which way, with how many bytes sent.
+ * How a picture ended: where, after how many exits, with which class and confidence, by which way, with how many bytes sent.
  *
  * @typedef {{ origin: string, met: number, index: number, confidence: number, way: number, bytesSent: number, degraded: string | null }} Ending
  */
 
 /**
- * What is kept of an answer: its class and measures at each exit that was met, its way, and how it ended beyond them.
+ * What is kept of an answer: class and measures at each exit it reached, its way, and how it ended after the exits.
  *
  * @typedef {{
  *   exits: { index: number, confidence: number, measures: Partial<Record<Policy, number>> }[],
@@ -19,7 +19,7 @@
  */
 
 /**
- * Keeps of an answer what another decision asks for.
+ * Keeps the parts of an answer that other thresholds need.
  *
  * @type {(answer: Answer, policy: PolicyRule | null) => Found}
  */
@@ -33,8 +33,8 @@ export function foundOf({ exits, way = 0, origin, degraded, index, confidence, b
 }
 
 /**
- * An exit's measures by every policy that its scores tell, and by the one that decided, whose measure may be no matter of
- * scores.
+ * An exit's measure under each policy that depends only on its scores, and under the policy that decided, whose measure may
+ * depend on more than the scores.
  *
  * @type {(exit: ExitReport, policy: PolicyRule | null) => Partial<Record<Policy, number>>}
  */
@@ -45,8 +45,8 @@ function measuresOf({ scores, certainty }, policy) {
 }
 
 /**
- * The ending by these thresholds. Where the picture would go further than it went nobody knows it: then `cloud` where it
- * would go there, and `further` where an exit may still answer.
+ * The ending under these thresholds. If the picture would go further than it did, the ending is unknown: `cloud` if it
+ * would go there, `further` if a later exit may still answer.
  *
  * @type {(found: Found, policy: PolicyRule, thresholds: number[], manifest: Manifest) => Ending | 'cloud' | 'further'}
  */
@@ -59,7 +59,7 @@ export function redecide({ exits, way, beyond }, policy, thresholds, manifest) {
     if (!isSure(policy, measured, threshold)) continue;
     const extension = manifest.exits[thresholds.length];
     if (!extension?.extends?.includes(manifest.classes[exits[at].index])) {
-      // Before the exit that chooses a way all go the same.
+      // All pictures take the same way up to the exit that chooses one.
       const chosen = manifest.exits.slice(0, at).some(({ ways }) => ways?.length);
       return endingAt(at, chosen ? way : 0);
     }
@@ -69,7 +69,7 @@ export function redecide({ exits, way, beyond }, policy, thresholds, manifest) {
 }
 
 /**
- * As the engine decides, whose numbers are of 32 bits.
+ * Decides like the engine, which uses 32-bit floats.
  *
  * @type {(policy: PolicyRule, measured: number, threshold: number) => boolean}
  */

@@ -1,4 +1,4 @@
-// A batch's score as a visitor reads it: totals, where the pictures ended, who was taken for whom.
+// The report of a batch: totals, where the pictures were answered, and the confusion matrix.
 
 import { element } from './element.js';
 import { duration, energyText, exitTitle, percent, roughBytes, times } from './words.js';
@@ -8,13 +8,13 @@ import { duration, energyText, exitTitle, percent, roughBytes, times } from './w
  * @import { Listed } from './types'
  */
 
-const MOST_CLASSES = 20; // of a matrix that can be read
+const MOST_CLASSES = 20; // in a readable matrix
 const MOST_CONFUSED = 20;
 const MOST_SHOWN = 40;
-const UNKNOWN = '–'; // until the pictures that would go further have done so
+const UNKNOWN = '–'; // until the pictures that would go further are run again
 
 /**
- * "120 of 500, 41 s to go".
+ * The progress, as in "120 of 500, 41 s to go".
  *
  * @param {number} done
  * @param {number} total
@@ -26,8 +26,8 @@ export function progressText(done, total, seconds) {
 }
 
 /**
- * The report. Its data attributes say the same as its text. `again` is called for another run of those pictures whose
- * ending nobody knows, `look` for one picture.
+ * The report. Its data attributes repeat its text. `again` reruns the pictures whose ending is unknown, `look` shows one
+ * picture.
  *
  * @param {Score} score
  * @param {{ total: number, leftOut: string, failed: number, pass: { pictures: number, seconds: number } }} run
@@ -47,12 +47,12 @@ export function batchReport(score, run, { again, look }) {
       'data-right': score.right,
       'data-bytes': score.bytesSent,
     },
-    element('p', { class: 'hint now' }, 'By measure and thresholds as they stand above.'),
+    element('p', { class: 'hint now' }, 'With the measure and thresholds set above.'),
     score.isKnown ? null : furtherNote(score, again),
     totals(score, run),
     run.leftOut ? element('p', { class: 'hint left-out' }, run.leftOut) : null,
     endings(score),
-    score.labelled > 0 ? confusion(score, look) : element('p', { class: 'hint' }, 'Folders named after the classes would tell how many of these answers are right.'),
+    score.labelled > 0 ? confusion(score, look) : element('p', { class: 'hint' }, 'Put pictures into folders named after the classes to see how many answers are right.'),
   );
 }
 
@@ -75,7 +75,7 @@ function totals(score, { failed, pass: { pictures, seconds } }) {
       `less energy than the full-precision twin${reduction === null ? '' : `: ${energyText(score.twin - score.picojoules)} saved`}, computation by the model`,
     ],
     [isKnown ? `${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}` : UNKNOWN, sentText(score)],
-    [`${(pictures / Math.max(seconds, 0.001)).toFixed(1)} a second`, `${pictures} pictures in ${duration(seconds)}`],
+    [`${(pictures / Math.max(seconds, 0.001)).toFixed(1)} per second`, `${pictures} pictures in ${duration(seconds)}`],
     degraded > 0 ? [String(degraded), `degraded: ${degraded === switchedOff ? 'the cloud is switched off' : 'the cloud gave no answer'}, the best exit guessed`] : null,
     failed > 0 ? [String(failed), 'could not be read'] : null,
   ];
@@ -83,13 +83,13 @@ function totals(score, { failed, pass: { pictures, seconds } }) {
 }
 
 /**
- * What the bytes sent stand against: of small pictures the maps take more, and why is said.
+ * Compares the bytes sent with the picture files; explains it if the maps are larger, as for small pictures.
  *
  * @param {Score} score
  */
 function sentText({ bytesSent, fileBytes }) {
   if (bytesSent <= fileBytes) return `sent, instead of ${roughBytes(fileBytes)} of picture files`;
-  return `sent. The picture files have ${roughBytes(fileBytes)}: a map is of the same size however small its picture's file`;
+  return `sent. The picture files have only ${roughBytes(fileBytes)}: a map has the same size for every picture`;
 }
 
 /** @param {Score} score */
@@ -103,12 +103,11 @@ function endings(score) {
     bar.style.setProperty('--share', String(count / Math.max(1, score.done)));
     return element('li', { 'data-outcome': outcome }, element('span', {}, title), bar, element('span', {}, `${count}`));
   });
-  return element('section', {}, element('h3', {}, 'Where they ended'), element('ol', { class: 'histogram' }, ...list));
+  return element('section', {}, element('h3', {}, 'Where they were answered'), element('ol', { class: 'histogram' }, ...list));
 }
 
 /**
- * Who was taken for whom: a matrix of few classes, of many those that were most often confused. Each count shows its
- * pictures when it is pressed.
+ * The confusion matrix or, for many classes, a list of those most often confused. Clicking a count shows its pictures.
  *
  * @type {(score: Score, look: (picture: Listed) => void) => HTMLElement}
  */
@@ -126,8 +125,7 @@ function confusion(score, look) {
 }
 
 /**
- * The pictures of a class that were taken for another, or rightly for it: the worst first, which among wrong answers are the
- * surest and among right ones the least sure.
+ * The pictures behind one count, the worst first: the most confident wrong answers, the least confident right ones.
  *
  * @type {(score: Score, is: number, said: number, look: (picture: Listed) => void) => HTMLElement[]}
  */
@@ -142,7 +140,7 @@ function picturesOf({ confusion: rows, classes }, is, said, look) {
   });
   const more = worst.length - items.length;
   return [
-    element('p', {}, is === said ? `${classes[is]}, rightly, the least sure first` : `${classes[is]}, taken for ${classes[said]}, the surest first`, more > 0 ? `; ${more} more` : ''),
+    element('p', {}, is === said ? `${classes[is]}, correct, least confident first` : `${classes[is]}, taken for ${classes[said]}, most confident first`, more > 0 ? `; ${more} more` : ''),
     element('ul', { class: 'pictures' }, ...items),
   ];
 }
@@ -177,6 +175,6 @@ function matrix({ classes, confusion: rows }, count) {
       return cell;
     }),
   ));
-  // Wide where there are many classes; whoever has no mouse scrolls it by keyboard.
+  // Wide if there are many classes; focusable, so that it can be scrolled by keyboard.
   return element('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' }, element('table', { class: 'confusion' }, element('thead', {}, head), element('tbody', {}, ...body)));
 }

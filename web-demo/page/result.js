@@ -1,4 +1,4 @@
-// One classified picture: the answer, where it came from, and what that cost.
+// Shows the result of one picture: the answer, where it came from, and what it cost.
 
 import { element } from './element.js';
 import { exactBytes, exitTitle, milliseconds, percent } from './words.js';
@@ -6,7 +6,7 @@ import { exactBytes, exitTitle, milliseconds, percent } from './words.js';
 /** @import { Answer, Picture, Sample } from './types' */
 
 /**
- * The three ways in which a picture can end.
+ * Where the answer came from: the device, the cloud, or the device because the cloud failed.
  *
  * @param {Answer} result
  * @returns {'device' | 'cloud' | 'degraded'}
@@ -17,7 +17,7 @@ export function outcomeOf(result) {
 }
 
 /**
- * Where the answer came from, in words.
+ * Describes where the answer came from.
  *
  * @param {Answer} result
  */
@@ -28,12 +28,12 @@ function outcomeText(result) {
     case 'cloud':
       return 'finished in the cloud';
     default:
-      return `degraded: best guess of ${exitTitle(result.origin).toLowerCase()}, without the cloud`;
+      return `degraded: best guess by ${exitTitle(result.origin).toLowerCase()}, without the cloud`;
   }
 }
 
 /**
- * One sentence for a screen reader.
+ * The result as one sentence for screen readers.
  *
  * @param {Picture} picture
  * @param {Answer} result
@@ -43,14 +43,13 @@ export function spokenResult(picture, result) {
 }
 
 /**
- * The card. Its data attributes say the same as its text, for tests and other programs;
- * `data-degraded` is there only on a degraded answer, `data-right` only where the sample's class is known. `look` shows
- * its way in the network.
+ * The card of a result. Its data attributes repeat its text for tests and other programs; `data-degraded` is set only on a
+ * degraded answer, `data-right` only if the sample's class is known. `look` shows the picture's path in the network.
  *
  * @type {(picture: Picture, sample: Sample | null, result: Answer, right: boolean | null, look: () => void) => HTMLElement}
  */
 export function resultCard(picture, sample, result, right, look) {
-  const button = element('button', { type: 'button', class: 'look' }, 'Show its way');
+  const button = element('button', { type: 'button', class: 'look' }, 'Show its path');
   button.addEventListener('click', look);
   return element(
     'article',
@@ -64,7 +63,7 @@ export function resultCard(picture, sample, result, right, look) {
       'data-label': result.label,
       'data-confidence': result.confidence,
       'data-bytes': result.bytesSent,
-      // `true` alone would be an attribute without a value.
+      // As a string: `true` would become an attribute without a value.
       'data-right': right === null ? null : String(right),
       'data-edge-ms': result.timings.edgeMs,
       'data-wire-ms': wireMs(result),
@@ -84,7 +83,7 @@ export function resultCard(picture, sample, result, right, look) {
 }
 
 /**
- * The answer in three lines: what it is, who says so and whether rightly, why it is degraded, what it cost.
+ * The answer in up to three lines: class, origin and correctness; why it is degraded, if it is; what it cost.
  *
  * @param {Answer} result
  * @param {boolean | null} right
@@ -105,10 +104,26 @@ export function verdictOf(result, right = null) {
 }
 
 /**
- * What stands for the answer while the cloud is asked: the best exit's guess, what is on its way, a button to give up.
+ * Why the picture stayed or went, for a visitor who has never heard of early exits; nothing for a degraded answer, which
+ * explains itself.
+ *
+ * @param {Answer} result
+ */
+export function reasonOf(result) {
+  const reasons = {
+    device: `${exitTitle(result.origin)} was sure enough to answer, so this picture never left your device.`,
+    cloud: `No exit was sure, so the cloud got ${exactBytes(result.bytesSent)} of features, not the picture.`,
+    degraded: null,
+  };
+  const reason = reasons[outcomeOf(result)];
+  return reason ? [element('p', { class: 'reason' }, reason)] : [];
+}
+
+/**
+ * Shown while waiting for the cloud: the best exit's guess, the bytes being sent, and a button to cancel.
  *
  * @param {Answer} guess
- * @param {number} bytes of the map
+ * @param {number} bytes size of the map
  * @param {() => void} cancel
  */
 export function waitingFor(guess, bytes, cancel) {
@@ -121,15 +136,15 @@ export function waitingFor(guess, bytes, cancel) {
 }
 
 /**
- * The same when nobody waits any more.
+ * Shown after the visitor cancelled.
  *
  * @param {Answer} guess
- * @param {number} bytes of the map
+ * @param {number} bytes size of the map
  */
 export function givenUp(guess, bytes) {
   return [
-    guessLine(guess, 'degraded', `cancelled: best guess of ${exitTitle(guess.origin).toLowerCase()}`),
-    element('p', { class: 'cost' }, `Nobody can say how much of the map's ${exactBytes(bytes)} had left this device by then.`),
+    guessLine(guess, 'degraded', `cancelled: best guess by ${exitTitle(guess.origin).toLowerCase()}`),
+    element('p', { class: 'cost' }, `Up to ${exactBytes(bytes)} of features may already have left this device.`),
   ];
 }
 
@@ -139,7 +154,7 @@ function guessLine({ label, confidence }, outcome, text) {
 }
 
 /**
- * A picture's thumbnail, drawn once for each place that shows it.
+ * A picture's thumbnail, as a new canvas.
  *
  * @param {Picture} picture
  */
@@ -157,14 +172,14 @@ function degradedNote(result) {
     'p',
     { class: 'degraded' },
     element('strong', {}, 'Degraded answer. '),
-    reason === 'no_cloud' ? 'No exit was sure, and the cloud is switched off. ' : 'No exit was sure and the cloud gave no answer. ',
+    reason === 'no_cloud' ? 'No exit was sure, and the cloud is switched off. ' : 'No exit was sure, and the cloud did not answer. ',
     message && reason !== 'no_cloud' ? `${asSentence(message)} ` : null,
     element('code', {}, reason),
   );
 }
 
 /**
- * The engine's clause, or the browser's words, as a sentence.
+ * A message of the engine or the browser, as a sentence.
  *
  * @param {string} text
  */
@@ -173,7 +188,7 @@ function asSentence(text) {
 }
 
 /**
- * What left this device. Of an attempt that failed, nobody can say how much got out.
+ * How many bytes left this device: an upper bound if sending failed.
  *
  * @param {Answer} result
  */
@@ -183,12 +198,12 @@ function sentText(result) {
 }
 
 /**
- * Milliseconds that passed on the wire, tries and pauses included; null where the function does not say what it took.
+ * Time on the network in milliseconds, including retries; null if the function does not report its own time.
  *
  * @param {Answer} result
  */
 function wireMs({ timings: { cloudMs, functionMs } }) {
-  // Two clocks: on a short wire the difference may come out below nothing.
+  // The two times come from different clocks: on a fast network their difference can be negative.
   return functionMs === null ? null : Math.max(0, cloudMs - functionMs);
 }
 
@@ -198,9 +213,9 @@ function costLine(result) {
   const wire = wireMs(result);
   const parts = [
     `${milliseconds(edgeMs)} on this device`,
-    wire === null || functionMs === null ? null : `${milliseconds(wire)} on the wire, ${milliseconds(functionMs)} in the cloud`,
-    wire === null && cloudMs > 0 ? `${milliseconds(cloudMs)} on the wire and in the cloud` : null,
-    cloudMs > 0 ? `${milliseconds(totalMs)} in all` : null,
+    wire === null || functionMs === null ? null : `${milliseconds(wire)} on the network, ${milliseconds(functionMs)} in the cloud`,
+    wire === null && cloudMs > 0 ? `${milliseconds(cloudMs)} on the network and in the cloud` : null,
+    cloudMs > 0 ? `${milliseconds(totalMs)} in total` : null,
   ].filter(Boolean);
   return element(
     'p',

@@ -1,6 +1,5 @@
-// Pictures that the page brings along, as buttons: drawings, and where the server has them a dataset's own test
-// pictures. Each remembers on its face where its last answer came from, so that a row of them shows at a glance
-// which pictures stay.
+// The page's pictures as buttons: drawings and, if the server has them, a dataset's test pictures. Each button shows where
+// its last answer came from, so that a row of them shows at a glance which pictures stay on the device.
 
 import { codedError, errorText } from '../shared/errors.js';
 import { element } from './element.js';
@@ -11,8 +10,8 @@ import { outcomeOf } from './result.js';
 const BADGES = { device: 'on device', cloud: 'cloud', degraded: 'fell back' };
 
 /**
- * Fills `list` with a button for each picture of an index, a JSON list of `{file, title, label}`: its title where that is not
- * its class, its class where that is known. `press` gets the sample. Returns the samples.
+ * Fills `list` with a button for each picture of an index, a JSON list of `{file, title?, label?}`: `label` is its class and
+ * `title` its name if that differs. A click calls `press` with the sample. Returns the samples.
  *
  * @param {HTMLElement} list
  * @param {string} index
@@ -51,7 +50,7 @@ export async function sampleFile(sample) {
 }
 
 /**
- * What is said of samples that show nothing that a pair knows.
+ * A note if none of the samples shows a class that the pair knows, otherwise ''.
  *
  * @param {Sample[]} samples
  * @param {string[]} classes
@@ -59,11 +58,11 @@ export async function sampleFile(sample) {
 export function strangeNote(samples, classes) {
   const labels = samples.flatMap(({ label }) => label ?? []);
   if (labels.length === 0 || labels.some((label) => classes.includes(label))) return '';
-  return `None of these pictures shows a class that this pair knows: it can only name the likeliest of ${classes.slice(0, 3).join(', ')} and ${classes.length - 3} others.`;
+  return `None of these pictures shows a class that this model knows. It can only name the most similar of ${classes.slice(0, 3).join(', ')} and ${classes.length - 3} others.`;
 }
 
 /**
- * Whether an answer names the sample's class; null where nobody knows, or the pair does not know that class.
+ * Whether an answer names the sample's class; null if that class is unknown, or unknown to the pair.
  *
  * @param {Sample | null} sample
  * @param {Answer} result
@@ -74,7 +73,7 @@ export function isRight(sample, result, classes) {
 }
 
 /**
- * Writes where the answer came from on the sample's button, and whether it is right; no result wipes it off.
+ * Marks the sample's button with where the answer came from and whether it is right; without a result, clears the mark.
  *
  * @param {Sample} sample
  * @param {Answer | null} result
@@ -101,6 +100,6 @@ async function fetchSample(address) {
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     return answer;
   } catch (cause) {
-    throw codedError('sample_missing', `The sample ${address} could not be fetched: ${errorText(cause)}.`, cause);
+    throw codedError('sample_missing', `The sample ${address} could not be downloaded: ${errorText(cause)}.`, cause);
   }
 }

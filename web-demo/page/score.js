@@ -1,4 +1,4 @@
-// What a batch came to: where its pictures ended, whether rightly, and what that cost.
+// The score of a batch: where its pictures were answered, how many correctly, and at what cost.
 
 import { redecide } from './redecide.js';
 
@@ -8,13 +8,13 @@ import { redecide } from './redecide.js';
  */
 
 /**
- * A picture of a batch that was answered: what was found, its file's size, its class or -1.
+ * A classified picture of a batch: the result, its file's size in bytes, and its class or -1.
  *
  * @typedef {{ picture: Listed, found: Found, bytes: number, label: number }} Answered
  */
 
 /**
- * The class that a picture's path names, by its nearest folder that is one; -1 where none is.
+ * Index of the class that a picture's path names, by its nearest folder named after a class; -1 if there is none.
  *
  * @param {string} path
  * @param {string[]} classes
@@ -25,19 +25,19 @@ export function labelOf(path, classes) {
   return folders.reduce((label, folder) => (label >= 0 ? label : known.indexOf(folder)), -1);
 }
 
-/** Counts what one pair says of pictures by one decision. */
+/** Sums up one pair's answers under one policy and its thresholds. */
 export class Score {
   done = 0;
   degraded = 0;
-  switchedOff = 0; // of the degraded ones, those where nobody wanted a cloud
+  switchedOff = 0; // degraded answers because the cloud was switched off
   labelled = 0;
   right = 0;
   bytesSent = 0;
   fileBytes = 0;
   picojoules = 0;
   /** @type {Listed[]} */
-  unknown = []; // that would go further than they went
-  wouldSend = 0; // of these, those that would go to the cloud for certain
+  unknown = []; // pictures that would go further than they did
+  wouldSend = 0; // those of them that would certainly go to the cloud
 
   /** @param {Pair} pair */
   constructor({ manifest, energy }) {
@@ -51,7 +51,7 @@ export class Score {
   }
 
   /**
-   * Counts a picture as these thresholds would have it end.
+   * Counts a picture as it would end under these thresholds.
    *
    * @type {(answered: Answered, policy: PolicyRule, thresholds: number[]) => void}
    */
@@ -89,29 +89,29 @@ export class Score {
     return origin === 'cloud' ? costs.cloud.computation : costs.exits[met - 1].computation;
   }
 
-  /** Whether each picture's ending is known. */
+  /** Whether the ending of every picture is known. */
   get isKnown() {
     return this.unknown.length === 0;
   }
 
-  /** The share of pictures whose map was sent, or would have been; null where some may still end at an exit. */
+  /** The offload rate: the share of pictures whose map is sent; null if some of them may still end at an exit. */
   get offload() {
     return this.unknown.length > this.wouldSend ? null : (this.#count('cloud') + this.degraded + this.wouldSend) / this.done;
   }
 
-  /** The share of right answers among the pictures of known classes; null where nobody knows it. */
+  /** The share of right answers among the pictures with a known class; null if it is unknown. */
   get accuracy() {
     return this.labelled > 0 && this.isKnown ? this.right / this.labelled : null;
   }
 
-  /** What the full-precision twin would have spent on the same pictures. */
+  /** Energy that the full-precision twin would use for the same pictures, in picojoules. */
   get twin() {
     return this.done * this.energy.twin.computation;
   }
 
   /**
-   * How many times less than the twin. Null for a pair that does not say what it computes, and where the cloud was
-   * missed: it would look the better, the fewer hard pictures were finished.
+   * How many times less energy than the twin. Null if the manifest has no MACs, or if the cloud failed: unfinished pictures
+   * would make the saving look better than it is.
    */
   get reduction() {
     return this.picojoules > 0 && this.degraded === 0 && this.isKnown ? this.twin / this.picojoules : null;

@@ -1,4 +1,4 @@
-// One stage of the network as it is drawn: its layers, and under them what the exit at its end says.
+// Draws one stage of the network: its layers, and below them the exit's probabilities and certainty.
 
 import { element } from './element.js';
 import { certainty, millions, mostOf, percent } from './words.js';
@@ -25,8 +25,8 @@ export function stage(name, title, layers, ...head) {
 }
 
 /**
- * Slabs for a stretch of layers: the 8-bit stem, 1-bit blocks, the cloud in full precision. `first` is the kind of a wider
- * layer that leads into the blocks; a head in full precision at their end has no slab, as that of no exit has.
+ * Draws a stage's layers as slabs: the 8-bit stem, 1-bit blocks, or the cloud in full precision. `first` is the kind of a
+ * wider layer before the blocks. Full-precision heads after the blocks are not drawn.
  *
  * @param {Part | undefined} part
  * @param {'stem' | 'in' | null} first
@@ -66,7 +66,7 @@ export function classBars({ classes }) {
 }
 
 /**
- * Of many classes the most probable ones; of few all, always in the same rows.
+ * Shows the class probabilities: all classes in a fixed order if there are few, else the most probable ones.
  *
  * @param {Element} bars
  * @param {string[]} classes
@@ -80,7 +80,7 @@ export function setBars(bars, classes, scores) {
     const score = scores?.[order[at]] ?? 0;
     const [name, bar, share] = /** @type {Iterable<HTMLElement>} */ (row.children);
     name.textContent = name.title = classes[order[at]];
-    // Through the object model: the content policy forbids style attributes.
+    // Set from JavaScript: the content security policy forbids style attributes.
     bar.style.setProperty('--share', String(score));
     share.textContent = scores ? percent(score) : '–';
     row.toggleAttribute('data-top', score > 0 && score === top);
@@ -97,7 +97,7 @@ export function gauge() {
 }
 
 /**
- * The measure as a needle, the threshold as a line, and where an exit is sure as a zone.
+ * Shows the measure as a needle, the threshold as a line, and the range in which the exit is sure as a zone.
  *
  * @type {(made: HTMLElement, policy: PolicyRule | null, exit: ExitReport, classes: number) => void}
  */

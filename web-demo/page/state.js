@@ -1,20 +1,20 @@
-// What the parts of the page share. Whoever alters it, or anything else that a button depends on, says so by `change`.
+// The state that the page's parts share. After altering it, or anything else a button depends on, call `change`.
 
 /** @import { Pair, PolicyRule, Sample } from './types' */
 
 class State extends EventTarget {
   /** @type {Pair | null} */
-  pair = null; // that the engine has loaded
+  pair = null; // the one loaded in the engine
   /** @type {PolicyRule | null} */
-  policy = null; // by which the engine decides
-  isWelcome = false; // whether the visitor was shown a first answer unasked
+  policy = null; // the one the engine uses
+  isWelcome = false; // whether the visitor has seen the first, unasked answer
   /** @type {Sample[]} */
   samples = [];
   /** @type {Sample[]} */
   gallery = [];
 
   /**
-   * Sets `some` of it, and tells all who listen for `change`.
+   * Sets some of it and fires `change`.
    *
    * @param {Partial<Pick<State, 'pair' | 'policy' | 'samples' | 'gallery'>>} some
    */

@@ -1,11 +1,11 @@
-// The running tally over all results on the page.
+// The running totals of all results on the page.
 
 import { outcomeOf } from './result.js';
 import { roughBytes } from './words.js';
 
 /** @import { Answer, Manifest, Picture } from './types' */
 
-/** Counts results into `line`. */
+/** Counts results and shows the totals in `line`. */
 export class Tally {
   counts = { device: 0, cloud: 0, degraded: 0 };
   bytesSent = 0;
@@ -32,7 +32,7 @@ export class Tally {
     this.counts[outcomeOf(result)] += 1;
     this.bytesSent += result.bytesSent;
     this.fileBytes += picture.bytes;
-    // Three bytes a pixel: what sending the shrunken picture would take, the fairer comparison.
+    // Three bytes per pixel: sending the resized picture instead is the fairer comparison.
     this.inputBytes += 3 * manifest.input.size ** 2;
     this.show();
   }
@@ -44,9 +44,9 @@ export class Tally {
     this.line.textContent = total === 0 ? this.nothing : [
       `${device} of ${total} stayed on this device,`,
       `${cloud} ${cloud === 1 ? 'was' : 'were'} finished in the cloud${degraded > 0 ? `, ${degraded} fell back on an unsure exit` : ''}.`,
-      `${roughBytes(this.bytesSent)} sent in all;`,
-      `the picture files ${this.bytesSent > this.fileBytes ? 'have' : 'would have been'} ${roughBytes(this.fileBytes)},`,
-      `shrunk to the model's input without compression ${roughBytes(this.inputBytes)}.`,
+      `${roughBytes(this.bytesSent)} sent in total;`,
+      `sending the picture files would have taken ${roughBytes(this.fileBytes)},`,
+      `or ${roughBytes(this.inputBytes)} resized to the model's input and uncompressed.`,
     ].join(' ');
   }
 }

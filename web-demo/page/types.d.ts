@@ -1,10 +1,10 @@
-// What the page's modules hand to each other.
+// Types shared by the page's modules.
 
 import type { Build, Loaded } from '../shared/types';
 
 export type { Answer, Asking, Build, Classified, ClassifiedFile, Energy, ExitReport, Manifest, Policy, PolicyRule, Progress, Wanted, Zipped } from '../shared/types';
 
-/** What `config.json` says, its addresses whole. */
+/** The content of `config.json`, with absolute URLs. */
 export interface Config {
     model: string;
     models: string[];
@@ -12,44 +12,44 @@ export interface Config {
     gallery: string | null;
 }
 
-/** A pair that can be asked. */
+/** A loaded pair. */
 export interface Pair extends Loaded {
     build: Build;
     report: Report | null;
 }
 
-/** Of `report.json`, what the page shows. */
+/** The parts of `report.json` that the page shows. */
 export interface Report {
     accuracy: { system: number };
     share: { cloud: number };
     paper?: { edge_share: number; reduction: number };
 }
 
-/** A picture that the page brings along, with its button. */
+/** One of the page's own pictures, with its button. */
 export interface Sample {
     file: string;
     title: string;
-    /** Its class, where that is known. */
+    /** Its class, if known. */
     label?: string;
     address: string;
     badge: HTMLElement;
     button: HTMLButtonElement;
 }
 
-/** A picture as a card shows it. */
+/** A picture for display on a card. */
 export interface Picture {
     name: string;
     bytes: number;
     thumbnail: ImageBitmap | null;
 }
 
-/** A visitor's file, and what its folder calls it. */
+/** A visitor's file and its path, including folders. */
 export interface FileAt {
     path: string;
     file: File;
 }
 
-/** A picture of a batch: a file, or the place of one in a zip. */
+/** A picture of a batch: a file, or its index in a zip. */
 export interface Listed {
     path: string;
     file?: File;
@@ -57,10 +57,10 @@ export interface Listed {
     sample?: Sample;
 }
 
-/** Pictures of a batch that come from one place. */
+/** Pictures of a batch from one source. */
 export interface Source {
     zip?: File;
     pictures: Listed[];
-    /** What else lies beside the pictures, in words. */
+    /** Describes the files that were skipped. */
     leftOut?: string;
 }

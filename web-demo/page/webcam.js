@@ -1,17 +1,17 @@
-// The webcam, frame by frame: a newer frame takes the place of one that waits too long for the cloud.
+// Classifies the webcam frame by frame. A newer frame replaces one that waits too long for the cloud.
 
 import { codedError, errorCode, errorText } from '../shared/errors.js';
 
 /** @import { Classified } from './types' */
 
 const FRAME_MS = 250;
-// So long a frame may wait for its answer: over a slow line none would ever come, if each gave way to the next.
+// How long a frame may wait for its answer. Without this, on a slow network every frame would be replaced before its answer.
 const PATIENCE_MS = 4000;
 
-/** Live classification of what a camera sees. */
+/** Live classification of the camera's picture. */
 export class Webcam {
   /** @type {{ stream: MediaStream | null } | null} */
-  #run = null; // the stream once there is one; each start has its own
+  #run = null; // a new object for each start; holds the stream once it is open
   #timer = 0;
   /** @type {AbortController | null} */
   #pending = null;
@@ -19,7 +19,7 @@ export class Webcam {
   #last = Promise.resolve();
 
   /**
-   * Each frame goes to `classify`, its result to `show`, and faults to `fail`.
+   * Passes each frame to `classify`, its result to `show`, and errors to `fail`.
    *
    * @param {{
    *   video: HTMLVideoElement,
@@ -41,7 +41,7 @@ export class Webcam {
     return this.#run !== null;
   }
 
-  /** Starts it, or stops it. */
+  /** Starts or stops the webcam. */
   async toggle() {
     this.button.setAttribute('aria-pressed', String(!this.running));
     if (this.running) {
@@ -56,26 +56,26 @@ export class Webcam {
     }
   }
 
-  /** Asks for the camera, then takes a frame every now and then. */
+  /** Asks for the camera, then classifies frames at intervals. */
   async #start() {
     /** @type {{ stream: MediaStream | null }} */
     const run = { stream: null };
     this.#run = run;
     try {
-      if (!navigator.mediaDevices) throw new Error('a browser gives its camera only to pages that came by HTTPS');
+      if (!navigator.mediaDevices) throw new Error('browsers allow the camera only on pages loaded over HTTPS');
       run.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, facingMode: 'environment' } });
     } catch (cause) {
       if (this.#run === run) this.#run = null;
-      throw codedError('webcam_refused', `There is no picture from a webcam: ${errorText(cause)}.`, cause);
+      throw codedError('webcam_refused', `The webcam cannot be used: ${errorText(cause)}.`, cause);
     }
-    if (this.#run !== run) { // stopped while the visitor was asked
+    if (this.#run !== run) { // stopped during the permission prompt
       end(run);
       return;
     }
     this.video.srcObject = run.stream;
     this.video.hidden = false;
     this.#timer = setInterval(() => {
-      // A hidden page gets no frames of use to anybody, and before the first one there is nothing to see.
+      // Skip hidden pages, and wait for the first frame.
       if (document.hidden || this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
       if (this.#pending && performance.now() - this.#since < PATIENCE_MS) return;
       this.#last = this.#frame();
@@ -83,7 +83,7 @@ export class Webcam {
     await this.video.play().catch(async (cause) => {
       if (this.#run !== run) return; // stopped meanwhile
       await this.stop();
-      throw codedError('webcam_refused', `The webcam's picture does not play: ${errorText(cause)}.`, cause);
+      throw codedError('webcam_refused', `The webcam's video does not play: ${errorText(cause)}.`, cause);
     });
   }
 
@@ -102,7 +102,7 @@ export class Webcam {
     }
   }
 
-  /** Resolves when no frame is under way any more. */
+  /** Resolves when no frame is being classified. */
   async stop() {
     clearInterval(this.#timer);
     this.#pending?.abort();

@@ -1,4 +1,4 @@
-// Numbers and names as a visitor reads them.
+// Formats numbers and names for the visitor.
 
 /** @import { ExitReport, PolicyRule } from './types' */
 
@@ -6,7 +6,7 @@ const whole = new Intl.NumberFormat('en-GB');
 const tenths = new Intl.NumberFormat('en-GB', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /**
- * "0 bytes", "1,061 bytes": exact, for a single sample.
+ * "0 bytes", "1,061 bytes": the exact number, for a single picture.
  *
  * @param {number} count
  */
@@ -15,7 +15,7 @@ export function exactBytes(count) {
 }
 
 /**
- * "640 bytes", "2.1 KiB", "1.4 MiB": for sums.
+ * "640 bytes", "2.1 KiB", "1.4 MiB": rounded, for totals.
  *
  * @param {number} count
  */
@@ -26,7 +26,7 @@ export function roughBytes(count) {
 }
 
 /**
- * "93%". Never "100%" for anything less: no network is that sure.
+ * "93%". Rounds neither up to 100% nor down to 0%: those would claim certainty.
  *
  * @param {number} share
  */
@@ -47,7 +47,7 @@ export function millions(count) {
 }
 
 /**
- * "87 µJ", "1.5 mJ" of picojoules.
+ * "87 µJ", "1.5 mJ", from picojoules.
  *
  * @param {number} picojoules
  */
@@ -88,7 +88,7 @@ export function milliseconds(time) {
 }
 
 /**
- * "Exit 1" of "exit-1".
+ * "Exit 1", from "exit-1".
  *
  * @param {string} name
  */
@@ -98,13 +98,13 @@ export function exitTitle(name) {
 }
 
 /**
- * An exit's measure beside its threshold, in the terms of the policy that decided.
+ * An exit's measure and threshold, in the terms of the policy that decided.
  *
  * @param {PolicyRule | null} policy
  * @param {Pick<ExitReport, 'certainty' | 'threshold'>} exit
  */
 export function certainty(policy, exit) {
-  if (exit.threshold === null) return 'answers for the hard classes';
+  if (exit.threshold === null) return 'decides between the hard classes';
   const measured = exit.certainty.toFixed(2);
   const threshold = exit.threshold.toFixed(2);
   if (!policy) return `certainty ${measured}, threshold ${threshold}`;
@@ -112,7 +112,7 @@ export function certainty(policy, exit) {
 }
 
 /**
- * "sure up to" or "sure from" a threshold.
+ * "sure up to" or "sure from", depending on the policy.
  *
  * @param {PolicyRule} policy
  */
@@ -121,7 +121,7 @@ export function sureFrom({ sure }) {
 }
 
 /**
- * The largest value of a policy's measure.
+ * The largest possible value of a policy's measure.
  *
  * @param {PolicyRule} policy
  * @param {number} classes

@@ -1,7 +1,6 @@
-// Draws samples/*.svg to samples/*.png, 128 x 128: `npm run samples`.
+// Renders samples/*.svg to samples/*.png at 128 x 128: `npm run samples`.
 //
-// The PNG files are kept, because filters look a little different in every browser version and
-// the demo should not.
+// The PNG files are committed, because SVG filters render slightly differently in every browser version.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

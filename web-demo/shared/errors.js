@@ -1,7 +1,7 @@
-// Errors as the engine throws them: a machine word beside the sentence.
+// Errors like those of the engine: an error code and a message.
 
 /**
- * An error with a machine word, as the engine throws them.
+ * Creates an error with an error code, like those of the engine.
  *
  * @param {string} code
  * @param {string} message
@@ -12,7 +12,7 @@ export function codedError(code, message, cause) {
 }
 
 /**
- * The machine word of whatever was thrown; a fault without one is ours.
+ * The error code of whatever was thrown; without one, it is a bug in the page.
  *
  * @param {any} error
  * @returns {string}
@@ -22,7 +22,7 @@ export function errorCode(error) {
 }
 
 /**
- * The sentence of whatever was thrown.
+ * The message of whatever was thrown.
  *
  * @param {any} error
  * @returns {string}

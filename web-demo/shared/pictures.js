@@ -1,9 +1,9 @@
-// Which files of a folder or zip are pictures. Gateway, eval and recipe keep the same rule: docs/pictures.md has it.
+// Which files of a folder or zip are pictures. The gateway, eval and the recipe follow the same rule, see docs/pictures.md.
 
 const PICTURE = /\.(jpe?g|png|webp)$/i;
 
 /**
- * The pictures among files, by their paths, and in words what else lies there: "Left out: 2 .gif, 1 .heic, 3 hidden."
+ * The pictures among files, by their paths, and a description of the rest: "Left out: 2 .gif, 1 .heic, 3 hidden."
  *
  * @template {{ path: string }} T
  * @param {T[]} files
@@ -15,11 +15,11 @@ export function pickPictures(files) {
   /** @type {Map<string, number>} */
   const others = new Map();
   /** @type {Set<string>} */
-  const hidden = new Set(); // a hidden folder counts once, whatever it holds
+  const hidden = new Set(); // a hidden folder counts once, whatever it contains
   for (const file of files) {
     const names = file.path.split('/');
     const last = names.length - 1;
-    // What programs keep for themselves: .DS_Store, ._cat.jpg, .git, __MACOSX.
+    // Files of other programs: .DS_Store, ._cat.jpg, .git, __MACOSX.
     const at = names.findIndex((name, place) => name.startsWith('.') || (place < last && name.startsWith('__')));
     if (at >= 0) {
       hidden.add(names.slice(0, at + 1).join('/'));

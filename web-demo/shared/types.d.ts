@@ -1,80 +1,80 @@
-// What page and worker say to each other.
+// The messages between page and worker.
 
 import type { Answer, Energy, Manifest, Policy, PolicyRule } from '../../edge-wasm/src/browser/types';
 
 export type { Answer, Energy, ExitReport, Manifest, Policy, PolicyRule } from '../../edge-wasm/src/browser/types';
 
-/** A build of the engine. */
+/** A build of the engine, by the SIMD it uses. */
 export type Build = 'relaxed' | 'simd' | 'scalar';
 
-/** How far a download is; the total where it is known. */
+/** Progress of a download in bytes, with the total if known. */
 export interface Progress {
     file: string;
     loaded: number;
     total: number | null;
 }
 
-/** A pair that the engine has loaded. */
+/** A pair loaded in the engine. */
 export interface Loaded {
     manifest: Manifest;
     energy: Energy;
     /** The table of policies. */
     policies: PolicyRule[];
     backend: string;
-    /** Whether the model was kept from an earlier visit. */
+    /** Whether the model was cached from an earlier visit. */
     kept: boolean;
-    /** Addresses of what the worker itself has fetched. */
+    /** URLs of the files that the worker downloaded. */
     files: string[];
 }
 
-/** A picture to classify: a file, the place of one in the zip that is open, or a frame. */
+/** A picture to classify: a file, its index in the open zip, or a frame. */
 export interface Wanted {
     file?: File;
     zipped?: number;
     frame?: ImageBitmap;
-    /** Whether a small bitmap of it is to come back. */
+    /** Whether to return a thumbnail. */
     thumbnail?: boolean;
 }
 
-/** A frame that was classified. */
+/** The result of a frame. */
 export interface Classified {
     result: Answer;
 }
 
-/** A picture that was classified, with its name, its file's size, and its thumbnail where one was wanted. */
+/** The result of a picture, with its name, its file's size in bytes and, if wanted, its thumbnail. */
 export interface ClassifiedFile extends Classified {
     name: string;
     bytes: number;
     thumbnail: ImageBitmap | null;
 }
 
-/** A picture on its way to the cloud: what the exits have found, and the packed map, which is all of it that leaves. */
+/** A picture that waits for the cloud: the exits' results, and the packed map, which is all that is sent. */
 export interface Asking extends Omit<ClassifiedFile, 'result'> {
     guess: Answer;
     map: Uint8Array;
 }
 
-/** A picture in a zip. */
+/** A picture in a zip: its path and index. */
 export interface Zipped {
     path: string;
     zipped: number;
 }
 
-/** What the page may ask: by task, what it gives and what comes back. */
+/** The worker's tasks, each with its input and its answer. */
 export interface Tasks {
     load: { given: { build: Build; manifest: string }; answer: Loaded };
     classify: { given: Wanted; answer: Classified | ClassifiedFile };
     decideBy: { given: { policy: Policy; thresholds: number[] }; answer: void };
-    /** No address is no cloud; `slow` is a delay in milliseconds. */
+    /** Without a URL there is no cloud; `slow` is a delay in milliseconds. */
     setCloud: { given: { cloud?: string; token?: string; slow: number }; answer: void };
     listZip: { given: { file: File }; answer: { pictures: Zipped[]; leftOut: string } };
     cancel: { given: { call: number }; answer: void };
 }
 
-/** A message to the worker; 0 calls for no reply. */
+/** A message to the worker; id 0 expects no reply. */
 export type Call = { [T in keyof Tasks]: { call: number; task: T; given: Tasks[T]['given'] } }[keyof Tasks];
 
-/** A message back: a step on the way, of a download or of a picture, and then one of the others. */
+/** A message from the worker: any number of progress steps, then the answer or an error. */
 export interface Reply {
     call: number;
     step?: Progress | Asking;

@@ -1,4 +1,4 @@
-// Many pictures in one go: none is lost, all are counted, whatever the cloud does meanwhile.
+// Batches: no picture is lost and all are counted, whatever the cloud does meanwhile.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -14,11 +14,11 @@ import { dropFolder, openPage, runAll } from './page.mjs';
 import { longestTask } from './tasks.mjs';
 
 const SAMPLES = new URL('../samples/', import.meta.url);
-// A task over this is one that a visitor may feel.
+// A visitor may notice tasks longer than this.
 const LONG = 50;
 const drawings = readdirSync(SAMPLES).filter((file) => file.endsWith('.png'));
 
-/** A dataset of `copies` of each drawing, in folders named after the classes. */
+/** Writes a dataset with `copies` of each drawing, in folders named after the classes. */
 function dataset(root, copies) {
   for (const file of drawings) {
     const folder = join(root, file.replace('.png', ''));
@@ -27,9 +27,9 @@ function dataset(root, copies) {
   }
 }
 
-/** What the page says once the batch is in this state. */
+/** The batch's figures once it is in this state. */
 async function report(page, state = 'done') {
-  // Minutes on a machine that is busy with something else.
+  // May take minutes on a busy machine.
   await page.waitForSelector(`#batch[data-state="${state}"]`, { timeout: 400_000 });
   const data = await page.locator('.report').evaluate((element) => ({ ...element.dataset }));
   const numbers = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, Number(value)]));
@@ -37,7 +37,7 @@ async function report(page, state = 'done') {
   return { ...numbers, ended: ended.reduce((sum, count) => sum + count, 0), text: await page.textContent('.report') };
 }
 
-/** Megabytes that the browser's renderers hold. */
+/** Memory of the browser's renderers in megabytes. */
 function rendererMegabytes(profile) {
   let pages = 0;
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -45,7 +45,7 @@ function rendererMegabytes(profile) {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       if (command.includes('--type=renderer') && command.includes(profile)) pages += Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
     } catch {
-      // It has just ended.
+      // The process has just exited.
     }
   }
   return (pages * 4096) / 1e6;
@@ -67,7 +67,7 @@ describe('batches', () => {
     rmSync(root, { recursive: true });
   });
 
-  /** Chooses files; what `report` then waits for is of this batch, and not of the one before. */
+  /** Chooses files, after marking the previous report so that `report` waits for the new batch. */
   const begin = async (input, files) => {
     await page.locator('#batch').evaluate((batch) => batch.removeAttribute('data-state'));
     await page.setInputFiles(input, files);
@@ -78,7 +78,7 @@ describe('batches', () => {
 
   test('a busy page would be seen to be', async () => {
     const { busy, wall } = await longestTask(browser.context, page, () => page.evaluate(() => new Promise((resolve) => {
-      // In a task of its own.
+      // In its own task.
       setTimeout(() => {
         let sum = 0;
         for (let at = 0; at < 3e8; at += 1) sum += at % 7;
@@ -144,7 +144,7 @@ describe('batches', () => {
   test('an entry that cannot be read, or lies about its size, costs no other', async () => {
     const files = Object.fromEntries(drawings.map((file) => [`set/${file}`, readFileSync(new URL(file, SAMPLES))]));
     const zip = Buffer.from(zipSync({ ...files, 'set/bomb.png': Buffer.alloc(5_000_000) }));
-    // What the zip's list says of an entry: its packing 10 bytes in, its size 24, its name 46.
+    // A zip's directory entry has the method at offset 10, the size at 24 and the name at 46.
     const listed = (name) => zip.lastIndexOf(name) - 46;
     const [other, broken] = drawings;
     zip.writeUInt16LE(14, listed(`set/${other}`) + 10); // LZMA
@@ -240,7 +240,7 @@ describe('batches', () => {
     assert.match(await page.textContent('#batch-text'), /^\d+ of \d+, (\d+ min )?\d+ s to go$/);
     assert.ok(await page.isDisabled('#clear'), 'what is under way is not cleared off');
     await page.locator('#samples button').first().click();
-    assert.equal(await page.textContent('#batch-waiting'), '1 more waits for its end');
+    assert.equal(await page.textContent('#batch-waiting'), '1 more waiting for the batch to end');
     await page.click('#batch-cancel');
     const { done, total, ended } = await report(page, 'cancelled');
     assert.ok(done > 0 && done < total, `${done} of ${total}`);

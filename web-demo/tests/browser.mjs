@@ -1,4 +1,4 @@
-// The browser that the tests, the table and the drawings' raster use.
+// The browser for the tests, the table and the rendering of the drawings.
 
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-// Quiet, and without a word to anybody but the page under test.
+// No background traffic: the browser talks only to the page under test.
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -30,7 +30,7 @@ function isExecutable(file) {
   }
 }
 
-/** The browser's path: FOGLINE_BROWSER, or the first that PATH knows. */
+/** The browser's path: FOGLINE_BROWSER, or the first one on the PATH. */
 export function browserPath() {
   if (process.env.FOGLINE_BROWSER) return process.env.FOGLINE_BROWSER;
   const folders = (process.env.PATH ?? '').split(delimiter);
@@ -42,7 +42,7 @@ export function browserPath() {
   return found;
 }
 
-/** The page's address for the tests, which never start a stack of their own. */
+/** The page's URL; the tests never start their own stack. */
 export function pageAddress() {
   const address = process.env.FOGLINE_PAGE;
   if (!address) {
@@ -52,8 +52,8 @@ export function pageAddress() {
 }
 
 /**
- * A browser with an empty profile, which `close` removes. Without service workers, through which
- * no test's route would see a request, unless `options` allow them.
+ * A browser with an empty profile, which `close` removes. Service workers are blocked, because they would hide requests from the
+ * tests' routes, unless `options` allow them.
  */
 export async function launch({ args = [], ...options } = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'fogline-browser-'));

@@ -1,7 +1,7 @@
-// What a visitor waits for and downloads, against the page's budget: node tests/budget.mjs URL [--sizes]
+// Measures downloads and waiting times against the page's budget: node tests/budget.mjs URL [--sizes]
 //
-// Every figure is measured in a browser that has never seen the page. Ends with 1 over budget. --sizes leaves out what
-// depends on how fast and how busy the machine is: the tests check only what is the same everywhere.
+// Each figure is measured in a fresh browser. Exits with status 1 if one is over budget. --sizes skips the timings, which
+// depend on the machine and its load; `cargo xtask test` uses it.
 
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ const VISITS = 3;
 const BATCH = 500;
 const KIB = 1024;
 
-/** Milliseconds from navigation to the first answer, and every file that it took. */
+/** Milliseconds from navigation to the first answer, and the compressed size of every file downloaded. */
 async function visit() {
   const { context, close } = await launch({ serviceWorkers: 'allow' });
   try {
@@ -32,14 +32,14 @@ async function visit() {
     const files = new Map();
     const read = [];
     page.on('response', (answer) => {
-      // Redirects and failures have no body; the page's own first visit has neither.
+      // Ignore responses without a body, such as redirects.
       read.push(answer.body().then((body) => files.set(new URL(answer.url()).pathname, gzipSync(body, { level: 9 }).length), () => {}));
     });
     await page.addInitScript(() => {
       new MutationObserver((_, observer) => {
         if (!document.querySelector('#results article')) return;
         observer.disconnect();
-        // When it is painted, not when it is made.
+        // When it is painted, not when it is created.
         requestAnimationFrame(() => setTimeout(() => {
           window.firstAnswer = performance.now();
         }));
@@ -54,7 +54,7 @@ async function visit() {
   }
 }
 
-/** The longest task on the page's own thread in a batch, from dropping the folder to the report, in milliseconds. */
+/** The longest task on the page's main thread during a batch, from dropping the folder to the report, in milliseconds. */
 async function longestInBatch() {
   const { context, close } = await launch();
   const root = mkdtempSync(join(tmpdir(), 'fogline-budget-'));
@@ -74,7 +74,7 @@ async function longestInBatch() {
   }
 }
 
-/** What `files`, by path and compressed size, have to do with the budget. */
+/** The budget's sizes, from `files` by path and compressed size. */
 function sizes(files) {
   const sum = (wanted) => [...files].filter(([path]) => wanted(path)).reduce((total, [, size]) => total + size, 0);
   const isEngine = (path) => path.startsWith('/pkg/') || path.endsWith('/edge.fog');

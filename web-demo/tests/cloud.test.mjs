@@ -1,4 +1,4 @@
-// The cloud's switch: on, slow, off; a visitor sees which answers lack it.
+// The cloud switch: on, slow, off; degraded answers are marked.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -25,7 +25,7 @@ describe('the cloud\'s switch', () => {
     return result;
   };
 
-  /** What the newest card says of its times, and what the answer from the network said of the function's. */
+  /** The times on the newest card, and the function's time in the response's header. */
   const timed = async (mode) => {
     const [answer, result] = await Promise.all([page.waitForResponse('**/cloud/infer'), ask(mode)]);
     const { edgeMs, wireMs, functionMs } = await page.locator('#results article').first().evaluate((card) => ({ ...card.dataset }));
@@ -34,15 +34,15 @@ describe('the cloud\'s switch', () => {
     return { edge: Number(edgeMs), wire: Number(wireMs), cloud: Number(functionMs), said: Number(said?.[1]), total: result.totalMs, cost };
   };
 
-  test('an answer tells apart what it took at the edge, on the wire and in the cloud', async () => {
+  test('an answer breaks its time down into edge, network and cloud', async () => {
     const { edge, wire, cloud, said, total, cost } = await timed('on');
     assert.ok(edge > 0 && wire > 0 && cloud > 0, `${edge} ${wire} ${cloud} ms`);
     assert.equal(cloud, said, 'the cloud\'s time is what the function says');
     assert.ok(Math.abs(edge + wire + cloud - total) < 0.01, `${edge} + ${wire} + ${cloud} is ${total} ms`);
-    assert.match(cost, /[\d.]+ ms on this device, [\d.]+ ms on the wire, [\d.]+ ms in the cloud, [\d.]+ ms in all/);
+    assert.match(cost, /[\d.]+ ms on this device, [\d.]+ ms on the network, [\d.]+ ms in the cloud, [\d.]+ ms in total/);
   });
 
-  test('a function that does not say what it took leaves wire and cloud together', async () => {
+  test('without the function\'s own time, network and cloud are one figure', async () => {
     await page.route('**/cloud/infer', async (route) => {
       const answer = await route.fetch();
       const { 'server-timing': said, ...headers } = answer.headers();
@@ -51,7 +51,7 @@ describe('the cloud\'s switch', () => {
     });
     const { cost } = await timed('on');
     await page.unroute('**/cloud/infer');
-    assert.match(cost, / on this device, [\d.]+ ms on the wire and in the cloud, /);
+    assert.match(cost, / on this device, [\d.]+ ms on the network and in the cloud, /);
   });
 
   test('off: the best exit guesses, nothing is sent, and it is called degraded', async () => {
@@ -64,8 +64,8 @@ describe('the cloud\'s switch', () => {
 
   test('slow: the answer comes, late', async () => {
     const { wire, cloud, said } = await timed('slow');
-    // The delay is the line's, and none of the function's.
-    assert.ok(wire > 2500, `${wire} ms on the wire`);
+    // The delay counts as network time, not as the function's.
+    assert.ok(wire > 2500, `${wire} ms on the network`);
     assert.equal(cloud, said);
   });
 
@@ -78,7 +78,7 @@ describe('the cloud\'s switch', () => {
       return token === 'Bearer right' ? route.continue() : refuse(route);
     });
     assert.ok(await page.isHidden('#cloud-door'));
-    // Of a page that opens before such a function, it is the first thing seen.
+    // The page shows it as soon as it opens.
     const other = await openPage(browser.context, pageAddress(), (fresh) => fresh.route('**/cloud/health', refuse));
     await other.locator('#cloud-door').waitFor();
     await other.close();
@@ -90,7 +90,7 @@ describe('the cloud\'s switch', () => {
       return origin === 'cloud' ? 'cloud' : degraded;
     };
     assert.equal(await type('wrong'), 'unauthorized');
-    assert.match(await page.textContent('#cloud-state'), /does not take this token/);
+    assert.match(await page.textContent('#cloud-state'), /rejected this token/);
     assert.equal(await page.evaluate(() => document.activeElement.id), 'token');
     await page.fill('#token', 'not…ASCII');
     assert.ok(!await page.locator('#token').evaluate((input) => input.checkValidity()));

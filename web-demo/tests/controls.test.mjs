@@ -1,4 +1,4 @@
-// What a visitor can turn: thresholds, measure, the way along the calibration's curve, the pair.
+// The controls: thresholds, policy, the slider along the calibration curve, and the pair.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ describe('controls', () => {
   });
   after(() => browser?.close());
 
-  /** Turns a slider to `value`, as a drag would, and gives the card that this brings. */
+  /** Moves a slider to `value`, as a drag would, and returns the resulting card. */
   const turn = (id, value) => cardsOf(page, () => page.locator(`[id="${id}"]`).evaluate((slider, to) => {
     slider.value = to;
     slider.dispatchEvent(new Event('input'));

@@ -1,5 +1,5 @@
-// A page of another origin than the function's, as on AWS: what the template's Cors block allows is what the engine needs,
-// and a browser keeps other pages out. The function URL's part is played by its rules; engine and browser are real.
+// Page and function on different origins, as on AWS: the template's Cors block allows exactly what the engine needs, and the
+// browser keeps other pages out. The function URL's CORS rules are emulated; engine and browser are real.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ describe('a page of another origin', () => {
   let preflights = [];
 
   before(async () => {
-    // The page's own policy names AWS's hosts; here the function is at another port.
+    // The page's policy allows only AWS's hosts; here the function is on another port.
     browser = await launch({ bypassCSP: true });
   });
   afterEach(() => {
@@ -35,19 +35,19 @@ describe('a page of another origin', () => {
     return `http://127.0.0.1:${server.address().port}`;
   };
 
-  /** Answers as the stack does at `path`, with these headers too. */
+  /** Answers like the stack at `path`, with additional headers. */
   const pass = async (path, request, response, headers) => {
     const { method } = request;
     const body = method === 'POST' ? Buffer.concat(await request.toArray()) : undefined;
     const sent = ['content-type', 'accept', 'authorization'].filter((name) => request.headers[name]).map((name) => [name, request.headers[name]]);
     const answer = await fetch(new URL(path, pageAddress()), { method, body, headers: sent });
-    // The policy that the page is served with names AWS's hosts.
+    // The page's policy header allows only AWS's hosts.
     const { 'content-security-policy': _, ...own } = Object.fromEntries(answer.headers);
     response.writeHead(answer.status, { ...own, ...headers });
     response.end(Buffer.from(await answer.arrayBuffer()));
   };
 
-  /** A function URL that lets pages of the origin `allowed()` in, sends its header `times`, and may want a token. */
+  /** A function URL that allows pages of the origin `allowed()`, sends `times` as a header, and may need a token. */
   const functionUrl = (allowed, { times = 1, token = null }) => serve(async (request, response) => {
     const { origin } = request.headers;
     const isAllowed = origin === allowed();
@@ -68,7 +68,7 @@ describe('a page of another origin', () => {
     await pass(`cloud${request.url}`, request, response, headers);
   });
 
-  /** What all samples' cards say on a page whose cloud is that function, once its visitor has typed the token. */
+  /** The cards of all samples on a page that uses this function, after entering the token. */
   const results = async (isNamed, options = {}) => {
     let address = null;
     const cloud = await functionUrl(() => (isNamed ? address : 'https://other.example'), options);

@@ -1,4 +1,4 @@
-// The builds of the engine: the page takes the one that its browser can run, and all say the same.
+// The builds of the engine: the page loads the fastest one its browser can run, and all give the same answers.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { launch, pageAddress } from './browser.mjs';
 import { openPage, runAll } from './page.mjs';
 
-/** The results of all samples, and the engine's file that the page fetched. */
+/** The results of all samples, and the engine that the page downloaded. */
 async function runWith(browser, prepare = async () => {}) {
   const engines = [];
   const page = await openPage(browser.context, pageAddress(), async (fresh) => {
@@ -34,7 +34,7 @@ describe('engines', () => {
   });
 
   test('one with SIMD alone gets the same answers', async () => {
-    // The instruction that this stands for is opcode 253, 128, 2; no flag of Chromium takes it away.
+    // Chromium has no flag to disable this instruction, so replace its opcode (253, 128, 2) with an invalid one.
     const { engines, answers } = await runWith(browser, (page) => page.addInitScript(() => {
       const { validate } = WebAssembly;
       WebAssembly.validate = (module) => !module.join().includes('253,128,2') && validate(module);
@@ -44,7 +44,7 @@ describe('engines', () => {
   });
 
   test('one without SIMD gets the same answers', async () => {
-    // V8 has none where the processor lacks SSSE3, which it can be told.
+    // Without SSSE3, V8 has no SIMD; a flag simulates that.
     const old = await launch({ args: ['--js-flags=--no-enable-ssse3'] });
     try {
       const { engines, answers } = await runWith(old);

@@ -1,4 +1,4 @@
-// What a visitor sees when a part fails: the cloud, the model, the engine, the configuration.
+// What the page shows if a part fails: the cloud, the model, the engine, the configuration.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -22,7 +22,7 @@ describe('failures', () => {
   });
   after(() => Promise.all([browser, ...visitors].map((one) => one?.close())));
 
-  /** The hard sample's card when the cloud answers by `answer`. */
+  /** The hard sample's card if the cloud responds with `answer`. */
   const withoutCloud = async (answer) => {
     const page = await openPage(browser.context, address, (fresh) => fresh.route('**/cloud/**', answer));
     const [result] = await cardsOf(page, () => page.click(`button[data-sample="${hard.sample}"]`));
@@ -60,9 +60,9 @@ describe('failures', () => {
     await page.close();
   });
 
-  /** The machine word on a page that cannot load its model because of `pattern`'s `answer`. */
+  /** The error code on a page that cannot load its model because `pattern` gets `answer`. */
   const brokenPage = async (pattern, answer) => {
-    // A first visit: a model that was kept would not be fetched.
+    // Use a fresh browser: a cached model would not be downloaded.
     const visitor = await launch();
     visitors.push(visitor);
     const page = await visitor.context.newPage();

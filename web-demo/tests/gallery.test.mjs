@@ -1,4 +1,4 @@
-// The gallery: a dataset's test pictures with their classes, where the server has them.
+// The gallery: a dataset's test pictures with their classes, if the server has them.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { cardsOf, jumpsOf, openPage, problemOf, runAll } from './page.mjs';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const drawing = (name) => readFileSync(new URL(`../samples/${name}.png`, import.meta.url));
 
-// Drawings as a dataset would have them; one whose class is a lie, and one of a class that no pair knows.
+// Drawings as a dataset would list them; one has the wrong class, and one a class that no pair knows.
 const PICTURES = [
   ...['airplane', 'ship', 'frog', 'horse', 'truck'].map((name) => ({ name, label: name })),
   { name: 'ship', label: 'truck' },
@@ -19,7 +19,7 @@ const PICTURES = [
 ].flatMap((picture) => [picture, picture, picture]);
 const index = PICTURES.map(({ label }, at) => ({ file: `${at}.png`, label }));
 
-/** Makes a page's server one that has a gallery, whose index is answered by `answer`. */
+/** Adds a gallery to the page's configuration; requests for its index get `answer`. */
 const hang = (answer = { json: index }) => async (page) => {
   await page.route('**/config.json', async (route) => {
     const config = await (await route.fetch()).json();
@@ -76,7 +76,7 @@ describe('the gallery', () => {
       const seen = [];
       new MutationObserver(() => {
         seen.push(batch.dataset.state);
-        // Whatever a second press has started would begin at once.
+        // A second press must not start anything.
         if (batch.dataset.state === 'done') setTimeout(() => resolve(seen), 200);
       }).observe(batch, { attributeFilter: ['data-state'] });
       document.querySelector('#run-gallery').click();

@@ -1,5 +1,5 @@
-// The reader of picture headers, without a browser: hostile bytes must never make it throw,
-// hang or call half a file whole.
+// The reader of picture headers, without a browser: hostile bytes must never make it throw, hang, or accept half a file as
+// complete.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,8 +11,8 @@ import { otherFormat, readHeader } from '../worker/header.js';
 const TREE = new URL('../../edge-wasm/tests/pictures/', import.meta.url);
 const png = new Uint8Array(readFileSync(new URL('../samples/airplane.png', import.meta.url)));
 
-// Start, an APP1 with a whole thumbnail in it, a frame of 5 x 3, a scan with a stuffed FF and a
-// restart marker, the end.
+// Start of image, an APP1 segment with a complete thumbnail, a frame of 5 x 3, a scan with a stuffed FF and a restart marker,
+// end of image.
 const jpeg = Uint8Array.from([
   0xff, 0xd8,
   0xff, 0xe1, 0x00, 0x08, 0xff, 0xd8, 0xff, 0xd9, 0x00, 0x00,
@@ -88,7 +88,7 @@ test('other formats are named, with their sizes where they matter', () => {
   for (const text of ['', 'notes', '\0\0\0\x18ftypisom', 'PK']) assert.equal(otherFormat(Buffer.from(text)), null, text);
 });
 
-// edge-wasm/tests/pictures/make.py says what gateway, eval and recipe make of the same tree.
+// The gateway, eval and the recipe are tested with the same tree, from edge-wasm/tests/pictures/make.py.
 test('a tree of pictures is listed as gateway and recipe list it', () => {
   const expected = JSON.parse(readFileSync(new URL('expected.json', TREE)));
   const root = new URL('tree/', TREE);

@@ -1,4 +1,4 @@
-// The line of jobs: one at a time, none lost, and what waits is counted.
+// The queue: one job at a time, none lost, and the waiting ones are counted.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

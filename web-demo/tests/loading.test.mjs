@@ -1,4 +1,4 @@
-// What a visitor waits for: the model with its progress, from any plain server.
+// Loading the model from a plain web server, with progress.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// How the page behaves: to those who do not see it or use no mouse, on any screen, towards third parties.
+// Accessibility, keyboard use, small screens, and no requests to third parties.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -58,7 +58,7 @@ describe('manners', () => {
 
   test('nothing jumps while the page loads and answers', async () => {
     const { sum, shifts } = await jumpsOf(browser.context, pageAddress());
-    // Web Vitals calls up to 0.1 good.
+    // Web Vitals considers up to 0.1 good.
     assert.ok(sum < 0.02, JSON.stringify(shifts));
   });
 
@@ -66,7 +66,7 @@ describe('manners', () => {
     test(`axe finds nothing serious: ${colorScheme}${size ? ', on a phone' : ''}`, async () => {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       if (size) await page.setViewportSize(size);
-      // The content policy keeps scripts off the page; the debugger is not bound by it.
+      // The content security policy blocks injected scripts, but not those evaluated by the debugger.
       await page.evaluate(AXE);
       const { violations } = await page.evaluate(() => window.axe.run());
       const found = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
@@ -95,7 +95,7 @@ describe('manners', () => {
   test('every control is reached by keyboard, in the order of the page', async () => {
     await page.setViewportSize({ width: 1280, height: 900 });
     const reached = [];
-    // Twice around: from wherever the browser begins, the second round has all of it.
+    // Tab through twice: wherever the browser starts, the second round is complete.
     for (let step = 0; step < 100; step += 1) {
       await page.keyboard.press('Tab');
       reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.sample));

@@ -1,4 +1,4 @@
-// What a visitor sees of the network: drawn as its manifest has it, and a picture's way through it.
+// The drawing of the network: its structure from the manifest, and a picture's path.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -14,7 +14,7 @@ describe('the network', () => {
   let results;
 
   before(async () => {
-    // Bars have their lengths at once.
+    // Without animations, so that bars have their final length at once.
     browser = await launch({ reducedMotion: 'reduce' });
     page = await openPage(browser.context, pageAddress());
     manifest = await page.evaluate(async () => {
@@ -25,7 +25,7 @@ describe('the network', () => {
   });
   after(() => browser?.close());
 
-  /** What each stage shows: its state, its bars as drawn, and where needle and threshold are on its gauge. */
+  /** What each stage shows: state, drawn bars, and the positions of needle and threshold on the gauge. */
   const stages = () => page.locator('.stage').evaluateAll((all) => all.map((stage) => {
     const scale = (bar) => new DOMMatrix(getComputedStyle(bar, '::after').transform).a;
     const track = stage.querySelector('.track')?.getBoundingClientRect();
@@ -74,7 +74,7 @@ describe('the network', () => {
     assert.deepEqual([shown.split.state, shown.cloud.state, shown.cloud.top], ['passed', 'sure', card.label]);
     assert.ok(Math.abs(Math.max(...shown.cloud.bars) - card.confidence) < 1e-3);
     const said = await page.textContent('#answer');
-    for (const part of [card.label, percent(card.confidence), 'finished in the cloud', exactBytes(card.bytes), 'on the wire']) assert.ok(said.includes(part), `${part} in: ${said}`);
+    for (const part of [card.label, percent(card.confidence), 'finished in the cloud', exactBytes(card.bytes), 'on the network']) assert.ok(said.includes(part), `${part} in: ${said}`);
   });
 
   test('an easy one ends where an exit is sure, and the stages behind stay dark', async () => {

@@ -1,4 +1,4 @@
-// A second visit: what was kept is not fetched again, nor asked for when there is no network at all.
+// A second visit: cached files are not downloaded again, and the page works offline.
 
 import assert from 'node:assert/strict';
 import { createServer, request } from 'node:http';
@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { launch, pageAddress } from './browser.mjs';
 import { cardsOf, openPage, runAll } from './page.mjs';
 
-/** A way to the stack that notes what passes, and that can be cut. */
+/** A proxy to the stack that records requests and can be cut off. */
 async function wayTo(address) {
   const asked = [];
   const server = createServer((from, to) => {
@@ -76,18 +76,18 @@ describe('a second visit', () => {
     await again.close();
   });
 
-  test('without a network the page works, and says that the cloud is away', async () => {
+  test('without a network the page works, and says that the cloud cannot be reached', async () => {
     way.cut();
     const page = await openPage(browser.context, way.address);
     await page.waitForSelector('#page[data-cloud="away"]');
-    assert.match(await page.textContent('#cloud-state'), /away/);
+    assert.match(await page.textContent('#cloud-state'), /cannot be reached/);
     const answers = await runAll(page);
     for (const [at, { sample, origin, label, degraded }] of answers.entries()) {
-      // After a few the engine leaves the cloud alone.
+      // After a few failures the engine stops asking the cloud (circuit breaker).
       if (first[at].origin === 'cloud') assert.match(degraded, /^(cloud_unreachable|circuit_open)$/, sample);
       else assert.deepEqual({ origin, label, degraded }, { origin: first[at].origin, label: first[at].label, degraded: null }, sample);
     }
-    // What a visit brings along later has to be there too.
+    // Files that are loaded later must be cached too.
     const [own] = await cardsOf(page, async () => {
       const bytes = await page.evaluate(async () => [...new Uint8Array(await (await fetch('samples/ship.png')).arrayBuffer())]);
       await page.setInputFiles('#file', { name: 'own.png', mimeType: 'image/png', buffer: Buffer.from(bytes) });

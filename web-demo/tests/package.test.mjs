@@ -1,4 +1,4 @@
-// The npm package: what its README shows runs, and its types are those of what runs.
+// The npm package: the README's examples run, and the types match the code.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -33,7 +33,7 @@ describe('the npm package', () => {
     const browser = await launch();
     try {
       const page = await browser.context.newPage();
-      // An import map is what a bundler or a page makes of the package's name.
+      // An import map resolves the package's name, as a bundler would.
       await page.route('**/example.html', (route) => route.fulfill({
         contentType: 'text/html',
         body: `<script type="importmap">{"imports": {"fogline-edge": "/pkg/fogline_edge.js"}}</script><script type="module">${example}</script>`,

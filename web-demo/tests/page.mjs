@@ -1,13 +1,13 @@
-// What a visitor does on the page and reads from it, for the tests and the table.
+// Actions on the page and readings from it, for the tests and the table.
 
 import assert from 'node:assert/strict';
 
-// Over a slow machine's cold start of model and cloud; a page that hangs still fails.
+// Longer than a cold start of model and cloud on a slow machine, but a hanging page still fails.
 const PATIENCE = 60_000;
 
 /**
- * Opens the page, waits for its model and its first answer, which it gives unasked, and clears that
- * away; `prepare` may set routes on the page before.
+ * Opens the page, waits for its model and its first, unasked answer, and clears that; `prepare` may set routes on the page
+ * before.
  */
 export async function openPage(context, address, prepare = async () => {}) {
   const page = await context.newPage();
@@ -22,7 +22,7 @@ export async function openPage(context, address, prepare = async () => {}) {
   return page;
 }
 
-/** How much of the screen jumps from the first paint to the first answer, by the Layout Instability measure. */
+/** The cumulative layout shift from the first paint to the first answer. */
 export async function jumpsOf(context, address, prepare = async () => {}) {
   const page = await context.newPage();
   await prepare(page);
@@ -40,7 +40,7 @@ export async function jumpsOf(context, address, prepare = async () => {}) {
   return { sum: shifts.reduce((total, { value }) => total + value, 0), shifts };
 }
 
-/** What a card's data attributes say. */
+/** A card's data attributes. */
 export async function readCard(card) {
   const data = await card.evaluate((element) => ({ ...element.dataset }));
   return {
@@ -55,7 +55,7 @@ export async function readCard(card) {
   };
 }
 
-/** Waits until nothing is in the queue any more. */
+/** Waits until `more` further cards or problems have appeared. */
 async function settled(page, before, more) {
   await page.waitForFunction(
     (count) => document.querySelectorAll('#results article, #problems [data-error]').length >= count,
@@ -77,14 +77,14 @@ export async function cardsOf(page, act, more = 1) {
   return read;
 }
 
-/** Presses "Run all samples"; the results in the order of the samples. */
+/** Presses "Run all samples"; returns the results in the order of the samples. */
 export async function runAll(page) {
   const count = await page.locator('#samples button').count();
   assert.ok(count > 0, 'the page has no samples');
   return cardsOf(page, () => page.click('#run-all'), count);
 }
 
-/** Does `act`, which must make the page complain; returns the machine word and the text. */
+/** Does `act`, which must cause an error message; returns the error code and the text. */
 export async function problemOf(page, act) {
   await act();
   const problem = page.locator('#problems [data-error]').last();
@@ -92,7 +92,7 @@ export async function problemOf(page, act) {
   return { code: await problem.getAttribute('data-error'), text: await problem.textContent() };
 }
 
-/** A sample re-encoded by the browser as `kind`, in place of binary files in the repository. */
+/** A sample re-encoded by the browser as `kind`, which saves binary files in the repository. */
 export async function encodeSample(page, kind, sample = 0) {
   const numbers = await page.evaluate(async ([type, at]) => {
     const image = document.querySelectorAll('#samples img')[at];
@@ -105,12 +105,12 @@ export async function encodeSample(page, kind, sample = 0) {
   return Buffer.from(numbers);
 }
 
-/** Chooses a file of these bytes, as through the file dialogue. */
+/** Chooses a file with these bytes, as in the file dialogue. */
 export function choose(page, name, mimeType, buffer) {
   return page.setInputFiles('#file', { name, mimeType, buffer });
 }
 
-/** Drops or pastes a file of these bytes (`how` is "drop" or "paste"). */
+/** Drops or pastes a file with these bytes (`how` is "drop" or "paste"). */
 export function bring(page, how, name, mimeType, buffer) {
   return page.evaluate(([event, fileName, type, numbers]) => {
     const dataTransfer = new DataTransfer();
@@ -122,7 +122,7 @@ export function bring(page, how, name, mimeType, buffer) {
   }, [how, name, mimeType, [...buffer]]);
 }
 
-/** Drops a folder onto the page, as a file manager does. */
+/** Drops a folder onto the page, like a file manager. */
 export async function dropFolder(context, page, folder) {
   const session = await context.newCDPSession(page);
   const data = { items: [], files: [folder], dragOperationsMask: 1 };

@@ -1,4 +1,4 @@
-// Every pair in the menu, at the widths of a phone, a tablet and a desktop: all of it fits, and it says what it knows.
+// Every pair in the menu, at the widths of a phone, a tablet and a desktop: everything fits, and the classes are listed.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ describe('pairs', () => {
   });
   after(() => browser?.close());
 
-  /** Chooses a pair, and has its hard sample go all the way. */
+  /** Chooses a pair and sends its hard sample to the cloud. */
   const open = async (label) => {
     if (await page.locator('#model-select option:checked').textContent() !== label) {
       await page.selectOption('#model-select', { label });
@@ -32,7 +32,7 @@ describe('pairs', () => {
     await cardsOf(page, () => page.click('button[data-sample="cat.png"]'));
   };
 
-  /** What is wider than its box, or lies over what is beside it. */
+  /** Elements that overflow their box or overlap their neighbour. */
   const overflowing = () => page.evaluate(() => {
     const wide = [...document.querySelectorAll('#network *, #shown *, .head-line *')].filter((part) => (
       part.scrollWidth > part.clientWidth + 1 && part.clientWidth > 0 && !part.matches('video, select') && getComputedStyle(part).display !== 'inline'

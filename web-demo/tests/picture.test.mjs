@@ -1,5 +1,5 @@
-// A visitor's own files: pictures of each kind are taken in each way, anything else is refused
-// with a reason, and the page goes on working.
+// A visitor's own files: every picture format is accepted in every way, anything else is refused with a reason, and the page
+// keeps working.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { bring, cardsOf, choose, encodeSample, openPage, problemOf } from './pag
 
 const NOTES = Buffer.from('Not a picture, whatever its name says.');
 
-/** A PNG header of this size, with nothing behind it that could be drawn. */
+/** A PNG header with this size and no picture data. */
 function pngHeader(width, height) {
   const bytes = Buffer.alloc(57);
   bytes.write('\x89PNG\r\n\x1a\n', 'latin1');
@@ -79,7 +79,7 @@ describe('pictures', () => {
       const blob = await canvas.convertToBlob({ type: 'image/png' });
       return [...new Uint8Array(await blob.arrayBuffer())];
     });
-    // Seams would show in the pixels, so they are compared, through the page's own module.
+    // Compare the pixels, in which seams between tiles would show, through the page's own module.
     const wrong = await page.evaluate(async (bytes) => {
       const { openPicture } = await import('./worker/picture.js');
       const file = new File([new Uint8Array(bytes)], 'large.png');
@@ -100,7 +100,7 @@ describe('pictures', () => {
     assert.ok(result.origin);
   });
 
-  // edge-wasm/tests/pictures/make.py says what gateway, eval and recipe make of the same tree.
+  // The gateway, eval and the recipe are tested with the same tree, from edge-wasm/tests/pictures/make.py.
   test('a tree of pictures is decoded and turned as gateway and recipe do', async () => {
     const tree = new URL('../../edge-wasm/tests/pictures/', import.meta.url);
     const { pictures } = JSON.parse(readFileSync(new URL('expected.json', tree)));
@@ -157,7 +157,7 @@ describe('pictures', () => {
     isRefused(() => choose(page, 'vast.png', 'image/png', pngHeader(40_000, 40_000)), 'picture_pixels', 'vast.png'));
 
   test('a file of more than 50 MiB is refused', async () => {
-    // On disk: that many bytes take Playwright a quarter of a minute to hand over itself.
+    // As a file on disk: Playwright takes 15 s to transfer this many bytes itself.
     const folder = mkdtempSync(join(tmpdir(), 'fogline-heavy-'));
     try {
       const file = join(folder, 'heavy.jpg');

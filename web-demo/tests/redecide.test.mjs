@@ -1,4 +1,4 @@
-// Other thresholds reckoned from what an answer's exits said: as the engine would decide, and no further than it went.
+// Applying other thresholds to an answer: decides like the engine, as far as the picture went.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,5 +1,4 @@
-// The samples: every one is answered, some stay, some travel, and only what the page admits to
-// sending is sent.
+// The samples: all are answered, some on the device and some in the cloud, and the page sends exactly the bytes it reports.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

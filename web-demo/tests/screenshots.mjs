@@ -1,7 +1,7 @@
-// Pictures of the page: node tests/screenshots.mjs URL [DATASET] writes web-demo/screenshots/*.png
+// Takes screenshots: node tests/screenshots.mjs URL [DATASET] writes web-demo/screenshots/*.png
 //
-// DATASET, a folder of CLASS/*.jpg, makes the batch's picture; without it the samples do. A gallery that the page has gets
-// a picture of its own, and is in no other: its pictures are somebody else's.
+// The batch is DATASET, a folder of CLASS/*.jpg, or the samples. A gallery appears only in its own screenshot, because its
+// pictures are third-party.
 
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,7 +42,7 @@ async function shoot(name, { viewport, colorScheme, fullPage = false, prepare = 
   }
 }
 
-/** All samples, and the hard one's way. */
+/** Runs all samples, then shows the hard one's path. */
 async function answered(page) {
   const hard = (await runAll(page)).find(({ origin }) => origin === 'cloud');
   if (hard) await cardsOf(page, () => page.click(`button[data-sample="${hard.sample}"]`));
@@ -57,7 +57,7 @@ async function gallery(page) {
   await page.evaluate(() => window.scrollTo(0, 0));
 }
 
-/** The drawings in folders named after their classes. */
+/** Copies the drawings into folders named after their classes. */
 function drawings() {
   const root = mkdtempSync(join(tmpdir(), 'fogline-drawings-'));
   const samples = fileURLToPath(new URL('../samples/', import.meta.url));

@@ -1,4 +1,4 @@
-// The neighbouring systems as a visitor meets them: chosen from the menu, run all the way, and drawn as they are.
+// The related systems: chosen from the menu, run up to the cloud, and drawn correctly.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -16,7 +16,7 @@ describe('the neighbouring systems', () => {
   });
   after(() => browser?.close());
 
-  /** Chooses a pair by its name; gives its manifest and what all samples came to. */
+  /** Chooses a pair by name; returns its manifest and the results of all samples. */
   const run = async (name) => {
     const label = (await page.locator('#model-select option').allTextContents()).find((text) => text.startsWith(`${name} `));
     assert.ok(label, `the menu has no ${name}`);
@@ -27,7 +27,7 @@ describe('the neighbouring systems', () => {
     return { manifest: await page.evaluate(async (at) => (await fetch(`models/${at}/manifest.json`)).json(), label.replace(' ', '/')), cards };
   };
 
-  /** The stage of that name, as it stands after the last sample. */
+  /** The stage with this name. */
   const stage = (name) => page.locator(`.stage[data-name="${name}"]`);
 
   test('AppealNet decides by what an exit predicts of itself, and its gauge says so', async () => {
@@ -49,8 +49,8 @@ describe('the neighbouring systems', () => {
     const { sample } = cards.find(({ origin }) => origin === 'extension');
     await cardsOf(page, () => page.click(`button[data-sample="${sample}"]`));
     assert.deepEqual([await stage('extension').getAttribute('data-state'), await stage('split').getAttribute('data-state')], ['sure', 'skipped']);
-    assert.equal(await stage('extension').locator('.measure').textContent(), 'answers for the hard classes');
-    // It decides nothing, so there is nothing to turn.
+    assert.equal(await stage('extension').locator('.measure').textContent(), 'decides between the hard classes');
+    // The extension has no threshold, so there is no slider.
     assert.equal(await page.locator('#thresholds input').count(), manifest.exits.length - 1);
   });
 

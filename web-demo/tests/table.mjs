@@ -1,7 +1,6 @@
-// Runs all samples in a browser and prints a JSON line for each: node tests/table.mjs URL
+// Runs all samples in a browser and prints one JSON line for each: node tests/table.mjs URL
 //
-// Everything is read from the page as a visitor has it, so the table cannot say what the page
-// does not show.
+// Everything is read from the page, so the table cannot contain what a visitor does not see.
 
 import process from 'node:process';
 

@@ -1,13 +1,13 @@
-// How long the page's own thread is busy at a stretch, for tests and budget.
+// Measures the longest task of the page's main thread, for tests and budget.
 
 const BEGIN = 'longest-task-begins';
-// The browser tells its renderers of a trace when it has already said that there is one.
+// The browser reports that tracing has started before its renderers know.
 const HEAD_START = 1000;
 
 /**
- * The longest task of the page's own thread during `act`, in milliseconds: `busy`, which the processor spent on it, and
- * `wall`, which a visitor waits for and which on a machine with other work holds that too. Both are from the browser's
- * trace, which unlike a long-task observer knows them apart.
+ * The longest task of the page's main thread during `act`, in milliseconds: `busy` is its processor time, `wall` its elapsed
+ * time, which includes other load on the machine. Both come from the browser's trace; a long-task observer cannot separate
+ * them.
  */
 export async function longestTask(context, page, act) {
   const session = await context.newCDPSession(page);
@@ -23,7 +23,7 @@ export async function longestTask(context, page, act) {
       performance.mark(name);
     }, BEGIN);
     await act();
-    // The task that `act` saw the end of is written down when it has ended.
+    // Let the current task end, so that the trace includes it.
     await page.waitForTimeout(HEAD_START);
   } finally {
     const complete = new Promise((resolve) => {
@@ -39,6 +39,6 @@ export async function longestTask(context, page, act) {
     ph === 'X' && name === 'ThreadControllerImpl::RunTask' && pid === begin.pid && tid === begin.tid && ts > begin.ts
   ));
   if (tasks.length === 0) throw new Error('the trace holds no task of the page');
-  // One that was under way when the trace ended has no time of its own.
+  // A task that was running when the trace ended has no duration.
   return { busy: Math.max(...tasks.map(({ tdur = 0 }) => tdur)) / 1000, wall: Math.max(...tasks.map(({ dur = 0 }) => dur)) / 1000 };
 }

@@ -1,4 +1,4 @@
-// A batch's figures follow thresholds, measure and pair: reckoned from its scores, or marked as what they are.
+// A batch's figures follow the thresholds, the policy and the pair: they are recomputed from its scores, or marked as outdated.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ describe('a batch that is turned', () => {
 
   before(async () => {
     for (const [at, file] of drawings.entries()) {
-      // One of them lies in a folder that is not its class.
+      // One picture is in the wrong class's folder.
       const folder = join(root, at === 0 ? 'dog' : file.replace('.png', ''));
       mkdirSync(folder, { recursive: true });
       cpSync(new URL(file, SAMPLES), join(folder, file));
@@ -43,7 +43,7 @@ describe('a batch that is turned', () => {
     await page.waitForSelector('#batch[data-state="done"]');
   };
 
-  /** The report's figures, where its pictures ended, and its matrix. */
+  /** The report's figures, its histogram of exits, and its confusion matrix. */
   const report = async () => ({
     ...await page.locator('.report').evaluate((element) => ({ ...element.dataset })),
     ended: await page.locator('.histogram li').evaluateAll((all) => all.map((row) => [...row.children].map(({ textContent }) => textContent).join(' ').trim())),
@@ -51,7 +51,7 @@ describe('a batch that is turned', () => {
     energy: await page.locator('.figures').evaluate((list) => /[\d.]+ times/.exec(list.textContent)?.[0]),
   });
 
-  /** Turns sliders without letting go of them: no picture is asked about. */
+  /** Drags sliders without releasing them, so that no picture is classified. */
   const turn = async (values) => {
     for (const [exit, value] of values.entries()) {
       await page.locator(`[id="threshold-exit-${exit + 1}"]`).evaluate((slider, to) => {
@@ -177,7 +177,7 @@ describe('a batch that is turned', () => {
     const first = await page.textContent('#model-select option:checked');
     const other = await page.locator('#model-select option:not(:checked)').first().textContent();
     const before = await report();
-    // What is on show is asked of the new pair by itself.
+    // The shown picture is classified again by the new pair.
     await cardsOf(page, () => page.selectOption('#model-select', { label: other }));
     assert.ok((await page.textContent('#batch-owner')).includes(`These are answers of ${first}, the pair before`));
     assert.ok(await page.locator('#batch').evaluate((batch) => batch.hasAttribute('data-earlier')));

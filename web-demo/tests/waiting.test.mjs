@@ -1,4 +1,4 @@
-// While the cloud is asked: the new picture, what its exits found and its map are there, and nobody has to wait.
+// While waiting for the cloud, the page shows the picture, its exits and its map, and the visitor can cancel.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -19,7 +19,7 @@ describe('a picture on its way to the cloud', () => {
     const results = await runAll(page);
     hard = results.find(({ origin }) => origin === 'cloud');
     easy = results.find(({ origin }) => origin === 'exit-1');
-    // The cloud answers when a test says so.
+    // The test decides when the cloud answers.
     await page.route('**/cloud/infer', async (route) => {
       await new Promise((resolve) => {
         release = resolve;
@@ -34,7 +34,7 @@ describe('a picture on its way to the cloud', () => {
   const waiting = () => page.locator('[data-name="cloud"][data-state="waiting"]').waitFor();
   const picture = () => page.getAttribute('#subject canvas', 'aria-label');
 
-  /** Presses the hard sample behind the easy one, and gives what is shown before the cloud has answered. */
+  /** Presses the easy sample, then the hard one; returns what is shown before the cloud answers. */
   const ask = async () => {
     await cardsOf(page, () => press(easy));
     const before = await page.locator('#results article').count();
@@ -52,7 +52,7 @@ describe('a picture on its way to the cloud', () => {
     assert.match(await page.textContent('#answer'), /\? \d+% asking the cloud….* a map of 1,024 bytes is on its way/);
     const animated = await page.locator('[data-name="cloud"] .head').evaluate((head) => head.getAnimations().length);
     assert.ok(animated > 0, 'it pulses');
-    // Not blank: a map of signs has both colours, and the line between channels none.
+    // Not blank: a map of signs has both colours, and the lines between channels are transparent.
     const colours = await page.locator('#map canvas').evaluate((canvas) => {
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
       return new Set(new Uint32Array(data.buffer)).size;

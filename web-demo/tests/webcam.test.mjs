@@ -1,4 +1,4 @@
-// The webcam: asked for first, then frame by frame, the newest frame first.
+// The webcam: permission first, then frame by frame, with the newest frame taking priority.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +11,7 @@ describe('the webcam', () => {
   let page;
 
   before(async () => {
-    // Chromium's own test picture in place of a camera, and a visitor who agrees.
+    // Chromium's fake camera, with permission granted.
     browser = await launch({ args: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] });
     page = await openPage(browser.context, pageAddress());
   });
@@ -82,7 +82,7 @@ describe('the webcam', () => {
     page.on('requestfailed', (request) => {
       if (request.url().endsWith('/infer')) given.push(request.failure().errorText);
     });
-    // Held, as on a bad line: no answer ever comes, so each next frame must give its elder up.
+    // The cloud never answers, as on a bad connection, so each new frame must replace the one before.
     await page.route('**/cloud/infer', () => {});
     await page.click('#webcam');
     for (const until = Date.now() + 20_000; given.length < 2 && Date.now() < until;) await page.waitForTimeout(100);

@@ -1,12 +1,11 @@
-// What kind of picture a file is, how large, and whether it is all there, from its own bytes.
+// Reads a picture file's format, size and completeness from its bytes, before anything is decoded.
 //
-// This is asked before anything is decoded: twenty megabytes of PNG can unpack to gigabytes, a
-// file's extension proves nothing, and browsers differ on a file that ends early (some paint the
-// rest grey, and a grey half would be classified in good faith).
+// A 20 MB PNG can decode to gigabytes, a file's extension proves nothing, and browsers differ on truncated files: some
+// paint the rest grey, and the half-grey picture would be classified.
 
 /** @typedef {{ kind: string, name?: string, width: number, height: number, complete: boolean }} Header */
 
-// Formats that some browsers decode: how their files begin, from which byte on, their MIME types and names.
+// Formats that only some browsers decode: the first bytes, their offset, the MIME type and the name.
 /** @type {[string, number, string, string][]} */
 const OTHERS = [
   ['GIF8', 0, 'image/gif', 'GIF'],
@@ -27,8 +26,8 @@ const OTHERS = [
 const ascii = (bytes, at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
 
 /**
- * Kind (a MIME type), width, height and completeness, or null when the bytes are no JPEG, PNG or
- * WebP. Width and height are 0 when the file ends before it states them.
+ * MIME type, width, height and completeness, or null if the bytes are not JPEG, PNG or WebP. Width and height are 0 if the
+ * file ends before them.
  *
  * @param {Uint8Array} bytes
  */
@@ -41,8 +40,8 @@ export function readHeader(bytes) {
 }
 
 /**
- * The same of a picture of another format, which only some browsers decode, or null when it begins like none. Whether it is
- * complete is left to the browser.
+ * The same for a format that only some browsers decode, or null if it is none of those. Completeness is left to the
+ * browser.
  *
  * @param {Uint8Array} bytes
  * @returns {Header | null}
@@ -59,7 +58,7 @@ function sidesOf(bytes, name) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (name === 'GIF' && bytes.length >= 10) return { width: view.getUint16(6, true), height: view.getUint16(8, true) };
   if (name === 'BMP' && bytes.length >= 26) return { width: Math.abs(view.getInt32(18, true)), height: Math.abs(view.getInt32(22, true)) };
-  // The largest of an ISO file's pictures, which are its thumbnail, its tiles and itself.
+  // The largest picture in an ISO file; the others are its thumbnail and tiles.
   const sides = { width: 0, height: 0 };
   for (const { index } of ascii(bytes, 0, 4096).matchAll(/ispe/g)) {
     if (index + 16 > bytes.length) break;
@@ -75,7 +74,7 @@ function readJpeg(bytes, view) {
   let at = 2;
   while (at + 1 < bytes.length) {
     if (bytes[at] !== 0xff) {
-      // Entropy-coded data, or padding between segments: on to the next marker.
+      // Entropy-coded data or padding: skip to the next marker.
       at = bytes.indexOf(0xff, at);
       if (at < 0) return header;
       continue;
@@ -87,9 +86,9 @@ function readJpeg(bytes, view) {
       header.complete = true;
       return header;
     } else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
-      at += 2; // a stuffed zero, or a marker that stands alone
+      at += 2; // a stuffed zero, or a marker without a segment
     } else {
-      // Segments are stepped over whole: the thumbnail in one has an end marker of its own.
+      // Skip whole segments: an embedded thumbnail has its own end marker.
       if (at + 4 > bytes.length) return header;
       const length = view.getUint16(at + 2);
       const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);

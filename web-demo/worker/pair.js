@@ -1,5 +1,5 @@
-// A pair into the engine: its manifest, then its packed model, which is kept in the Cache API
-// under its digest and so fetched once a version.
+// Loads a pair into the engine: its manifest, then its packed model, which is cached by digest and so downloaded once per
+// version.
 
 import { codedError, errorCode, errorText } from '../shared/errors.js';
 
@@ -13,7 +13,7 @@ const MODEL = 'edge.fog';
 const MOST_MANIFEST = 1 << 20;
 
 /**
- * The pair of a manifest's address in an engine, and whether its model had been kept.
+ * Loads the pair with this manifest URL. Returns it and whether its model was cached.
  *
  * @param {Engine} engine
  * @param {string} address
@@ -31,20 +31,20 @@ export async function openPair(engine, address, report) {
     try {
       return { fogline: engine.open(manifest, new Uint8Array(kept)), kept: true };
     } catch (error) {
-      // A disk can fail as a network can: what is no longer the model is fetched again.
+      // The cached copy is damaged: download it again.
       if (errorCode(error) !== 'model_corrupt') throw error;
       await store?.delete(name);
     }
   }
   const fog = await download(model, MODEL, total, total, report);
-  // The engine compares size and SHA-256 with the manifest's; nothing else gets into the store.
+  // The engine has verified size and SHA-256 against the manifest, so only valid models are cached.
   const fogline = engine.open(manifest, fog);
   await keep(store, model, name, fog);
   return { fogline, kept: false };
 }
 
 /**
- * What the manifest says of the model; of a manifest that is none, the engine says why.
+ * The manifest's entry for the model; if the manifest is invalid, the engine reports why.
  *
  * @param {Uint8Array} manifest
  */
@@ -56,7 +56,7 @@ function described(manifest) {
   }
 }
 
-/** Null where there is none: over plain HTTP, in some private windows. */
+/** The model cache; null over plain HTTP and in some private windows. */
 async function openStore() {
   try {
     return await caches.open(STORE);
@@ -72,15 +72,15 @@ async function keep(store, model, name, bytes) {
     await Promise.all(older.filter(({ url }) => url.startsWith(`${model}?`)).map((key) => store?.delete(key)));
     await store?.put(name, new Response(bytes));
   } catch {
-    // A full disk: the model is fetched again next time.
+    // The disk is full: the model is downloaded again next time.
   }
 }
 
 /**
  * @param {string} address
  * @param {string} file its name
- * @param {number} most of bytes that it may have
- * @param {number | null} total of bytes, where it is known
+ * @param {number} most size limit in bytes
+ * @param {number | null} total size in bytes, if known
  * @param {(progress: Progress) => void} report
  */
 async function download(address, file, most = MOST_MANIFEST, total, report) {
@@ -93,7 +93,7 @@ async function download(address, file, most = MOST_MANIFEST, total, report) {
   let loaded = 0;
   try {
     for (let reader = answer.body.getReader(), step; !(step = await reader.read()).done;) {
-      // One byte more than the manifest says is enough to know that it is another file.
+      // Stop at the first byte beyond the limit: it is the wrong file.
       if (loaded + step.value.length > most) throw codedError('model_corrupt', `${file} at ${address} is longer than ${most} bytes.`);
       bytes.set(step.value, loaded);
       loaded += step.value.length;

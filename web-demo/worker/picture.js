@@ -1,28 +1,28 @@
-// A picture file becomes pixels. Nothing is cropped or resized here: the engine does that in
-// Rust, so that this page and a gateway give the same answer on the same file.
+// Decodes a picture file to pixels. The engine does the cropping and resizing in Rust, so that page and gateway give the
+// same answer for the same file.
 
 import { codedError } from '../shared/errors.js';
 import { otherFormat, readHeader } from './header.js';
 
 /** @import { Header } from './header.js' */
 
-// As the gateway's: docs/pictures.md.
+// The same limits as the gateway's, see docs/pictures.md.
 const MOST_BYTES = 52_428_800;
 const MOST_PIXELS = 52_000_000;
 const THUMBNAIL_SIDE = 192;
-// Some browsers hand out blank canvases above 16 megapixels or 16,384 pixels a side, without a
-// word; pixels are therefore read in tiles well below that.
+// Some browsers silently return blank canvases above 16 megapixels or 16,384 pixels per side, so pixels are read in smaller
+// tiles.
 const TILE_SIDE = 2048;
 
 /**
- * Opens a picture file: its name, its size in bytes, its pixels, and where wanted a small bitmap of it.
+ * Opens a picture file. Returns its name, size in bytes, pixels and, if wanted, a thumbnail.
  *
  * @param {File} file
  */
 export async function openPicture(file, wantsThumbnail = false) {
   const name = file.name || 'pasted picture';
   if (file.size > MOST_BYTES) {
-    throw codedError('picture_bytes', `The file has ${megabytes(file.size)} MB. The most this page takes is ${megabytes(MOST_BYTES)} MB.`);
+    throw codedError('picture_bytes', `The file has ${megabytes(file.size)} MB. The limit is ${megabytes(MOST_BYTES)} MB.`);
   }
   const bytes = await readBytes(file);
   const header = readHeader(bytes) ?? otherFormat(bytes);
@@ -31,7 +31,7 @@ export async function openPicture(file, wantsThumbnail = false) {
   }
   refuseLarge(header.width, header.height);
   if (!header.complete) {
-    throw codedError('picture_truncated', 'The picture file ends early. Was it copied or downloaded to its end?');
+    throw codedError('picture_truncated', 'The picture file is incomplete. Copy or download it again.');
   }
   const bitmap = await decode(bytes, header);
   try {
@@ -48,7 +48,7 @@ async function readBytes(file) {
   try {
     return new Uint8Array(await file.arrayBuffer());
   } catch (cause) {
-    // A dropped folder ends up here, and a file that was moved meanwhile.
+    // A dropped folder, or a file that was moved meanwhile.
     throw codedError('picture_unreadable', 'The file could not be read. A folder cannot be classified.', cause);
   }
 }
@@ -58,24 +58,24 @@ function refuseLarge(width, height) {
   if (width * height > MOST_PIXELS) {
     throw codedError(
       'picture_pixels',
-      `The picture has ${width} × ${height} pixels, ${megabytes(width * height)} megapixels. The most this page takes is ${MOST_PIXELS / 1e6}.`,
+      `The picture has ${width} × ${height} pixels, ${megabytes(width * height)} megapixels. The limit is ${MOST_PIXELS / 1e6}.`,
     );
   }
 }
 
-// Rounded up, so that a refused size never reads as the limit itself.
+// Rounded up, so that a size over the limit never reads as the limit itself.
 const megabytes = (/** @type {number} */ count) => Math.ceil(count / 1e5) / 10;
 
 /** @type {(bytes: Uint8Array<ArrayBuffer>, header: Header) => Promise<ImageBitmap>} */
 async function decode(bytes, { kind, name }) {
   try {
-    // The numbers in the file as they are: a colour profile or a screen must not change them.
+    // Keep the file's own pixel values: no colour profile or screen may change them.
     return await createImageBitmap(new Blob([bytes], { type: kind }), {
       colorSpaceConversion: 'none',
       premultiplyAlpha: 'none',
     });
   } catch (cause) {
-    if (name) throw codedError('picture_kind', `This is a picture in ${name}, which this browser cannot decode. JPEG, PNG and WebP are taken everywhere.`, cause);
+    if (name) throw codedError('picture_kind', `This browser cannot decode ${name}. Use JPEG, PNG or WebP.`, cause);
     throw codedError('picture_undecodable', 'The picture is damaged: the browser cannot decode it.', cause);
   }
 }
@@ -119,6 +119,6 @@ function drawThumbnail(bitmap) {
 function canvasOf(width, height, settings) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d', settings);
-  if (!context) throw codedError('picture_undecodable', 'The browser gives no canvas to read pixels from.');
+  if (!context) throw codedError('picture_undecodable', 'The browser provides no canvas to read pixels from.');
   return { canvas, context };
 }

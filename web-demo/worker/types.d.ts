@@ -1,8 +1,8 @@
-// The engine as `edge-wasm/pkg` brings it, in so far as the worker calls it: without the package, the page still checks.
+// The parts of `edge-wasm/pkg` that the worker calls, so that the types can be checked without building the package.
 
 import type { Answer, ClassifyOptions, Energy, Manifest, Policy, PolicyRule } from '../../edge-wasm/src/browser/types';
 
-/** A pair in the engine. */
+/** A pair loaded in the engine. */
 export interface Fogline {
     readonly manifest: Manifest;
     readonly energy: Energy;
@@ -13,7 +13,7 @@ export interface Fogline {
     free(): void;
 }
 
-/** Its class. */
+/** The class of loaded pairs. */
 export interface Engine {
     readonly policies: PolicyRule[];
     open(manifest: Uint8Array, fog: Uint8Array): Fogline;

@@ -1,4 +1,4 @@
-// The worker: what takes time happens here, so that the page never stands still.
+// The worker runs everything that takes time, so that the page stays responsive.
 
 import { codedError, errorCode, errorText } from '../shared/errors.js';
 import { openPair } from './pair.js';
@@ -13,7 +13,7 @@ import { listZip, unzip } from './zip.js';
 const FOLDERS = { relaxed: '../pkg/relaxed', simd: '../pkg', scalar: '../pkg/scalar' };
 
 /** @type {Promise<Engine> | undefined} */
-let engine; // once; a second pair must not start the package again
+let engine; // started once, for all pairs
 /** @type {Fogline | null} */
 let fogline = null;
 let delay = 0;
@@ -24,8 +24,8 @@ const worker = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */
 /** @type {(reply: Reply, transfer?: Transferable[]) => void} */
 const reply = (message, transfer = []) => worker.postMessage(message, transfer);
 
-// The switch's "slow" holds questions back right in front of the network, so that the engine's
-// own deadline and tries meet what they would meet on a bad line.
+// The "slow" switch delays requests just before the network, so that the engine's deadline and retries behave as on a slow
+// connection.
 const send = self.fetch.bind(self);
 self.fetch = async (resource, options) => {
   if (delay > 0 && options?.method === 'POST') await pause(delay, options.signal ?? null);
@@ -46,10 +46,10 @@ function pause(time, signal) {
 /** @type {(build: Build) => Promise<Engine>} */
 async function start(build) {
   if (typeof WebAssembly === 'undefined') {
-    throw codedError('engine_missing', 'This browser has no WebAssembly, which the engine needs.');
+    throw codedError('engine_missing', 'This browser does not support WebAssembly, which the engine needs.');
   }
   try {
-    // Imported here and not at the top, so that a missing package is a sentence on the page.
+    // Imported here rather than at the top, so that a missing package becomes an error message on the page.
     const { default: init, Fogline } = await import(`${FOLDERS[build]}/fogline_edge.js`);
     await init();
     return Fogline;
@@ -59,7 +59,7 @@ async function start(build) {
 }
 
 /**
- * What is given to a task, and what it may use beside.
+ * A task's input, and what it may use besides.
  *
  * @typedef {{ report: (step: Progress | Asking) => void, signal: AbortSignal }} Means
  * @type {{ [T in keyof Tasks]: (given: Tasks[T]['given'], means: Means) => Promise<Tasks[T]['answer']> | Tasks[T]['answer'] }}
@@ -76,16 +76,16 @@ const tasks = {
     return { manifest: fogline.manifest, energy: fogline.energy, policies, backend: fogline.backend, kept: pair.kept, files };
   },
 
-  /** Of `file`, of `zipped` (a place in the zip that is open), or of `frame` (an ImageBitmap). */
+  /** Classifies `file`, `zipped` (an index in the open zip) or `frame` (an ImageBitmap). */
   async classify({ file, zipped, frame, thumbnail }, { report, signal }) {
-    if (!fogline) throw codedError('model_missing', 'There is no model to ask.');
+    if (!fogline) throw codedError('model_missing', 'No model is loaded.');
     if (frame) {
       const imageData = readPixels(frame);
       frame.close();
       return { result: await fogline.classify(imageData, { signal }) };
     }
     const { imageData, ...shown } = await openPicture(file ?? unzip(/** @type {number} */ (zipped)), thumbnail);
-    // Whoever shows the picture shows that it is on its way; of a batch nobody could follow that.
+    // Report progress only for a picture that is shown, not for a batch.
     const onAsking = thumbnail ? (/** @type {Answer} */ guess, /** @type {Uint8Array} */ map) => report({ ...shown, guess, map }) : undefined;
     return { ...shown, result: await fogline.classify(imageData, { signal, onAsking }) };
   },
@@ -94,7 +94,7 @@ const tasks = {
     fogline?.decideBy(policy, thresholds);
   },
 
-  /** No address is no cloud; `slow` is a delay in milliseconds. */
+  /** Without a URL there is no cloud; `slow` is a delay in milliseconds. */
   setCloud({ cloud, token, slow }) {
     delay = slow;
     fogline?.setCloud(cloud, token);

@@ -1,4 +1,4 @@
-// The pictures in a zip file, by their places in its list: names may come twice.
+// Reads the pictures in a zip file, by their index: names may occur twice.
 
 import { unzipSync } from '../lib/zip.js';
 import { codedError } from '../shared/errors.js';
@@ -10,8 +10,8 @@ import { pickPictures } from '../shared/pictures.js';
  */
 
 const MOST_BYTES = 1_000_000_000;
-const MOST_PICTURE = 52_428_800; // as for a file
-// Every look into the zip reads its whole list; so many pictures, of so many bytes, come out at once.
+const MOST_PICTURE = 52_428_800; // the limit for a single file
+// Each access reads the zip's whole directory, so this many pictures, up to this many bytes, are extracted at once.
 const HANDFUL = 64;
 const HANDFUL_BYTES = 60_000_000;
 
@@ -19,27 +19,27 @@ let bytes = new Uint8Array();
 /** @type {Zipped[]} */
 let pictures = [];
 /** @type {Map<number, Uint8Array<ArrayBuffer>>} */
-const open = new Map(); // contents by place
+const open = new Map(); // contents by index
 
 /**
- * Opens a zip file, in place of the one before; gives the pictures in it, each as `{path, zipped}`, `zipped` being its place,
- * and in words what else is in it.
+ * Opens a zip file, closing the previous one. Returns its pictures as `{path, zipped}`, where `zipped` is the index, and a
+ * description of the other files.
  *
  * @param {File} file
  */
 export async function listZip(file) {
   if (file.size > MOST_BYTES) {
-    throw codedError('zip_bytes', `The zip file has ${Math.ceil(file.size / 1e6)} MB. The most this page takes is ${MOST_BYTES / 1e6} MB.`);
+    throw codedError('zip_bytes', `The zip file has ${Math.ceil(file.size / 1e6)} MB. The limit is ${MOST_BYTES / 1e6} MB.`);
   }
   const content = new Uint8Array(await file.arrayBuffer());
   /** @type {Zipped[]} */
   const files = [];
   inflate(content, ({ name }, zipped) => {
-    // Some programs on Windows write their own separator.
+    // Some Windows programs write backslashes.
     files.push({ path: name.replaceAll('\\', '/'), zipped });
     return false;
   });
-  // Only now: a file that is no zip leaves the one before open.
+  // Only now: an invalid zip leaves the previous one open.
   const found = pickPictures(files);
   [bytes, pictures] = [content, found.pictures];
   open.clear();
@@ -47,7 +47,7 @@ export async function listZip(file) {
 }
 
 /**
- * The picture at this place as a file.
+ * The picture at this index as a file.
  *
  * @param {number} zipped
  */
@@ -58,18 +58,18 @@ export function unzip(zipped) {
     try {
       take(new Set(pictures.slice(at, at + HANDFUL).map((picture) => picture.zipped)));
     } catch {
-      take(new Set([zipped])); // a damaged one among them must not cost the others
+      take(new Set([zipped])); // a damaged entry must not affect the others
     }
   }
   const content = open.get(zipped);
   if (!content) {
-    throw codedError('picture_bytes', `A picture in the zip has more than ${MOST_PICTURE / 1e6} MB, or is packed in a way that this page does not know.`);
+    throw codedError('picture_bytes', `A picture in the zip has more than ${MOST_PICTURE / 1e6} MB, or uses a compression method that this page does not support.`);
   }
   return new File([content], pictures[at].path);
 }
 
 /**
- * Inflates the entries at these places, as far as they may be.
+ * Decompresses the entries at these indices, within the limits.
  *
  * @param {Set<number>} wanted
  */
@@ -78,7 +78,7 @@ function take(wanted) {
   const places = new Map();
   let sum = 0;
   const found = inflate(bytes, (entry, place) => {
-    // They come out by name: the second of a name waits until it is its turn.
+    // Entries come out by name: a second one of the same name waits for its turn.
     if (!wanted.has(place) || places.has(entry.name) || !isHonest(entry)) return false;
     sum += entry.originalSize;
     if (sum > HANDFUL_BYTES) return false;
@@ -89,7 +89,7 @@ function take(wanted) {
 }
 
 /**
- * Whether an entry may be inflated: a bomb promises gigabytes, or less than it is packed in, which nothing becomes.
+ * Whether an entry may be decompressed: a zip bomb declares gigabytes, or a size below its compressed size.
  *
  * @param {UnzipFileInfo} entry
  */
@@ -99,7 +99,7 @@ function isHonest({ size, originalSize, compression }) {
 }
 
 /**
- * Contents by name of the entries that `filter` wants; it gets each with its place.
+ * Contents by name of the entries that `filter` accepts; it is called with each entry and its index.
  *
  * @param {Uint8Array} zip
  * @param {(entry: UnzipFileInfo, place: number) => boolean} filter
@@ -109,6 +109,6 @@ function inflate(zip, filter) {
   try {
     return unzipSync(zip, { filter: (entry) => filter(entry, place += 1) });
   } catch (cause) {
-    throw codedError('zip_damaged', 'This is no zip file, or a damaged one.', cause);
+    throw codedError('zip_damaged', 'This is not a zip file, or it is damaged.', cause);
   }
 }

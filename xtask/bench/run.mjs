@@ -1,6 +1,6 @@
-// Runs the bench: one page in Chromium with ours and its peers, and commands (wasmtime, this machine itself) between
-// its rounds, so that what the machine does meanwhile meets all of them. Called by `cargo xtask bench edge`, with one
-// JSON object of options; prints one JSON object of results.
+// Runs the benchmark: a page in Chromium with our engine and its peers and, between its rounds, the executables (wasmtime and
+// native), so that other load on the machine affects all of them alike. `cargo xtask bench edge` passes one JSON object of
+// options; prints one JSON object of results.
 
 import { execFileSync } from 'node:child_process';
 import { createReadStream, statSync } from 'node:fs';
@@ -52,12 +52,12 @@ try {
   for (let round = 0; round < options.rounds; round += 1) {
     const samples = await page.evaluate(() => window.bench.round());
     samples.forEach((ms, at) => cases[at].ms.push(ms));
-    // A command starts anew each time: a few rounds of several samples, not many of one.
+    // Executables start afresh each time, so they run few rounds of several samples each.
     if (round % options.every !== 0) continue;
     for (const [called, [program, ...given]] of Object.entries(options.commands)) {
       const { cases: timed } = JSON.parse(execFileSync(program, given, { encoding: 'utf8' }));
       for (const { runtime: own, name, macs, ms } of timed) {
-        // What the engine does at most is not ours.
+        // The engine's peak is not a result of ours.
         const runtime = own ? `${own}, ${called.split(', ')[1]}` : called;
         const one = (commands[`${runtime} ${name}`] ??= { runtime, name, macs, ms: [] });
         one.ms.push(...ms);

@@ -1,5 +1,5 @@
-// Sizes of files as they are downloaded: one JSON object from name to files in, the same names to
-// `{raw, gzip, brotli}` out, each file compressed by itself as a web server does.
+// Measures download sizes: takes a JSON object from name to files and prints one from name to `{raw, gzip, brotli}`. Each file
+// is compressed separately, as a web server would.
 
 import { readFileSync } from 'node:fs';
 import process from 'node:process';

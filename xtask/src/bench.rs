@@ -1,7 +1,7 @@
-//! `cargo xtask bench`; of `edge`: our kernels and the whole edge beside other runtimes, in one run.
+//! `cargo xtask bench`. This file has `bench edge`: our kernels and the whole edge next to other runtimes, in one run.
 //!
-//! Machines are never quiet and change their clock: every sample of ours has one of each peer's beside it, and what
-//! counts are ratios of medians.
+//! Machines are never idle and change their clock rate. Each of our samples is therefore taken right next to one of each
+//! peer's, and the results are ratios of medians.
 
 mod gateway;
 
@@ -16,61 +16,61 @@ use fogline::manifest::compare_versions;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::demo::{RELAXED, SIMD};
+use crate::engines::{RELAXED, SIMD};
 use crate::{Passed, root, step, target, tools};
 
-/// What is timed.
+/// What to benchmark.
 #[derive(clap::Subcommand)]
 pub enum What {
-    /// Layers and the whole edge in Chromium, under wasmtime and natively, beside onnxruntime-web, tfjs and tract on one thread.
+    /// Benchmark layers and the whole edge in Chromium, wasmtime and natively against onnxruntime-web, tfjs and tract.
     ///
-    /// Installs the peers, pinned, into xtask/bench/node_modules, and compiles tract (minutes). Keep the machine quiet
-    /// meanwhile; about two minutes once built.
+    /// Everything runs on one thread. Installs the pinned peers into xtask/bench/node_modules and compiles tract
+    /// (minutes). The benchmark itself takes about two minutes; leave the machine idle meanwhile.
     Edge(Options),
-    /// The function as Lambda runs it: cold start, warm requests by batch size, memory, beside onnxruntime.
+    /// Benchmark the cloud function as Lambda runs it: cold start, warm requests by batch size, memory; against onnxruntime.
     ///
-    /// Builds it for release (tract and the AWS SDK, minutes). With --load SECONDS it is kept busy afterwards;
-    /// `cargo xtask bench cloud --help` says the rest.
+    /// Builds it in release mode (tract and the AWS SDK take minutes). --load SECONDS adds a load test; see
+    /// `cargo xtask bench cloud --help`.
     #[command(disable_help_flag = true)]
     Cloud(Passed),
-    /// The gateway's component: what HTTP takes beside the engine, and what WebAssembly takes of `eval`.
+    /// Benchmark the gateway component: the cost of HTTP on top of the engine, and of WebAssembly in `eval`.
     Gateway(gateway::Options),
 }
 
 /// Options of `cargo xtask bench edge`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pair whose edge is timed, a folder with edge.fog and edge.qonnx [default: the latest cifar10-w1].
+    /// The pair to benchmark: a folder with edge.fog and edge.qonnx [default: the latest cifar10-w1].
     #[arg(long, value_name = "DIR")]
     pair: Option<PathBuf>,
-    /// A dataset, as `cargo xtask eval` takes it: also times test pictures that leave at the exits that are sure of them.
+    /// A dataset as for `cargo xtask eval`: also benchmark real test pictures, each up to the exit that is sure of it.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Samples of each case in the browser.
+    /// Number of samples per case in the browser.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Also write all samples to this file.
+    /// Also write all samples to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also write tables and plot beside the pair, bench.txt and bench.svg, for `cargo xtask figures` to show in docs/results.md.
+    /// Also write bench.txt and bench.svg to the pair's folder, from where `cargo xtask figures` copies them to docs/results.md.
     #[arg(long)]
     keep: bool,
 }
 
-/// Test pictures that are timed.
+/// Number of real test pictures to time.
 const PICTURES: usize = 500;
 
-/// What their case is called, behind their number.
+/// Suffix of their case's name, after the number.
 const REAL: &str = " real pictures";
 
-/// The 3x3 convolutions that everybody runs, side and channels: 115.6 M MACs each.
+/// The 3x3 convolutions that every runtime runs, as (side, channels): 115.6 M MACs each.
 const CONVOLUTIONS: [(u32, u32); 2] = [(28, 128), (14, 256)];
 
 #[derive(Serialize, Deserialize)]
 struct Results {
-    /// YYYY-MM-DD, in UTC.
+    /// The date in UTC, as YYYY-MM-DD.
     date: String,
-    /// Of this machine's processor.
+    /// Name of this machine's processor.
     processor: String,
     browser: String,
     cases: Vec<Case>,
@@ -96,7 +96,7 @@ impl Case {
     }
 }
 
-/// Builds, installs, times, prints.
+/// Builds the benchmark, installs the peers, times everything and prints the tables.
 pub fn run(what: &What) -> Result<()> {
     match what {
         What::Edge(options) => edge(options),
@@ -107,7 +107,7 @@ pub fn run(what: &What) -> Result<()> {
 
 fn cloud(passed: &Passed) -> Result<()> {
     let mut build = step::cargo(&["build", "--release", "--package", "fogline-cloud"]);
-    step::run("building the function for release", &mut build)?;
+    step::run("building the function in release mode", &mut build)?;
     let python = tools::recipe()?;
     let paths =
         ["--function", &text(&target().join("release/fogline-cloud")), "--python", &text(&python)]
@@ -118,7 +118,7 @@ fn cloud(passed: &Passed) -> Result<()> {
 fn edge(options: &Options) -> Result<()> {
     let pair = pair(options.pair.as_deref())?;
     let json = options.json.clone().unwrap_or_else(|| target().join("bench/edge.json"));
-    // A file that cannot be written is better known before minutes of timing.
+    // Find out before minutes of timing whether the file can be written.
     fs::create_dir_all(target().join("bench"))?;
     let writable = fs::OpenOptions::new().append(true).create(true).open(&json);
     writable.with_context(|| format!("writing {}", json.display()))?;
@@ -142,10 +142,10 @@ fn edge(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The pair's folder: the given one, or the latest of the pair that the page shows first.
+/// The pair's folder: the given one, or by default the latest version of cifar10-w1.
 pub fn pair(given: Option<&Path>) -> Result<PathBuf> {
     let pair = given.map_or_else(latest, |pair| Ok(pair.to_path_buf()))?;
-    ensure!(pair.join("edge.fog").is_file(), "{}: no edge.fog there", pair.display());
+    ensure!(pair.join("edge.fog").is_file(), "{} has no edge.fog", pair.display());
     Ok(pair.canonicalize()?)
 }
 
@@ -159,11 +159,11 @@ fn latest() -> Result<PathBuf> {
         path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     };
     folders.sort_by(|a, b| compare_versions(&version(a), &version(b)));
-    folders.pop().context("no version there")
+    folders.pop().context("onnx-models/cifar10-w1 has no version; train or restore one")
 }
 
-/// Installs the peers, and writes for them what the pair's edge is without its quantisers, and for us pictures of `data`;
-/// gives the files' folder.
+/// Installs the peers and writes their models: the pair's edge without its quantisers. Also writes pictures from `data`
+/// if given. Returns the folder of these files.
 pub fn peers(pair: &Path, data: Option<&Path>) -> Result<PathBuf> {
     let mut install = step::command("npm", &["ci", "--no-audit", "--no-fund"]);
     install.current_dir(root().join("xtask/bench"));
@@ -176,11 +176,11 @@ pub fn peers(pair: &Path, data: Option<&Path>) -> Result<PathBuf> {
         let data = data.canonicalize().with_context(|| data.display().to_string())?;
         models.arg("--data").arg(data).args(["--pictures", &PICTURES.to_string()]);
     }
-    step::run("writing the models for them", &mut models)?;
+    step::run("writing the models for the other runtimes", &mut models)?;
     Ok(folder)
 }
 
-/// A command of the recipe.
+/// Runs a command of the recipe.
 pub fn recipe(command: &str) -> Result<Command> {
     let mut recipe = step::command(tools::recipe()?, &["-m", "fogline_recipe", command]);
     recipe.current_dir(root().join("onnx-models/recipe"));
@@ -201,9 +201,9 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         bind.arg("--out-dir").arg(folder.join(name)).arg(module);
         step::run(&format!("binding {name}"), &mut bind)?;
     }
-    // As the component is built; the page's engine above as the page's.
+    // Built like the component; the browser's engine above is built like the page's.
     let ours = ["--profile", "component", "--bin", "fogline-bench"];
-    // Not for size, as ours are.
+    // Optimised for speed, while ours are optimised for size.
     let tract = ["--release", "--features", "tract", "--bin", "fogline-bench-tract"];
     for bin in [&ours[..], &tract] {
         build(&[bin, &["--target", "wasm32-wasip2"]].concat(), SIMD)?;
@@ -213,7 +213,7 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         serde_json::from_slice(&fs::read(pair.join("manifest.json"))?)?;
     let size = &manifest["input"]["size"];
     let pictures = options.data.is_some().then(|| text(&models.join("pictures.rgb")));
-    // A program and its options, after samples and seed.
+    // A command line: the program, five samples, seed 7, then its options.
     let command = |wasm: bool, program: &str, options: &[String]| {
         let mut words = vec![];
         if wasm {
@@ -244,10 +244,12 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
         },
     });
     let mut bench = step::command("node", &["xtask/bench/run.mjs", &settings.to_string()]);
-    let text =
-        step::run("timing, a sample of everything in turn", bench.env("FOGLINE_BROWSER", browser))?;
-    // Behind what it said of its progress.
-    let line = text.find("{\"date\"").map(|at| text[at..].trim_end()).context("no results")?;
+    let text = step::run("timing every case in turn", bench.env("FOGLINE_BROWSER", browser))?;
+    // The JSON follows the progress messages.
+    let line = text
+        .find("{\"date\"")
+        .map(|at| text[at..].trim_end())
+        .context("the benchmark printed no results; see its log")?;
     Ok(serde_json::from_str(line)?)
 }
 
@@ -270,7 +272,7 @@ impl Results {
     }
 }
 
-/// Every case, then the ratios.
+/// Formats the timings of every case, then the ratios.
 fn table(results: &Results) -> Result<String> {
     let Results { date, processor, browser, .. } = results;
     let mut text = format!("{date}, {processor}, Chromium {browser}; milliseconds, one thread\n\n");
@@ -296,7 +298,7 @@ fn table(results: &Results) -> Result<String> {
     for (side, channels) in CONVOLUTIONS {
         let shape = format!("3x3 {channels}-{channels} {side}x{side}");
         let (one, four) = (format!("1-bit {shape}"), format!("4-bit {shape}"));
-        // From map to map; peers end at sums.
+        // Ours include thresholds and packing; the peers stop at the sums.
         for peer in ["onnxruntime-web f32", "tfjs-wasm f32", "onnxruntime-web int8"] {
             ratio(&one, results.of(peer, &shape)?, results.of(simd, &one)?)?;
         }
@@ -316,20 +318,20 @@ fn table(results: &Results) -> Result<String> {
     Ok(text + &shares(results)?)
 }
 
-/// Our layers beside the ceiling of the instructions that they are made of.
+/// Our layers as a share of the peak rate of the instructions they use.
 fn shares(results: &Results) -> Result<String> {
-    let mut text = String::from("\nshares of what the engine or processor can do at most\n\n");
+    let mut text = String::from("\nshares of the engine's or processor's measured peak\n\n");
     let sizes = CONVOLUTIONS.map(|(side, _)| format!(" {side}x{side}"));
     for case in results.cases.iter().filter(|case| sizes.iter().any(|at| case.name.ends_with(at))) {
         let Some(runtime) = case.runtime.strip_prefix("fogline, ") else { continue };
         let ceiling = |kernel| results.of(&format!("at most, {runtime}"), kernel).ok();
         let peak = match &case.name[..1] {
             "1" => ceiling("popcount"),
-            // Weights of four bits are multiplied as bytes where that can be.
+            // 4-bit weights are multiplied as bytes where the engine has such an instruction.
             "4" => ceiling("dot of bytes").or_else(|| ceiling("dot of pairs")),
             _ => ceiling("dot of pairs"),
         };
-        // A processor without AVX-512 has no native ones.
+        // The native peaks need AVX-512.
         if let Some(peak) = peak {
             let share = (case.macs / case.median()) / (peak.macs / peak.median());
             let (name, of) = (&case.name, &peak.name);
@@ -339,13 +341,13 @@ fn shares(results: &Results) -> Result<String> {
     Ok(text)
 }
 
-/// Time to each exit, and the mean over real pictures, most of which leave at one.
+/// Formats the time to each exit and, if measured, the mean time over real pictures.
 fn by_exit(results: &Results) -> Result<String> {
     let mut runtimes: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for case in results.cases.iter().filter(|case| case.name.starts_with("edge to ")) {
         runtimes.entry(&case.runtime).or_default().push(case.median());
     }
-    let mut text = String::from("\nmilliseconds by where a picture ends\n\n");
+    let mut text = String::from("\nmilliseconds by where a picture exits\n\n");
     for (runtime, exits) in runtimes {
         write!(text, "{runtime:22}")?;
         for (index, ms) in exits.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A command line of somebody else's tool, printed before it runs, and what is learnt from its answer.
+//! Calls of external command-line tools: each is printed before it runs, and values are read from its output.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -9,53 +9,53 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{step, tools};
 
-/// One command line.
+/// A command line to print and run.
 pub struct Call {
     why: String,
     line: Vec<String>,
-    /// What it reads from standard input.
+    /// Text for its standard input, if any.
     input: Option<String>,
     learn: Learn,
 }
 
-/// What is learnt from a call's output.
+/// What to read from a call's output.
 #[derive(Clone, Copy)]
 pub enum Learn {
     Nothing,
-    /// The stack's outputs, a line of name, tab and value each.
+    /// The stack's outputs: one line per output, with name, tab and value.
     Outputs,
-    /// The version of the function that answers.
+    /// The version behind the alias `live`.
     Live,
-    /// The version before the one that answers, or the one that is named.
+    /// The version before the live one, or the named one.
     Before {
         named: Option<u64>,
     },
 }
 
 impl Call {
-    /// `line`, in words without spaces, and what it is for.
+    /// A call of `line`, whose words are separated by spaces, with a comment that says what it is for.
     pub fn new(why: &str, line: &str) -> Self {
         let line = line.split_whitespace().map(str::to_owned).collect();
         Self { why: why.into(), line, input: None, learn: Learn::Nothing }
     }
 
-    /// The same with this word at its end, whatever is in it.
+    /// Appends a word, which may contain spaces.
     pub fn and(mut self, word: impl Into<String>) -> Self {
         self.line.push(word.into());
         self
     }
 
-    /// The same, reading this.
+    /// Sets the text for standard input.
     pub fn fed(self, input: String) -> Self {
         Self { input: Some(input), ..self }
     }
 
-    /// The same, whose output says this.
+    /// Sets what to read from the output.
     pub fn learning(self, learn: Learn) -> Self {
         Self { learn, ..self }
     }
 
-    /// As a shell would take it.
+    /// The call as a shell command.
     fn text(&self) -> String {
         let words: Vec<String> = self.line.iter().map(|word| quoted(word)).collect();
         let input = self.input.as_ref().map(|input| format!(" <<< {}", quoted(input)));
@@ -63,7 +63,7 @@ impl Call {
     }
 }
 
-/// Prints each call, and runs it unless it is a dry run.
+/// Prints each call and, unless this is a dry run, runs it.
 pub fn run(calls: &[Call], known: &mut Known, dry_run: bool) -> Result<()> {
     let path = if dry_run { OsString::new() } else { path(calls)? };
     for call in calls {
@@ -83,7 +83,7 @@ pub fn run(calls: &[Call], known: &mut Known, dry_run: bool) -> Result<()> {
     Ok(())
 }
 
-/// PATH with all that the calls name, installed where it is missing.
+/// PATH with every tool that the calls need; missing tools are installed.
 fn path(calls: &[Call]) -> Result<OsString> {
     let mut folders: Vec<_> = env::split_paths(&tools::path()).collect();
     let named = |words: &str| calls.iter().any(|call| call.line.join(" ").starts_with(words));
@@ -97,44 +97,44 @@ fn path(calls: &[Call]) -> Result<OsString> {
     Ok(env::join_paths(folders)?)
 }
 
-/// What stands for each `${NAME}`.
+/// The values of the placeholders `${NAME}`.
 #[derive(Default)]
 pub struct Known(BTreeMap<String, String>);
 
 impl Known {
-    /// The region, where the environment has all that signing takes.
+    /// Checks that the environment has AWS credentials, and takes the region from it.
     pub fn from_env() -> Result<Self> {
         let wanted = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         let set = |name: &&str| env::var(name).is_ok_and(|value| !value.is_empty());
         let missing: Vec<&str> = wanted.into_iter().filter(|name| !set(name)).collect();
         ensure!(
             missing.is_empty(),
-            "{} not set: AWS is asked by the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN, where \
-             they are lent) in the region AWS_REGION; --dry-run needs none of them",
+            "{} not set: calls to AWS need AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for temporary \
+             credentials AWS_SESSION_TOKEN too); --dry-run needs none of them",
             missing.join(", ")
         );
         Ok(Self([("AWS_REGION".into(), env::var("AWS_REGION")?)].into()))
     }
 
-    /// `text` with all that is known in its place.
+    /// Replaces every known placeholder in `text`.
     pub fn fill(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (name, value)| {
             text.replace(&format!("${{{name}}}"), value)
         })
     }
 
-    /// Says what stands for `${name}` from here on.
+    /// Sets the value of `${name}`.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Whether anything stands for `${name}`.
+    /// Whether `${name}` has a value.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
     fn learn(&mut self, what: Learn, said: &str) -> Result<()> {
-        // $LATEST is among them, and no number; nor is what a tool says beside its answer.
+        // The output also has $LATEST and possibly a tool's messages, none of which are numbers.
         let mut versions = said.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
         match what {
             Learn::Nothing => {}
@@ -144,7 +144,7 @@ impl Known {
                     .extend(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())));
             }
             Learn::Live => {
-                let live = versions.next_back().context("the alias names no version")?;
+                let live = versions.next_back().context("the alias 'live' points to no version")?;
                 self.set("Live", live.to_string());
             }
             Learn::Before { named } => {
@@ -153,11 +153,11 @@ impl Known {
                 let before = match named {
                     Some(version) if there.contains(&version) => version,
                     Some(version) => bail!(
-                        "version {version} is not one to go back to: {live} answers, and there are {there:?}"
+                        "cannot roll back to version {version}: version {live} is live, and the function has {there:?}"
                     ),
                     None => {
                         there.into_iter().filter(|version| *version < live).max().with_context(
-                            || format!("version {live} is the first: there is none to go back to"),
+                            || format!("cannot roll back: version {live} is the first"),
                         )?
                     }
                 };
@@ -168,13 +168,13 @@ impl Known {
     }
 }
 
-/// A word as a shell takes it, what stands for something left open.
+/// Quotes a word for a shell if necessary, so that `${NAME}` is still expanded.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:+${}@".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
-    // In double quotes a shell fills in what is known.
+    // Shells expand placeholders in double quotes.
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -182,7 +182,7 @@ pub fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
 
-    /// As the AWS command line lists versions, a line each.
+    /// Versions as the AWS command line lists them, one per line.
     const VERSIONS: &str = "$LATEST\n1\n2\n10\n9\n";
 
     fn before(live: &str, named: Option<u64>) -> Result<String> {

@@ -1,7 +1,5 @@
-//! `cargo xtask demo`: the main job, from an empty target/ to a table of answers.
+//! `cargo xtask demo`: from an empty target/ to a table of answers.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -9,51 +7,36 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use crate::fresh::Stamp;
 use crate::stack::{Addresses, Stack};
 use crate::stages::{Stage, Stages};
-use crate::{bench, first, root, stack, step, target, tools};
-
-/// RUSTFLAGS of everything in WebAssembly.
-pub const SIMD: &str = "-C target-feature=+simd128";
-
-/// Those of the engine for browsers that have relaxed SIMD too: a module is refused whole for one instruction.
-pub const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
-
-/// Those of the engine for browsers without SIMD.
-const SCALAR: &str = "-C target-feature=-simd128";
-
-/// Linker options of the page's engine: no names of functions, a tenth of what a visitor would download. Cargo's
-/// `strip` leaves them in, and wasm-bindgen needs the two sections kept.
-const STRIP: &str = " -C link-arg=--strip-all -C link-arg=--keep-section=__wasm_bindgen_unstable \
-                     -C link-arg=--keep-section=target_features";
+use crate::{bench, engines, first, root, stack, step, target, tools};
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pair: a name in the models folder, or NAME/VERSION [default: the first].
+    /// The pair: a NAME or NAME/VERSION in the models folder [default: the first].
     #[arg(long)]
     model: Option<String>,
-    /// Folder of pairs, NAME/VERSION/manifest.json.
+    /// Folder of pairs, laid out as NAME/VERSION/manifest.json.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
-    /// A dataset with the pair's classes, whose test pictures the page shows beside its drawings: DIR/test/CLASS/*.jpg or
-    /// .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
+    /// A dataset with the pair's classes, whose test pictures the page shows as well: DIR/test/CLASS/*.jpg or .png, or
+    /// the folder of the binary version of CIFAR-10 or CIFAR-100.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The page's port [default: a free one].
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// End after the table; exit status 0 only if every sample was answered, at least one on the
-    /// device and at least one by the cloud.
+    /// Exit after printing the table. The exit status is 0 only if every sample was answered, at least one on the device
+    /// and at least one by the cloud.
     #[arg(long)]
     check: bool,
-    /// The answers as one JSON document on standard output, instead of a table.
+    /// Print the answers as one JSON document on standard output instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// One answer, from the component or from the page: the fields that both print.
+/// One answer of the component or the page, with the fields that both print.
 #[derive(Deserialize, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -68,25 +51,25 @@ struct Row {
     degraded: bool,
 }
 
-/// Fetched or compiled beside each other, in two lanes.
+// These run in two parallel lanes.
 const FETCHING: Stage = ("fetching cargo-lambda and wasmtime", 420.0);
-const STACK: Stage = ("building function, store and page's server", 420.0);
+const STACK: Stage = ("building the function, the store and the page's server", 420.0);
 const LIBRARIES: Stage = ("fetching the page's libraries", 410.0);
 const BINDING: Stage = ("compiling wasm-bindgen and wasm-pack", 400.0);
 const ENGINES: Stage = ("building the page's engine", 60.0);
-const COMPONENT: Stage = ("building the gateway's component", 120.0);
+const COMPONENT: Stage = ("building the gateway component", 120.0);
 const BUILDING: [Stage; 6] = [FETCHING, STACK, LIBRARIES, BINDING, ENGINES, COMPONENT];
 
-/// Then, one after the other.
-const STARTING: Stage = ("starting store, function and page", 12.0);
-const GATEWAY: Stage = ("asking the gateway's component", 8.0);
-const PAGE: Stage = ("asking the page", 5.0);
+// These run one after the other.
+const STARTING: Stage = ("starting the store, the function and the page", 12.0);
+const GATEWAY: Stage = ("classifying through the gateway component", 8.0);
+const PAGE: Stage = ("classifying through the page", 5.0);
 
-/// Builds, brings up, classifies, prints.
+/// Builds everything, starts the stack, classifies the samples and prints the table.
 pub fn run(options: &Options) -> Result<()> {
     stack::has(&root().join(&options.models), options.model.as_deref())?;
     if let Some(data) = &options.data {
-        ensure!(data.is_dir(), "{}: no such folder", data.display());
+        ensure!(data.is_dir(), "{} does not exist or is not a folder", data.display());
     }
     tools::targets()?;
     if options.model.is_none() && options.models == Path::new("onnx-models") {
@@ -96,7 +79,7 @@ pub fn run(options: &Options) -> Result<()> {
     let asking =
         if browser.is_some() { &[STARTING, GATEWAY, PAGE][..] } else { &[STARTING, GATEWAY] };
     let stages = Stages::new(&[&BUILDING[..], asking].concat());
-    build_in(&stages, build_simd_engine)?;
+    build_in(&stages, engines::build_simd)?;
     let models = root().join(&options.models);
     let gallery = options.data.as_deref().map(|data| gallery(options, &models, data));
     let gallery = gallery.transpose()?;
@@ -116,7 +99,7 @@ pub fn run(options: &Options) -> Result<()> {
     all_answered(&rows, if browser.is_some() { 2 } else { 1 })?;
     if browser.is_none() {
         eprintln!(
-            "\nNobody looked at the page: no Chromium, Chrome or Edge was found. To have it looked at: {}",
+            "\nThe page was not tested: no Chromium, Chrome or Edge was found. To test it, {}",
             tools::how_to_install()
         );
     }
@@ -124,16 +107,16 @@ pub fn run(options: &Options) -> Result<()> {
         return both_answer(&rows);
     }
     println!("\n{}", stack.at.how_to_ask());
-    println!("The page is at {} (Ctrl-C ends everything)", stack.at.page);
+    println!("The page is at {} (Ctrl-C stops everything)", stack.at.page);
     stack.wait()
 }
 
-/// Some of the dataset's test pictures, in a folder for the page's server.
+/// Copies some of the dataset's test pictures to a folder that the page's server serves, and returns the folder.
 fn gallery(options: &Options, models: &Path, data: &Path) -> Result<PathBuf> {
     let folder = target().join("xtask/gallery");
     step::build()?;
     let mut chore = step::command(target().join("debug/fogline-measure"), &["gallery"]);
-    // Steps run in the workspace, wherever the caller stands.
+    // Steps run in the workspace, so make the caller's path absolute.
     chore.arg("--data").arg(std::path::absolute(data)?);
     chore.arg("--models").arg(models).arg("--out").arg(&folder);
     if let Some(model) = &options.model {
@@ -143,13 +126,13 @@ fn gallery(options: &Options, models: &Path, data: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Builds function, stack, component, browser package and page, for the tests.
+/// Builds everything that the demo runs, for the tests.
 pub fn build() -> Result<()> {
     tools::targets()?;
-    build_in(&Stages::new(&BUILDING), build_page_engines)
+    build_in(&Stages::new(&BUILDING), engines::build)
 }
 
-/// The same as stages: what compiles longest in one lane, in the other what waits for the network first.
+/// Builds in two lanes: the longest compilation in one, whatever downloads first in the other.
 fn build_in(stages: &Stages, engines: fn() -> Result<()>) -> Result<()> {
     let fetch = || {
         tools::cargo_lambda()?;
@@ -165,132 +148,23 @@ fn build_in(stages: &Stages, engines: fn() -> Result<()>) -> Result<()> {
         let stack = stages
             .run(STACK.0, step::build_stack)
             .and_then(|()| stages.run(COMPONENT.0, build_component));
-        stack.and(page.join().expect("a lane ends by itself"))
+        stack.and(page.join().expect("a lane never panics"))
     })
 }
 
-/// The component's file.
+/// Path of the built component.
 pub fn component() -> PathBuf {
     target().join("wasm32-wasip2/component/fogline.wasm")
 }
 
-/// Builds the gateway's component.
+/// Builds the gateway component for WASI 0.2 with SIMD.
 pub fn build_component() -> Result<()> {
     let mut build = step::cargo(&["build", "--package", "fogline-gateway", "--bin", "fogline"]);
     build.args(["--profile", "component", "--target", "wasm32-wasip2"]);
-    step::run("building the component for the gateway", build.env("RUSTFLAGS", SIMD)).map(drop)
+    step::run("building the gateway component", build.env("RUSTFLAGS", engines::SIMD)).map(drop)
 }
 
-/// All that the page's engines are made of and by.
-const ENGINE_SOURCES: [&str; 10] = [
-    "edge-wasm/src",
-    "edge-wasm/Cargo.toml",
-    "edge-wasm/README.md",
-    "shared/src",
-    "shared/Cargo.toml",
-    "shared/policies.json",
-    "Cargo.toml",
-    "Cargo.lock",
-    "rust-toolchain.toml",
-    "xtask/src",
-];
-
-/// Who runs an engine, its folder in the package, and its RUSTFLAGS.
-type Engine = (&'static str, &'static str, &'static str);
-
-/// The page's engines: for browsers with SIMD, with relaxed SIMD, and with neither.
-const ENGINES_OF_PAGE: [Engine; 3] = [
-    ("the page", "", SIMD),
-    ("pages with relaxed SIMD", "relaxed", RELAXED),
-    ("pages without SIMD", "scalar", SCALAR),
-];
-
-/// Builds all of the page's engines, the npm package.
-pub fn build_page_engines() -> Result<()> {
-    let all = Stamp::of("engines");
-    if all.is_fresh(&ENGINE_SOURCES) && ENGINES_OF_PAGE.iter().all(is_there) {
-        return Ok(());
-    }
-    all.set(false)?;
-    build_engines(&ENGINES_OF_PAGE)?;
-    join_packages(&package())?;
-    all.set(true)
-}
-
-/// Builds the engine that the demo shows, the one with SIMD, unless all are there: the local stack gives it to browsers
-/// with relaxed SIMD too. The other two would take a minute of a first run.
-fn build_simd_engine() -> Result<()> {
-    let (all, own) = (Stamp::of("engines"), Stamp::of("engine"));
-    let is_fresh = [&all, &own].iter().any(|stamp| stamp.is_fresh(&ENGINE_SOURCES));
-    if is_fresh && is_there(&ENGINES_OF_PAGE[0]) {
-        return Ok(());
-    }
-    all.set(false)?;
-    own.set(false)?;
-    // Those of older sources.
-    for (_, folder, _) in &ENGINES_OF_PAGE[1..] {
-        match fs::remove_dir_all(package().join(folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    build_engines(&ENGINES_OF_PAGE[..1])?;
-    own.set(true)
-}
-
-/// The npm package.
-fn package() -> PathBuf {
-    root().join("edge-wasm/pkg")
-}
-
-fn is_there((_, folder, _): &Engine) -> bool {
-    package().join(folder).join("fogline_edge_bg.wasm").is_file()
-}
-
-/// Builds engines by wasm-pack, each a package of its own.
-fn build_engines(engines: &[Engine]) -> Result<()> {
-    for (name, folder, features) in engines {
-        let mut build =
-            step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
-        build.args(["--target", "web", "--profile", "wasm", "--no-opt", "--out-dir"]);
-        build.arg(Path::new("pkg").join(folder));
-        build.env("PATH", tools::path()).env("RUSTFLAGS", (*features).to_owned() + STRIP);
-        step::run(&format!("building the engine for {name}"), &mut build)?;
-    }
-    tools::page_libraries()?;
-    for (name, folder, _) in engines {
-        // Half of what wasm-bindgen writes is comments and indents, and every visitor downloads it.
-        let glue = package().join(folder).join("fogline_edge.js");
-        let esbuild = root().join("web-demo/node_modules/.bin/esbuild");
-        let mut minify = step::command(esbuild, &["--minify", "--format=esm", "--allow-overwrite"]);
-        minify.arg(format!("--outfile={}", glue.display())).arg(&glue);
-        step::run(&format!("minifying what binds {name}"), &mut minify)?;
-    }
-    Ok(())
-}
-
-/// One package of the three that wasm-pack made: the other two engines become entry points of the first.
-fn join_packages(pkg: &Path) -> Result<()> {
-    let description = pkg.join("package.json");
-    let mut package: serde_json::Value = serde_json::from_slice(&fs::read(&description)?)?;
-    package["exports"] = serde_json::json!({
-        ".": "./fogline_edge.js",
-        "./relaxed": "./relaxed/fogline_edge.js",
-        "./scalar": "./scalar/fogline_edge.js",
-        "./*.wasm": "./*.wasm",
-    });
-    let files = package["files"].as_array_mut().context("wasm-pack names no files")?;
-    for folder in ["relaxed", "scalar"] {
-        // npm would take a package inside for a package of its own, and leave out what git ignores.
-        for file in ["package.json", ".gitignore", "README.md"] {
-            fs::remove_file(pkg.join(folder).join(file))?;
-        }
-        files.push(format!("{folder}/*").into());
-    }
-    Ok(fs::write(description, serde_json::to_string_pretty(&package)? + "\n")?)
-}
-
-/// The sample drawings of the page.
+/// Paths of the page's sample drawings.
 pub fn samples() -> Result<Vec<PathBuf>> {
     let folder = std::fs::read_dir(root().join("web-demo/samples"))?;
     let mut pictures: Vec<PathBuf> = folder
@@ -301,7 +175,7 @@ pub fn samples() -> Result<Vec<PathBuf>> {
     Ok(pictures)
 }
 
-/// The command that runs the component on `arguments`, seeing only the given folders.
+/// The command that runs the component with these arguments and access to only the given folders.
 fn wasmtime(folders: [&PathBuf; 2], arguments: &[&str]) -> Command {
     let mut command = step::command(tools::program("wasmtime"), &["run", "-S", "http"]);
     for folder in folders {
@@ -372,17 +246,17 @@ fn all_answered(rows: &[Row], engines: usize) -> Result<()> {
     );
     ensure!(
         rows.iter().all(|row| !row.degraded),
-        "an answer is degraded: the cloud did not do its part"
+        "an answer is degraded: the cloud did not answer"
     );
     Ok(())
 }
 
-/// Not asked of somebody's own pair, which may be as sure or unsure of the drawings as it likes.
+/// Checks that device and cloud each answered a sample. Skipped for other pairs, which may be sure of all drawings or none.
 fn both_answer(rows: &[Row]) -> Result<()> {
     ensure!(
         rows.iter().any(|row| row.origin.starts_with("exit-")),
-        "no sample ended on the device"
+        "no sample was answered on the device"
     );
-    ensure!(rows.iter().any(|row| row.origin == "cloud"), "no sample ended in the cloud");
+    ensure!(rows.iter().any(|row| row.origin == "cloud"), "no sample was answered by the cloud");
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! `cargo xtask deploy`, `rollback` and `destroy`: a stage of Fogline on AWS, as a list of command lines.
+//! `cargo xtask deploy`, `rollback` and `destroy`: manage a stage of Fogline on AWS through command-line tools.
 //!
-//! Nothing here talks to AWS itself. Every call is printed before it runs, and `--dry-run` prints them all and runs none:
-//! what stands in `${…}` is known from the environment, or from what a call before has answered.
+//! Nothing here talks to AWS directly. Every command is printed before it runs; `--dry-run` prints all of them and runs
+//! none. The values of `${…}` come from the environment or from the output of an earlier command.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use serde_json::json;
 use crate::call::{Call, Known, Learn, run};
 use crate::root;
 
-/// Which stage, and whether it is meant.
+/// The stage, and whether to run the commands.
 #[derive(clap::Args)]
 pub struct Stage {
-    /// The stage's name: its stack is fogline-NAME.
+    /// The stage's name; its CloudFormation stack is fogline-NAME.
     #[arg(long = "stage", value_name = "NAME", value_parser = stage)]
     name: String,
-    /// Print every call and run none; needs no account.
+    /// Print every command and run none; needs no AWS account.
     #[arg(long)]
     dry_run: bool,
 }
@@ -29,25 +29,25 @@ pub struct Stage {
 /// Options of `cargo xtask deploy`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Keys come from the environment: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN of \
-        lent ones. With --auth token, FOGLINE_TOKEN is the token that edges show; AWS learns its SHA-256 alone."
+    after_help = "AWS credentials come from AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary credentials, \
+        AWS_SESSION_TOKEN. With --auth token, FOGLINE_TOKEN is the token that devices send; only its SHA-256 goes to AWS."
 )]
 pub struct Options {
     #[command(flatten)]
     stage: Stage,
-    /// The pair that is published and that the page opens with.
+    /// The pair to publish, and the one the page opens with.
     #[arg(long, value_name = "DIR", default_value = "onnx-models/cifar10-w1/3.0.0")]
     pair: PathBuf,
-    /// The function's processor.
+    /// Processor architecture of the function.
     #[arg(long, default_value = "arm64", value_parser = ["arm64", "x86_64"])]
     architecture: String,
-    /// Who may ask: whoever shows a token, or whoever signs by AWS keys.
+    /// Authentication: a bearer token, or requests signed with AWS credentials.
     #[arg(long, default_value = "token", value_parser = ["token", "iam"])]
     auth: String,
-    /// The SHA-256 of another token that is taken too, such as the one before, while edges change over.
+    /// The SHA-256 of another accepted token, such as the old one while devices switch over.
     #[arg(long, value_name = "SHA256", value_parser = digest)]
     also: Vec<String>,
-    /// Another parameter of the template, such as Memory=3008.
+    /// Set another parameter of the template, such as Memory=3008.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<String>,
 }
@@ -57,7 +57,7 @@ pub struct Options {
 pub struct Rollback {
     #[command(flatten)]
     stage: Stage,
-    /// The version that shall answer [default: the one before the present one, which may be one that you went back from].
+    /// The version to make live [default: the one before the live one, even if you rolled back from it].
     #[arg(long, value_name = "VERSION")]
     to: Option<u64>,
 }
@@ -67,12 +67,12 @@ pub struct Rollback {
 pub struct Destroy {
     #[command(flatten)]
     stage: Stage,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
 }
 
-/// Deploys: function, pair, page; then a picture goes all the way.
+/// Deploys the function, the pair and the page, then has the function classify a picture.
 pub fn deploy(options: &Options) -> Result<()> {
     let path = root().join(&options.pair).join("manifest.json");
     let manifest = fs::read(&path).with_context(|| path.display().to_string())?;
@@ -89,18 +89,17 @@ pub fn deploy(options: &Options) -> Result<()> {
     if let Err(error) = run(&calls(options, &manifest), &mut known, stage.dry_run) {
         if known.has("FunctionUrl") {
             eprintln!(
-                "the new function answers already; cargo xtask rollback --stage {} puts the one before in its place",
+                "the new function is already live; `cargo xtask rollback --stage {}` returns to the previous version",
                 stage.name
             );
         }
         return Err(error);
     }
-    for (parameter, deaf) in [
-        ("AlarmTopic", "alarms ring for nobody"),
-        ("BudgetMail", "spending is written of to nobody"),
-    ] {
+    for (parameter, deaf) in
+        [("AlarmTopic", "alarms notify nobody"), ("BudgetMail", "budget warnings go to nobody")]
+    {
         if !options.parameters.iter().any(|set| set.starts_with(&format!("{parameter}="))) {
-            println!("\n{deaf}: --set {parameter}=… changes that");
+            println!("\n{deaf}; to change that, use --set {parameter}=…");
         }
     }
     println!("\npage      {}", known.fill("${PageUrl}"));
@@ -133,22 +132,28 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
     let proof = if options.auth == "token" { "--env FOGLINE_TOKEN" } else { KEYS };
     let iam = if options.auth == "iam" { " --iam" } else { "" };
     vec![
-        Call::new("who deploys", "aws sts get-caller-identity --region ${AWS_REGION}"),
         Call::new(
-            "the pair, loaded as edge and function do it: what is published stays",
+            "show the AWS identity in use",
+            "aws sts get-caller-identity --region ${AWS_REGION}",
+        ),
+        Call::new(
+            "check that edge and function can load the pair: a published version never changes",
             &format!("cargo xtask publish {pair} --check"),
         ),
-        Call::new("Rust's library for Lambda's processor", &format!("rustup target add {triple}")),
         Call::new(
-            "the function, where the template looks for it",
+            "install Rust's standard library for Lambda's processor",
+            &format!("rustup target add {triple}"),
+        ),
+        Call::new(
+            "build the function where the template expects it",
             &format!(
                 "cargo lambda build --release {flag} --output-format zip --package fogline-cloud"
             ),
         ),
-        Call::new("the page and its engines", "cargo xtask engine"),
-        Call::new("the gateway, for the last step", "cargo xtask component"),
+        Call::new("build the page and its engines", "cargo xtask engine"),
+        Call::new("build the gateway component for the last step", "cargo xtask component"),
         Call::new(
-            "buckets, function, page, alarms",
+            "create or update buckets, function, page and alarms",
             &format!(
                 "sam deploy --region ${{AWS_REGION}} --stack-name fogline-{stack} --template infra/template.yaml --resolve-s3 \
                  --capabilities CAPABILITY_IAM --no-confirm-changeset --parameter-overrides {}",
@@ -157,36 +162,36 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
         ),
         outputs(stack),
         Call::new(
-            "the pair, unless it is there; versions never change",
+            "publish the pair unless it is already there",
             &format!("cargo xtask publish {pair} --bucket ${{ModelsBucket}} --unless-there"),
         ),
         Call::new(
-            "what edges fetch of it, for good",
+            "upload the files that devices download; cached for a year",
             &format!(
                 "aws s3 sync {pair} s3://${{SiteBucket}}/{place} --region ${{AWS_REGION}} --exclude * --include manifest.json \
                  --include edge.fog --include samples/* --cache-control max-age=31536000,immutable"
             ),
         ),
         Call::new(
-            "the engines; pages that are open keep the files that they have",
+            "upload the engines; open pages keep the files they have",
             "aws s3 cp edge-wasm/pkg s3://${SiteBucket}/pkg --recursive --region ${AWS_REGION} --cache-control no-cache",
         ),
         Call::new(
-            "what the page opens with",
+            "upload the page's configuration",
             "aws s3 cp - s3://${SiteBucket}/config.json --region ${AWS_REGION} \
              --cache-control no-cache --content-type application/json",
         )
         .fed(config.to_string()),
         Call::new(
-            "the page",
+            "upload the page",
             "aws s3 cp target/page s3://${SiteBucket} --recursive --region ${AWS_REGION} --cache-control no-cache",
         ),
         Call::new(
-            "the page answers",
+            "check that the page is served",
             "curl --fail --silent --show-error --retry 5 ${PageUrl}/config.json",
         ),
         Call::new(
-            "a picture that no exit may keep is answered by the function",
+            "check that the function answers a picture; no exit may answer it",
             &format!(
                 "wasmtime run -S http --dir . {proof} target/wasm32-wasip2/component/fogline.wasm classify \
                  web-demo/samples/frog.png --model {pair} --cloud ${{FunctionUrl}}{iam} --policy entropy \
@@ -196,13 +201,13 @@ fn calls(options: &Options, manifest: &Manifest) -> Vec<Call> {
     ]
 }
 
-/// What signs, handed on to wasmtime's guest.
+/// wasmtime options that pass the AWS credentials on to the component.
 const KEYS: &str =
     "--env AWS_REGION --env AWS_ACCESS_KEY_ID --env AWS_SECRET_ACCESS_KEY --env AWS_SESSION_TOKEN";
 
 fn outputs(stack: &str) -> Call {
     Call::new(
-        "gives FunctionName, FunctionUrl, ModelsBucket, SiteBucket and PageUrl",
+        "read FunctionName, FunctionUrl, ModelsBucket, SiteBucket and PageUrl",
         &format!(
             "aws cloudformation describe-stacks --region ${{AWS_REGION}} --stack-name fogline-{stack} --output text --query"
         ),
@@ -211,7 +216,7 @@ fn outputs(stack: &str) -> Call {
     .learning(Learn::Outputs)
 }
 
-/// Puts the version of the function before the present one, or one that is named, in its place.
+/// Makes the previous version of the function, or the named one, live.
 pub fn rollback(options: &Rollback) -> Result<()> {
     let Rollback { stage, to } = options;
     let mut known = if stage.dry_run { Known::default() } else { Known::from_env()? };
@@ -219,20 +224,20 @@ pub fn rollback(options: &Rollback) -> Result<()> {
     let calls = [
         outputs(&stage.name),
         Call::new(
-            "gives Live, the version that answers",
+            "read Live, the live version",
             &format!(
                 "aws lambda get-alias {function} --name live --output text --query FunctionVersion"
             ),
         )
         .learning(Learn::Live),
         Call::new(
-            "gives Before, the one to go back to",
+            "read Before, the version to roll back to",
             &format!("aws lambda list-versions-by-function {function} --output text --query"),
         )
         .and("Versions[].[Version]")
         .learning(Learn::Before { named: *to }),
         Call::new(
-            "its settings, tokens among them, come back with its code",
+            "make it live, with the code, settings and tokens it was deployed with",
             &format!(
                 "aws lambda update-alias {function} --name live --function-version ${{Before}}"
             ),
@@ -241,54 +246,57 @@ pub fn rollback(options: &Rollback) -> Result<()> {
     run(&calls, &mut known, stage.dry_run)?;
     println!(
         "\n{}",
-        known.fill("version ${Before} answers in place of ${Live}; the next deployment moves on")
+        known.fill("version ${Before} is live instead of ${Live}, until the next deployment")
     );
     println!(
-        "tokens that were taken out since that version count again, and new ones do not: deploy anew to change that"
+        "tokens revoked since that version are valid again, and newer ones are not: to change that, deploy again"
     );
     println!(
-        "pairs are never overwritten, and the page is that of the commit that is deployed: to go back, deploy the older one"
+        "pairs and the page are not rolled back: to return to an older page, deploy its commit"
     );
     Ok(())
 }
 
-/// Takes a stage down, but for its buckets.
+/// Deletes a stage, except for its buckets.
 pub fn destroy(options: &Destroy) -> Result<()> {
     let stage = &options.stage;
     let mut known = if stage.dry_run { Known::default() } else { Known::from_env()? };
     let stack = format!("--region ${{AWS_REGION}} --stack-name fogline-{}", stage.name);
     let calls = [
         outputs(&stage.name),
-        Call::new("all but the buckets", &format!("aws cloudformation delete-stack {stack}")),
         Call::new(
-            "minutes, most of them CloudFront's",
+            "delete everything except the buckets",
+            &format!("aws cloudformation delete-stack {stack}"),
+        ),
+        Call::new(
+            "wait for the deletion; CloudFront takes minutes",
             &format!("aws cloudformation wait stack-delete-complete {stack}"),
         ),
     ];
     if !stage.dry_run && !options.yes {
         eprint!(
-            "This ends fogline-{} for every edge and page that asks it. Its name again: ",
+            "This deletes fogline-{}, which devices and pages may still be using. Type the stage's name to confirm: ",
             stage.name
         );
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
-        ensure!(answer.trim() == stage.name, "nothing was done");
+        ensure!(answer.trim() == stage.name, "the name does not match; nothing was deleted");
     }
     run(&calls, &mut known, stage.dry_run)?;
     println!(
         "\n{}",
         known
-            .fill("what edges may still need stays: the buckets ${ModelsBucket} and ${SiteBucket}")
+            .fill("kept, because devices may still need them: the buckets ${ModelsBucket} and ${SiteBucket}")
     );
     Ok(())
 }
 
-/// The SHA-256 of each token that shall open the function, after commas.
+/// The SHA-256 of each accepted token, separated by commas.
 fn tokens(also: &[String]) -> Result<String> {
     let token = env::var("FOGLINE_TOKEN").unwrap_or_default();
     ensure!(
         token.len() >= 32 && token.chars().all(|c| c.is_ascii_graphic()),
-        "FOGLINE_TOKEN is what edges show to be let in: set it to 32 or more random characters, such as those of \
+        "set FOGLINE_TOKEN, the token that devices send, to 32 or more random characters, such as the output of \
          `openssl rand -hex 32`"
     );
     Ok([&[sha256_hex(token.as_bytes())][..], also].concat().join(","))
@@ -302,17 +310,21 @@ fn stage(text: &str) -> Result<String, String> {
     {
         return Ok(text.into());
     }
-    Err("a stage has up to 32 lower-case letters, digits and hyphens, a letter first".into())
+    Err("a stage's name is up to 32 lower-case letters, digits and hyphens, starting with a letter"
+        .into())
 }
 
 fn digest(text: &str) -> Result<String, String> {
     if ["", "\n"].iter().any(|empty| sha256_hex(empty.as_bytes()) == text) {
-        return Err("that is the SHA-256 of an empty text: was the token's variable set?".into());
+        return Err(
+            "that is the SHA-256 of an empty token: was the variable that holds the token set?"
+                .into(),
+        );
     }
     if text.len() == 64 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
         return Ok(text.into());
     }
-    Err("a SHA-256 has 64 lower-case hexadecimal digits; a token itself is shown to nobody here"
+    Err("a SHA-256 has 64 lower-case hexadecimal digits; give the digest, never the token itself"
         .into())
 }
 
@@ -324,6 +336,6 @@ fn parameter(text: &str) -> Result<String, String> {
     if named && plain {
         Ok(text.into())
     } else {
-        Err(format!("'{text}' is not NAME=VALUE, without spaces and quotes"))
+        Err(format!("'{text}' is not of the form NAME=VALUE without spaces and quotes"))
     }
 }

@@ -1,4 +1,4 @@
-//! The documentation, held against the repository: its links lead somewhere, and its commands exist.
+//! Tests the documentation against the repository: every link has a target, and every command exists.
 
 mod commands;
 
@@ -12,7 +12,7 @@ use crate::{Args, root};
 
 #[test]
 fn commands_in_the_docs_exist() {
-    // The options of those that fogline-measure does are held against its own.
+    // fogline-measure's own test checks the options of the commands it implements.
     commands::check("cargo xtask", &Args::command(), true);
 }
 
@@ -26,14 +26,14 @@ fn links_in_the_docs_lead_somewhere() {
             }
             let (file, heading) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { page.clone() } else { folder.join(file) };
-            assert!(target.exists(), "{}: nothing is at {link}", page.display());
+            assert!(target.exists(), "{}: the link {link} is broken", page.display());
             let there = heading.is_empty() || headings(&target).contains(heading);
-            assert!(there, "{}: {} has no such heading", page.display(), link);
+            assert!(there, "{}: the heading that {} links to does not exist", page.display(), link);
         }
     }
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// The anchors that GitHub gives a page's headings.
 fn headings(page: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(page).expect("a page");
     let titles = text.lines().filter(|line| line.starts_with('#'));

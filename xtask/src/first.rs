@@ -1,4 +1,4 @@
-//! The first answers: the samples through the edge alone, natively, while nothing else is built yet.
+//! The demo's first answers, from the edge alone, run natively before anything else is built.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use fogline_edge::kernel::Backend;
 
 use crate::{demo, step};
 
-/// Says what the pair's edge makes of the samples.
+/// Classifies the sample pictures with the pair's edge and prints the answers.
 pub fn answers(pair: &Path) -> Result<()> {
     let mut session = Folder::at(pair).load(Backend::fastest())?;
     let manifest = session.manifest();
     let size = manifest.input.size;
     step::say(&format!(
-        "The samples, by the edge of {} {} alone, on this machine's processor:",
+        "The samples, classified by the edge of {} {} alone, natively:",
         manifest.name, manifest.version
     ));
     for sample in demo::samples()? {
@@ -23,7 +23,7 @@ pub fn answers(pair: &Path) -> Result<()> {
         let rgb = decode(&file, size, MOST_PIXELS).with_context(|| sample.display().to_string())?;
         let answer = session.classify_alone(&rgb);
         let sure =
-            if answer.degraded.is_some() { "; not sure, so the cloud will be asked" } else { "" };
+            if answer.degraded.is_some() { "; not sure, so it will go to the cloud" } else { "" };
         let name = sample.file_stem().unwrap_or_default().to_string_lossy();
         let percent = answer.confidence * 100.0;
         step::say(&format!(

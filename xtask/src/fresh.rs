@@ -1,4 +1,4 @@
-//! Whether what was made is newer than what it is made of: for makers that would make it again.
+//! Time stamps of build products, for build tools that would rebuild up-to-date files.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,26 +9,26 @@ use anyhow::Result;
 
 use crate::{root, target};
 
-/// When something was made, by a file in target/.
+/// The time of a build, kept as the modification time of a file in target/.
 pub struct Stamp(PathBuf);
 
 impl Stamp {
-    /// That of `name`.
+    /// The stamp of the build `name`.
     pub fn of(name: &str) -> Self {
         Self(target().join("xtask").join(name).with_extension("stamp"))
     }
 
-    /// Whether it was made behind the last change in any of `sources`, files or folders in the workspace.
+    /// Whether the build is newer than the last change in `sources`, which are files or folders of the workspace.
     pub fn is_fresh(&self, sources: &[&str]) -> bool {
         let newest = sources.iter().map(|source| newest(&root().join(source))).max();
         let made = fs::metadata(&self.0).and_then(|file| file.modified());
         matches!((made, newest), (Ok(made), Some(Some(newest))) if made > newest)
     }
 
-    /// Says that it is made as of now, or is being made anew until then.
+    /// Marks the build as complete now, or, with `false`, as outdated until it completes.
     ///
     /// # Errors
-    /// When target/ cannot be written.
+    /// If target/ cannot be written.
     pub fn set(&self, made: bool) -> Result<()> {
         match fs::remove_file(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -39,7 +39,7 @@ impl Stamp {
     }
 }
 
-/// The last change of a file, or of anything in a folder; none of what is not there.
+/// Modification time of a file, or the latest one in a folder; `None` if the path does not exist.
 fn newest(path: &Path) -> Option<SystemTime> {
     let own = fs::metadata(path).ok()?.modified().ok()?;
     let inside = fs::read_dir(path).into_iter().flatten();

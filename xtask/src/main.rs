@@ -1,7 +1,7 @@
-//! Fogline's chores: `cargo xtask demo`, `cargo xtask test` and the tools behind them.
+//! Fogline's development tasks: `cargo xtask demo`, `cargo xtask test` and the tools they need.
 //!
-//! Orchestration only. Every step says what it does and how long it took; its output goes to
-//! `target/xtask/`, and its end is shown when it fails.
+//! Orchestration only. Every step prints what it does and how long it took. Its output goes to a log in
+//! `target/xtask/`; if the step fails, the end of the log is printed.
 
 mod bench;
 mod call;
@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 #[cfg(test)]
 mod docs;
+mod engines;
 mod first;
 mod fresh;
 mod fuzz;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Fogline's chores.
+/// Build, test, run, measure and deploy Fogline.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Args {
@@ -38,64 +39,63 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Build everything, bring up store, function and page on this machine, and classify the samples.
+    /// Build everything, start the store, the function and the page locally, and classify the sample pictures.
     ///
-    /// Installs what is missing into target/tools first. Then it stays up and prints the page's address; Ctrl-C
-    /// ends it. Needs Rust, Node and Python; no account, no AWS, no dataset.
+    /// Installs missing tools into target/tools first. Prints the page's address and keeps running until Ctrl-C. Needs
+    /// Rust, Node and Python, but no AWS account and no dataset.
     Demo(demo::Options),
-    /// Build edge-wasm/pkg, the npm package: the browser's engines with their types; and target/page.
+    /// Build the npm package in edge-wasm/pkg (browser engines and their types) and the page in target/page.
     Engine,
-    /// Build the gateway's component, target/wasm32-wasip2/component/fogline.wasm.
+    /// Build the gateway component, target/wasm32-wasip2/component/fogline.wasm.
     Component,
-    /// Run every check and test, as CI does.
+    /// Run all checks and tests, as CI does.
     Test(test::Options),
-    /// Pack an edge model: QONNX to edge.fog beside it, noted in the manifest.json there.
+    /// Pack an edge model: convert edge.qonnx to edge.fog and update manifest.json, all in the same folder.
     Pack(pack::Options),
-    /// Measure a pair on a dataset, with the real engine and the real cloud plan; `cargo xtask eval --help` says how.
+    /// Measure a pair on a dataset with the real engine and cloud function; see `cargo xtask eval --help`.
     #[command(disable_help_flag = true)]
     Eval(Passed),
-    /// Measure the neighbouring systems beside the plain network; `cargo xtask compare --help` says how.
+    /// Compare the plain network with related systems (AppealNet, MEANet and others); see `cargo xtask compare --help`.
     #[command(disable_help_flag = true)]
     Compare(Passed),
-    /// Time the edge beside other runtimes, in one run.
+    /// Benchmark the edge, the cloud function or the gateway against other runtimes.
     #[command(subcommand)]
     Bench(bench::What),
-    /// Reckon what a fleet of edges asks of the function and costs, by simulation from measured times.
+    /// Estimate the load and cost of a fleet of devices, by simulation from measured times.
     Plan(plan::Options),
-    /// Feed hostile bytes to everything that parses them: frames, manifests, packed models.
+    /// Fuzz the parsers of frames, manifests, packed models and pictures.
     Fuzz(fuzz::Options),
-    /// Print what a visitor downloads, engine and model, raw and compressed, beside onnxruntime-web and tfjs.
+    /// Print the download sizes of engine and model, raw and compressed, next to onnxruntime-web and tfjs.
     Size(size::Options),
-    /// Write the tables of all report.json files into docs/results.md, README.md and the model cards; --check only compares.
+    /// Update the tables in docs/results.md, README.md and the model cards from the report.json files; --check only compares.
     #[command(disable_help_flag = true)]
     Figures(Passed),
-    /// Put a pair into a bucket, its manifest last; `cargo xtask publish --help` says how.
+    /// Upload a pair to a bucket, manifest last; see `cargo xtask publish --help`.
     #[command(disable_help_flag = true)]
     Publish(Passed),
-    /// Build what others install into target/release-files: component, browser package, the function's zips, lists of what is
-    /// in them, checksums.
+    /// Build the release files in target/release-files: component, browser package, Lambda zips, SBOMs and checksums.
     Release(release::Options),
-    /// Put function, pair and page on AWS, and send a picture all the way.
+    /// Deploy the function, a pair and the page to AWS, and verify that a picture is answered by the function.
     Deploy(deploy::Options),
-    /// Put the version of a stage's function before the present one in its place.
+    /// Roll a stage's function back to an earlier version, by default the previous one.
     Rollback(deploy::Rollback),
-    /// Take a stage down, but for its buckets.
+    /// Delete a stage, except for its buckets.
     Destroy(deploy::Destroy),
 }
 
-/// Options that go to fogline-measure as they are.
+/// Options that are passed on to fogline-measure unchanged.
 #[derive(clap::Args)]
 struct Passed {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<String>,
 }
 
-/// The workspace's folder.
+/// The workspace's root folder.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
-/// Where cargo puts what it builds.
+/// Cargo's target folder.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -129,14 +129,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// And the page as it is served, which deploying takes along.
+/// Builds the npm package and the page, both of which `deploy` uploads.
 fn engine() -> anyhow::Result<()> {
     tools::targets()?;
-    demo::build_page_engines()?;
+    engines::build()?;
     tools::page()
 }
 
-/// With --keep, the plot as well.
+/// Runs the comparison; with --keep, also draws its plot.
 fn compare(passed: &Passed) -> anyhow::Result<()> {
     heavy("compare", passed)?;
     if passed.options.iter().any(|option| option == "--keep") {
@@ -148,14 +148,14 @@ fn compare(passed: &Passed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A chore that needs the function's crate, and so tract and the AWS SDK.
+/// Runs a subcommand of fogline-measure, which needs the function's crate and with it tract and the AWS SDK.
 fn heavy(chore: &str, passed: &Passed) -> anyhow::Result<()> {
-    // What runs networks on thousands of pictures is worth an optimised tract.
+    // Optimise tract for commands that run thousands of pictures.
     let runs_networks = ["eval", "compare"].contains(&chore);
     let folder =
         if runs_networks { step::build_measure()? } else { step::build().map(|()| "debug")? };
     let mut program = std::process::Command::new(target().join(folder).join("fogline-measure"));
     let status = program.arg(chore).args(&passed.options).status()?;
-    anyhow::ensure!(status.success(), "cargo xtask {chore} ended with {status}");
+    anyhow::ensure!(status.success(), "cargo xtask {chore} failed with {status}");
     Ok(())
 }

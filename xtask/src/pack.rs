@@ -1,4 +1,4 @@
-//! `cargo xtask pack`: QONNX to edge.fog, and the manifest's notes of it.
+//! `cargo xtask pack`: converts QONNX to edge.fog and updates the manifest.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -13,24 +13,24 @@ use fogline_edge::session::Session;
 /// Options of `cargo xtask pack`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The edge model; manifest.json lies beside it, edge.fog is written there.
+    /// The edge model, edge.qonnx. Reads manifest.json in the same folder and writes edge.fog there.
     edge: PathBuf,
-    /// Store each sign once that N weights share by hashing, as the recipe's train --share N makes them: a smaller download
-    /// [default: as the manifest says, else 1].
+    /// Store each sign only once when N weights share it by hashing (the recipe's train --share N); makes the download
+    /// smaller [default: the manifest's value, or 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     share: Option<u8>,
 }
 
-/// Packs, checks the result against the manifest, and writes both.
+/// Packs the edge, checks the result against the manifest, and writes both files.
 pub fn run(options: &Options) -> Result<()> {
     let folder = options.edge.parent().unwrap_or(".".as_ref());
     if options.edge.file_name() != Some(EDGE_QONNX.as_ref()) {
-        bail!("{}: the edge model of a pair is named {EDGE_QONNX}", options.edge.display());
+        bail!("{}: the edge model must be named {EDGE_QONNX}", options.edge.display());
     }
     let qonnx = fs::read(&options.edge).with_context(|| options.edge.display().to_string())?;
     let path = folder.join("manifest.json");
     let text = fs::read(&path).with_context(|| {
-        format!("{}: the recipe's export writes it beside the model", path.display())
+        format!("cannot read {}; the recipe's export command writes it", path.display())
     })?;
     let mut manifest = Manifest::parse(&text).with_context(|| path.display().to_string())?;
     let share = options.share.or(manifest.share).unwrap_or(1);
@@ -42,7 +42,7 @@ pub fn run(options: &Options) -> Result<()> {
     let exits = packed.model.program.exits.len();
     if exits != manifest.exits.len() {
         bail!(
-            "{} has {exits} exits, {} names {}",
+            "{} has {exits} exits, but {} lists {}",
             options.edge.display(),
             path.display(),
             manifest.exits.len()
@@ -56,8 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     let cloud = manifest.parts.into_iter().filter(|part| part.role == Role::Cloud);
     manifest.parts = packed.parts.into_iter().chain(cloud).collect();
     let cloud = folder.join(CLOUD_ONNX);
-    let onnx =
-        fs::read(&cloud).with_context(|| format!("{}: the pair's other half", cloud.display()))?;
+    let onnx = fs::read(&cloud).with_context(|| format!("cannot read {}", cloud.display()))?;
     if let Err(error) = fogline_pack::check_whole(&onnx) {
         bail!("error[{}]: {}: {error}", error.word(), cloud.display());
     }
@@ -66,11 +65,10 @@ pub fn run(options: &Options) -> Result<()> {
         manifest.files.insert(name.to_owned(), file);
     }
     let json = serde_json::to_string_pretty(&manifest)? + "\n";
-    // What a device would refuse to load is not written.
-    Session::load(json.as_bytes(), &packed.bytes, Backend::fastest()).with_context(|| {
-        format!("{} and {} do not fit together", options.edge.display(), path.display())
-    })?;
-    // Both beside before either is renamed: an interrupted run leaves the old pair whole.
+    // Do not write what a device would refuse to load.
+    Session::load(json.as_bytes(), &packed.bytes, Backend::fastest())
+        .with_context(|| format!("{} does not match {}", options.edge.display(), path.display()))?;
+    // Write both temporary files before renaming either: an interrupted run leaves the old pair intact.
     let files = [(EDGE_FOG, &packed.bytes[..]), ("manifest.json", json.as_bytes())];
     let partial = |name: &str| folder.join(format!("{name}.partial"));
     for (name, bytes) in files {
@@ -94,6 +92,6 @@ pub fn run(options: &Options) -> Result<()> {
         format!("  {:<10} MACs: {macs}{way}", part.name)
     });
     let lines: Vec<String> = [packed].into_iter().chain(parts).collect();
-    // Who reads no further, as `head` does, is no fault of the packing.
+    // A closed pipe, as with `| head`, is not a packing error.
     writeln!(io::stdout(), "{}", lines.join("\n")).context("printing what was packed")
 }

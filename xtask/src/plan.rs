@@ -1,4 +1,4 @@
-//! `cargo xtask plan`: what a fleet needs and costs, by simulation from measured times.
+//! `cargo xtask plan`: estimates a fleet's load and cost, by simulation from measured times.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,62 +16,62 @@ use crate::{bench, step};
 /// Options of `cargo xtask plan`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Times are this machine's, from bench-cloud.json beside the pair (cargo xtask bench cloud --keep); Lambda's \
-        processors differ, which --slower takes into account. Prices are those of infra/capacity/prices.toml. The cloud-only \
-        function is reckoned to run the whole full-precision twin on JPEG files, in as much more time as that has more MACs."
+    after_help = "Times were measured on this machine: bench-cloud.json in the pair's folder, from cargo xtask bench cloud --keep. \
+        Use --slower to allow for Lambda's processors. Prices are in infra/capacity/prices.toml. The cloud-only function is \
+        assumed to run the full-precision twin on JPEG files, with time proportional to its MACs."
 )]
 pub struct Options {
-    /// The pair, a folder with report.json and bench-cloud.json [default: the latest cifar10-w1].
+    /// The pair: a folder with report.json and bench-cloud.json [default: the latest cifar10-w1].
     #[arg(long, value_name = "DIR")]
     pair: Option<PathBuf>,
-    /// Pictures a second, of all edges together.
+    /// Pictures per second of the whole fleet.
     #[arg(long, default_value_t = 100.0, value_parser = positive)]
     rate: f64,
-    /// Share of the pictures that ask the function [default: as in report.json].
+    /// Offload rate: the share of pictures that go to the function, from 0 to 1 [default: as in report.json].
     #[arg(long, value_parser = share)]
     offload: Option<f64>,
-    /// Seconds that are simulated; the first tenth is not counted.
+    /// Seconds to simulate; the first tenth is discarded as warm-up.
     #[arg(long, default_value_t = 600.0, value_parser = positive)]
     seconds: f64,
-    /// A picture's milliseconds in the edge.
+    /// Time per picture on the edge, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 1.0, value_parser = positive)]
     edge: f64,
-    /// Milliseconds to the function and back.
+    /// Round-trip time to the function, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 40.0, value_parser = positive)]
     round_trip: f64,
-    /// Megabits a second from an edge.
+    /// Upload rate of a device, in megabits per second.
     #[arg(long, value_name = "MBIT", default_value_t = 10.0, value_parser = positive)]
     up: f64,
-    /// The most instances at once, each of which Lambda lets answer ten requests a second.
+    /// Maximum number of concurrent instances; Lambda lets each answer ten requests per second.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     concurrency: u32,
-    /// The function's memory in MiB; 1769 are one processor.
+    /// The function's memory in MiB; 1769 MiB give one full vCPU.
     #[arg(long, value_name = "MIB", default_value_t = 1769, value_parser = clap::value_parser!(u32).range(128..=10240))]
     memory: u32,
-    /// How many times as long as here the function takes there.
+    /// How many times slower the function runs on Lambda than on this machine.
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     slower: f64,
-    /// Price and run the function on x86-64 instead of arm64.
+    /// Use x86-64 instead of arm64, at its price.
     #[arg(long)]
     x86: bool,
-    /// Another price list.
+    /// Use another price list.
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// Pictures a second of each edge, for fleets up to a million edges.
+    /// Pictures per second of each device, for the plot and figures of fleets of up to a million devices.
     #[arg(long, default_value_t = 0.1, value_parser = positive)]
     each: f64,
-    /// Also draw what fleets up to a million edges need and cost, as SVG.
+    /// Also plot the load and cost of fleets of up to a million devices, as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Also write all figures to this file.
+    /// Also write all figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Of what is drawn at random.
+    /// Seed of the random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// What is read of report.json.
+/// The parts of report.json that the plan uses.
 #[derive(Deserialize)]
 struct Report {
     model: String,
@@ -107,7 +107,7 @@ struct Part {
     macs: BTreeMap<String, f64>,
 }
 
-/// What is read of bench-cloud.json.
+/// The parts of bench-cloud.json that the plan uses.
 #[derive(Deserialize)]
 struct Times {
     date: String,
@@ -116,13 +116,13 @@ struct Times {
     init: Vec<f64>,
 }
 
-/// A way to classify the same pictures.
+/// Results for one way to classify the pictures: hybrid, cloud only or edge only.
 #[derive(Serialize)]
 struct Way {
     name: &'static str,
     accuracy: Option<f64>,
     outcome: Outcome,
-    /// Dollars a million pictures.
+    /// Dollars per million pictures.
     cost: Cost,
     dollars: f64,
 }
@@ -131,20 +131,20 @@ struct Way {
 struct Fleet {
     name: &'static str,
     points: Vec<Point>,
-    /// Dollars in thirty days, a number for each point.
+    /// Dollars per thirty days, for each fleet size.
     dollars: Vec<f64>,
 }
 
-/// Bytes of an answer's frame: ten scores and what is around them.
+/// Size of a response frame in bytes: ten scores and the header.
 const FRAME_ANSWER: u64 = 80;
-/// Bytes of an answer in JSON, to who sends JPEG.
+/// Size of a JSON response in bytes, which the cloud-only function sends.
 const JSON_ANSWER: u64 = 200;
-/// Sizes of the fleets that are drawn.
+/// The fleet sizes in the plot, in devices.
 const DEVICES: [u64; 11] =
     [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000];
 const MONTH: f64 = 30.0 * 86_400.0;
 
-/// Simulates, prints.
+/// Simulates all three ways and prints the table; writes the plot and the JSON file if asked to.
 pub fn run(options: &Options) -> Result<()> {
     let pair = bench::pair(options.pair.as_deref())?;
     let (report, times): (Report, Times) = (
@@ -175,7 +175,7 @@ pub fn run(options: &Options) -> Result<()> {
     println!("{}", table(options, &report, &times, &prices, &ways)?);
     let mut fleets = vec![];
     if options.plot.is_some() || options.json.is_some() {
-        // Who asks nothing needs nothing.
+        // Without requests there are no instances.
         for (name, _, scenario) in scenarios.iter().filter(|(.., scenario)| scenario.offload > 0.0)
         {
             let points = fleet(scenario, options.each, &DEVICES, options.seed);
@@ -186,7 +186,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     let json = options.json.clone().or_else(|| {
-        // For the plot alone.
+        // A temporary file for the plot.
         options.plot.is_some().then(|| crate::target().join("xtask/plan.json"))
     });
     if let Some(path) = &json {
@@ -204,12 +204,12 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn read<T: for<'a> Deserialize<'a>>(path: &Path, made_by: &str) -> Result<T> {
-    let text =
-        fs::read(path).with_context(|| format!("{}; {made_by} writes it", path.display()))?;
+    let text = fs::read(path)
+        .with_context(|| format!("cannot read {}; {made_by} writes it", path.display()))?;
     serde_json::from_slice(&text).with_context(|| path.display().to_string())
 }
 
-/// Hybrid, cloud alone, edge alone: name, accuracy, scenario.
+/// Name, accuracy and scenario of hybrid, cloud only and edge only.
 fn scenarios(
     options: &Options,
     report: &Report,
@@ -246,7 +246,7 @@ fn scenarios(
         ..hybrid.clone()
     };
     let edge = Scenario { offload: 0.0, ..hybrid.clone() };
-    // Another share than that of the report has another accuracy.
+    // The report's accuracy only holds for its own offload rate.
     let system = options.offload.is_none().then_some(report.accuracy.system);
     [
         ("hybrid", system, hybrid),
@@ -264,7 +264,7 @@ fn table(
 ) -> Result<String> {
     let Report { model, version, .. } = report;
     let mut text = format!(
-        "{model} {version}; {} pictures a second for {} s, at random; times of {}, prices of {} ({})\n\n",
+        "{model} {version}; {} pictures per second for {} s, random arrivals; times of {}, prices of {} ({})\n\n",
         options.rate, options.seconds, times.date, prices.date, prices.region
     );
     writeln!(
@@ -309,12 +309,12 @@ fn table(
 
 fn positive(text: &str) -> Result<f64> {
     let number: f64 = text.parse()?;
-    ensure!(number > 0.0 && number.is_finite(), "it is not above zero");
+    ensure!(number > 0.0 && number.is_finite(), "it must be above zero");
     Ok(number)
 }
 
 fn share(text: &str) -> Result<f64> {
     let number: f64 = text.parse()?;
-    ensure!((0.0..=1.0).contains(&number), "it is not from 0 to 1");
+    ensure!((0.0..=1.0).contains(&number), "it must be from 0 to 1");
     Ok(number)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask release`: what others install, with a list of what is in it and its checksums.
+//! `cargo xtask release`: builds the release files, their SBOMs and checksums.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use fogline::manifest::sha256_hex;
 
-use crate::{demo, root, step, target, tools};
+use crate::{demo, engines, root, step, target, tools};
 
 /// Options of `cargo xtask release`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Build the function's zips for both processors, have what is in them answer, and leave it at that.
+    /// Only build and test the function's zips, for both processor architectures.
     #[arg(long)]
     zips: bool,
 }
 
-/// Processors that Lambda has: cargo-lambda's flag, the name in file names, and what runs its programs elsewhere.
+/// Lambda's architectures: cargo-lambda's flag, the name in file names, and the emulator that runs it elsewhere.
 const PROCESSORS: [(&str, &str, Option<&str>); 2] =
     [("--x86-64", "x86_64", None), ("--arm64", "arm64", Some("qemu-aarch64"))];
 
-/// Takes the program out of a zip with the rights that it has in there, as Lambda does; `python3 -m zipfile` gives it none.
+/// Unpacks the program with its permissions, as Lambda does; `python3 -m zipfile` drops them.
 const UNPACK: &str = "\
 import os, sys, zipfile
 zip = zipfile.ZipFile(sys.argv[1])
@@ -28,7 +28,7 @@ program = zip.getinfo('bootstrap')
 os.chmod(zip.extract(program, sys.argv[2]), program.external_attr >> 16)
 ";
 
-/// Builds, tries out, lists and sums what is released; it lies in target/release-files then.
+/// Builds and tests the release files in target/release-files and writes their SBOMs and checksums.
 pub fn run(options: &Options) -> Result<()> {
     let folder = target().join("release-files");
     let _ = fs::remove_dir_all(&folder);
@@ -40,7 +40,7 @@ pub fn run(options: &Options) -> Result<()> {
         tools::targets()?;
         demo::build_component()?;
         fs::copy(demo::component(), folder.join("fogline-gateway.wasm"))?;
-        demo::build_page_engines()?;
+        engines::build()?;
         let mut pack = step::command("npm", &["pack", "./edge-wasm/pkg", "--pack-destination"]);
         step::run("packing the browser package", pack.arg(&folder))?;
         contents(&folder)?;
@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<()> {
     sums(&folder)
 }
 
-/// The function's zip for one processor; what is in it must answer an event.
+/// Builds the function's zip for one architecture, and checks that the program in it answers an event.
 fn function(folder: &Path, flag: &str, name: &str, runner: Option<&str>) -> Result<()> {
     let cargo_lambda = tools::cargo_lambda_with_zig()?;
     if flag == "--arm64" {
@@ -58,24 +58,24 @@ fn function(folder: &Path, flag: &str, name: &str, runner: Option<&str>) -> Resu
     let mut build = step::command(cargo_lambda, &["lambda", "build", "--release", flag]);
     build.args(["--output-format", "zip", "--package", "fogline-cloud", "--lambda-dir"]);
     build.arg(&built).env("PATH", tools::path());
-    step::run(&format!("building the function for {name} (minutes)"), &mut build)?;
+    step::run(&format!("building the function for {name} (takes minutes)"), &mut build)?;
     let zip = built.join("fogline-cloud/bootstrap.zip");
     fs::copy(&zip, folder.join(format!("fogline-function-{name}.zip")))?;
     step::build()?;
     let mut unpack = step::command("python3", &["-c", UNPACK]);
-    step::run(&format!("unpacking it for {name}"), unpack.arg(&zip).arg(&built))?;
+    step::run(&format!("unpacking the function for {name}"), unpack.arg(&zip).arg(&built))?;
     let mut answer = step::command(target().join("debug/fogline-measure"), &["try-function"]);
     answer.arg(built.join("bootstrap"));
     if let Some(runner) = runner.filter(|_| std::env::consts::ARCH != "aarch64") {
         let path = on_path(runner).with_context(|| {
             format!(
-                "{runner} is needed to try what is built for {name} (Debian's packages qemu-user, libc6-arm64-cross, \
-                     libgcc-s1-arm64-cross)"
+                "{runner} is needed to test the function for {name}; install Debian's packages qemu-user, libc6-arm64-cross, \
+                     libgcc-s1-arm64-cross"
             )
         })?;
         answer.arg("--runner").arg(path);
     }
-    let said = step::run(&format!("an event for the function for {name}"), &mut answer)?;
+    let said = step::run(&format!("sending an event to the function for {name}"), &mut answer)?;
     print!("{said}");
     Ok(())
 }
@@ -85,7 +85,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Every crate and every npm package that is in it or made it, as CycloneDX lists.
+/// Writes the SBOMs: CycloneDX lists of all crates and npm packages, build tools included.
 fn contents(folder: &Path) -> Result<()> {
     let lists = [
         ("fogline-rust.cdx.json", {
@@ -110,14 +110,14 @@ fn contents(folder: &Path) -> Result<()> {
         let count = listed["components"].as_array().map_or(0, Vec::len);
         ensure!(
             status.success() && count > 0,
-            "{name} lists nothing: its tool ended with {status}"
+            "{name} lists nothing: the tool that writes it ended with {status}"
         );
         eprintln!("✓ {name}  {count} packages");
     }
     Ok(())
 }
 
-/// SHA256SUMS, as `sha256sum --check` takes it.
+/// Writes SHA256SUMS in the format of `sha256sum --check`.
 fn sums(folder: &Path) -> Result<()> {
     let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let mut lines = files

@@ -1,4 +1,4 @@
-//! `cargo xtask size`: what a visitor downloads, engine and model, beside other runtimes.
+//! `cargo xtask size`: download sizes of engine and model, next to other runtimes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,32 +6,32 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{bench, demo, root, step};
+use crate::{bench, engines, root, step};
 
 /// Options of `cargo xtask size`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pair whose edge is measured, a folder with edge.fog and edge.qonnx [default: the latest cifar10-w1].
+    /// The pair to measure: a folder with edge.fog and edge.qonnx [default: the latest cifar10-w1].
     #[arg(long, value_name = "DIR")]
     pair: Option<PathBuf>,
-    /// The sizes as one JSON object on standard output, instead of a table.
+    /// Print the sizes as one JSON object on standard output instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// Bytes of one or more files.
+/// Total size of one or more files, in bytes.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Size {
     raw: u64,
-    /// Compressed with gzip, level 9.
+    /// Size after gzip at level 9.
     pub gzip: u64,
     brotli: u64,
 }
 
-/// Builds the engine, installs the peers, measures, prints.
+/// Builds the engine, installs the peers, measures all sizes and prints them.
 pub fn run(options: &Options) -> Result<()> {
     let pair = bench::pair(options.pair.as_deref())?;
-    demo::build_page_engines()?;
+    engines::build()?;
     let models = bench::peers(&pair, None)?;
     let installed = |file: &str| root().join("xtask/bench/node_modules").join(file);
     let ort = "onnxruntime-web/dist/";
@@ -56,8 +56,8 @@ pub fn run(options: &Options) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&sizes)?);
         return Ok(());
     }
-    println!("\nbytes {:>26} {:>10} {:>10}", "as they are", "gzip", "brotli");
-    // In the order of above, not by name.
+    println!("\nbytes {:>26} {:>10} {:>10}", "raw", "gzip", "brotli");
+    // Keep the order of `files`; the map is sorted by name.
     for (name, _) in &files {
         let Size { raw, gzip, brotli } = sizes[name];
         println!("{name:22} {raw:9} {gzip:10} {brotli:10}");
@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The page's engines and a pair's edge, by name.
+/// Names and files of the page's engines and the pair's edge.
 fn ours(pair: &Path) -> Vec<(String, Vec<PathBuf>)> {
     let engine = |folder: &str| {
         ["fogline_edge_bg.wasm", "fogline_edge.js"]
@@ -85,5 +85,5 @@ fn of(files: &[(String, Vec<PathBuf>)]) -> Result<BTreeMap<String, Size>> {
     let mut measure =
         step::command("node", &["xtask/bench/size.mjs", &serde_json::to_string(&files)?]);
     let text = step::run("compressing", &mut measure)?;
-    serde_json::from_str(&text).context("no sizes")
+    serde_json::from_str(&text).context("xtask/bench/size.mjs printed no sizes")
 }

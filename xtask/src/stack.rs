@@ -1,4 +1,4 @@
-//! The local stack as a child: store, function and page, up while this lives.
+//! The local stack (store, function and page) as a child process.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,36 +13,36 @@ use serde::Deserialize;
 use crate::call::quoted;
 use crate::{demo, root, step, target, tools};
 
-/// Lines of its log that a failure shows.
+/// Number of log lines shown after a failure.
 const SHOWN_LINES: usize = 40;
 
-/// The running stack; ends with its standard input, when this is dropped.
+/// A running stack. Dropping it closes the child's standard input, which stops it.
 pub struct Stack {
     child: Child,
-    /// Where everything is.
+    /// The addresses of the stack's parts.
     pub at: Addresses,
 }
 
-/// The line that the stack prints when it is up.
+/// The addresses that the stack prints as one JSON line when it is up.
 #[derive(Deserialize)]
 pub struct Addresses {
-    /// The page.
+    /// URL that serves the page.
     pub page: String,
-    /// The function's base URL.
+    /// Base URL of the Lambda function.
     pub function: String,
-    /// The function's process.
+    /// The function's process id.
     pub function_pid: Option<u32>,
-    /// Folder of the pair that was chosen.
+    /// Folder of the chosen pair.
     pub model: PathBuf,
 }
 
 impl Stack {
-    /// Brings the stack up, with a folder of pictures to show where there is one. The binaries must have been built.
+    /// Starts the stack, with a folder of pictures for the page if given. The binaries must already be built.
     pub fn start(model: Option<&str>, models: &Path, gallery: Option<&Path>) -> Result<Self> {
         Self::start_on(0, model, models, gallery)
     }
 
-    /// The same with the page on this port; 0 is any free one.
+    /// Starts the stack with the page on this port; 0 chooses a free one.
     pub fn start_on(
         port: u16,
         model: Option<&str>,
@@ -71,30 +71,30 @@ impl Stack {
         let output = child.stdout.take().context("the stack has no output")?;
         BufReader::new(output).read_line(&mut line)?;
         let at = serde_json::from_str(&line)
-            .with_context(|| format!("the local stack did not come up:\n{}", said()))?;
-        eprintln!("✓ store, function and page are up  {:.1} s", began.elapsed().as_secs_f64());
+            .with_context(|| format!("the local stack did not start:\n{}", said()))?;
+        eprintln!("✓ store, function and page are running  {:.1} s", began.elapsed().as_secs_f64());
         Ok(Self { child, at })
     }
 
-    /// Waits until the stack ends by itself: for ever, or until Ctrl-C reaches it.
+    /// Waits until the stack exits, usually because of Ctrl-C.
     ///
     /// # Errors
-    /// When it did not end because it was asked to: a part of it died, or it was killed.
+    /// If it failed: one of its parts exited, or it was killed.
     pub fn wait(mut self) -> Result<()> {
-        // Held: `Child::wait` closes the input that it finds, which asks the stack to end.
+        // Take the input out: `Child::wait` would close it, and that stops the stack.
         let _input = self.child.stdin.take();
         let status = self.child.wait().context("waiting for the stack")?;
-        ensure!(status.success(), "the local stack ended, with {status}:\n{}", said());
+        ensure!(status.success(), "the local stack failed with {status}:\n{}", said());
         Ok(())
     }
 }
 
-/// Where the stack's own words go, and the function's.
+/// The log file of the stack and the function.
 fn log() -> PathBuf {
     target().join("xtask/stack.log")
 }
 
-/// The end of them.
+/// The last lines of the log.
 fn said() -> String {
     let text = fs::read_to_string(log()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
@@ -102,13 +102,13 @@ fn said() -> String {
 }
 
 impl Addresses {
-    /// How to ask the function oneself: its address, and a command line that is ready to be run in the workspace.
+    /// Instructions for calling the function: its address, and a command line to run in the workspace.
     pub fn how_to_ask(&self) -> String {
         let here = |path: &Path| path.strip_prefix(root()).unwrap_or(path).display().to_string();
         let mut line = here(&tools::program("wasmtime")) + " run -S http --dir .";
         let model = here(&self.model);
         if Path::new(&model).is_absolute() {
-            // wasmtime shows the component nothing else.
+            // wasmtime gives the component access to no other folder.
             let _ = write!(line, " --dir {}", quoted(&model));
         }
         format!(
@@ -121,10 +121,10 @@ impl Addresses {
     }
 }
 
-/// Whether the folder has a pair of this name or NAME/VERSION: said before minutes of building, and not after.
+/// Checks, before minutes of building, that the folder has a pair NAME or NAME/VERSION.
 ///
 /// # Errors
-/// When it has none; the names that it has are said.
+/// If it has none; the message lists those that it has.
 pub fn has(models: &Path, model: Option<&str>) -> Result<()> {
     let folders = |folder: &Path| -> Result<Vec<PathBuf>> {
         let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
@@ -141,7 +141,7 @@ pub fn has(models: &Path, model: Option<&str>) -> Result<()> {
             }
         }
     }
-    ensure!(!known.is_empty(), "{} holds no NAME/VERSION/manifest.json", models.display());
+    ensure!(!known.is_empty(), "{} has no NAME/VERSION/manifest.json", models.display());
     known.sort();
     let is_meant = |pair: &String| match model {
         Some(model) => pair == model || pair.starts_with(&format!("{model}/")),
@@ -154,7 +154,7 @@ pub fn has(models: &Path, model: Option<&str>) -> Result<()> {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // Closing its input asks it to end its children; then it goes.
+        // Closing its input makes it stop its children and exit.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
@@ -192,7 +192,7 @@ mod tests {
         assert!(ours.contains(" run -S http --dir . "), "{ours}");
         let end = "fogline.wasm classify web-demo/samples/frog.png --model onnx-models/a/1 --cloud http://f";
         assert!(ours.ends_with(end), "{ours}");
-        // wasmtime shows the component no other folder by itself, and a shell takes no space unquoted.
+        // Folders outside the workspace need their own --dir, and spaces need quotes.
         let own = line(Path::new("/my models/a/1"));
         assert!(own.contains("--dir . --dir \"/my models/a/1\""), "{own}");
         assert!(own.contains("--model \"/my models/a/1\" --cloud"), "{own}");
@@ -208,7 +208,7 @@ mod tests {
         assert!(stack("exit 0").wait().is_ok());
         for script in ["exit 1", "kill -KILL $$"] {
             let error = stack(script).wait().unwrap_err().to_string();
-            assert!(error.starts_with("the local stack ended, with "), "{error}");
+            assert!(error.starts_with("the local stack failed with "), "{error}");
         }
     }
 }

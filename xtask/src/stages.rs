@@ -1,4 +1,4 @@
-//! A long chore in stages: which of how many begins, and how long the rest took the last time.
+//! Progress of a long task: announces each stage with its number and the estimated time left.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,21 +10,21 @@ use anyhow::Result;
 
 use crate::{step, target};
 
-/// A stage's name, and the seconds from its start to the chore's end on a new machine with two cores.
+/// A stage's name, and the seconds from its start to the end of the task on a fresh two-core machine.
 pub type Stage = (&'static str, f64);
 
-/// The stages of a chore, in progress; lanes of threads may share them.
+/// The stages of a running task. Several threads may share them.
 pub struct Stages {
     planned: Vec<Stage>,
-    /// What the last run needed from each stage's start on.
+    /// For each stage, the seconds from its start to the end in the last run.
     last: BTreeMap<String, f64>,
     began: Instant,
-    /// When each stage began, in that order.
+    /// The start time of each stage, in order.
     starts: Mutex<Vec<(&'static str, f64)>>,
 }
 
 impl Stages {
-    /// Nothing has begun yet.
+    /// Stages of which none has started yet, with the times of the last run if there was one.
     pub fn new(stages: &[Stage]) -> Self {
         let last = fs::read(file()).ok().and_then(|json| serde_json::from_slice(&json).ok());
         Self {
@@ -35,7 +35,7 @@ impl Stages {
         }
     }
 
-    /// Says that a stage begins, and does its work.
+    /// Announces a stage and runs its work.
     pub fn run<T>(&self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let place = {
             let mut starts = self.starts.lock().expect("no thread panics while it counts");
@@ -47,13 +47,13 @@ impl Stages {
         work()
     }
 
-    /// Seconds from a stage's start to the chore's end, as the last run took them.
+    /// Seconds from a stage's start to the end, from the last run or else the plan.
     fn left(&self, name: &str) -> f64 {
         let new = || self.planned.iter().find(|(stage, _)| *stage == name).map_or(0.0, |(_, s)| *s);
         self.last.get(name).copied().unwrap_or_else(new)
     }
 
-    /// Remembers how long it took, for the next run.
+    /// Stores this run's times for the next run's estimates.
     pub fn close(self) -> Result<()> {
         let total = self.began.elapsed().as_secs_f64();
         let starts = self.starts.into_inner().expect("no thread panics while it counts");

@@ -1,4 +1,4 @@
-//! One step of a chore: a command with a name, a clock and a log. Several may run at once.
+//! Runs one step: a command with a name, a timer and a log. Several may run at once.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,56 +15,56 @@ use crate::{root, target};
 
 const SHOWN_LINES: usize = 40;
 
-/// The terminal's last lines: the steps that are running, each with its clock.
+/// The last lines on the terminal: the running steps, each with its elapsed time.
 static RUNNING: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Writes a line to standard error, above the steps that are running.
+/// Writes a line to standard error, above the running steps.
 pub fn say(line: &str) {
     RUNNING.suspend(|| eprintln!("{line}"));
 }
 
-/// cargo, in the workspace.
+/// A cargo command that runs in the workspace.
 pub fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     command(cargo, arguments)
 }
 
-/// Builds the whole workspace for this machine. All of it, or [what is a part of it to the last feature](build_stack):
-/// other parts would choose other features of shared dependencies, and compile tract and the AWS SDK anew for each choice.
+/// Builds the whole workspace for this machine. Building single packages, except [with the same features](build_stack),
+/// would select other features of shared dependencies and compile tract and the AWS SDK again.
 pub fn build() -> Result<()> {
     run("building the workspace", &mut cargo(&["build", "--workspace"])).map(drop)
 }
 
-/// Builds the evaluation, and gives the folder that it is in: optimised, but where FOGLINE_MEASURE names cargo's profile `dev`,
-/// as tests do, whose few pictures are not worth minutes of compiling.
+/// Builds fogline-measure and returns the name of its folder in target/. It is optimised, unless FOGLINE_MEASURE is `dev`:
+/// tests use few pictures, which are not worth minutes of compiling.
 pub fn build_measure() -> Result<&'static str> {
     if std::env::var_os("FOGLINE_MEASURE").is_some_and(|profile| profile == "dev") {
         return build().map(|()| "debug");
     }
     let packages = ["build", "--profile", "measure", "--package", "fogline-measure"];
     run(
-        "building the evaluation with an optimised tract (minutes, the first time)",
+        "building the evaluation with an optimised tract (takes minutes the first time)",
         &mut cargo(&packages),
     )
     .map(|_| "measure")
 }
 
-/// Builds function and local stack, whose features are those of the whole workspace.
+/// Builds the function and the local stack. Together they select the same features as the whole workspace.
 pub fn build_stack() -> Result<()> {
     let packages = ["build", "--package", "fogline-cloud", "--package", "fogline-stack"];
     run(
-        "building function and local stack (tract and the AWS SDK take minutes)",
+        "building the function and the local stack (tract and the AWS SDK take minutes)",
         &mut cargo(&packages),
     )
     .map(drop)
 }
 
-/// Any command, in the workspace.
+/// A command that runs in the workspace.
 pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
-    // What `cargo run` tells xtask about itself is not for the cargo below it: build scripts that watch these
-    // would run again, and all that depends on them be compiled again, at every change between shell and xtask.
+    // Remove the variables that `cargo run` sets for xtask. Build scripts that watch them would otherwise rerun, and
+    // their dependents recompile, at every switch between shell and xtask.
     let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "OUT_DIR"];
     for (name, _) in std::env::vars_os() {
         if own.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
@@ -74,15 +74,15 @@ pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs `command` to its end, with the time on the terminal; its output goes to a log and is given back.
+/// Runs `command` and shows its elapsed time. Its output goes to a log and is returned.
 ///
 /// # Errors
-/// When it cannot be started or fails; the error shows the end of its output.
+/// If it cannot be started or fails; the end of its output is printed.
 pub fn run(name: &str, command: &mut Command) -> Result<String> {
     fed(name, command, "")
 }
 
-/// The same for a command that reads `input`.
+/// Like [`run`], with `input` on the command's standard input.
 pub fn fed(name: &str, command: &mut Command, input: &str) -> Result<String> {
     let log = log_file(name);
     fs::create_dir_all(target().join("xtask"))?;
@@ -98,7 +98,7 @@ pub fn fed(name: &str, command: &mut Command, input: &str) -> Result<String> {
         eprintln!("  {name} …");
     }
     line.enable_steady_tick(Duration::from_secs(1));
-    // Closed at once: what reads on finds the end. A child that reads nothing has its own word to say.
+    // Dropping the input closes it. Ignore errors: a child that exits early reports its own failure.
     let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
     let status = child.wait()?;
     line.finish_and_clear();
@@ -111,7 +111,7 @@ pub fn fed(name: &str, command: &mut Command, input: &str) -> Result<String> {
     let lines: Vec<&str> = text.lines().collect();
     let end = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n    ");
     say(&format!("✗ {name}  {seconds:.1} s\n    {end}"));
-    bail!("'{name}' failed with {status}; all of its output is in {}", log.display())
+    bail!("'{name}' failed with {status}; its full output is in {}", log.display())
 }
 
 fn log_file(name: &str) -> PathBuf {
@@ -120,7 +120,7 @@ fn log_file(name: &str) -> PathBuf {
     target().join("xtask").join(file + ".log")
 }
 
-/// What the last run of a step printed.
+/// Output of the step's last run.
 pub fn log(name: &str) -> String {
     fs::read_to_string(log_file(name)).unwrap_or_default()
 }

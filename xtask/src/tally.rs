@@ -1,4 +1,4 @@
-//! What the tests came to, as their runners wrote it down: JUnit's XML, which all of them can write.
+//! Counts test results from the JUnit XML that every test runner writes.
 
 use std::fs;
 use std::path::Path;
@@ -9,14 +9,14 @@ use quick_xml::events::Event;
 
 use crate::{step, target};
 
-/// Tests and checks that passed and failed, and the steps in which any did.
+/// Numbers of passed and failed tests and checks, and the names of the steps that failed.
 #[derive(Default)]
 pub struct Tally {
     counts: Counts,
     broken: Vec<String>,
 }
 
-/// Tests that passed and failed; those that were skipped count as neither.
+/// Numbers of passed and failed tests; skipped ones count as neither.
 #[derive(Default, PartialEq, Debug)]
 struct Counts {
     passed: u64,
@@ -24,7 +24,7 @@ struct Counts {
 }
 
 impl Tally {
-    /// Runs what either holds or not, and counts it as one.
+    /// Runs a check and counts it as one test.
     pub fn check(&mut self, name: &str, command: &mut Command) {
         match step::run(name, command) {
             Ok(_) => self.pass(),
@@ -32,32 +32,33 @@ impl Tally {
         }
     }
 
-    /// Runs a suite by nextest: the options of `cargo nextest run`.
+    /// Runs a test suite with cargo-nextest; `command` is a `cargo nextest run`.
     pub fn nextest(&mut self, name: &str, command: &mut Command) {
         self.suite(name, command, &target().join("nextest/default/junit.xml"));
     }
 
-    /// Runs a suite whose runner writes its results to `report`.
+    /// Runs a test suite that writes its JUnit results to `report`.
     pub fn suite(&mut self, name: &str, command: &mut Command, report: &Path) {
-        // A runner that dies early would leave the last run's.
+        // A runner that crashes early must not leave the last run's results.
         let _ = fs::remove_file(report);
         let ended = step::run(name, command).map(drop);
         let counted = fs::read_to_string(report)
-            .with_context(|| format!("{name} left no {}", report.display()))
+            .with_context(|| format!("{name} did not write {}", report.display()))
             .and_then(|xml| count(&xml));
         match (ended, counted) {
             (Ok(()), Ok(Counts { passed, failed: 0 })) if passed > 0 => {
                 self.counts.passed += passed;
             }
             (Ok(()), Ok(counts)) => {
-                let error = anyhow::anyhow!("{counts:?} is no success, whatever the runner says");
+                let error =
+                    anyhow::anyhow!("the runner reported success, but the results are {counts:?}");
                 self.fail(name, &error);
             }
             (Ok(()), Err(error)) => self.fail(name, &error),
             (Err(error), counted) => {
                 let counts = counted.unwrap_or_default();
                 self.counts.passed += counts.passed;
-                // The step's own failure is one of them.
+                // The failed step is already among the counted failures.
                 self.counts.failed += counts.failed.saturating_sub(1);
                 self.fail(name, &error);
             }
@@ -68,36 +69,36 @@ impl Tally {
         self.counts.passed += 1;
     }
 
-    /// Counts a step that failed before or beside its tests.
+    /// Counts a step that failed outside its tests.
     pub fn fail(&mut self, name: &str, error: &anyhow::Error) {
         step::say(&format!("    {error:#}"));
         self.counts.failed += 1;
         self.broken.push(name.to_owned());
     }
 
-    /// Prints the sums.
+    /// Prints the totals.
     ///
     /// # Errors
-    /// If anything failed.
+    /// If any test or check failed.
     pub fn close(self) -> Result<()> {
         for name in &self.broken {
             println!("failed: {name}");
         }
         let Counts { passed, failed } = self.counts;
         println!("{passed} passed, {failed} failed");
-        ensure!(failed == 0, "{failed} of the tests and checks failed");
+        ensure!(failed == 0, "{failed} tests or checks failed");
         Ok(())
     }
 }
 
-/// Counts the test cases of a JUnit file.
+/// Counts the test cases in JUnit XML.
 ///
 /// # Errors
-/// When it breaks off, or is no XML.
+/// If the XML is invalid or truncated.
 fn count(xml: &str) -> Result<Counts> {
     let mut reader = quick_xml::Reader::from_str(xml);
     let (mut cases, mut skipped, mut failed) = (0_u64, 0, 0);
-    // A case that fails may say so more than once, in its body and when it is torn down.
+    // A case may report more than one failure, for example in its body and its tear-down.
     let mut said = false;
     let mut open = 0;
     loop {
@@ -116,7 +117,7 @@ fn count(xml: &str) -> Result<Counts> {
                 _ => {}
             },
             Event::Eof => {
-                ensure!(open == 0, "it breaks off");
+                ensure!(open == 0, "the file is truncated");
                 return Ok(Counts { passed: cases.saturating_sub(skipped + failed), failed });
             }
             _ => {}

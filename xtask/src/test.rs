@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and every test, as CI runs them.
+//! `cargo xtask test`: all checks and tests, as CI runs them.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,8 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use crate::demo::{self, RELAXED, SIMD};
+use crate::demo;
+use crate::engines::{RELAXED, SIMD};
 use crate::stack::Stack;
 use crate::tally::Tally;
 use crate::{root, step, target, tools};
@@ -14,15 +15,15 @@ use crate::{root, step, target, tools};
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only what needs no stack, no browser, no WebAssembly and no PyTorch.
+    /// Only run what needs no local stack, browser, WebAssembly or PyTorch.
     #[arg(long)]
     quick: bool,
-    /// Only the gateway's long run, for minutes: 10,000 pictures while the cloud is killed and restarted.
+    /// Only run the gateway's soak test (minutes): 10,000 pictures while the cloud is killed and restarted.
     #[arg(long, conflicts_with = "quick")]
     soak: bool,
 }
 
-/// Runs everything; an error if anything failed.
+/// Runs all checks and tests. Fails if any of them does.
 pub fn run(options: &Options) -> Result<()> {
     tools::targets()?;
     tools::nextest()?;
@@ -57,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
     tally.close()
 }
 
-/// Installs, beside the first steps, what later ones need. Those say themselves what they miss, if this fails.
+/// Installs what later steps need, in parallel with the first ones. If this fails, those steps report what is missing.
 fn install() {
     let _ = tools::recipe();
     let _ = tools::ruff();
@@ -90,7 +91,7 @@ fn checks(tally: &mut Tally) {
     tally.check("clippy, gateway", gateway.env("RUSTFLAGS", SIMD));
 }
 
-/// Licences, bans, sources and advisories of what others wrote.
+/// Checks licences, bans, sources and advisories of the dependencies.
 fn dependencies(tally: &mut Tally) {
     match tools::cargo_deny() {
         Ok(deny) => {
@@ -105,14 +106,14 @@ fn dependencies(tally: &mut Tally) {
     }
 }
 
-/// Advisories need their database, which is fetched: where that cannot be, it is said, not passed over.
+/// Checks security advisories. If their database cannot be downloaded, says so instead of failing.
 fn advisories(tally: &mut Tally) {
     let name = "security advisories of dependencies";
     let mut check = step::command(tools::program("cargo-deny"), &["check", "advisories"]);
     match step::run(name, &mut check) {
         Ok(_) => tally.pass(),
         Err(_) if step::log(name).contains("failed to fetch advisory database") => {
-            step::say("  not judged: the advisory database could not be fetched");
+            step::say("  skipped: the advisory database could not be downloaded");
         }
         Err(error) => tally.fail(name, &error),
     }
@@ -121,29 +122,29 @@ fn advisories(tally: &mut Tally) {
 fn native(tally: &mut Tally) {
     let mut tests = nextest(&["--workspace"]);
     tally.nextest("unit, property and contract tests", &mut tests);
-    // rustdoc's own runner, which writes no results down: all of them count as one.
+    // rustdoc's runner writes no results file, so all its tests count as one.
     let mut examples = step::cargo(&["test", "--doc", "--workspace"]);
     tally.check("examples in the documentation", &mut examples);
 }
 
-/// nextest, on these packages and tests.
+/// A `cargo nextest run` with these arguments.
 fn nextest(arguments: &[&str]) -> Command {
     let mut run = step::cargo(&["nextest", "run", "--no-fail-fast"]);
     run.args(arguments).env("PATH", tools::path());
     run
 }
 
-/// The tests that every machine and engine runs.
+/// The engine's test suite that every target and WebAssembly engine runs.
 const ENGINE_SUITE: [&str; 8] =
     ["--test", "layers", "--test", "fused", "--test", "golden", "--test", "memory"];
 
-/// The engine's suite on 64-bit Arm, where there is something to run it.
+/// Runs the engine's test suite on 64-bit Arm, if QEMU is installed.
 fn arm(tally: &mut Tally) {
     const TRIPLE: &str = "aarch64-unknown-linux-musl";
     const QEMU: &str = "qemu-aarch64";
     let name = "engine suite on 64-bit Arm";
     if Command::new(QEMU).arg("--version").output().is_err() {
-        eprintln!("  not judged: {name}, which needs {QEMU} (Debian's package qemu-user)");
+        eprintln!("  skipped: {name}, which needs {QEMU} (Debian package qemu-user)");
         return;
     }
     if let Err(error) = tools::add_target(TRIPLE) {
@@ -156,7 +157,7 @@ fn arm(tally: &mut Tally) {
     tally.nextest(name, &mut suite);
 }
 
-/// What docs and model cards state is what the reports say.
+/// Checks that the figures in docs and model cards match the reports.
 fn figures(tally: &mut Tally) {
     let name = "figures of docs and model cards";
     match step::build() {
@@ -168,7 +169,7 @@ fn figures(tally: &mut Tally) {
     }
 }
 
-/// The engine's suite in Node and under wasmtime, with the SIMD that page and gateway are built with.
+/// Runs the engine's test suite in Node and wasmtime, with the SIMD features of the page's and the gateway's builds.
 fn web_assembly(tally: &mut Tally) -> Result<()> {
     tools::wasm_pack()?;
     let wasmtime = tools::wasmtime()?;
@@ -190,9 +191,9 @@ fn web_assembly(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Node's options for relaxed SIMD, while it needs any: Node 20 does not read such a module without the one, and its first
-/// compiler gets the dot product wrong, so that those kernels would not run without the other. No version starts
-/// with an option that it does not know.
+/// Node's options for relaxed SIMD. Node 20 rejects such modules without the first option, and its baseline compiler
+/// (Liftoff) computes the dot product wrong without the second. Newer versions do not start with options they do not
+/// know.
 fn relaxed_options() -> &'static str {
     const NEEDED: &str = "--experimental-wasm-relaxed-simd";
     let known = Command::new("node").arg("--v8-options").output();
@@ -200,33 +201,33 @@ fn relaxed_options() -> &'static str {
     if needed { "--experimental-wasm-relaxed-simd,--no-liftoff" } else { "" }
 }
 
-/// The Python that trains, calibrates and exports.
+/// Lints all Python and tests the recipe.
 fn recipe(tally: &mut Tally) -> Result<()> {
     tally.check("all Python, linted", &mut step::command(tools::ruff()?, &["check"]));
     let mut tests = step::command(tools::recipe()?, &["-m", "pytest", "tests"]);
     pytest(
         tally,
-        "the recipe (trains small pairs, for minutes)",
+        "the recipe (trains small pairs, takes minutes)",
         tests.current_dir(root().join("onnx-models/recipe")),
     );
     Ok(())
 }
 
-/// The template, translated and created where it costs nothing, and CI's workflows.
+/// Tests the CloudFormation template in a local emulation, and checks CI's workflows.
 fn infra(tally: &mut Tally) -> Result<()> {
     let mut tests = step::command(tools::infra()?, &["-m", "pytest", "infra/tests"]);
     pytest(tally, "the template and the workflows", &mut tests);
     Ok(())
 }
 
-/// Runs a suite by pytest.
+/// Runs a test suite with pytest.
 fn pytest(tally: &mut Tally, name: &str, tests: &mut Command) {
     let report = target().join("xtask/pytest.xml");
     tests.args(["-p", "no:cacheprovider", "--junit-xml"]).arg(&report);
     tally.suite(name, tests, &report);
 }
 
-/// Page, component, function and store together, on this machine.
+/// Tests the page, the component, the function and the store together.
 fn whole_way(tally: &mut Tally) -> Result<()> {
     demo::build()?;
     let mut types = step::command("npm", &["run", "check"]);
@@ -235,8 +236,8 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
     let mut plain = nextest(&["--package", "xtask", "--features", "stack", "--test", "demo"]);
     plain.env("FOGLINE_RECIPE_PYTHON", tools::recipe()?);
     tally.nextest(
-        "the demo, and a pair of one's own from pictures to page (trains one, for minutes)",
-        // One after the other: two stacks at once would wait for each other on a small machine.
+        "the demo, and a newly trained pair from pictures to page (takes minutes)",
+        // One at a time: two stacks at once would slow each other down on a small machine.
         plain.args(["--test-threads", "1"]),
     );
     let stack = Stack::start(None, &root().join("onnx-models"), None)?;
@@ -249,13 +250,13 @@ fn whole_way(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// The page's tests, against this stack.
+/// Runs the page's tests against this stack.
 fn page(tally: &mut Tally, stack: &Stack, browser: &Path) {
     let report = target().join("xtask/node.xml");
     let mut tests = step::command("npm", &["test"]);
     tests.current_dir(root().join("web-demo"));
     tests.env("FOGLINE_PAGE", &stack.at.page).env("FOGLINE_BROWSER", browser);
-    // A destination for each reporter, in their order.
+    // One destination per reporter, in the same order.
     let reporters = format!(
         "--test-reporter=junit --test-reporter-destination=\"{}\" \
          --test-reporter=spec --test-reporter-destination=stdout",
@@ -265,9 +266,9 @@ fn page(tally: &mut Tally, stack: &Stack, browser: &Path) {
     tally.suite("the page in Chromium, with the function and the store", &mut tests, &report);
 }
 
-/// The component's tests, against this stack.
+/// The command that runs the component's tests against this stack.
 fn gateway(stack: &Stack) -> Result<Command> {
-    // In machine code, which every run of it would take seconds to make again.
+    // Compile it to machine code once; every test would otherwise spend seconds on it.
     let machine_code = target().join("xtask/fogline.cwasm");
     let mut compile = step::command(tools::wasmtime()?, &["compile", "--output"]);
     compile.arg(&machine_code).arg(demo::component());
@@ -282,7 +283,7 @@ fn gateway(stack: &Stack) -> Result<Command> {
     Ok(tests)
 }
 
-/// Those of the component's tests that take minutes.
+/// Runs the component's soak test.
 fn soak() -> Result<()> {
     demo::build()?;
     let stack = Stack::start(None, &root().join("onnx-models"), None)?;

@@ -1,8 +1,7 @@
-//! The tools that the chores need, in pinned versions, installed where they are missing.
+//! Installs the tools that the tasks need, in pinned versions, into `target/tools/bin`.
 //!
-//! One that the PATH has, in a version that fits, is taken; else one that others have built, checked by SHA-256; what there
-//! is none of is compiled, for a quick build rather than a fast tool: none of them spends its time where it matters here.
-//! All are found in `target/tools/bin`.
+//! A tool on the PATH is used if its version fits; otherwise a prebuilt binary, checked by SHA-256. If there is neither,
+//! the tool is compiled with settings for a fast build, because none of the tools is performance-critical here.
 
 mod browser;
 mod python;
@@ -21,41 +20,41 @@ use anyhow::{Context, Result};
 
 use crate::{root, step, target};
 
-/// Compiled where there is no other; see xtask/wheels/wasmtime.txt for the prebuilt one.
+/// The version to compile; xtask/wheels/wasmtime.txt has the prebuilt one.
 const WASMTIME: (&str, &str) = ("wasmtime-cli", "48.0.8");
-/// The oldest wasmtime, by its first number, that all here was tried with.
+/// Oldest supported major version of wasmtime.
 const OLDEST_WASMTIME: u32 = 48;
 const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.148");
-/// Equal to the crate `wasm-bindgen` in edge-wasm/Cargo.toml, as it must be.
+/// Must equal the version of the crate `wasm-bindgen` in edge-wasm/Cargo.toml.
 const WASM_BINDGEN: (&str, &str) = ("wasm-bindgen-cli", "0.2.130");
 const WASM_PACK: (&str, &str) = ("wasm-pack", "0.15.1");
 const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.20.2");
 const CARGO_FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
 const CARGO_SBOM: (&str, &str) = ("cargo-sbom", "0.10.0");
 
-/// Where the tools are.
+/// The folder of all tools, `target/tools`.
 pub fn folder() -> PathBuf {
     target().join("tools")
 }
 
-/// A tool's program.
+/// Path of a tool's executable.
 pub fn program(name: &str) -> PathBuf {
     folder().join("bin").join(name)
 }
 
-/// PATH with the tools before everything else.
+/// PATH with the tools' folders first.
 pub fn path() -> std::ffi::OsString {
     let old = env::var_os("PATH").unwrap_or_default();
     let own = [folder().join("bin"), folder().join("python/bin")];
     env::join_paths(own.into_iter().chain(env::split_paths(&old))).unwrap_or(old)
 }
 
-/// The wasm targets.
+/// Installs Rust's two WebAssembly targets.
 pub fn targets() -> Result<()> {
     ["wasm32-unknown-unknown", "wasm32-wasip2"].into_iter().try_for_each(add_target)
 }
 
-/// Rust's library for a target, which rustup adds where it is missing.
+/// Installs Rust's standard library for a target if it is missing.
 pub fn add_target(triple: &str) -> Result<()> {
     let sysroot =
         Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()).output()?;
@@ -67,10 +66,10 @@ pub fn add_target(triple: &str) -> Result<()> {
     step::run(&format!("adding Rust's target {triple}"), &mut add).map(drop)
 }
 
-/// The wasmtime CLI.
+/// Installs the wasmtime CLI and returns its path.
 pub fn wasmtime() -> Result<PathBuf> {
     const NAME: &str = "wasmtime";
-    // The program itself, which the wheel holds as a file like any other: what it puts into bin starts a Python first.
+    // Link to the executable inside the wheel: the script that the wheel puts into bin starts Python first.
     let prebuilt = || {
         let libraries = fs::read_dir(python::wheel(NAME).ok()?.join("lib")).ok()?;
         libraries.flatten().find_map(|python| {
@@ -87,47 +86,47 @@ pub fn wasmtime() -> Result<PathBuf> {
     Ok(program(NAME))
 }
 
-/// Whether `wasmtime 49.0.4 (…)` is a version that this works with.
+/// Whether the output of `wasmtime --version` names a supported version.
 fn is_new_enough(said: &str) -> bool {
     let version = said.strip_prefix("wasmtime ").and_then(|rest| rest.split('.').next());
     version.and_then(|first| first.parse().ok()).is_some_and(|first: u32| first >= OLDEST_WASMTIME)
 }
 
-/// cargo-nextest, any version of it.
+/// Installs cargo-nextest; any version will do.
 pub fn nextest() -> Result<PathBuf> {
     cargo_tool(NEXTEST.0, NEXTEST, |_| true, &["--locked"])
 }
 
-/// wasm-pack, the wasm-bindgen that it calls, and the runner of tests that comes with that.
+/// Installs wasm-pack, wasm-bindgen and wasm-bindgen's test runner.
 pub fn wasm_pack() -> Result<PathBuf> {
     for name in ["wasm-bindgen-test-runner", "wasm-bindgen"] {
-        // Its one feature is TLS, to drive browsers elsewhere.
+        // Its only default feature is TLS for remote browsers.
         exactly(name, WASM_BINDGEN, &["--no-default-features"])?;
     }
     exactly("wasm-pack", WASM_PACK, &["--locked"])
 }
 
-/// cargo-deny.
+/// Installs cargo-deny and returns its path.
 pub fn cargo_deny() -> Result<PathBuf> {
     exactly("cargo-deny", CARGO_DENY, &["--locked"])
 }
 
-/// cargo-fuzz.
+/// Installs cargo-fuzz and returns its path.
 pub fn cargo_fuzz() -> Result<PathBuf> {
     exactly("cargo-fuzz", CARGO_FUZZ, &["--locked"])
 }
 
-/// cargo-sbom.
+/// Installs cargo-sbom and returns its path.
 pub fn cargo_sbom() -> Result<PathBuf> {
     exactly("cargo-sbom", CARGO_SBOM, &["--locked"])
 }
 
-/// A tool in its package's pinned version.
+/// Installs a tool in exactly its pinned version.
 fn exactly(name: &str, package: (&str, &str), options: &[&str]) -> Result<PathBuf> {
     cargo_tool(name, package, |said| said.contains(package.1), options)
 }
 
-/// A tool that says a version that `fits`: one that is there, a wheel of its name in xtask/wheels, or compiled.
+/// Installs a tool whose version `fits`: one that exists, one from a wheel in xtask/wheels, or a compiled one.
 fn cargo_tool(
     name: &str,
     package: (&str, &str),
@@ -144,7 +143,7 @@ fn cargo_tool(
     Ok(program(name))
 }
 
-/// The tool that is installed, the PATH's, or the prebuilt one, in this order: the first that says a version that fits.
+/// Finds a tool whose version fits: already installed, on the PATH, or prebuilt, in this order.
 fn ready_made(
     name: &str,
     fits: impl Fn(&str) -> bool,
@@ -162,17 +161,17 @@ fn ready_made(
     Ok(Some(program))
 }
 
-/// Compiles all programs of a package.
+/// Compiles and installs all executables of a package.
 fn compile((package, version): (&str, &str), options: &[&str]) -> Result<()> {
     let root = folder();
-    // By force, over a link to one of the PATH that is gone or outdated.
+    // --force replaces a stale link to a tool on the PATH.
     let mut install = step::cargo(&["install", "--force", package, "--version", version]);
     install
         .args(options)
         .arg("--root")
         .arg(&root)
         .env("CARGO_TARGET_DIR", root.join("build"))
-        // Those two read a small module, and start programs.
+        // wasm-pack and wasm-bindgen have little to do, so they need no optimisation.
         .env(
             "CARGO_PROFILE_RELEASE_OPT_LEVEL",
             if package.starts_with("wasm-") { "0" } else { "1" },
@@ -183,19 +182,19 @@ fn compile((package, version): (&str, &str), options: &[&str]) -> Result<()> {
     step::run(&format!("installing {package} {version}"), &mut install).map(drop)
 }
 
-/// What a program says to `--version`.
+/// Output of `program --version`.
 fn says(program: &Path) -> Option<String> {
     let out = Command::new(program).arg("--version").output().ok()?;
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// The first program of this name that the PATH has.
+/// Looks up an executable on the PATH.
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// Puts `found` among the tools.
+/// Links `program` in the tools' folder to `found`.
 fn link(found: &Path, program: &Path) -> Result<()> {
     fs::create_dir_all(folder().join("bin"))?;
     match fs::remove_file(program) {
@@ -205,18 +204,18 @@ fn link(found: &Path, program: &Path) -> Result<()> {
     Ok(std::os::unix::fs::symlink(found, program)?)
 }
 
-/// The page as it is served, with its libraries.
+/// Builds the page with its libraries.
 pub fn page() -> Result<()> {
     page_libraries()?;
     build_page(&root().join("web-demo"))
 }
 
-/// The page's libraries, bundled into web-demo/lib, its bundler and its test driver.
+/// Installs the page's libraries (bundled into web-demo/lib), its bundler and its test driver.
 pub fn page_libraries() -> Result<()> {
     let folder = root().join("web-demo");
     let time = |file: &str| folder.join(file).metadata().and_then(|m| m.modified()).ok();
     let wanted = time("package-lock.json");
-    // npm writes its mark before the bundles, which are the last step.
+    // Check the bundles too: npm writes its own marker file before they are built.
     let made = ["node_modules/.package-lock.json", "lib/chart.d.ts"];
     if made.iter().all(|made| time(made) >= wanted) {
         return Ok(());
@@ -225,13 +224,13 @@ pub fn page_libraries() -> Result<()> {
     install.current_dir(&folder);
     step::run("installing the page's libraries and test driver", &mut install)
         .map(drop)
-        .context("Node's npm is needed")
+        .context("npm is needed; install Node.js 20 or newer")
 }
 
-/// The page without its comments, types and indents, two fifths of its JavaScript: every file by itself, so that what is
-/// served has the names that it has in web-demo.
+/// Builds the served page: minifies every file separately, so that it keeps its name from web-demo. Comments, types and
+/// indentation are two fifths of the JavaScript.
 fn build_page(folder: &Path) -> Result<()> {
-    // A file that is gone would be served, and deployed, for ever.
+    // Start empty, or files that were removed from web-demo would still be served and deployed.
     match fs::remove_dir_all(site()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -241,7 +240,7 @@ fn build_page(folder: &Path) -> Result<()> {
     step::run("building the page", &mut build).map(drop)
 }
 
-/// Where the page is, as it is served.
+/// Folder of the built page.
 pub fn site() -> PathBuf {
     target().join("page")
 }

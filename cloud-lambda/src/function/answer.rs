@@ -1,4 +1,4 @@
-//! What goes back over HTTP: a refusal, JSON, or a frame of scores.
+//! Responses over HTTP: a refusal, JSON, or a frame of scores.
 
 use bytes::Bytes;
 use fogline::frame::{MEDIA_TYPE, Response as Scores};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::body::JSON;
 use crate::plan::Plan;
 
-/// Scores as JSON, for those who would rather read than decode.
+/// The scores in the form that `Accept: application/json` asks for.
 #[derive(Serialize)]
 struct ReadableScores<'a> {
     request_id: String,
@@ -30,7 +30,7 @@ struct Sample<'a> {
 impl<'a> ReadableScores<'a> {
     fn of(plan: &'a Plan, scores: &Scores) -> Self {
         let samples = scores.scores.iter().map(|logits| {
-            // The last word is the cloud's: no threshold applies, only the label and the softmax.
+            // The cloud is the last exit: no threshold applies, only the label and the softmax.
             let verdict = Verdict::last(logits);
             Sample {
                 label: &plan.manifest().classes[verdict.label],
@@ -47,10 +47,10 @@ impl<'a> ReadableScores<'a> {
     }
 }
 
-/// The plan's scores, in the form that whoever sent these headers accepts.
+/// The scores as JSON if the request's headers accept it, otherwise as a frame.
 ///
 /// # Errors
-/// With `internal` when they make no frame.
+/// `internal` if the scores cannot be encoded as a frame.
 pub fn scores(
     headers: &HeaderMap,
     plan: &Plan,
@@ -63,16 +63,16 @@ pub fn scores(
     Ok(response(200, MEDIA_TYPE, bytes))
 }
 
-/// What a refusal looks like over HTTP. Of a fault of ours, what broke and where is for the log alone.
+/// A refusal as an HTTP response. The details of an `internal` error go only to the log, not to the client.
 pub fn refused(refusal: &Refusal) -> Response<Bytes> {
     if refusal.error == INTERNAL {
-        let fault = Refusal::new(INTERNAL, "a fault of the function's; its log says what broke");
+        let fault = Refusal::new(INTERNAL, "the function failed; its log says why");
         return json(fault.status(), &fault);
     }
     json(refusal.status(), refusal)
 }
 
-/// JSON with this status.
+/// A JSON response with this status code.
 pub fn json(status: u16, body: &impl Serialize) -> Response<Bytes> {
     response(status, JSON, serde_json::to_vec(body).unwrap_or_default())
 }
@@ -90,7 +90,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     types.flat_map(|value| value.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(JSON));
-        // A weight of zero means: not this one.
+        // A weight of zero excludes the type.
         json && !parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)))
     })
 }

@@ -1,7 +1,7 @@
-//! Who may ask: whoever AWS let through, whoever shows a token, or, on a local stack that says so, anybody.
+//! Authentication: by AWS (IAM), by bearer token, or, for a local stack that asks for it, not at all.
 //!
-//! Only tokens' SHA-256 are known here. There may be several at once, so that one can be replaced while edges still show
-//! the other.
+//! The function stores only the SHA-256 of each token. It accepts several tokens at once, so that one can be rotated while
+//! devices still send the old one.
 
 use std::fmt;
 
@@ -14,19 +14,19 @@ use subtle::{Choice, ConstantTimeEq};
 use super::call::Caller;
 use crate::store::variable;
 
-/// Bytes of the shortest token that opens a function: shorter ones can be guessed, and the empty one is what whoever
-/// forgot a variable shows.
+/// Minimum length of a token in bytes. Shorter tokens can be guessed, and an empty one is what a client sends whose
+/// variable is not set.
 const SHORTEST: usize = 16;
 
-/// How the function knows who asks.
+/// How the function authenticates its callers.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Auth {
-    /// Whoever AWS has let through, and says so: the function URL's auth type is `AWS_IAM`.
+    /// AWS has authenticated the caller and says so: the function URL's auth type is `AWS_IAM`.
     Iam,
-    /// Whoever shows a token of one of these digests.
+    /// The caller sends a bearer token whose SHA-256 is one of these.
     Tokens(Vec<[u8; 32]>),
-    /// Anybody.
+    /// No authentication: anybody may call.
     Anybody,
 }
 
@@ -44,8 +44,8 @@ impl Auth {
     /// Reads `FOGLINE_AUTH` (`iam`, `token` or `none`) and, for `token`, `FOGLINE_TOKEN_SHA256`.
     ///
     /// # Errors
-    /// When the first is not set, so that nobody opens a function by forgetting it, or the second holds no digest, or
-    /// that of nothing.
+    /// If `FOGLINE_AUTH` is not set or unknown, so that nobody opens a function by forgetting it, or if
+    /// `FOGLINE_TOKEN_SHA256` is missing, is not a list of digests, or holds the digest of an empty token.
     pub fn from_env() -> Result<Self, String> {
         Self::new(variable("FOGLINE_AUTH").as_deref(), variable("FOGLINE_TOKEN_SHA256").as_deref())
     }
@@ -55,12 +55,12 @@ impl Auth {
             Some("iam") => Ok(Self::Iam),
             Some("none") => Ok(Self::Anybody),
             Some("token") => {
-                let wanted = "FOGLINE_TOKEN_SHA256 holds the SHA-256 of each token, 64 hexadecimal digits, after commas";
-                let nothing = "FOGLINE_TOKEN_SHA256 holds the SHA-256 of no token, but of an empty text: was the token's variable set?";
+                let wanted = "FOGLINE_TOKEN_SHA256 must list the SHA-256 of each token: 64 hexadecimal digits each, separated by commas";
+                let nothing = "FOGLINE_TOKEN_SHA256 contains the SHA-256 of an empty token: was the variable that holds the token set?";
                 let digests = digests.ok_or(wanted)?.split(',').map(|text| {
                     let mut digest = [0; 32];
                     hex::decode_to_slice(text.trim(), &mut digest).map_err(|_| wanted)?;
-                    // With the line's end too, as echo writes it.
+                    // Also with a line feed, which `echo` adds.
                     if ["", "\n"].iter().any(|empty| Sha256::digest(empty)[..] == digest) {
                         return Err(nothing);
                     }
@@ -68,42 +68,45 @@ impl Auth {
                 });
                 Ok(Self::Tokens(digests.collect::<Result<_, &str>>()?))
             }
-            Some(other) => Err(format!("FOGLINE_AUTH is '{other}', and not iam, token or none")),
-            None => Err("FOGLINE_AUTH is not set: iam, token, or none for anybody".into()),
+            Some(other) => Err(format!("FOGLINE_AUTH is '{other}': use iam, token or none")),
+            None => {
+                Err("FOGLINE_AUTH is not set: use iam, token, or none to let anybody in".into())
+            }
         }
     }
 
-    /// Whether one may ask who sent these headers, and whom the host has verified or not.
+    /// Checks that a request with these headers, from this caller, is allowed.
     ///
     /// # Errors
-    /// With `unauthorized`.
+    /// `unauthorized` if it is not.
     pub fn check(&self, headers: &HeaderMap, caller: Caller) -> Result<(), Refusal> {
         let refusal = |why: &str| Refusal::new(UNAUTHORIZED, why);
         let digests = match (self, caller) {
             (Self::Iam, Caller::Verified) | (Self::Anybody, _) => return Ok(()),
-            // A version that counts on AWS may come to stand behind a URL that asks nobody.
+            // A function that relies on AWS may end up behind a URL without authentication.
             (Self::Iam, Caller::Unknown) => {
-                return Err(refusal("this function takes requests that AWS has let through"));
+                return Err(refusal("this function needs AWS authentication: sign the request"));
             }
             (Self::Tokens(digests), _) => digests,
         };
         let shown = headers.get(AUTHORIZATION).ok_or_else(|| {
-            refusal("this function takes requests with a token: authorization: Bearer TOKEN")
+            refusal("this function needs a token: send the header 'authorization: Bearer TOKEN'")
         })?;
-        let token = bearer(shown).ok_or_else(|| refusal("the authorization is no bearer token"))?;
+        let token = bearer(shown)
+            .ok_or_else(|| refusal("the authorization header is not of the form 'Bearer TOKEN'"))?;
         if token.len() < SHORTEST {
-            return Err(refusal("no token is shorter than 16 bytes"));
+            return Err(refusal("the token is too short: tokens have at least 16 bytes"));
         }
         let digest = Sha256::digest(token);
-        // All of them, and all of each: how long it takes tells nothing of which, or how nearly.
+        // Compare with every digest, in constant time: the time taken must not tell which one came close.
         let known = digests
             .iter()
             .fold(Choice::from(0), |known, one| known | one.as_slice().ct_eq(digest.as_slice()));
-        if known.into() { Ok(()) } else { Err(refusal("the token is not one of this function's")) }
+        if known.into() { Ok(()) } else { Err(refusal("this function does not know the token")) }
     }
 }
 
-/// The token in `Bearer TOKEN`.
+/// The token of a `Bearer TOKEN` header, or `None` if the header has another form.
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = value.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
@@ -142,7 +145,7 @@ mod tests {
             assert!(!refusal.message.contains("old"), "{}", refusal.message);
         }
         assert_eq!(auth.check(&shown(None), Caller::Unknown).unwrap_err().status(), 401);
-        // The digest opens nothing.
+        // The digest itself is not a token.
         assert!(
             auth.check(&shown(Some(&format!("Bearer {}", digest(OLD)))), Caller::Unknown).is_err()
         );
@@ -156,10 +159,10 @@ mod tests {
         for empty in ["", "\n"] {
             for digests in [digest(empty), format!("{},{}", digest(OLD), digest(empty))] {
                 let error = Auth::new(Some("token"), Some(&digests)).unwrap_err();
-                assert!(error.contains("was the token's variable set"), "{error}");
+                assert!(error.contains("was the variable that holds the token set"), "{error}");
             }
         }
-        // Even where its digest is one of the function's.
+        // Even if its digest is configured.
         let short = &OLD[..SHORTEST - 1];
         let auth = Auth::new(Some("token"), Some(&digest(short))).unwrap();
         let refusal =
@@ -183,7 +186,7 @@ mod tests {
         );
         let iam = Auth::new(Some("iam"), None).unwrap();
         assert!(iam.check(&shown(None), Caller::Verified).is_ok());
-        // Behind a URL that asks nobody.
+        // Behind a URL without authentication.
         assert_eq!(
             iam.check(&shown(Some("Bearer any")), Caller::Unknown).unwrap_err().status(),
             401

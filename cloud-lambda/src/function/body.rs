@@ -1,4 +1,4 @@
-//! The body of a request, whatever it came as: a frame or JSON, plain or under gzip.
+//! Decodes the body of a request: a frame or JSON, plain or gzipped.
 
 use std::io::Read;
 
@@ -12,16 +12,16 @@ use http::Request;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use serde::Deserialize;
 
-/// JSON, as a type of content.
+/// The media type of JSON.
 pub const JSON: &str = "application/json";
 
-/// A frame as JSON, for those who would rather write than encode.
+/// A request frame written as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReadableFrame {
     /// The pair's digest, 64 hexadecimal digits.
     pair: String,
-    /// 32 hexadecimal digits; zeros without it.
+    /// 32 hexadecimal digits; all zeros if absent.
     request_id: Option<String>,
     samples: Vec<Map>,
 }
@@ -35,15 +35,15 @@ struct Map {
     data: String,
 }
 
-/// The request's frame.
+/// Decodes the request's frame, by its content type and content encoding.
 ///
 /// # Errors
-/// With `too_large` when the body, or what it inflates to, is over [`MAX_FRAME`], with `malformed`,
-/// `too_large` or `unsupported_version` when it is not one frame within the limits.
+/// `too_large` if the body, before or after decompression, exceeds [`MAX_FRAME`] bytes; `malformed`, `too_large` or
+/// `unsupported_version` if it is not exactly one frame within the limits.
 pub fn frame(request: &Request<Bytes>) -> Result<Frame, Refusal> {
     let body: &[u8] = request.body();
     if body.len() > MAX_FRAME {
-        let message = format!("the body has {} bytes, at most {MAX_FRAME} are taken", body.len());
+        let message = format!("the body has {} bytes; the limit is {MAX_FRAME}", body.len());
         return Err(Refusal::new(TOO_LARGE, message));
     }
     let encoding = header(request, &CONTENT_ENCODING).to_ascii_lowercase();
@@ -52,7 +52,7 @@ pub fn frame(request: &Request<Bytes>) -> Result<Frame, Refusal> {
         "gzip" | "x-gzip" => Some(inflated(body)?),
         other => {
             let message =
-                format!("the content-encoding '{other}' is not known here; send gzip or none");
+                format!("the content-encoding '{other}' is not supported; send gzip or none");
             return Err(Refusal::new(MALFORMED, message));
         }
     };
@@ -68,15 +68,15 @@ fn header<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> &'a str {
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").trim()
 }
 
-/// What a gzip body holds, as long as that is not more than any frame.
+/// Decompresses a gzip body of at most [`MAX_FRAME`] bytes of content.
 fn inflated(body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut bytes = vec![];
     let mut limited = MultiGzDecoder::new(body).take(MAX_FRAME as u64 + 1);
-    limited.read_to_end(&mut bytes).map_err(|error| {
-        Refusal::new(MALFORMED, format!("the body is not the gzip that it says it is: {error}"))
-    })?;
+    limited
+        .read_to_end(&mut bytes)
+        .map_err(|error| Refusal::new(MALFORMED, format!("the body is not valid gzip: {error}")))?;
     if bytes.len() > MAX_FRAME {
-        let message = format!("the body inflates to more than {MAX_FRAME} bytes");
+        let message = format!("the body decompresses to more than {MAX_FRAME} bytes");
         return Err(Refusal::new(TOO_LARGE, message));
     }
     Ok(bytes)
@@ -85,7 +85,7 @@ fn inflated(body: &[u8]) -> Result<Vec<u8>, Refusal> {
 fn from_json(body: &[u8]) -> Result<Frame, Refusal> {
     let malformed = |message: String| Refusal::new(MALFORMED, message);
     let readable: ReadableFrame = serde_json::from_slice(body)
-        .map_err(|error| malformed(format!("the body is no request in JSON: {error}")))?;
+        .map_err(|error| malformed(format!("the body is not a valid JSON request: {error}")))?;
     let mut frame = Frame { pair: [0; 32], request_id: [0; 16], tensors: vec![] };
     hex::decode_to_slice(&readable.pair, &mut frame.pair)
         .map_err(|error| malformed(format!("'pair' is not 64 hexadecimal digits: {error}")))?;

@@ -1,27 +1,26 @@
-//! What a host says of a request besides its HTTP.
+//! What the host knows about a request beyond its HTTP content.
 
 use std::time::Instant;
 
-/// One call of the function. The default is that of a host that says nothing: no id, no deadline, and a caller whom nobody
-/// has verified.
+/// The host's side of one request. The default has no id, no deadline, and an unauthenticated caller.
 #[derive(Debug, Clone, Default)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Call {
-    /// The host's own id of the request, for the log; empty where it has none.
+    /// The host's request id, for the log; empty if there is none.
     pub id: String,
-    /// When the host stops waiting for an answer; `None` where it waits however long it takes.
+    /// When the host stops waiting for the response; `None` for no limit.
     pub deadline: Option<Instant>,
-    /// Who asks.
+    /// Whether the host authenticated the caller.
     pub caller: Caller,
 }
 
-/// Who asks, as far as the host has found out before it called.
+/// Whether the host authenticated the caller before it passed the request on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums)]
 pub enum Caller {
-    /// The host asked nobody who they are.
+    /// The host did not authenticate the caller.
     #[default]
     Unknown,
-    /// The host has verified who asks, and let them through.
+    /// The host authenticated the caller and let it through.
     Verified,
 }

@@ -1,4 +1,4 @@
-//! `POST /infer`: scores for a frame, in time, and a line of it in the log.
+//! `POST /infer`: scores for a frame within the deadline, and one log line per request.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use super::{answer, body};
 use crate::plan::Plan;
 use crate::plans::Plans;
 
-/// What is kept of the host's time for saying that there is no more of it.
+/// Time reserved before the host's deadline for sending the `deadline` refusal.
 const LAST_WORD: Duration = Duration::from_millis(200);
 
-/// Infers, and leaves a line of it in the log.
+/// Runs inference on the request's frame and logs one line about it. The response carries `server-timing`.
 ///
 /// # Errors
-/// With every word of [`body::frame`], [`Plans::get`], [`Plan::check`] and [`Plan::logits`], and with `deadline` when the
-/// pair was not loaded in time.
+/// The error codes of [`body::frame`], [`Plans::get`], [`Plan::check`] and [`Plan::logits`], and `deadline` if the pair
+/// was not loaded in time.
 pub async fn infer(
     plans: &Arc<Plans>,
     request: &Request<Bytes>,
@@ -96,10 +96,10 @@ async fn scores(
     let manifest = plan.manifest();
     record.pair = Some(format!("{}/{}", manifest.name, manifest.version));
     plan.check(&frame.tensors)?;
-    // On this thread: Lambda gives out one request at a time, so that nobody else waits for it.
+    // On this thread: Lambda sends one request at a time, so nobody else waits for it.
     let logits = catch_unwind(AssertUnwindSafe(|| plan.logits(&frame.tensors, until)));
     let logits = logits
-        .unwrap_or_else(|_| Err(Refusal::new(INTERNAL, "the inference broke off; see the log")))?;
+        .unwrap_or_else(|_| Err(Refusal::new(INTERNAL, "inference panicked; see the log")))?;
     record.infer_ms = logits.took.as_secs_f64() * 1e3;
     Ok((plan, Scores { request_id: frame.request_id, scores: logits.scores }))
 }

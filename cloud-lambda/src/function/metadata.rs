@@ -1,5 +1,5 @@
-//! `GET /v2/models/NAME`: what a model takes and gives, in the words of the Open Inference Protocol
-//! (KServe's version 2), so that clients of other servers can look. Inference itself goes by `/infer`.
+//! `GET /v2/models/NAME`: a model's inputs and outputs in the format of the Open Inference Protocol
+//! (KServe's version 2), for clients that know that protocol. Inference itself uses `/infer`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::index::{Index, Pair, REFRESH_AT_MOST_EVERY};
 
-/// The protocol's model metadata.
+/// The protocol's model metadata response.
 #[derive(Debug, Serialize)]
 pub struct Metadata {
     name: String,
@@ -29,37 +29,37 @@ struct MetadataTensor {
     shape: Vec<i64>,
 }
 
-/// What the protocol has no words for.
+/// What the protocol has no field for.
 #[derive(Debug, Serialize)]
 struct Parameters {
-    /// The version that the rest describes.
+    /// The pair's version that this metadata describes.
     version: String,
-    /// The pair's digest, which a request names.
+    /// The pair's digest in hexadecimal, which a request must carry.
     pair: String,
-    /// Bits an element of the input takes in a request.
+    /// Bits per input element in a request.
     bits: u8,
     classes: Vec<String>,
 }
 
 impl Metadata {
-    /// Of the pair of this name and version, or of the newest version.
+    /// Returns the metadata of a pair, by default of its newest version.
     ///
     /// # Errors
-    /// With `unknown_pair` where there is none, `store_unreachable` where nobody can say.
+    /// `unknown_pair` if there is no such pair, `store_unreachable` if the bucket cannot be listed.
     pub async fn find(
         index: &Arc<Index>,
         name: &str,
         version: Option<&str>,
     ) -> Result<Self, Refusal> {
         let known = || Self::of(&index.pairs(), name, version);
-        // A function that has loaded one pair knows no other versions of it yet.
+        // A function that has loaded only one pair does not know its other versions yet.
         if let Some(metadata) = known()
             && index.is_listed().await
         {
             return Ok(metadata);
         }
         let listed = index.refresh(REFRESH_AT_MOST_EVERY).await;
-        // Without the store, what is known of before.
+        // If the store is down, use what the last listing found.
         if let Some(metadata) = known() {
             return Ok(metadata);
         }

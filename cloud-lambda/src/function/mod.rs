@@ -1,11 +1,11 @@
-//! The function itself, from an HTTP request to an HTTP response, whoever its host is.
+//! The function itself: HTTP request in, HTTP response out, independent of its host.
 //!
-//! A host gives it whole requests, says of each what it knows ([`Call`]), and sends back what it answers. On AWS Lambda that
-//! is [`crate::lambda`].
+//! A host passes in each complete request with what else it knows about it ([`Call`]), and sends back the response. On
+//! AWS Lambda the host is [`crate::lambda`].
 //!
-//! No header of cross-origin sharing is set here: the function URL's own configuration sets
-//! them, and a browser refuses an answer that carries them twice. For a page of another origin it has to
-//! expose `server-timing` and `retry-after`, which an edge reads.
+//! The function sets no CORS headers: the function URL's configuration does, and browsers reject a response that carries
+//! them twice. For a page of another origin, that configuration must expose `server-timing` and `retry-after`, which the
+//! edge reads.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ mod route;
 pub use self::auth::Auth;
 pub use self::call::{Call, Caller};
 
-/// The function: who may ask, and the plans that it answers from.
+/// The function: its authentication and its plans.
 #[derive(Debug)]
 pub struct Function {
     auth: Auth,
@@ -43,16 +43,17 @@ pub struct Function {
 }
 
 impl Function {
-    /// A function that answers from `plans` those whom `auth` lets in.
+    /// A function that serves `plans` to callers that pass `auth`.
     pub fn new(auth: Auth, plans: Arc<Plans>) -> Self {
         Self { auth, plans }
     }
 
-    /// Answers one request, whose URI has the path as its client sent it. Every refusal is a typed one, and so is a panic.
+    /// Handles one request; its URI must have the path exactly as the client sent it. Always returns a response: errors
+    /// and panics become typed refusals.
     ///
-    /// A body is refused that is over `fogline::frame::MAX_FRAME` bytes: a host need not read more than one byte beyond.
-    /// Inference keeps the thread that it runs on, so a host of many requests at once runs them on several; it has to be
-    /// within a tokio runtime, with its clock. A host that gives up waiting does not stop it.
+    /// Bodies over `fogline::frame::MAX_FRAME` bytes are refused, so a host need not read more than one byte beyond that.
+    /// Inference blocks its thread: a host that serves many requests at once needs several threads. Call this within a
+    /// tokio runtime that has time enabled. Dropping the future does not stop the request.
     pub async fn handle(&self, request: Request<Bytes>, call: Call) -> Response<Bytes> {
         if let Err(refusal) = self.auth.check(request.headers(), call.caller) {
             Record { outcome: refusal.error.clone(), ..Record::of(&request, &call) }.print();
@@ -63,8 +64,8 @@ impl Function {
         let plans = Arc::clone(&self.plans);
         let answer = tokio::spawn(async move { answer(&plans, &request, &call).await }).await;
         answer.unwrap_or_else(|error| {
-            warn!(%error, "a request broke off");
-            answer::refused(&Refusal::new(INTERNAL, "the request broke off; see the log"))
+            warn!(%error, "a request panicked");
+            answer::refused(&Refusal::new(INTERNAL, "the request panicked; see the log"))
         })
     }
 }
@@ -77,7 +78,7 @@ async fn answer(plans: &Arc<Plans>, request: &Request<Bytes>, call: &Call) -> Re
     };
     let allowed = route.method();
     if method.as_str() != allowed {
-        let message = format!("'{path}' does not answer to {method}");
+        let message = format!("'{path}' does not accept {method}");
         let mut response = answer::refused(&Refusal::new(METHOD_NOT_ALLOWED, message));
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         return response;

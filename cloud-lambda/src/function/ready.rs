@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::plan::Plan;
 use crate::plans::Plans;
 
-/// Pairs that are answered for at once.
+/// The pairs in memory, which need no load before the first answer.
 #[derive(Debug, Serialize)]
 pub struct Ready {
     status: &'static str,
@@ -21,10 +21,10 @@ struct Loaded {
 }
 
 impl Ready {
-    /// What is loaded now.
+    /// Lists the loaded pairs.
     ///
     /// # Errors
-    /// With `not_ready` where nothing is.
+    /// `not_ready` if none is loaded.
     pub fn of(plans: &Plans) -> Result<Self, Refusal> {
         let loaded = plans.loaded();
         if loaded.is_empty() {

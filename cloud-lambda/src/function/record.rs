@@ -1,7 +1,7 @@
-//! One line of JSON a request: what it was, how long it took, how it ended. The same line carries
-//! CloudWatch's embedded metrics, so that nothing else need be sent.
+//! The access log: one line of JSON per request with its size, timings and outcome. The same line carries CloudWatch
+//! metrics in the embedded metric format, so that nothing else need be sent.
 //!
-//! No feature map, no score and no picture is in it.
+//! It never contains a feature map, a score or a picture.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -15,55 +15,55 @@ use serde_json::{Value, json};
 use super::call::Call;
 use crate::store::variable;
 
-/// A request, as logged. Times are milliseconds.
+/// One request's log line. Times are in milliseconds.
 #[derive(Debug, Default, Serialize)]
 pub struct Record {
-    /// The host's id of the request.
+    /// The host's request id.
     pub request: String,
-    /// The frame's own id, the same on every retry.
+    /// The frame's request id, the same for every retry.
     pub frame: Option<String>,
-    /// NAME/VERSION.
+    /// The pair, as NAME/VERSION.
     pub pair: Option<String>,
-    /// `ok`, or the refusal's word.
+    /// `ok`, or the refusal's error code.
     pub outcome: String,
-    /// Whether it was the first of this process.
+    /// Whether this is the first request of the process.
     pub cold: bool,
-    /// Bytes of the body.
+    /// Size of the request body in bytes.
     #[serde(rename = "Bytes")]
     pub bytes: usize,
-    /// How many samples it asked for.
+    /// Number of samples in the request.
     #[serde(rename = "Samples")]
     pub samples: usize,
-    /// Waiting for the plan: loading it, unless it was there.
+    /// Time to get the plan, including loading it if it was not in memory.
     #[serde(rename = "LoadMs")]
     pub load_ms: f64,
-    /// In tract.
+    /// Time spent in tract.
     #[serde(rename = "InferMs")]
     pub infer_ms: f64,
-    /// From the request to its answer.
+    /// Time from the request to its response.
     #[serde(rename = "TotalMs")]
     pub total_ms: f64,
 }
 
 impl Record {
-    /// What a request says of itself, and its host of it.
+    /// A record with what is known before the request is handled: the host's id and the body's size.
     pub fn of(request: &Request<Bytes>, call: &Call) -> Self {
         Self { request: call.id.clone(), bytes: request.body().len(), ..Self::default() }
     }
 
-    /// Writes the line to standard output, where the host collects it.
+    /// Writes the line to standard output, where Lambda collects it.
     pub fn print(&self) {
-        // A log that cannot be written must not keep an answer back.
+        // A failure to log must not fail the request.
         let _ = writeln!(io::stdout().lock(), "{}", self.line());
     }
 
-    /// The times for the edge that asked, as the value of `Server-Timing`.
+    /// The timings as the value of a `Server-Timing` header.
     pub fn server_timing(&self) -> String {
         let Self { load_ms, infer_ms, total_ms, .. } = self;
         format!("fogline;dur={total_ms:.3}, load;dur={load_ms:.3}, infer;dur={infer_ms:.3}")
     }
 
-    /// The line, in CloudWatch's embedded metric format.
+    /// The log line in CloudWatch's embedded metric format.
     fn line(&self) -> Value {
         static FUNCTION: OnceLock<String> = OnceLock::new();
         let function = FUNCTION.get_or_init(|| {

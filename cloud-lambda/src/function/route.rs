@@ -1,6 +1,6 @@
-//! What there is to ask for, and by which method.
+//! The function's routes and their methods.
 
-/// What a path names.
+/// A path that the function serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route<'a> {
     /// `/infer`
@@ -14,7 +14,7 @@ pub enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// What this path names, if anything.
+    /// Parses a path; `None` if the function does not serve it.
     pub fn of(path: &'a str) -> Option<Self> {
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         Some(match parts[..] {
@@ -29,7 +29,7 @@ impl<'a> Route<'a> {
         })
     }
 
-    /// The one method that it answers to.
+    /// The only HTTP method that the route accepts.
     pub fn method(self) -> &'static str {
         match self {
             Self::Infer => "POST",

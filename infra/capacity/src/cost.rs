@@ -1,4 +1,4 @@
-//! What the function's work costs.
+//! Prices, and the cost of a simulation.
 
 use core::fmt;
 
@@ -9,34 +9,34 @@ use crate::{Outcome, Scenario};
 const MILLION: f64 = 1e6;
 const GB: f64 = 1e9;
 
-/// Prices in US dollars, of one region, on one date.
+/// AWS prices in US dollars, for one region on one date.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Prices {
-    /// When they were looked up, YYYY-MM-DD.
+    /// Date of the prices, as YYYY-MM-DD.
     pub date: String,
-    /// AWS's name of the region.
+    /// The AWS region, such as `us-east-1`.
     pub region: String,
-    /// Lambda, a million requests.
+    /// Lambda: per million requests.
     pub requests_per_million: f64,
-    /// Lambda, a GB of memory for a second.
+    /// Lambda on arm64: per GB of memory and second.
     pub gb_second_arm64: f64,
-    /// See `gb_second_arm64`.
+    /// Lambda on x86-64: per GB of memory and second.
     pub gb_second_x86_64: f64,
-    /// Traffic to the internet, a GB.
+    /// Traffic to the internet: per GB.
     pub gb_out: f64,
-    /// Logs taken in, a GB.
+    /// CloudWatch: per GB of logs ingested.
     pub gb_logged: f64,
-    /// A request's line in the log.
+    /// Bytes of one request's log line; not a price.
     pub bytes_logged: f64,
-    /// S3, a million GETs.
+    /// S3: per million GET requests.
     pub gets_per_million: f64,
-    /// GETs of an instance that starts.
+    /// GET requests per start of an instance; not a price.
     pub gets_per_start: f64,
 }
 
-/// Why a file is no price list.
+/// Why a price list is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PricesError(String);
@@ -50,10 +50,10 @@ impl fmt::Display for PricesError {
 impl std::error::Error for PricesError {}
 
 impl Prices {
-    /// Reads a price list in TOML.
+    /// Parses a price list in TOML.
     ///
     /// # Errors
-    /// With key and line, when one is missing, unknown, or not a number of dollars.
+    /// Names the key that is missing, unknown or not a valid price, and its line if there is one.
     pub fn parse(text: &str) -> Result<Self, PricesError> {
         let prices: Self = toml::from_str(text).map_err(|error| PricesError(error.to_string()))?;
         let numbers = [
@@ -74,40 +74,40 @@ impl Prices {
 }
 
 impl Default for Prices {
-    /// Those of `infra/capacity/prices.toml`.
+    /// The prices in `infra/capacity/prices.toml`.
     fn default() -> Self {
-        Self::parse(include_str!("../prices.toml")).expect("the file that a test reads")
+        Self::parse(include_str!("../prices.toml")).expect("a test parses this file")
     }
 }
 
-/// Processors of the function.
+/// Processor architecture of the Lambda function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[allow(clippy::exhaustive_enums)]
 pub enum Architecture {
-    /// Graviton.
+    /// AWS Graviton processors.
     Arm64,
-    /// Intel and AMD.
+    /// Intel and AMD processors.
     X86_64,
 }
 
-/// Dollars, by what they are for.
+/// Cost in dollars, by cause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Cost {
-    /// Memory for the time that is billed.
+    /// Memory for the billed time.
     pub compute: f64,
-    /// Requests, refused ones not among them.
+    /// Answered requests; Lambda does not bill refused ones.
     pub requests: f64,
-    /// Answers, on their way to the internet.
+    /// Responses sent to the internet.
     pub traffic: f64,
-    /// The log.
+    /// Log lines, one per request.
     pub logs: f64,
-    /// What instances fetch when they start.
+    /// Downloads when instances start.
     pub store: f64,
 }
 
 impl Cost {
-    /// Of what was simulated.
+    /// The cost of a simulated period.
     pub fn of(
         outcome: &Outcome,
         scenario: &Scenario,
@@ -129,12 +129,12 @@ impl Cost {
         }
     }
 
-    /// All of it.
+    /// The sum of all causes, in dollars.
     pub fn total(&self) -> f64 {
         self.compute + self.requests + self.traffic + self.logs + self.store
     }
 
-    /// The same for so many times as much.
+    /// The cost multiplied by a factor.
     #[must_use]
     pub fn times(&self, factor: f64) -> Self {
         Self {

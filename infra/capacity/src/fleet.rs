@@ -1,25 +1,25 @@
-//! How need and cost grow with the fleet.
+//! How concurrency and cost grow with the size of the fleet.
 
 use serde::Serialize;
 
 use crate::{Outcome, Scenario, simulate};
 
-/// Requests that are simulated for a fleet: enough for its peak, and a second's work for any size.
+/// Requests to simulate per fleet size: enough to find the peak, in about a second of computing.
 const REQUESTS: f64 = 200_000.0;
-/// A quiet fleet is watched for a day at most.
+/// Upper limit of the simulated time in seconds, for fleets with little traffic: one day.
 const LONGEST: f64 = 86_400.0;
 
-/// A fleet of one size in its steady state.
+/// Results for one fleet size in the steady state.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Point {
-    /// Edges.
+    /// Number of devices.
     pub devices: u64,
-    /// What came of its simulation, under which the function may have as many instances as it likes.
+    /// Outcome of the simulation, with unlimited instances.
     pub outcome: Outcome,
 }
 
-/// Fleets of these sizes, each edge of which takes `each` pictures a second.
+/// Simulates fleets of these sizes, in which each device takes `each` pictures per second.
 pub fn fleet(scenario: &Scenario, each: f64, devices: &[u64], seed: u64) -> Vec<Point> {
     let point = |&devices: &u64| {
         let mut own = Scenario {
@@ -28,7 +28,7 @@ pub fn fleet(scenario: &Scenario, each: f64, devices: &[u64], seed: u64) -> Vec<
             ..scenario.clone()
         };
         let requests = own.requests_per_second();
-        // Twice what is busy on the mean, so that the beginning is no burst of starts.
+        // Start with twice the mean number of busy instances, to avoid a burst of starts.
         own.warm = (2.0 * requests * own.mean_service_ms() / 1e3).ceil() as u32;
         let seconds = (REQUESTS / requests).min(LONGEST);
         Point { devices, outcome: simulate(&own, seconds, seed) }
@@ -50,7 +50,7 @@ mod tests {
             assert!((busy / grown - 1.0).abs() < 0.1, "{busy} {grown}");
             assert!(f64::from(pair[1].outcome.peak) < grown * f64::from(pair[0].outcome.peak));
         }
-        // 34,000 requests a second of 7 ms.
+        // 34,000 requests per second of 7 ms each.
         assert!((points[2].outcome.mean_busy - 238.0).abs() < 5.0);
         assert!((3350..3450).contains(&points[2].outcome.needed), "{}", points[2].outcome.needed);
     }

@@ -1,9 +1,9 @@
-//! What a fleet of edges asks of the function, before anybody pays for it.
+//! Estimates the load and cost that a fleet of devices puts on the function, by simulation.
 //!
-//! Pictures arrive at the edges at random, most end at an exit, the others ask the function. Lambda gives each request an
-//! instance of its own: an idle one, else a new one, which has to start first, else none, and the client tries again. All of
-//! that is simulated event by event, with service times that were measured ([`Scenario`] to [`Outcome`]), and priced by a
-//! file that a person can read ([`Prices`]).
+//! Pictures arrive at the devices at random. Exits answer most of them; the others become requests to the function. Lambda
+//! gives each request its own instance: an idle one or, failing that, a new one, which must start first. If the limit is
+//! reached, it refuses the request and the client retries. [`simulate`] plays this through event by event with measured
+//! service times (from [`Scenario`] to [`Outcome`]), and [`Cost`] prices the result with a list of [`Prices`].
 //!
 //! ```
 //! use fogline_capacity::{Link, Scenario, simulate};
@@ -29,83 +29,83 @@ pub use cost::{Architecture, Cost, Prices, PricesError};
 pub use fleet::{Point, fleet};
 pub use simulation::simulate;
 
-/// Tries of a client, its longest first pause and its deadline in milliseconds: those of the edge's own.
+// The client's attempts, longest first pause and deadline in milliseconds: the same as the edge's.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: f64 = 200.0;
 const DEADLINE: f64 = 10_000.0;
 
-/// New instances that Lambda starts within ten seconds at most, refilled all the time
+/// Maximum number of instances that Lambda starts in ten seconds, refilled continuously
 /// (docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html).
 const STARTS: f64 = 1000.0;
 
-/// Requests a second that Lambda lets through for each instance there may be, however short they are
+/// Rate limit of Lambda: requests per second and unit of concurrency, however short the requests are
 /// (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 const RATE: f64 = 10.0;
 
-/// Between an edge and the function.
+/// The network between a device and the function.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Link {
-    /// There and back again, without the bytes' own time.
+    /// Round-trip time in milliseconds, without the time to transfer the bytes.
     pub round_trip_ms: f64,
-    /// Megabits a second from an edge.
+    /// Upload rate of a device, in megabits per second.
     pub up_mbit: f64,
-    /// Bytes of a request and of its answer.
+    /// Size of a request in bytes.
     pub bytes_up: u64,
-    /// See `bytes_up`.
+    /// Size of a response in bytes.
     pub bytes_down: u64,
 }
 
 impl Link {
-    /// None: edge and function are one machine.
+    /// No network: device and function are on one machine.
     pub const LOOPBACK: Self =
         Self { round_trip_ms: 0.0, up_mbit: f64::INFINITY, bytes_up: 0, bytes_down: 0 };
 
-    /// Milliseconds that a request is on its way, answer included.
+    /// Time that a request and its response spend on the network, in milliseconds.
     fn ms(&self) -> f64 {
         self.round_trip_ms + self.bytes_up as f64 * 8.0 / (self.up_mbit * 1e3)
     }
 }
 
-/// What happens to a request for which no instance is idle and none may start.
+/// What happens to a request if no instance is idle and none may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums)]
 pub enum Full {
-    /// Lambda answers 429, and the client tries again after a while.
+    /// Lambda answers 429, and the client retries after a pause.
     Refuse,
-    /// It waits its turn, as before a fixed number of processes.
+    /// The request waits in a queue, as for a fixed number of processes.
     Queue,
 }
 
-/// A fleet and its function.
+/// A fleet and its function: the input of a simulation.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Scenario {
-    /// Of the whole fleet, at random (a Poisson process).
+    /// Pictures per second of the whole fleet, arriving at random (a Poisson process).
     pub pictures_per_second: f64,
-    /// The share of pictures that asks the function.
+    /// Offload rate: the share of pictures that go to the function, from 0 to 1.
     pub offload: f64,
-    /// A picture's time in the edge.
+    /// Time per picture on the edge, in milliseconds.
     pub edge_ms: f64,
-    /// The way to the function.
+    /// The network to the function.
     pub link: Link,
-    /// A request's time in a warm instance: samples, one of which is drawn for each request.
+    /// Measured times of a request in a warm instance, in milliseconds; one is drawn at random for each request.
     pub service_ms: Vec<f64>,
-    /// From an instance's start to its taking requests: samples.
+    /// Measured times from the start of an instance until it takes requests, in milliseconds.
     pub start_ms: Vec<f64>,
-    /// The most instances at once: reserved concurrency, or the account's.
+    /// Maximum number of concurrent instances: the function's reserved concurrency, or the account's limit.
     pub concurrency: u32,
-    /// How long an idle instance is kept. AWS does not say; minutes are what people see.
+    /// How long an idle instance is kept, in seconds. AWS does not document this; minutes are typical.
     pub keep_seconds: f64,
-    /// Instances that are warm at the beginning.
+    /// Number of warm instances at the start.
     pub warm: u32,
     /// What happens beyond `concurrency`.
     pub full: Full,
 }
 
 impl Scenario {
-    /// One picture a second, all of which ask a function with these times, of a thousand instances at most, without a way
-    /// to it.
+    /// A scenario with one picture per second, an offload rate of 1, no network, at most a thousand instances, and these
+    /// service and start times in milliseconds.
     pub fn new(service_ms: Vec<f64>, start_ms: Vec<f64>) -> Self {
         Self {
             pictures_per_second: 1.0,
@@ -121,57 +121,57 @@ impl Scenario {
         }
     }
 
-    /// Requests a second.
+    /// Requests per second that go to the function.
     pub fn requests_per_second(&self) -> f64 {
         self.pictures_per_second * self.offload
     }
 
-    /// A request's mean time in a warm instance.
+    /// Mean time of a request in a warm instance, in milliseconds.
     pub fn mean_service_ms(&self) -> f64 {
         self.service_ms.iter().sum::<f64>() / self.service_ms.len() as f64
     }
 }
 
-/// Milliseconds from a picture's arrival to its answer.
+/// Latency from a picture's arrival to its answer, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Latency {
-    /// The median.
+    /// The median latency.
     pub p50: f64,
-    /// Of twenty, nineteen are faster.
+    /// The 95th percentile.
     pub p95: f64,
-    /// Of a hundred, ninety-nine are faster.
+    /// The 99th percentile.
     pub p99: f64,
 }
 
-/// What a simulation comes to. The first tenth of its time is not counted, but for `peak`.
+/// Results of a simulation. The first tenth of its time is discarded, except for `peak`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Seconds that count.
+    /// Length of the counted time in seconds.
     pub seconds: f64,
-    /// Pictures that arrived in them.
+    /// Number of pictures that arrived in this time.
     pub pictures: u64,
-    /// Requests that the function answered.
+    /// Number of requests that the function answered.
     pub answered: u64,
-    /// Pictures that the best exit answered, since the function refused to the last.
+    /// Number of pictures that the best exit answered because every attempt was refused.
     pub degraded: u64,
-    /// Refusals, most of which a later try made good.
+    /// Number of refused attempts, including those that succeeded on retry.
     pub refused: u64,
-    /// Requests whose instance had to start.
+    /// Number of requests that had to wait for an instance to start.
     pub cold: u64,
-    /// Of every picture.
+    /// Latency over all pictures, wherever they were answered.
     pub all: Latency,
-    /// Of those that the function answered.
+    /// Latency of the pictures that the function answered.
     pub offloaded: Latency,
-    /// Answers a second.
+    /// Answers of the function per second.
     pub throughput: f64,
-    /// Instances at work: the most at once, and the mean.
+    /// Maximum number of busy instances.
     pub peak: u32,
-    /// See `peak`.
+    /// Mean number of busy instances.
     pub mean_busy: f64,
-    /// The concurrency that this takes: instances at once, or a tenth of the requests a second.
+    /// Concurrency that this load needs: the peak of busy instances, or a tenth of the requests per second if that is more.
     pub needed: u32,
-    /// Seconds that are billed, starts included, each request's rounded up to a millisecond.
+    /// Billed time in seconds, including starts, with each request rounded up to a millisecond.
     pub billed_seconds: f64,
 }

@@ -1,27 +1,27 @@
-//! Event by event: requests come to the function, instances become idle.
+//! The event-driven simulation of requests and instances.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
 use crate::{DEADLINE, FIRST_PAUSE, Full, Latency, Outcome, RATE, STARTS, Scenario, TRIES};
 
-/// What happens, and when in milliseconds; the next is the greatest.
+/// An event and its time in milliseconds; ordered so that the earliest is the greatest, for the heap.
 struct Event {
     at: f64,
     what: What,
 }
 
 enum What {
-    /// A picture arrives at an edge, and the next one is drawn.
+    /// A picture arrives at a device; the next arrival is drawn.
     Picture,
     Request(Request),
-    /// An instance has answered.
+    /// An instance becomes idle after an answer.
     Idle,
 }
 
 #[derive(Clone, Copy)]
 struct Request {
-    /// When its picture arrived.
+    /// Arrival time of its picture.
     since: f64,
     tries: u32,
 }
@@ -43,12 +43,12 @@ impl Ord for Event {
     }
 }
 
-/// So many at once, refilled all the time, and no more saved.
+/// A token bucket: allows bursts up to its size and refills continuously.
 struct Allowance {
     left: f64,
     most: f64,
     each_ms: f64,
-    /// When `left` was counted.
+    /// Time of the last update of `left`.
     since: f64,
 }
 
@@ -57,7 +57,7 @@ impl Allowance {
         Self { left: most, most, each_ms, since: 0.0 }
     }
 
-    /// Takes one, if there is one now.
+    /// Takes a token; returns false if there is none.
     fn take(&mut self, now: f64) -> bool {
         self.left = (self.left + (now - self.since) * self.each_ms).min(self.most);
         self.since = now;
@@ -71,27 +71,27 @@ struct Simulation<'a> {
     scenario: &'a Scenario,
     random: fastrand::Rng,
     events: BinaryHeap<Event>,
-    /// Since when each idle instance is; the last was busy last, and is taken first.
+    /// Since when each instance has been idle. The last one was busy most recently and is taken first.
     idle: VecDeque<f64>,
     busy: u32,
     waiting: VecDeque<Request>,
-    /// Instances that may start.
+    /// Limit on starting instances.
     starts: Allowance,
-    /// Requests that may come.
+    /// Limit on requests.
     rate: Allowance,
-    /// When counting begins.
+    /// Time at which counting begins.
     counted: f64,
-    /// Up to when `busy` is counted, and instance-milliseconds till then.
+    /// Time up to which `busy` has been integrated, and the instance-milliseconds until then.
     work: (f64, f64),
     edge_only: u64,
     latencies: Vec<f64>,
     outcome: Outcome,
 }
 
-/// Simulates so many seconds of a scenario.
+/// Simulates a scenario for this many seconds, with random numbers from `seed`.
 ///
 /// # Panics
-/// When the scenario has no service or start time.
+/// If the scenario has no service times or no start times.
 pub fn simulate(scenario: &Scenario, seconds: f64, seed: u64) -> Outcome {
     let (counted, end) = (seconds * 100.0, seconds * 1e3);
     let rate = RATE * f64::from(scenario.concurrency);
@@ -114,7 +114,7 @@ pub fn simulate(scenario: &Scenario, seconds: f64, seed: u64) -> Outcome {
     while let Some(Event { at, what }) = simulation.events.pop() {
         simulation.count_work(at.min(end));
         match what {
-            // What is under way then still ends.
+            // Events in progress at the end still finish.
             What::Picture if at >= end => {}
             What::Picture => simulation.picture(at),
             What::Request(request) => simulation.request(at, request),
@@ -139,7 +139,7 @@ impl Simulation<'_> {
         self.next_picture(now);
         self.outcome.pictures += u64::from(now >= self.counted);
         if self.random.f64() < self.scenario.offload {
-            // Half of the way is the request's.
+            // Half of the network time is before the function.
             let there = now + self.scenario.edge_ms + self.scenario.link.ms() / 2.0;
             self.at(there, What::Request(Request { since: now, tries: 1 }));
         } else if now >= self.counted {
@@ -169,7 +169,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Takes a request into an instance that takes `start` to be ready.
+    /// Assigns a request to an instance that is ready after `start` milliseconds.
     fn serve(&mut self, now: f64, request: Request, start: f64) {
         self.busy += 1;
         self.outcome.peak = self.outcome.peak.max(self.busy);
@@ -218,7 +218,7 @@ impl Simulation<'_> {
         self.outcome.needed = self.outcome.peak.max((self.outcome.throughput / RATE).ceil() as u32);
         self.latencies.sort_by(f64::total_cmp);
         self.outcome.offloaded = latency(&self.latencies, 0);
-        // Every picture that ends at the edge is as fast, and faster than any other.
+        // All pictures answered at the edge have the same latency, which is the lowest.
         let edge = self.edge_only + self.outcome.degraded;
         self.outcome.all = latency(&self.latencies, edge as usize);
         for quantile in
@@ -230,7 +230,7 @@ impl Simulation<'_> {
     }
 }
 
-/// Quantiles of sorted numbers with so many zeros before them.
+/// Percentiles of `zeros` zeros followed by these sorted numbers.
 fn latency(sorted: &[f64], zeros: usize) -> Latency {
     let count = sorted.len() + zeros;
     let of = |share: f64| {
@@ -247,24 +247,24 @@ mod tests {
     use super::*;
     use crate::Link;
 
-    /// Erlang's formula: the share of requests that a full house turns away.
+    /// The Erlang B formula: the share of requests refused because all servers are busy.
     fn erlang_b(load: f64, servers: u32) -> f64 {
         (1..=servers).fold(1.0, |b, n| load * b / (f64::from(n) + load * b))
     }
 
     #[test]
     fn a_full_house_turns_away_what_erlang_says() {
-        // Exponential times are what the formula is often given with; it holds for any.
+        // The formula holds for any distribution of service times, not only exponential ones.
         let scenario = Scenario {
             pictures_per_second: 40.0,
             concurrency: 10,
             warm: 10,
             ..Scenario::new(vec![100.0, 200.0, 300.0], vec![0.0])
         };
-        // Without second tries: only first ones are counted.
+        // Without retries, only first attempts count.
         let outcome = simulate(&scenario, 8000.0, 1);
         let firsts = outcome.pictures as f64;
-        // Second and third tries add to the load: between the formula for one try and for three.
+        // Retries add to the load: between the formula's result for one attempt and for three.
         let refused = outcome.refused as f64 / firsts;
         let low = erlang_b(8.0, 10);
         assert!((low..3.0 * low).contains(&refused), "{refused} {low}");

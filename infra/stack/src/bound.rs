@@ -1,7 +1,7 @@
-//! A program that ends when whoever started it does, however that ends: killed, or by a terminal that closes.
+//! Starts programs that exit when their parent does, even if that is killed or its terminal closes.
 //!
-//! The kernel sees to it, where it is Linux. A process has to ask it for itself, so that fogline-stack is started once more,
-//! asks, and becomes the program.
+//! The kernel does this on Linux, but a process must request it for itself. fogline-stack therefore starts itself again,
+//! makes the request, and becomes the program.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,23 +10,23 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-/// The word in front of the parent's number and the program's line.
+/// First argument of the second start; the parent's process id and the program's command line follow.
 const WORD: &str = "bound-to";
 
-/// A command that runs `program` and ends with this process, which must be fogline-stack. It is to be started from a thread
-/// that lives as long as the process: the kernel takes that one for the parent.
+/// A command that runs `program` and exits with this process, which must be fogline-stack. Start it from a thread that lives
+/// as long as the process: to the kernel, the parent is that thread.
 pub fn command(program: &Path) -> Command {
     if !cfg!(target_os = "linux") {
         return Command::new(program);
     }
-    // This very file, also when another was built in its place.
+    // This executable, even if it was rebuilt meanwhile.
     let mut command = Command::new("/proc/self/exe");
     command.arg(WORD).arg(std::process::id().to_string()).arg(program);
     command
 }
 
-/// Becomes the program that [`command`] names, where this process was started by it. What is returned says why it
-/// could not.
+/// If [`command`] started this process, becomes the program that it names. Returns an error if that fails, and `None` if
+/// this process was started otherwise.
 pub fn become_program() -> Option<io::Error> {
     let mut words = env::args_os().skip(1);
     if words.next()? != WORD {
@@ -47,10 +47,10 @@ fn exec(words: &[OsString]) -> io::Error {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
         return error.into();
     }
-    // It may have ended before the kernel was asked.
+    // The parent may have exited before the request.
     let now = getppid().map(|parent| parent.as_raw_nonzero().to_string());
     if now.as_deref() != parent.to_str() {
-        return io::Error::other("whoever started this has ended");
+        return io::Error::other("the parent process has exited");
     }
     let error = std::process::Command::new(program).args(arguments).exec();
     io::Error::new(error.kind(), format!("{}: {error}", program.display()))

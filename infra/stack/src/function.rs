@@ -1,4 +1,4 @@
-//! The function in cargo-lambda's emulator of Lambda and its function URLs.
+//! Runs the function in cargo-lambda's emulator of Lambda and function URLs.
 
 use std::collections::VecDeque;
 use std::env;
@@ -27,29 +27,29 @@ use crate::{bound, tree};
 
 /// The function's name, package and binary.
 const NAME: &str = "fogline-cloud";
-/// Lines of output that a failure shows.
+/// Number of output lines shown after a failure.
 const TAIL: usize = 40;
-/// How long the processes may take to end by themselves.
+/// How long the processes may take to exit before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often the function is asked whether it lives.
+/// Interval of the health checks.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
-/// How long it may take to say so: as long as Lambda would give the requests before.
+/// Timeout of a health check: as long as Lambda would give the requests before it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the function is started with.
+/// Settings for starting the function.
 #[derive(Debug, Clone, Copy)]
 pub struct Start<'a> {
-    /// The cargo-lambda binary.
+    /// Path of the cargo-lambda executable.
     pub cargo_lambda: &'a Path,
-    /// A built function; without it the emulator has cargo build one.
+    /// Path of a built function; `None` to have the emulator build it with cargo.
     pub prebuilt: Option<&'a Path>,
-    /// The store of its models.
+    /// The store that holds its models.
     pub store: &'a LocalStore,
 }
 
 type Tail = Arc<Mutex<VecDeque<String>>>;
 
-/// The emulator, and the function where it is not the emulator's own child.
+/// A running emulator and, unless the emulator runs it itself, the function.
 #[derive(Debug)]
 pub struct Function<'a> {
     start: Start<'a>,
@@ -62,12 +62,12 @@ pub struct Function<'a> {
 }
 
 impl<'a> Function<'a> {
-    /// Starts the emulator on a free port, and the function in it.
+    /// Starts the emulator on a free port and the function in it.
     ///
     /// # Errors
-    /// When either cannot be started.
+    /// If either cannot be started.
     pub async fn start(start: Start<'a>) -> Result<Self> {
-        // The emulator takes no listening socket; between this and its own, the port is anyone's.
+        // The emulator cannot take over a socket, so another program may grab the port in between.
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let tail = Tail::default();
         // A bare name is looked up on the PATH; any other path must survive the change of folder below.
@@ -77,13 +77,13 @@ impl<'a> Function<'a> {
         watch.args(["--invoke-address", "127.0.0.1"]);
         watch.args(["--invoke-port", &address.port().to_string()]);
         match start.prebuilt {
-            // It lists every file below its folder before it listens: seconds, where that holds a `target`.
+            // It lists every file below its folder before it listens: seconds if that holds a `target`.
             Some(_) => watch
                 .arg("--only-lambda-apis")
                 .arg("--manifest-path")
                 .arg(env::current_dir()?.join("Cargo.toml"))
                 .current_dir(start.store.folder()),
-            // `--wait`: or the emulator would start the function twice, by name and by default.
+            // Without `--wait` the emulator would start the function twice, by name and by default.
             None => watch.args(["--package", NAME, "--wait"]),
         };
         let mut started = Self {
@@ -103,14 +103,14 @@ impl<'a> Function<'a> {
         Ok(started)
     }
 
-    /// Runs the built function against the emulator, with the variables that Lambda would set.
+    /// Runs the built function against the emulator, with the environment that Lambda would set.
     async fn run(&mut self, path: &Path) -> Result<()> {
         let address = self.address;
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).await.is_err() {
             self.alive()?;
             if Instant::now() > deadline {
-                bail!("the emulator does not listen on {address}");
+                bail!("the emulator is not listening on {address}");
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -125,16 +125,16 @@ impl<'a> Function<'a> {
         Ok(())
     }
 
-    /// Waits until the function answers that it is ready.
+    /// Waits until the function is ready.
     ///
     /// # Errors
-    /// When it ends before, or takes longer than `patience`.
+    /// If it exits, or is not ready within `patience`.
     pub async fn ready(&mut self, patience: Duration) -> Result<()> {
         let uri: Uri = format!("{}/ready", self.url).parse()?;
         let deadline = Instant::now() + patience;
         loop {
             self.alive()?;
-            // While cargo builds, the emulator holds requests back: give each a moment only.
+            // While cargo builds, the emulator delays requests, so use a short timeout.
             if let Ok(Some(StatusCode::OK)) = timeout(Duration::from_secs(10), status(&uri)).await {
                 return Ok(());
             }
@@ -146,13 +146,13 @@ impl<'a> Function<'a> {
         }
     }
 
-    /// The number of the built function's process.
+    /// Process id of a prebuilt function.
     pub fn pid(&self) -> Option<u32> {
         self.prebuilt.as_ref().and_then(Child::id)
     }
 
-    /// Resolves when a process ends that should not, or the emulator lives on and answers nothing. A built function that
-    /// somebody kills is started again, as Lambda does.
+    /// Resolves when a process exits unexpectedly or the emulator stops answering. A prebuilt function that was killed is
+    /// restarted, as Lambda would.
     pub async fn failure(&mut self) -> Error {
         let health = match format!("{}/health", self.url).parse() {
             Ok(health) => health,
@@ -166,8 +166,8 @@ impl<'a> Function<'a> {
             tokio::select! {
                 () = sleep(Duration::from_millis(500)) => {}
                 () = &mut silence => return self.with_tail(
-                    "the emulator answers nothing any more, as cargo-lambda does after more than 100 requests at once: \
-                     start anew",
+                    "the emulator has stopped answering, which happens after more than 100 concurrent requests: \
+                     restart the stack",
                 ),
             }
         }
@@ -177,7 +177,7 @@ impl<'a> Function<'a> {
         if let (Some(path), Some(function)) = (self.start.prebuilt, &mut self.prebuilt)
             && function.try_wait()?.is_some_and(|status| status.signal().is_some())
         {
-            eprintln!("the function was killed, and is started again");
+            eprintln!("the function was killed; restarting it");
             self.run(path).await?;
         }
         self.alive()
@@ -201,12 +201,12 @@ impl<'a> Function<'a> {
         anyhow!("{what}; its last output:\n{}", lines.join("\n"))
     }
 
-    /// Ends emulator, cargo and function: asks first, then kills whatever is left of them.
+    /// Stops emulator, cargo and function: asks them to exit, then kills what is left.
     pub async fn stop(mut self) {
         let children = [Some(&mut self.emulator), self.prebuilt.as_mut()];
         let mut children: Vec<_> = children.into_iter().flatten().collect();
-        // The emulator puts what it starts into process groups of their own, so its own group
-        // does not reach them; who they are can only be seen while their parents live.
+        // The emulator puts its children into their own process groups, so its own group does not include them. They can
+        // only be found while their parents live.
         let family: Vec<_> =
             children.iter().filter_map(|child| child.id()).flat_map(tree::family).collect();
         for process in &family {
@@ -231,7 +231,7 @@ impl<'a> Function<'a> {
     }
 }
 
-/// Resolves when whoever is at this address has let two requests in a row pass. One may be lost with a function that is killed.
+/// Resolves after two unanswered health checks in a row. A single one may be lost when the function is killed.
 async fn silence(uri: Uri, every: Duration, patience: Duration) {
     let mut passed = 0;
     while passed < 2 {
@@ -241,14 +241,14 @@ async fn silence(uri: Uri, every: Duration, patience: Duration) {
     }
 }
 
-/// The status of an answer; `None` where the connection breaks off or is refused.
+/// Status code of the response; `None` if the connection fails.
 async fn status(uri: &Uri) -> Option<StatusCode> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     Some(client.get(uri.clone()).await.ok()?.status())
 }
 
-/// A command that finds the store, and nothing of what cargo tells the programs it runs: build
-/// scripts that watch those variables would be run again, and all that hangs on them rebuilt.
+/// A command with the store's settings and without the variables that cargo sets for programs it runs: build scripts that
+/// watch those would rerun and trigger rebuilds.
 fn command(program: &Path, store: &LocalStore) -> Command {
     let mut command = bound::command(program);
     for (name, _) in env::vars_os() {
@@ -266,13 +266,13 @@ fn command(program: &Path, store: &LocalStore) -> Command {
         .env("AWS_REGION", "eu-central-1")
         .env("AWS_ACCESS_KEY_ID", KEY.0)
         .env("AWS_SECRET_ACCESS_KEY", KEY.1)
-        // It listens on this machine alone.
+        // The emulator only listens on this machine.
         .env("FOGLINE_AUTH", "none")
         .env("FOGLINE_BUCKET", BUCKET);
     command
 }
 
-/// Starts a command in a process group of its own, so that Ctrl-C reaches it through us alone.
+/// Starts a command in its own process group, so that Ctrl-C does not reach it directly.
 fn spawn(command: &mut Command, tail: &Tail) -> Result<Child> {
     let mut child = command
         .process_group(0)
@@ -281,7 +281,7 @@ fn spawn(command: &mut Command, tail: &Tail) -> Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("cannot start a process")?;
+        .with_context(|| format!("cannot start {}", command.as_std().get_program().display()))?;
     if let Some(stdout) = child.stdout.take() {
         follow(stdout, Arc::clone(tail));
     }
@@ -291,7 +291,7 @@ fn spawn(command: &mut Command, tail: &Tail) -> Result<Child> {
     Ok(child)
 }
 
-/// Passes output on to stderr and keeps the end of it.
+/// Copies output to stderr and keeps its last lines.
 fn follow(output: impl AsyncRead + Send + Unpin + 'static, tail: Tail) {
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).lines();

@@ -1,11 +1,11 @@
-//! What stands in for AWS on one machine, for tests, measurements and trying out.
+//! A local stand-in for AWS, for tests, measurements and demos.
 //!
-//! - [`store`]: an S3-compatible store of the pairs in [`models`];
-//! - [`runtime`]: Lambda's runtime API for one process of the function, one event at a time;
-//! - [`function`]: the function in cargo-lambda's emulator of Lambda and its function URLs;
-//! - [`bound`]: what is started ends with who started it;
-//! - [`page`] and [`proxy`]: the page's files, and the function under its `/cloud/`;
-//! - [`server`]: all of it on free ports of 127.0.0.1.
+//! - [`store`]: an S3-compatible store with the pairs in [`models`];
+//! - [`runtime`]: Lambda's runtime API for one function process, one event at a time;
+//! - [`function`]: the function in cargo-lambda's emulator of Lambda and function URLs;
+//! - [`bound`]: child processes that exit with their parent;
+//! - [`page`] and [`proxy`]: the page's files, and the function under `/cloud/`;
+//! - [`server`]: serves all of it on free ports of 127.0.0.1.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! Fogline on one machine: a model store, the function in cargo-lambda's emulator, and the page,
-//! all on ports of their own on 127.0.0.1.
+//! Fogline on one machine: the model store, the function in cargo-lambda's emulator, and the page, each on its own port of
+//! 127.0.0.1.
 //!
-//! Once everything answers, one JSON line on stdout says where. Ctrl-C, SIGTERM, a terminal that closes, and with
-//! `--until-stdin-closes` the end of stdin, end all of it; so does the end of a part, and this process's own.
+//! When everything is ready, prints the addresses as one JSON line on stdout. Everything stops on Ctrl-C, SIGTERM, a closed
+//! terminal, the end of stdin with `--until-stdin-closes`, the exit of any part, or when this process is killed.
 
 #![forbid(unsafe_code)]
 
@@ -22,20 +22,20 @@ use fogline_stack::models::{Model, Models};
 use fogline_stack::page::Site;
 use fogline_stack::{bound, server, store};
 
-/// Brings up store, function and page; run it in the workspace's root.
+/// Start the store, the function and the page. Run it in the workspace's root.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// Folder of pairs as NAME/VERSION/manifest.json.
+    /// Folder of pairs, laid out as NAME/VERSION/manifest.json.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
-    /// Folder of the page.
+    /// Folder of the page's files.
     #[arg(long, value_name = "DIR", default_value = "web-demo")]
     page: PathBuf,
     /// Folder of the built browser engine, served under /pkg/.
     #[arg(long, value_name = "DIR", default_value = "edge-wasm/pkg")]
     pkg: PathBuf,
-    /// Folder of pictures and an index.json that names them: the page shows them beside its own samples.
+    /// Folder of pictures with an index.json that lists them, for the page to show as well.
     #[arg(long, value_name = "DIR")]
     gallery: Option<PathBuf>,
     /// The pair that the page opens with: NAME or NAME/VERSION [default: the first].
@@ -44,16 +44,16 @@ struct Options {
     /// The cargo-lambda binary [default: the one on PATH].
     #[arg(long, value_name = "FILE", default_value = "cargo-lambda", hide_default_value = true)]
     cargo_lambda: PathBuf,
-    /// A built fogline-cloud to run in the emulator, instead of having it built by `cargo run`.
+    /// A built fogline-cloud to run in the emulator [default: build it with cargo].
     #[arg(long, value_name = "FILE")]
     function: Option<PathBuf>,
     /// The page's port [default: a free one].
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// How long the function may take to build and become ready.
+    /// Timeout in seconds for building the function and getting it ready.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     deadline: u32,
-    /// End when stdin does: a caller that dies then leaves nothing behind.
+    /// Stop when stdin closes, so that nothing is left behind if the caller dies.
     #[arg(long)]
     until_stdin_closes: bool,
 }
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<()> {
-    // Before anything starts, so that no signal finds the default action and leaves orphans.
+    // Install the signal handlers first: a signal with its default action would leave orphans.
     let ended = ended(options.until_stdin_closes)?;
     tokio::pin!(ended);
 
@@ -85,7 +85,7 @@ async fn run(options: Options) -> Result<()> {
     let listener = server::bind(options.port).await?;
     let store = store::start(&models.usable).await?;
     for (_, why) in &models.refused {
-        eprintln!("left out: {why:#}");
+        eprintln!("skipped: {why:#}");
     }
     eprintln!("store: {} pairs in {}", models.usable.len(), store.url);
 
@@ -140,10 +140,10 @@ fn announce(
     });
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}")?;
-    stdout.flush().context("nobody reads stdout")
+    stdout.flush().context("cannot write to stdout")
 }
 
-/// Resolves when the stack shall end.
+/// Resolves when the stack should stop.
 fn ended(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -151,7 +151,7 @@ fn ended(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
     let mut quit = signal(SignalKind::quit())?;
     let (closed, stdin) = oneshot::channel();
     if until_stdin_closes {
-        // A thread that may hang in a read for ever: it must not be one that tokio waits for.
+        // A separate thread, because its read may block for ever and tokio must not wait for it.
         std::thread::spawn(move || {
             let mut void = [0; 1024];
             while matches!(std::io::stdin().read(&mut void), Ok(1..)) {}
@@ -160,12 +160,12 @@ fn ended(until_stdin_closes: bool) -> Result<impl Future<Output = ()>> {
     }
     Ok(async move {
         tokio::select! {
-            _ = interrupt.recv() => eprintln!("interrupted, ending"),
-            _ = terminate.recv() => eprintln!("terminated, ending"),
-            // A terminal that closes sends it, and one whose first process ends, such as cargo by Ctrl-C.
-            _ = hangup.recv() => eprintln!("hung up, ending"),
-            _ = quit.recv() => eprintln!("quit, ending"),
-            Ok(()) = stdin => eprintln!("stdin closed, ending"),
+            _ = interrupt.recv() => eprintln!("interrupted; stopping"),
+            _ = terminate.recv() => eprintln!("terminated; stopping"),
+            // Sent when the terminal closes, or when its first process exits, such as cargo on Ctrl-C.
+            _ = hangup.recv() => eprintln!("terminal closed; stopping"),
+            _ = quit.recv() => eprintln!("quit; stopping"),
+            Ok(()) = stdin => eprintln!("stdin closed; stopping"),
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The pairs in the models folder, and the page's configuration made of them.
+//! The pairs in the models folder, and the page's configuration for them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,39 +7,39 @@ use anyhow::{Context, Error, Result, bail, ensure};
 use fogline::manifest::{Manifest, compare_versions};
 use serde_json::{Value, json};
 
-/// The manifest's file name.
+/// File name of a pair's manifest.
 pub const MANIFEST: &str = "manifest.json";
 
-/// A pair on disk.
+/// A pair on disk, with its parsed manifest.
 #[derive(Debug)]
 pub struct Model {
-    /// Its folder.
+    /// The pair's folder, `…/NAME/VERSION`.
     pub folder: PathBuf,
-    /// Its manifest.
+    /// The parsed `manifest.json` in that folder.
     pub manifest: Manifest,
 }
 
 impl Model {
-    /// `models/NAME/VERSION`: its place in the bucket and on the page's server.
+    /// `models/NAME/VERSION`: its path in the bucket and on the page's server.
     pub fn place(&self) -> String {
         format!("models/{}/{}", self.manifest.name, self.manifest.version)
     }
 }
 
-/// The pairs below a folder.
+/// The pairs in a folder.
 #[derive(Debug)]
 pub struct Models {
-    /// By name, then by version.
+    /// The valid pairs, ordered by name and version.
     pub usable: Vec<Model>,
-    /// Folders whose manifest is none or lies under another name, and why: they keep nobody from the others.
+    /// Folders with an invalid or misplaced manifest, and why they were skipped.
     pub refused: Vec<(PathBuf, Error)>,
 }
 
 impl Models {
-    /// Every NAME/VERSION of `root` that holds a manifest.
+    /// Finds every NAME/VERSION in `root` that has a manifest.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn find(root: &Path) -> Result<Self> {
         let mut models = Self { usable: vec![], refused: vec![] };
         for name in folders(root)? {
@@ -54,7 +54,7 @@ impl Models {
             }
         }
         if models.usable.is_empty() && models.refused.is_empty() {
-            bail!("{} holds no NAME/VERSION/{MANIFEST}", root.display());
+            bail!("{} has no NAME/VERSION/{MANIFEST}", root.display());
         }
         models.usable.sort_by(|a: &Model, b| {
             let (a, b) = (&a.manifest, &b.manifest);
@@ -63,10 +63,10 @@ impl Models {
         Ok(models)
     }
 
-    /// The pair that is meant by NAME (its last version) or NAME/VERSION; without either, the first.
+    /// Chooses a pair by NAME (its latest version) or NAME/VERSION; by default the first one.
     ///
     /// # Errors
-    /// When there is none of that name, and then says which there are; when one of that name is refused.
+    /// If there is no such pair, in which case the message lists those that exist, or if it was skipped as invalid.
     pub fn choose(&self, chosen: Option<&str>) -> Result<&Model> {
         let Some(chosen) = chosen else {
             let refused =
@@ -85,12 +85,12 @@ impl Models {
         self.usable.iter().rfind(|model| is_meant(&model.folder)).with_context(|| {
             let place = |model: &Model| model.place().replace("models/", "");
             let known: Vec<String> = self.usable.iter().map(place).collect();
-            format!("no model '{chosen}', only {}", known.join(", "))
+            format!("no model '{chosen}'; there are {}", known.join(", "))
         })
     }
 
-    /// The page's `config.json`: every manifest's address, that of the pair it opens with, and where there is a gallery
-    /// that of its index.
+    /// The page's `config.json`: the URLs of every manifest, of the pair that opens first and, if there is a gallery, of its
+    /// index.
     pub fn config(&self, opened: &Model, gallery: bool) -> Value {
         let manifest = |model: &Model| format!("{}/{MANIFEST}", model.place());
         let all: Vec<_> = self.usable.iter().map(manifest).collect();
@@ -106,7 +106,7 @@ fn read(folder: &Path) -> Result<Manifest> {
     let Manifest { name, version, .. } = &manifest;
     ensure!(
         folder.ends_with(Path::new(name).join(version)),
-        "{} is the manifest of {name}/{version}",
+        "{} is for {name}/{version}, which does not match its folder",
         path.display()
     );
     Ok(manifest)
@@ -154,10 +154,10 @@ mod tests {
         assert_eq!(version(Some("tiny/1.9.0")).unwrap(), "1.9.0");
         for broken in ["broken", "broken/1.0.0"] {
             let why = version(Some(broken)).unwrap_err().to_string();
-            assert!(why.contains("is the manifest of tiny/2.0.0"), "{why}");
+            assert!(why.contains("is for tiny/2.0.0"), "{why}");
         }
         let why = version(Some("1.9.0")).unwrap_err().to_string();
-        assert_eq!(why, "no model '1.9.0', only tiny/1.9.0, tiny/1.10.0");
+        assert_eq!(why, "no model '1.9.0'; there are tiny/1.9.0, tiny/1.10.0");
         assert_eq!(
             models.config(models.choose(None).unwrap(), false)["models"][1],
             "models/tiny/1.10.0/manifest.json"

@@ -1,5 +1,5 @@
-//! The page's files: the page itself, the built engine under `/pkg/`, the pairs under
-//! `/models/`, a dataset's pictures under `/gallery/` where there are any, and a generated `/config.json`.
+//! Serves the page's files: the page itself, the built engine under `/pkg/`, the pairs under `/models/`, a dataset's pictures
+//! under `/gallery/` if there are any, and a generated `/config.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use hyper::header::{
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 
-/// What this server answers.
+/// A response of the page's server.
 pub type Answer = Response<Full<Bytes>>;
 
 /// The folders that make up the page.
@@ -23,12 +23,12 @@ pub struct Site {
     models: PathBuf,
     gallery: Option<PathBuf>,
     config: Bytes,
-    /// The page's own content policy as a header too: what the page says of itself does not bind its worker.
+    /// The page's content security policy, sent as a header because the page's `meta` element does not bind its worker.
     policy: Option<HeaderValue>,
 }
 
 impl Site {
-    /// A site of these folders.
+    /// A site that serves these folders, without a gallery.
     pub fn new(page: &Path, pkg: &Path, models: &Path, config: &Value) -> Self {
         Self {
             page: page.to_owned(),
@@ -40,13 +40,13 @@ impl Site {
         }
     }
 
-    /// The same with a folder of pictures.
+    /// Adds a folder of pictures under `/gallery/`.
     #[must_use]
     pub fn with_gallery(self, gallery: Option<PathBuf>) -> Self {
         Self { gallery, ..self }
     }
 
-    /// The answer to one request. Hyper leaves the body out where the method is HEAD.
+    /// Answers one request. For HEAD, Hyper omits the body.
     pub async fn answer(&self, method: &Method, path: &str) -> Answer {
         let mut answer = self.unbound(method, path).await;
         if let Some(policy) = &self.policy {
@@ -74,7 +74,7 @@ impl Site {
         }
     }
 
-    /// The folder and the file in it that `path` names, if it is one that may be asked for.
+    /// The root folder and the file that `path` names; `None` if the path is not allowed.
     fn file(&self, path: &str) -> Option<(&Path, PathBuf)> {
         let (root, rest) = if let Some(rest) = path.strip_prefix("/pkg/") {
             // A browser with relaxed SIMD runs the engine with SIMD as well, the only one that the demo builds.
@@ -88,26 +88,25 @@ impl Site {
             (&self.page, path.strip_prefix('/')?)
         };
         let rest = if rest.is_empty() { "index.html" } else { rest };
-        // No file of the page needs more than these letters, and none of them climbs: neither
-        // '..' nor an escape gets through, and hidden files stay hidden.
+        // The page's files need no other characters. This excludes '..', percent escapes and hidden files.
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let segment = |s: &str| !s.is_empty() && !s.starts_with('.') && s.chars().all(plain);
         rest.split('/').all(segment).then(|| (root.as_path(), root.join(rest)))
     }
 }
 
-/// The content policy that the page states in its head.
+/// The content security policy in the page's `meta` element.
 fn policy(page: &Path) -> Option<HeaderValue> {
     let html = std::fs::read_to_string(page.join("index.html")).ok()?;
     let (_, stated) = html.split_once("http-equiv=\"Content-Security-Policy\" content=\"")?;
     HeaderValue::from_str(stated.split_once('"')?.0).ok()
 }
 
-/// A file's bytes, unless a link leads out of `root`.
+/// Reads a file, unless a symbolic link leads out of `root`.
 async fn read(root: &Path, file: &Path) -> Option<(PathBuf, Vec<u8>)> {
     let root = tokio::fs::canonicalize(root).await.ok()?;
     let file = tokio::fs::canonicalize(file).await.ok()?;
-    // A pipe would be read for ever.
+    // Reading a pipe might never end.
     if !file.starts_with(root) || !tokio::fs::metadata(&file).await.ok()?.is_file() {
         return None;
     }
@@ -117,7 +116,7 @@ async fn read(root: &Path, file: &Path) -> Option<(PathBuf, Vec<u8>)> {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Browsers compile wasm while it arrives, and take modules at all, only under these types.
+/// Browsers require the right type for modules and for compiling WebAssembly while it downloads.
 fn content_type(file: &Path) -> &'static str {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("html") => "text/html; charset=utf-8",
@@ -135,7 +134,7 @@ fn content_type(file: &Path) -> &'static str {
     }
 }
 
-/// An answer that no cache keeps unasked: the files change while one works on them.
+/// A response that caches must revalidate, because the files change during development.
 pub fn answer(status: StatusCode, content_type: &str, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;

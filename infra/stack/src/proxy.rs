@@ -1,4 +1,4 @@
-//! The function under the page's own address, so that the page needs no cross-origin sharing.
+//! Proxies the function under the page's own origin, so that the page needs no CORS.
 
 use std::time::Duration;
 
@@ -17,18 +17,18 @@ use tokio::time::timeout;
 
 use crate::page::{Answer, answer};
 
-/// What a function URL takes: 6 MB.
+/// Body limit of a function URL: 6 MB.
 const MAX_BODY: usize = 6 << 20;
-/// Longer than the function's own timeout, so that its answer comes first.
+/// Longer than the function's own timeout, so that the function's refusal comes first.
 const PATIENCE: Duration = Duration::from_secs(35);
-/// For the whole of a request's body.
+/// Timeout for receiving a request's body.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Requests that the function is given at once; others wait. Somewhere above 100, cargo-lambda's emulator locks itself up for
-/// good.
+/// Maximum number of concurrent requests to the function; others wait. cargo-lambda's emulator deadlocks somewhere above
+/// 100.
 pub(crate) const AT_ONCE: usize = 64;
 
-/// Passes requests on to a function.
+/// Forwards requests to a function.
 #[derive(Debug)]
 pub struct Proxy {
     client: Client<HttpConnector, Full<Bytes>>,
@@ -37,20 +37,20 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy to the function at this address.
+    /// A proxy for the function at this URL.
     pub fn new(function: Uri) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { client, function, free: Semaphore::new(AT_ONCE) }
     }
 
-    /// Passes one request on, as `path` under the function's address.
+    /// Forwards one request to `path` under the function's URL.
     pub async fn pass(&self, path: &str, request: Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
         let too_large = || {
-            let why = format!("over {MAX_BODY} bytes, which no function takes");
+            let why = format!("the body exceeds a function URL's limit of {MAX_BODY} bytes");
             refuse(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, &why)
         };
-        // By its stated length at once: the body may never come.
+        // Refuse by the declared length at once: the body may never arrive.
         if body.size_hint().lower() > MAX_BODY as u64 {
             return too_large();
         }
@@ -61,7 +61,7 @@ impl Proxy {
                 return refuse(StatusCode::BAD_REQUEST, "body_broken", &error.to_string());
             }
             Err(_) => {
-                let why = "the body did not come to its end in time";
+                let why = "the body did not arrive in time";
                 return refuse(StatusCode::REQUEST_TIMEOUT, "body_late", why);
             }
         };
@@ -87,11 +87,11 @@ impl Proxy {
         let base = self.function.to_string();
         parts.uri = format!("{}/{path}{query}", base.trim_end_matches('/')).parse()?;
         parts.version = Version::HTTP_11;
-        // These speak of one connection, and the next is another.
+        // Hop-by-hop headers must not be forwarded.
         for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, FORWARDED] {
             parts.headers.remove(name);
         }
-        // In front of a real function AWS sets these; what a client claims must not pass.
+        // AWS sets these for a real function; a client's values must not pass.
         for name in ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"]
         {
             parts.headers.remove(name);

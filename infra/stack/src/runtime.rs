@@ -1,4 +1,4 @@
-//! Lambda's runtime API for one process of the function: it asks for work and is given one event after the other.
+//! Lambda's runtime API for one function process, which polls for events and gets one at a time.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::server;
 
-/// What came of an event: the function's answer, or the runtime's error, both in JSON.
+/// Outcome of an event: the function's response or the runtime's error, both as JSON.
 pub type Outcome = Result<Bytes, Bytes>;
 
 struct Invocation {
@@ -27,12 +27,12 @@ struct Invocation {
 
 #[derive(Default)]
 struct State {
-    /// Events that wait for the function to ask.
+    /// Events waiting for the function.
     waiting: VecDeque<Invocation>,
-    /// The one that it has, and its id.
+    /// Id of the running event, and where to send its outcome.
     running: Option<(String, oneshot::Sender<Outcome>)>,
     given: u64,
-    /// Whether the function waits for work.
+    /// Whether the function is polling for an event.
     asking: bool,
 }
 
@@ -43,18 +43,18 @@ struct Shared {
     asked: Notify,
 }
 
-/// The running API.
+/// A running runtime API.
 pub struct Lambda {
     shared: Arc<Shared>,
-    /// Where it listens, `HOST:PORT`, as `AWS_LAMBDA_RUNTIME_API` has it.
+    /// Its address as `HOST:PORT`, for `AWS_LAMBDA_RUNTIME_API`.
     pub address: String,
 }
 
 impl Lambda {
-    /// Starts it on a free port.
+    /// Starts the API on a free port.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is no free port.
     pub async fn start() -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let api = Arc::clone(&shared);
@@ -66,7 +66,7 @@ impl Lambda {
         Ok(Self { shared, address })
     }
 
-    /// Resolves once the function waits for work: its init phase is over, and all that follows its last answer.
+    /// Resolves when the function polls for an event: it has initialised, and is done with its last event.
     pub async fn asked(&self) {
         loop {
             let asked = self.shared.asked.notified();
@@ -77,17 +77,17 @@ impl Lambda {
         }
     }
 
-    /// Gives the function an event, with so much time for it, and waits for what comes of it.
+    /// Sends the function an event with this timeout, and waits for the outcome.
     ///
     /// # Errors
-    /// When the function lets its time pass, and ten seconds more.
+    /// If there is no outcome ten seconds after the timeout.
     pub async fn invoke(&self, event: Bytes, time: Duration) -> Result<Outcome> {
         let (done, outcome) = oneshot::channel();
         let deadline = SystemTime::now() + time;
         self.shared.state().waiting.push_back(Invocation { event, deadline, done });
         self.shared.more.notify_one();
         let outcome = timeout(time + Duration::from_secs(10), outcome).await;
-        outcome.context("the function lets its time pass")?.context("the event was given up")
+        outcome.context("the function did not answer in time")?.context("the event was dropped")
     }
 }
 
@@ -104,7 +104,7 @@ impl Shared {
                 let body = request.into_body().collect().await.map(Collected::to_bytes);
                 match (&parts[..], body) {
                     ([.., id, end], Ok(body)) => self.end(id, end, body),
-                    _ => bad("what came is no answer"),
+                    _ => bad("the outcome cannot be read"),
                 }
             }
             _ => bad("there is no such call"),
@@ -153,7 +153,7 @@ impl Shared {
         let Some((_, done)) = self.state().running.take_if(|(running, _)| running == id) else {
             return bad("no event of that id runs");
         };
-        // Whoever asked may have gone.
+        // The caller may have stopped waiting.
         let _ = done.send(outcome);
         Ok(Response::builder().status(StatusCode::ACCEPTED).body(Full::default())?)
     }

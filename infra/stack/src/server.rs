@@ -1,4 +1,4 @@
-//! Listening on a port of 127.0.0.1.
+//! HTTP servers on ports of 127.0.0.1.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -15,26 +15,26 @@ use tokio::net::TcpListener;
 use crate::page::Site;
 use crate::proxy::Proxy;
 
-/// A listener on this port, or on a free one where it is 0.
+/// Listens on this port; 0 chooses a free one.
 ///
 /// # Errors
-/// When the port is somebody else's.
+/// If the port is in use.
 pub async fn bind(port: u16) -> Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     listener.with_context(|| format!("listening on 127.0.0.1:{port}"))
 }
 
-/// Serves the page, and the function under its `/cloud/`; says where.
+/// Serves the page, and the function under `/cloud/`. Returns the URL.
 ///
 /// # Errors
-/// When the listener has no address.
+/// If the listener has no address.
 pub fn listen(listener: TcpListener, site: Site, function: Uri) -> Result<String> {
     let (site, proxy) = (Arc::new(site), Arc::new(Proxy::new(function)));
     let answer = move |request: Request<Incoming>| {
         let (site, proxy) = (Arc::clone(&site), Arc::clone(&proxy));
         async move {
             let response = match request.uri().path().strip_prefix("/cloud/") {
-                // A tunnel is nothing that this server makes; the page refuses the method.
+                // This server opens no tunnels; the page refuses the method.
                 Some(rest) if request.method() != Method::CONNECT => {
                     let rest = rest.to_owned();
                     proxy.pass(&rest, request).await
@@ -47,10 +47,10 @@ pub fn listen(listener: TcpListener, site: Site, function: Uri) -> Result<String
     serve(listener, service_fn(answer))
 }
 
-/// Serves `service` for as long as the process lives; says where.
+/// Serves `service` until the process exits. Returns the URL.
 ///
 /// # Errors
-/// When the listener has no address.
+/// If the listener has no address.
 pub fn serve<S, B>(listener: TcpListener, service: S) -> Result<String>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -64,12 +64,12 @@ where
     tokio::spawn(async move {
         loop {
             let Ok((socket, _)) = listener.accept().await else { continue };
-            // An answer in small pieces would wait 40 ms for the other side's word on each.
+            // With Nagle's algorithm, a response in small pieces would wait up to 40 ms for each acknowledgement.
             let _ = socket.set_nodelay(true);
             let service = service.clone();
             tokio::spawn(async move {
                 let server = auto::Builder::new(TokioExecutor::new());
-                // A browser that closes its tab breaks connections off; that is no news.
+                // Ignore errors: browsers drop connections when a tab closes.
                 let _ = server.serve_connection(TokioIo::new(socket), service).await;
             });
         }

@@ -1,4 +1,4 @@
-//! An S3-compatible store in this process, its bucket filled with the pairs.
+//! An in-process S3-compatible store whose bucket holds the pairs.
 
 use std::fs;
 use std::path::Path;
@@ -16,30 +16,30 @@ use tempfile::TempDir;
 use crate::models::{MANIFEST, Model};
 use crate::server;
 
-/// The bucket's name.
+/// Name of the only bucket.
 pub const BUCKET: &str = "fogline-models";
-/// The store's only key: it listens on this machine alone and holds nothing secret.
+/// The store's only access key and secret key. It listens on this machine only and holds nothing secret.
 pub const KEY: (&str, &str) = ("fogline-local", "fogline-local-secret");
 
-/// The running store; its files go when it does.
+/// A running store. Its files are deleted when it is dropped.
 #[derive(Debug)]
 pub struct LocalStore {
     root: TempDir,
-    /// Where it listens.
+    /// Endpoint URL for S3 clients.
     pub url: String,
 }
 
 impl LocalStore {
-    /// The folder whose subfolders are the buckets.
+    /// The folder that has one subfolder per bucket.
     pub fn folder(&self) -> &Path {
         self.root.path()
     }
 }
 
-/// Copies what the manifests list into a bucket and serves it.
+/// Copies the pairs' files to a bucket and serves it.
 ///
 /// # Errors
-/// When a file cannot be copied, or there is no free port.
+/// If a file cannot be copied, or there is no free port.
 pub async fn start(models: &[Model]) -> Result<LocalStore> {
     let root = tempfile::Builder::new().prefix("fogline-store-").tempdir()?;
     for model in models {
@@ -63,8 +63,8 @@ pub async fn start(models: &[Model]) -> Result<LocalStore> {
     Ok(LocalStore { root, url })
 }
 
-/// The store's answer, an object in one piece: s3s-fs reads and sends 4 KiB at a time, which for the megabytes of a
-/// model takes longer than anything else in a cold start.
+/// The store's response with the object in one piece: s3s-fs sends 4 KiB at a time, which would dominate the cold start
+/// with a large model.
 async fn answer(
     s3: S3Service,
     root: &Path,
@@ -97,12 +97,12 @@ mod tests {
 
     use super::*;
 
-    /// A PUT as it was signed, and as it is sent.
+    /// A PUT request as signed and as sent.
     struct Put {
         path: &'static str,
         body: &'static str,
         secret: &'static str,
-        /// Seconds from now at which it says it was signed.
+        /// Offset of the signing time from now, in seconds.
         at: i64,
         sent_path: &'static str,
         sent_body: &'static str,
@@ -146,7 +146,7 @@ mod tests {
         client.request(request.body(body).unwrap()).await.unwrap().status().as_u16()
     }
 
-    /// The store's verifier is not ours: what it takes, and refuses, AWS does. (AWS's own window is five minutes, its 15.)
+    /// The store's verifier is third-party code that accepts and refuses what AWS does (with a window of 15 minutes; AWS has 5).
     #[tokio::test]
     async fn a_signature_is_good_for_its_request_and_its_minutes_alone() {
         let store = start(&[]).await.unwrap();
@@ -164,7 +164,7 @@ mod tests {
         }
         assert!(!store.folder().join(BUCKET).join("other").exists());
         assert_eq!(fs::read(store.folder().join(BUCKET).join("file")).unwrap(), b"map");
-        // Within its minutes, the same request again is as good as the first.
+        // Within its validity, a request can be replayed.
         assert_eq!(status(&store, &GOOD).await, 200);
     }
 }

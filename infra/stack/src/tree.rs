@@ -1,10 +1,10 @@
-//! A process and all that descend from it.
+//! A process and all its descendants.
 
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A process, told from a later one of the same number by when it started.
+/// A process, identified by its id and start time, because ids are reused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Process {
     pid: Pid,
@@ -17,12 +17,12 @@ impl Process {
         Some(Self { pid, started })
     }
 
-    /// Whether it is still there.
+    /// Whether the process is still running.
     pub fn lives(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
     }
 
-    /// Sends it a signal, if it still is.
+    /// Sends a signal, if the process is still running.
     pub fn signal(&self, signal: Signal) {
         if self.lives() {
             let _ = kill_process(self.pid, signal);
@@ -30,10 +30,9 @@ impl Process {
     }
 }
 
-/// The process of this number, its children, their children, and so on.
+/// Returns a process, its children, their children, and so on.
 ///
-/// Read from `/proc`; where there is none the family is empty, and ending the children we
-/// started ourselves has to do.
+/// Reads `/proc`. Without it the list is empty, and only direct children can be stopped.
 pub fn family(root: u32) -> Vec<Process> {
     let Some(root) = Pid::from_raw(root as i32) else { return Vec::new() };
     let all: Vec<Pid> = fs::read_dir("/proc")
@@ -54,10 +53,10 @@ pub fn family(root: u32) -> Vec<Process> {
     family.into_iter().filter_map(Process::of).collect()
 }
 
-/// Parent and start time of a process that lives and is no zombie.
+/// Parent and start time of a process; `None` if it has exited or is a zombie.
 fn stat(pid: Pid) -> Option<(u32, String)> {
     let text = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    // The name in brackets may hold anything, brackets and spaces too.
+    // The name in brackets may contain brackets and spaces.
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<_> = rest.split_whitespace().collect();
     let parent = fields.get(1)?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Whatever ends the stack ends all of it, and a part that dies ends it with an error.
+//! Whatever stops the stack stops all of it, and a part that dies stops it with an error.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
-/// The stack with a stand-in for cargo-lambda, which never becomes ready.
+/// A stack with a stand-in for cargo-lambda that never becomes ready.
 struct Stack {
     folder: TempDir,
     process: Child,
 }
 
 impl Stack {
-    /// `end` is what the stand-in does once it has said its number.
+    /// Starts the stack; `end` is what the stand-in does after writing its process id.
     fn start(end: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let emulator = folder.path().join("emulator");
@@ -43,7 +43,7 @@ impl Stack {
         self.folder.path().join(name)
     }
 
-    /// The stand-in's process, once it runs.
+    /// Waits for the stand-in and returns its process id.
     fn emulator(&self) -> Pid {
         let mut number = String::new();
         until("the emulator runs", || {
@@ -64,7 +64,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 #[test]
 fn no_end_of_the_stack_leaves_orphans() {
-    // A terminal that hangs up, as one does whose first process was ended by Ctrl-C, left them all.
+    // Regression: SIGHUP, which also follows Ctrl-C on the terminal's first process, used to leave orphans.
     for signal in [Signal::INT, Signal::HUP, Signal::QUIT, Signal::TERM, Signal::KILL] {
         let mut stack = Stack::start("exec sleep 600");
         let emulator = stack.emulator();

@@ -1,11 +1,11 @@
-"""AppealNet (Li et al. 2021, arXiv 2105.04104): an exit's own prediction of whether its answer will hold.
+"""AppealNet (Li et al. 2021, arXiv 2105.04104): each exit predicts whether its own answer is right.
 
-Each exit gives one score more than there are classes; the sigmoid of it is q, the predictor's word that the cloud need not be asked.
-It is trained on what the system would lose either way, and a price of asking.
+Each exit has one extra score; its sigmoid q predicts that the cloud need not be asked. It is trained on the expected loss of both
+choices, plus a price for asking.
 
-The paper trains it together with the classifier, on the same pictures. On those the cloud is nearly always right, and so is an exit:
-what its scores look like when it errs on a new picture cannot be seen there. So here the network is trained first and stays as it is,
-and the predictor learns from half of the pictures that were held out; the other half calibrates.
+The paper trains it together with the classifier, on the same pictures. Cloud and exits are nearly always right on those, so that the
+predictor never sees what an error on a new picture looks like. Here the network is trained first and then frozen; the predictor
+learns from one half of the held-out pictures, and the other half is used for calibration.
 """
 
 import torch
@@ -23,8 +23,8 @@ def loss(exit_: torch.Tensor, score: torch.Tensor, final: torch.Tensor, targets:
 class Predictor(nn.Sequential):
     """The score of an exit's own answer (N, 1), from its scores of the classes (N, classes).
 
-    While it is trained, the classes change places at random: which of them the scores are of matters less than how they lie, and
-    few pictures are there to learn from.
+    During training the classes are permuted at random: the distribution of the scores matters more than which class they belong to,
+    and there are few pictures to learn from.
     """
 
     def __init__(self, classes: int, hidden: int = 32):

@@ -1,4 +1,4 @@
-"""What edges are made of: quantised blocks after ReActNet, with a learned shift in front of the sign and a real-valued shortcut
+"""The building blocks of edges: quantised blocks after ReActNet, with a learned shift before the sign and a real-valued shortcut
 around every convolution; and exits.
 """
 
@@ -13,7 +13,7 @@ from .quant import LayoutError
 
 
 class Shift(nn.Module):
-    """A learned offset per channel: the threshold of the sign behind it."""
+    """A learned offset per channel: the threshold of the sign that follows."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -24,7 +24,7 @@ class Shift(nn.Module):
 
 
 class _PReluSteps(torch.autograd.Function):
-    """PyTorch's PReLU with a backward pass in vectorised steps: in bf16 on a CPU its own takes five times as long."""
+    """PyTorch's PReLU with a vectorised backward pass, five times as fast in bf16 on a CPU."""
 
     @staticmethod
     def forward(ctx, x: Tensor, slope: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class PRelu(nn.PReLU):
 
 
 class Project(nn.Sequential):
-    """Another number of channels for a real-valued map: a 1x1 convolution of eight bits (the paper's is of 32), batch-norm."""
+    """Projects a real-valued map to another number of channels: an 8-bit 1x1 convolution (32-bit in the paper) and batch-norm."""
 
     def __init__(self, bits: int, inputs: int, outputs: int):
         wide = max(bits, 8)
@@ -59,7 +59,7 @@ class Project(nn.Sequential):
 class Block(nn.Module):
     """Shift, quantise, 3x3 convolution, batch-norm; plus the shortcut; then PReLU.
 
-    The shortcut stays real-valued; it is projected where the channels change. Without its ``own`` convolution it is given one.
+    The shortcut stays real-valued and is projected if the number of channels changes. Without its ``own`` convolution, pass one in.
     """
 
     def __init__(self, bits: int, inputs: int, outputs: int, own: bool = True):
@@ -76,7 +76,7 @@ class Block(nn.Module):
 
 
 class Exit(nn.Module):
-    """Averages on a coarse grid, then one linear layer with 8-bit weights; with ``appeals`` one score more, of its own answer."""
+    """An exit: averages on a coarse grid, then a linear layer with 8-bit weights; with ``appeals``, one extra score for its own answer."""
 
     def __init__(self, channels: int, size: int, grid: int, classes: int, appeals: bool = False):
         super().__init__()

@@ -1,11 +1,11 @@
 """Temperatures and thresholds of the exits, chosen on pictures that were held out of training.
 
-A temperature makes an exit's confidence mean what it says (Guo et al. 2017, arXiv 1706.04599). The
-thresholds then meet a target: a share of pictures that end at the edge, a loss of accuracy against
-sending everything to the cloud, or a reduction of computational energy against the twin.
+A temperature calibrates an exit's confidence (Guo et al. 2017, arXiv 1706.04599). The thresholds then
+meet a target: a share of pictures answered at the edge, a loss of accuracy against sending everything
+to the cloud, or a reduction of computational energy against the twin.
 
-``logits`` are those of the exits in their order, of an extension if ``hard`` names its classes, and of the final head. An exit's
-may have one score more than there are classes, of its own answer, for the policy ``appeal``.
+``logits`` are those of the exits in order, of an extension if ``hard`` names its classes, and of the final head. For the policy
+``appeal``, an exit has one extra score, for its own answer.
 """
 
 import json
@@ -27,7 +27,7 @@ CURVE = range(0, 101, 5)
 
 @dataclass(frozen=True)
 class Target:
-    """What thresholds are chosen for: exactly one of the three, and how many standard errors lie between it and the held-out pictures."""
+    """The target of calibration: exactly one of the three, and the safety margin in standard errors of the held-out pictures."""
 
     edge_share: float | None = None
     accuracy_loss: float | None = None
@@ -36,24 +36,24 @@ class Target:
 
     def __post_init__(self):
         if sum(value is not None for value in (self.edge_share, self.accuracy_loss, self.energy)) != 1:
-            raise ValueError("a target is one of an edge share, an accuracy loss and an energy reduction")
+            raise ValueError("give exactly one target: an edge share, an accuracy loss or an energy reduction")
         if self.edge_share is not None and not 0 <= self.edge_share <= 1:
-            raise ValueError(f"--edge-share {self.edge_share}: a share goes from 0 to 1")
+            raise ValueError(f"--edge-share {self.edge_share}: a share from 0 to 1 is needed")
         if self.accuracy_loss is not None and not 0 <= self.accuracy_loss <= 1:
-            raise ValueError(f"--accuracy-loss {self.accuracy_loss}: it goes from 0 to 1; 0.005 is half a point")
+            raise ValueError(f"--accuracy-loss {self.accuracy_loss}: a number from 0 to 1 is needed; 0.005 is half a point")
         if self.energy is not None and not 0 < self.energy < float("inf"):
-            raise ValueError(f"--energy {self.energy}: a number of times above 0 is needed")
+            raise ValueError(f"--energy {self.energy}: a factor above 0 is needed")
         if not 0 <= self.margin < float("inf"):
             raise ValueError(f"--margin {self.margin}: at least 0 is needed")
 
     def above(self, share: float, count: int) -> float:
-        """The share of ``count`` held-out pictures with which ``share`` of others is met: the standard error is sqrt(p (1 - p) / n)."""
+        """The share of ``count`` held-out pictures that ensures ``share`` on others: the standard error is sqrt(p (1 - p) / n)."""
         return min(1.0, share + self.margin * (share * (1 - share) / count) ** 0.5)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Thresholds, as certainties (more is surer), and what they lead to on the held-out pictures: the shares that exits answer."""
+    """Thresholds as certainties (higher is surer), and their effect on the held-out pictures: the share that each exit answers."""
 
     cuts: list[float]
     shares: list[float]
@@ -63,9 +63,9 @@ class Choice:
 
 
 def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """What the logits must be divided by for the lowest negative log-likelihood, to about one percent.
+    """The temperature that minimises the negative log-likelihood, to about one percent.
 
-    That has one minimum, as it is convex in 1 / t: every twentieth value finds where it lies.
+    The likelihood is convex in 1 / t and so has one minimum; every twentieth value of the grid finds its neighbourhood.
     """
     grid, logits = torch.logspace(-1, 1, 401, dtype=torch.float64), logits.double()
 
@@ -86,12 +86,12 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def sign(policy: str) -> int:
-    """-1 where less is surer, as of entropy: what turns a threshold into a certainty, and back."""
+    """-1 for policies where less is surer, such as entropy: converts thresholds to certainties and back."""
     return -1 if RULES[policy]["sure"] == "at_most" else 1
 
 
 def certainty(logits: torch.Tensor, policy: str, classes: int) -> torch.Tensor:
-    """The policy's measure, turned so that more is surer."""
+    """The policy's measure, negated if necessary so that higher is surer."""
     return sign(policy) * MEASURES[policy](logits[:, :classes].double().softmax(1), logits[:, classes:].double())
 
 
@@ -101,7 +101,7 @@ def lead(p: torch.Tensor) -> torch.Tensor:
     return first - second
 
 
-# Of the probabilities, and of the exit's own score where it gives one.
+# Functions of the probabilities and, if the exit has one, its own score.
 MEASURES = {
     "entropy": lambda p, _: -(p * p.clamp_min(1e-300).log()).sum(1),
     "max_probability": lambda p, _: p.amax(1),
@@ -116,7 +116,7 @@ def cooled(logits: torch.Tensor, temperature: float, classes: int) -> torch.Tens
 
 
 def policies(logits: list[torch.Tensor]) -> list[str]:
-    """The policies that these exits can decide by."""
+    """The policies that these exits support."""
     return list(RULES if logits[0].shape[1] > logits[-1].shape[1] else POLICIES)
 
 
@@ -134,11 +134,10 @@ class Answers:
 
     @cached_property
     def worth(self) -> list[torch.Tensor]:
-        """What each answer counts when thresholds are chosen, the edge's by the exit and then the cloud's: the mean of whether it
-        is right and of how likely that was.
+        """The value of each answer when thresholds are chosen, for each exit and then the cloud: the mean of whether it is right
+        and its calibrated probability of being right.
 
-        Of a picture that looks like it, the next may be answered otherwise: calibrated, the head's own probability says so with
-        less noise than one label does.
+        The probability is less noisy than a single label: a similar picture may be answered differently.
         """
         *edge, cloud = [((head.argmax(1) == self.labels) + (head.double() / temperature(head, self.labels)).softmax(1).amax(1)) / 2
                         for head in self.heads]
@@ -146,14 +145,14 @@ class Answers:
 
 
 def instead(edge: list[torch.Tensor], extended: list[torch.Tensor] | None) -> list[torch.Tensor]:
-    """What is known of each exit's answers, or of the extension's, the last, where that answers in its place."""
+    """Statistics of each exit's answers; where the extension (the last) answers instead, of the extension's."""
     if extended is None:
         return edge
     return [torch.where(goes_on, edge[-1], own) for goes_on, own in zip(extended, edge[:-1], strict=True)]
 
 
 def answers(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, hard: Sequence[int] = ()) -> Answers:
-    """What the system would answer wherever a picture ends."""
+    """The system's answer for each place where a picture may exit."""
     classes = logits[-1].shape[1]
     heads = [head[:, :classes] for head in logits]
     said = [head.argmax(1) for head in heads]
@@ -167,11 +166,10 @@ def answers(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, hard:
 
 
 def at_share(found: Answers, edge_share: float) -> Choice:
-    """The thresholds with which ``edge_share`` of the pictures end at the edge, most of them rightly.
+    """The thresholds with which ``edge_share`` of the pictures are answered at the edge, as accurately as possible.
 
-    The first exit's share is searched on a grid, for the answers that are worth most, and of equals the one that ends most at the
-    first exit, as that costs least; the next takes the surest of the rest, up to ``edge_share`` of all. What an extension answers
-    counts there.
+    The first exit's share is searched on a grid for the best answers; among equals, the largest share wins, as it costs least. The
+    next exit takes the surest of the rest, up to ``edge_share`` of all. An extension's answers count for the exit they replace.
     """
     count, best = len(found.cloud), None
     *edge_worth, cloud_worth = found.worth
@@ -183,7 +181,7 @@ def at_share(found: Answers, edge_share: float) -> Choice:
         for measure, hit, counts, goes_on, share in zip(found.sure, found.right, edge_worth, extended, shares, strict=True):
             take = round(share * count) - int((~open_).sum())
             ranked = measure[open_].sort(descending=True).values
-            cut = ranked[take - 1].item() if take > 0 else measure.max().item() + 1e-6  # else nobody
+            cut = ranked[take - 1].item() if take > 0 else measure.max().item() + 1e-6  # if none qualifies
             ends = open_ & (measure >= cut)
             right[ends], counted[ends] = hit[ends], counts[ends]
             open_ = open_ & ~ends
@@ -205,13 +203,13 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
     if target.edge_share is not None:
         return at_share(said, target.above(target.edge_share, count))
     final = said.cloud.double().mean().item()
-    if target.accuracy_loss is not None:  # as many at the edge as it allows
+    if target.accuracy_loss is not None:  # as many at the edge as the target allows
         for percent in range(99, 0, -1):
             found = at_share(said, percent / 100)
             if final - found.accuracy + target.margin * found.error <= target.accuracy_loss:
                 return found
         raise SystemExit(f"no thresholds of '{policy}' lose at most {target.accuracy_loss} on the held-out pictures")
-    for percent in range(1, 100):  # as few at the edge as it asks for
+    for percent in range(1, 100):  # as few at the edge as the target needs
         reached = energy.reduction(parts, at_share(said, percent / 100).shares, bool(hard))
         if reached >= target.energy:
             return at_share(said, target.above(percent / 100, count))
@@ -220,7 +218,7 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
 
 
 def curve(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, chosen: Choice, hard: Sequence[int] = ()) -> list[dict]:
-    """What thresholds lead to, from all pictures in the cloud to all at the edge, the chosen ones among them."""
+    """The effect of thresholds from all pictures in the cloud to all at the edge, including the chosen ones."""
     said = answers(logits, labels, policy, hard)
     points = [chosen, *(at_share(said, percent / 100) for percent in CURVE)]
     return [{"thresholds": [threshold(policy, cut) for cut in point.cuts], "shares": point.shares,
@@ -254,7 +252,7 @@ def threshold(policy: str, cut: float) -> float:
 
 
 def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict], policy: str, hard: Sequence[int] = ()) -> dict:
-    """The figures that ``cargo xtask eval`` prints, as PyTorch sees them. ``exits`` are the manifest's."""
+    """The figures that ``cargo xtask eval`` prints, computed with PyTorch. ``exits`` are the manifest's."""
     open_, right, shares = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool), []
     classes, deciding = logits[-1].shape[1], len(logits) - (2 if hard else 1)
     scaled = [cooled(logit, exit_["temperature"], classes) for logit, exit_ in zip(logits[:deciding], exits, strict=False)]

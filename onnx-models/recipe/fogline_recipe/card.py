@@ -32,8 +32,8 @@ Classes: {classes}.
 
 ## Calibration
 
-Each exit's logits are divided by its temperature, so that its confidences mean what they say. On the {held} held-out pictures the expected
-calibration error (the gap between confidence and accuracy, mean over 15 bins) is
+Each exit's logits are divided by its temperature to calibrate its confidence. On the {held} held-out pictures the expected
+calibration error (the mean gap between confidence and accuracy over 15 bins) is
 
 | exit | temperature | before | after |
 |---|---|---|---|
@@ -63,10 +63,10 @@ def ordinal(number: int) -> str:
 
 
 def system(layout: Layout, names: list[str]) -> str:
-    """What the network has beside the plain one, a paragraph each."""
+    """Describes what distinguishes the network from the plain one, one paragraph per feature."""
     hard = ", ".join(names[int(index)] for index in layout.hard.split())
     found = {
-        "Each exit predicts whether its own answer will hold, and decides by that: the policy `appeal` (AppealNet, Li et al. 2021, "
+        "Each exit predicts whether its own answer is right, and decides by that: the policy `appeal` (AppealNet, Li et al. 2021, "
         "arXiv 2105.04104).": layout.appeals,
         f"In the blocks' 1-bit kernels every {layout.share} weights share one value, picked by hashing; `cargo xtask pack` stores it "
         "once (HashedNets, arXiv 1504.04788; deflate-inflate, doi 10.1002/cpe.6593).": layout.share > 1,
@@ -82,7 +82,7 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
           calibration: list[dict], folder: Path) -> None:
     """Writes ``folder``/MODEL.md; ``cargo xtask figures`` then fills in the figures.
 
-    ``chosen`` are export's options of what the thresholds are for; ``calibration`` is the report's, an exit each.
+    ``chosen`` has export's options for the target; ``calibration`` is the report's, with one entry per exit.
     """
     layout, schedule = asdict(run.net.layout), asdict(run.schedule)
     layout.pop("classes")

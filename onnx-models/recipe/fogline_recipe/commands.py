@@ -1,4 +1,4 @@
-"""What each command of ``python -m fogline_recipe`` does with its arguments; __main__.py describes them."""
+"""The commands of ``python -m fogline_recipe``; __main__.py defines their arguments."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from .layout import TINY, Layout
 from .quant import FULL
 from .runs import Schedule
 
-FEW = 500  # held-out pictures: with fewer, a share of them is off by more than four points, one time in twenty
+FEW = 500  # held-out pictures; with fewer, one share in twenty is off by more than four points
 
 
 def take(arguments: argparse.Namespace, kind: type, **known):
@@ -48,17 +48,17 @@ def train(arguments: argparse.Namespace) -> None:
     teachers = {folder: load(folder) for folder in arguments.teacher}
     for folder, teacher in teachers.items():
         if teacher.names != pictures.names:
-            raise SystemExit(f"{folder}: its classes are not those of {arguments.data}")
+            raise SystemExit(f"{folder} was trained on other classes than those of {arguments.data}")
     if layout.bits != FULL and (layout.ways or layout.extension or layout.appeals):  # the twin has none
         if not (arguments.start or arguments.resume):
-            raise DataError("--ways, --extension and --appeals go with a trained network: --start names the pair")
+            raise DataError("--ways, --extension and --appeals need a trained network: --start names the pair")
         if layout.extension and not layout.hard:
             found = load(arguments.out).net.layout.hard if arguments.resume else hard_classes(layout, schedule, arguments, pictures)
             layout = replace(layout, hard=found)
     net = new(layout, schedule)
     if schedule.shift >= layout.size:
         raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")
-    ways = len(layout.ways.split()) if net.mixed() else 1  # the exits behind the first one learn on each
+    ways = len(layout.ways.split()) if net.mixed() else 1  # the exits after the first one learn on each way
     exits = 1 + (len(net.edge.exits) - 1) * ways if net.edge.exits else 0
     if schedule.exit_weight * exits >= 1:
         raise DataError(f"--exit-weight {schedule.exit_weight} for {exits} exits leaves no weight for the final head")
@@ -69,7 +69,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def hard_classes(layout: Layout, schedule: Schedule, arguments: argparse.Namespace, pictures) -> str:
-    """The half of the classes that the last exit of the pair to start from gets wrong most often, on held-out pictures."""
+    """The half of the classes that the last exit of the --start pair gets wrong most often on held-out pictures."""
     from .runs import logits, parts
     from .start import start_from
     from .train import new
@@ -114,32 +114,32 @@ def of_run(run, root: Path, part: str):
 
 
 def held_out(run, root: Path):
-    """The pictures that a run was not trained on."""
+    """The pictures that were held out of a run's training."""
     from .runs import parts
 
     held = parts(of_run(run, root, "train"), run.net.layout, run.schedule)[1]
     if (count := len(held)) < FEW:
-        print(f"warning: only {count} pictures are held out; what is chosen on them may be {98 / math.sqrt(count):.0f} points off. "
-              "train --hold-out-every with a smaller number keeps more", file=sys.stderr)
+        print(f"warning: only {count} pictures are held out; shares and accuracies measured on them may be off by {98 / math.sqrt(count):.0f} points. "
+              "To hold out more, train with a smaller --hold-out-every", file=sys.stderr)
     return held
 
 
 def manifest_of(run, pair: Path) -> dict:
-    """The manifest of a pair that was made of this run."""
+    """The manifest of a pair that was exported from this run."""
     from . import energy
 
     path = pair / "manifest.json"
     if not path.is_file():
-        raise DataError(f"{path}: not there; recipe export writes it")
+        raise DataError(f"{path} does not exist; recipe export writes it")
     manifest = json.loads(path.read_text())
     # Exits, split and layers all show in the parts.
     if (manifest["classes"], manifest["parts"]) != (run.names, energy.parts(run.net)):
-        raise DataError(f"{path}: this pair was made of another run: its classes or its layers are not the checkpoint's")
+        raise DataError(f"{path}: this pair was exported from another run: its classes or layers differ from the checkpoint's")
     return manifest
 
 
 def every_way(run, images) -> list:
-    """The logits of all heads, on each way that the network has."""
+    """The logits of all heads, for each way of the network."""
     from .runs import logits
 
     net, every = run.net, []
@@ -157,7 +157,7 @@ def heads_of(run, images, exits: list[dict]) -> list:
     if len(every) == 1:
         return every[0]
     if "ways" not in exits[0]:
-        raise DataError("the manifest's exit-1 has no ways; recipe calibrate finds them")
+        raise DataError("the manifest's exit-1 has no ways; recipe calibrate adds them")
     rule = Rule(tuple(to["from"] for to in exits[0]["ways"]), tuple(to["way"] for to in exits[0]["ways"]))
     return pick(every, rule.of(confidence(every[0][0], exits[0]["temperature"], every[0][-1].shape[1])))
 
@@ -212,14 +212,14 @@ def export(arguments: argparse.Namespace) -> None:
     out, target = arguments.out, target_of(arguments)
     for what, text in (("name", arguments.name), ("version", arguments.version)):
         if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
-            raise DataError(f"--{what} '{text}' is not of letters, digits, '-', '_' and '.' alone")
+            raise DataError(f"--{what} '{text}' may only contain letters, digits, '-', '_' and '.'")
     if out.resolve().parts[-2:] != (arguments.name, arguments.version):
-        raise DataError(f"--out {out}: whoever reads a pair finds it by its folder, which must end in {arguments.name}/{arguments.version}")
+        raise DataError(f"--out {out}: the folder must end in {arguments.name}/{arguments.version}")
     if (out / "manifest.json").exists():
-        raise DataError(f"{out} holds a pair already, and edges may run it: export another --version, or remove the folder first")
+        raise DataError(f"{out} already has a pair, which devices may be running: export another --version, or remove the folder first")
     run = load(arguments.run_folder)
     if run.net.layout.bits == FULL:
-        raise DataError(f"{arguments.run_folder} is a full-precision twin, which has no exits: --run takes a quantised network, --twin this one")
+        raise DataError(f"{arguments.run_folder} is a full-precision twin, which has no exits: --run needs a quantised network; give this one as --twin")
     twin = twin_of(run, arguments.twin) if arguments.twin else None
     held, test = held_out(run, arguments.data), of_run(run, arguments.data, "test")
     exits, curves, report = calibrated(run, held, target, energy.parts(run.net), arguments.budget)

@@ -1,8 +1,7 @@
-"""Which way a sample takes: by how confident the exit before the ways is of it, under a budget (after USDN, Jeon et al. 2024, WACV).
+"""Chooses the way of each sample by the confidence of the exit before the ways, under a budget (after USDN, Jeon et al. 2024, WACV).
 
-A rule cuts the exit's confidence into one or two ranges, each with a way: with more, held-out pictures would fit by chance. It is
-found on held-out pictures together with the exits' thresholds: of all rules within the budget the one whose answers are
-worth most.
+A rule splits the exit's confidence into one or two ranges, each with a way; more ranges would overfit the held-out pictures. The rule
+and the exits' thresholds are chosen together on held-out pictures: of all rules within the budget, the one with the best answers.
 """
 
 from collections.abc import Sequence
@@ -14,13 +13,13 @@ import torch
 from . import calibrate, energy
 from .calibrate import Choice
 
-# Shares of the pictures below a cut: those above the last ended at the exit, as a rule.
+# Candidate cuts, as shares of the pictures below them; pictures above the last usually exit anyway.
 CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The way of each range of confidence, and where the range begins; the first begins at 0."""
+    """The way and the lower bound of each range of confidence; the first bound is 0."""
 
     starts: tuple[float, ...]
     ways: tuple[int, ...]
@@ -30,7 +29,7 @@ class Rule:
         return torch.tensor(self.ways)[torch.bucketize(confidence, torch.tensor(self.starts), right=True) - 1]
 
     def manifest(self) -> list[dict]:
-        """As an exit's ``ways``."""
+        """The rule in the format of an exit's ``ways`` in the manifest."""
         return [{"from": start, "way": way} for start, way in zip(self.starts, self.ways, strict=True)]
 
 
@@ -46,7 +45,7 @@ def pick(every: list[list[torch.Tensor]], ways: torch.Tensor) -> list[torch.Tens
 
 
 def rules(confidences: torch.Tensor, ways: int) -> list[Rule]:
-    """All rules of one range, and of two: the pictures of which the exit is less confident get more bits, a later way."""
+    """All rules with one or two ranges; lower confidence gets more bits, that is, a later way."""
     at = [round(float(confidences.quantile(share)), 4) for share in CUTS]
     found = []
     for count in (1, 2):
@@ -57,16 +56,16 @@ def rules(confidences: torch.Tensor, ways: int) -> list[Rule]:
 
 
 def shares_by_way(endings: torch.Tensor, taken: torch.Tensor, ways: int, exits: int) -> list[list[float]]:
-    """For each way the shares of all samples that took it and ended at each exit, then in the cloud (exit number ``exits``).
+    """For each way, the shares of all samples that took it and were answered at each exit, then in the cloud (index ``exits``).
 
-    Those that ended at the exit before the ways count as the first way's.
+    Samples answered at the exit before the ways count as the first way's.
     """
     taken = torch.where(endings == 0, 0, taken)
     return [[((endings == exit_) & (taken == way)).double().mean().item() for exit_ in range(exits + 1)] for way in range(ways)]
 
 
 def endings(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, cuts: Sequence[float]) -> torch.Tensor:
-    """The exit that each sample ends at; their number for the cloud."""
+    """Index of the exit that answers each sample; the number of exits for the cloud."""
     said = calibrate.answers(logits, labels, policy)
     ended = torch.full((len(labels),), len(cuts))
     for exit_ in reversed(range(len(cuts))):
@@ -75,14 +74,14 @@ def endings(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, cuts:
 
 
 def microjoules(parts: list[dict], by_way: list[list[float]]) -> float:
-    """The system's mean computation a sample."""
+    """The system's mean computational energy per sample."""
     return sum(share * energy.of_sample(parts, ending, way) / 1e6
                for way, shares in enumerate(by_way) for ending, share in enumerate(shares))
 
 
 def find(every: list[list[torch.Tensor]], labels: torch.Tensor, policy: str, edge_share: float, parts: list[dict],
          budget: float | None) -> tuple[Rule, Choice]:
-    """The rule whose answers are worth most at an edge share, within the budget in microjoules, and its thresholds.
+    """The rule with the best answers at an edge share, within the budget in microjoules, and its thresholds.
 
     ``every`` are the logits of all heads on each way, those of the exits divided by their temperatures.
     """
@@ -97,15 +96,15 @@ def find(every: list[list[torch.Tensor]], labels: torch.Tensor, policy: str, edg
         if (budget is None or cost <= budget) and (best is None or (choice.worth, -cost) > best[:2]):
             best = (choice.worth, -cost, rule, choice)
     if best is None:
-        raise SystemExit(f"error: no rule spends at most {budget} µJ a picture on the held-out pictures: raise --budget or --edge-share")
+        raise SystemExit(f"error: no rule spends at most {budget} µJ per picture on the held-out pictures: raise --budget or --edge-share")
     return best[2:]
 
 
 def calibrated(every: list[list[torch.Tensor]], labels: torch.Tensor, target: calibrate.Target, parts: list[dict],
                budget: float | None) -> tuple[list[dict], dict, dict]:
-    """As ``calibrate.calibrate`` does, with the rule in the exit before the ways, and in the curves the shares of each way."""
+    """Like ``calibrate.calibrate``, with the rule added to the exit before the ways and the shares of each way to the curves."""
     if target.edge_share is None:
-        raise SystemExit("error: a network with several ways is calibrated for an --edge-share, with a --budget")
+        raise SystemExit("error: a network with several ways needs --edge-share and --budget")
     classes = every[0][-1].shape[1]
     together = [torch.cat(head) for head in zip(*every, strict=True)]
     many = labels.repeat(len(every))

@@ -19,13 +19,13 @@ from tqdm import tqdm
 from fogline_recipe import header
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
-# How a picture of each orientation of Exif is set upright.
+# The transposition that sets a picture of each Exif orientation upright.
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
          6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
 
 
 class DataError(Exception):
-    """The folder is not a data set this recipe reads; the text says what was looked for."""
+    """The folder is not a dataset that the recipe can read; the message says what was expected."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Pictures:
 
 
 class _NumpyOnly(pickle.Unpickler):
-    """Reads CIFAR's pickles without letting a file run code: numpy arrays and plain values only."""
+    """Reads CIFAR's pickles safely: only numpy arrays and plain values, so that no file can run code."""
 
     ALLOWED = frozenset({
         ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
@@ -91,7 +91,7 @@ def _cifar_binary(root: Path, split: str) -> Pictures | None:
     for file in files:
         raw = np.fromfile(root / file, dtype=np.uint8)
         if raw.size == 0 or raw.size % record:
-            raise DataError(f"{root / file}: {raw.size} bytes are not whole records of {record}")
+            raise DataError(f"{root / file}: {raw.size} bytes are not a whole number of records of {record} bytes")
         rows.append(raw.reshape(-1, record))
     rows = np.concatenate(rows)
     images = rows[:, label_bytes:].reshape(-1, 3, 32, 32).copy()
@@ -123,7 +123,7 @@ def as_the_edge_sees_it(path: Path, size: int) -> np.ndarray:
             return _upright_square(picture, said.orientation, size)
     # Pillow tells of damage in each of these ways.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise header.PictureError(f"the picture is cut short or damaged: {error}") from error
+        raise header.PictureError(f"the picture is truncated or damaged: {error}") from error
 
 
 def _upright_square(picture: Image.Image, orientation: int, size: int) -> np.ndarray:
@@ -144,7 +144,7 @@ def _upright_square(picture: Image.Image, orientation: int, size: int) -> np.nda
 
 
 def pictures_below(folder: Path, left_out: Counter) -> Iterator[Path]:
-    """The pictures in and below ``folder``, by name; what else lies there is counted in ``left_out``, by its ending."""
+    """The pictures in ``folder`` and below, by name; other files are counted in ``left_out``, by their extension."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -163,18 +163,18 @@ def pictures_below(folder: Path, left_out: Counter) -> Iterator[Path]:
 
 
 def is_hidden(name: str, is_folder: bool) -> bool:
-    """Whether programs keep a name for themselves: .DS_Store, ._cat.jpg, .git, __MACOSX."""
+    """Whether a file or folder belongs to another program: .DS_Store, ._cat.jpg, .git, __MACOSX."""
     return name.startswith(".") or (is_folder and name.startswith("__"))
 
 
 def said(left_out: Counter) -> str:
-    """What a person is told of what was left out: ``left out: 2 .gif, 1 .heic, 3 hidden``."""
+    """Describes the skipped files, as in ``left out: 2 .gif, 1 .heic, 3 hidden``."""
     order = sorted(left_out, key=lambda ending: (ending == "hidden", ending))
     return "left out: " + ", ".join(f"{left_out[ending]} {ending}" for ending in order)
 
 
 def _read(files: list[Path], size: int, what: str) -> tuple[np.ndarray, list[int]]:
-    """The pixels of those files that are whole pictures, and their places in ``files``; the others are named."""
+    """The pixels of the readable pictures and their indices in ``files``; prints the names of the others."""
     images, places = np.empty((len(files), 3, size, size), dtype=np.uint8), []
     for place, path in enumerate(tqdm(files, desc=f"reading {what}", unit=" pictures", leave=False, mininterval=1.0)):
         try:
@@ -183,7 +183,7 @@ def _read(files: list[Path], size: int, what: str) -> tuple[np.ndarray, list[int
         except header.PictureError as error:
             tqdm.write(f"{path}: {error}")
     if len(places) < len(files):
-        tqdm.write(f"{len(files) - len(places)} of {len(files)} pictures cannot be read and are left out")
+        tqdm.write(f"{len(files) - len(places)} of {len(files)} pictures cannot be read and are skipped")
     return images[:len(places)], places
 
 
@@ -191,18 +191,18 @@ def of_folder(folder: Path, size: int) -> torch.Tensor:
     """The pictures in and below ``folder``, by name: uint8 (N, 3, S, S)."""
     images, places = _read(list(pictures_below(folder, Counter())), size, folder.name)
     if not places:
-        raise DataError(f"{folder}: no .jpg, .jpeg, .png or .webp there")
+        raise DataError(f"{folder}: no .jpg, .jpeg, .png or .webp found")
     return torch.from_numpy(images)
 
 
 def _names(root: Path, folders: list[str]) -> list[str]:
-    """What the classes of ``folders`` are called: themselves, or what ``classes.txt``, a line FOLDER<TAB>NAME each, says."""
+    """The names of the classes in ``folders``: the folders' own, or those in ``classes.txt``, one line FOLDER<TAB>NAME each."""
     path = root / "classes.txt"
     if not path.is_file():
         return folders
     lines = [line.split("\t") for line in _text(path).splitlines() if line.strip()]
     if bad := next((line for line in lines if len(line) != 2), None):
-        raise DataError(f"{path}: '{' '.join(bad)}' is not a folder, a tab and a name")
+        raise DataError(f"{path}: '{' '.join(bad)}' must be a line FOLDER, a tab and NAME")
     called = dict(lines)
     if missing := [folder for folder in folders if folder not in called]:
         raise DataError(f"{path}: no name for the folder {missing[0]}")
@@ -218,7 +218,7 @@ def _folder(root: Path, split: str, size: int) -> Pictures | None:
         return None
     folders = sorted(p.name for p in base.iterdir() if p.is_dir() and not is_hidden(p.name, is_folder=True))
     if len(folders) < 2:
-        raise DataError(f"{base}: {len(folders)} folders named after classes, where at least two are needed")
+        raise DataError(f"{base}: found {len(folders)} class folders; at least two are needed")
     names, left_out = _names(root, folders), Counter()
     files, labels = [], []
     for label, folder in enumerate(folders):
@@ -230,24 +230,24 @@ def _folder(root: Path, split: str, size: int) -> Pictures | None:
     images, places = _read(files, size, split)
     labels = torch.tensor(labels, dtype=torch.int64)[places]
     if empty := set(range(len(folders))) - set(labels.tolist()):
-        raise DataError(f"{base / folders[min(empty)]}: no .jpg, .jpeg, .png or .webp that can be read in the folder of a class")
+        raise DataError(f"{base / folders[min(empty)]}: this class folder has no readable .jpg, .jpeg, .png or .webp")
     return Pictures(torch.from_numpy(images), labels, names)
 
 
 def _checked(pictures: Pictures, root: Path) -> Pictures:
-    """The same pictures, every label of which has a name that no other has."""
+    """Checks that every label has a unique name, and returns the pictures."""
     names = pictures.names
     if "" in names or len(set(names)) < len(names):
-        raise DataError(f"{root}: the names of the classes are {names}, where each needs one of its own")
+        raise DataError(f"{root}: the classes {names} need distinct names")
     if len(pictures) and (most := int(pictures.labels.max())) >= len(names):
-        raise DataError(f"{root}: a label of {most}, where there are {len(names)} names")
+        raise DataError(f"{root}: label {most} is out of range: there are {len(names)} names")
     return pictures
 
 
 def load(root: Path, split: str, size: int = 32) -> Pictures:
     """Reads ``split`` ("train" or "test") of the data set in ``root``, whatever its layout."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder")
+        raise DataError(f"{root} does not exist or is not a folder")
     if size < 1:
         raise DataError(f"--size {size}: at least 1 is needed")
     for read in (_cifar_python, _cifar_binary):

@@ -1,4 +1,4 @@
-"""What a network's parts cost: MACs, elements read, and computational energy as ``fogline::energy`` has it (2005.10851)."""
+"""The cost of a network's parts: MACs, elements read, and computational energy as in ``fogline::energy`` (arXiv 2005.10851)."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def picojoules(macs: dict[str, int]) -> float:
 
 
 def of_sample(parts: list[dict], ending: int, way: int) -> float:
-    """Picojoules of a sample that takes ``way`` and ends at the exit of this number, from 0; there is none such in the cloud."""
+    """Energy in picojoules of a sample that takes ``way`` and is answered by exit ``ending``, from 0; the number of exits means the cloud."""
     passed, exit_ = 0.0, 0
     for part in parts:
         if part.get("way", way) == way:
@@ -31,10 +31,10 @@ def of_sample(parts: list[dict], ending: int, way: int) -> float:
 
 
 def reduction(parts: list[dict], shares: list[float], extended: bool = False) -> float:
-    """How many times less than the twin a picture costs, where ``shares`` of all end at the exits.
+    """How many times less energy than the twin a picture needs, if ``shares`` of all pictures are answered at the exits.
 
-    ``parts`` are the manifest's, in the order in which a picture meets them; where there are several ways, all take the first.
-    An extension is met by those alone that it answers, if ``extended``, the last of the exits.
+    ``parts`` are the manifest's, in running order; if there are several ways, all pictures take the first. If ``extended``, the last
+    exit is an extension, which runs only for the pictures that it answers.
     """
     system, open_, left = 0.0, 1.0, list(shares)
     for part in parts:
@@ -47,7 +47,7 @@ def reduction(parts: list[dict], shares: list[float], extended: bool = False) ->
 
 
 def parts(net: Hybrid) -> list[dict]:
-    """The manifest's ``parts``, counted while the network runs on one picture; a stretch with several ways is as many parts."""
+    """The manifest's ``parts``, counted while the network runs on one picture; a stage with several ways has one part per way."""
     runs = [_parts(net, way) for way in range(len(net.mixed()[0].bits) if net.mixed() else 1)]
     mixed = {f"trunk-{number}" for number, after in enumerate(net.edge.exit_after, 1)
              for block in net.edge.blocks[net.edge.exit_after[number - 2] if number > 1 else 0:after] if block in net.mixed()}

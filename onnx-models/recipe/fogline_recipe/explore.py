@@ -1,8 +1,8 @@
 """Design-space exploration: edge bits x split position x exit thresholds, as in the paper (2005.10851).
 
-Every (bits, split) is one network, trained briefly; every share of pictures that may end at the edge
-is one point of it, with thresholds chosen on held-out pictures and figures taken on the test
-pictures. Writes ``points.csv`` and two plots.
+Every (bits, split) is one briefly trained network. Every share of pictures answered at the edge is one
+of its points, with thresholds chosen on held-out pictures and figures measured on the test pictures.
+Writes ``points.csv`` and two plots.
 """
 
 import csv
@@ -19,7 +19,7 @@ from .train import new, train
 matplotlib.use("svg")
 from matplotlib import pyplot
 
-# About the same layers, split after three, four and five blocks: edge, channels that travel (of W), cloud. W is the width, hW its half.
+# About the same layers, split after three, four and five blocks: edge, channels sent (of W), cloud. W is the width, hW half of it.
 SPLITS = {
     "early": ("hW pool W exit4 W exit4", 0.25, "W pool 2W pool 2W+ 2W+ 2W+"),
     "middle": ("hW pool W W exit4 pool W exit4", 1, "2W pool 2W+ 2W+ 2W+"),
@@ -59,7 +59,7 @@ def points(run: Path, bits: int, split: str, held: data.Pictures, test: data.Pic
 
 
 def front(rows: list[dict], better: str) -> list[dict]:
-    """The Pareto front: no other row is as good in ``better`` and in accuracy, and better in one."""
+    """The Pareto front: rows that no other row dominates in ``better`` and accuracy."""
     best, kept = -1.0, []
     for row in sorted(rows, key=lambda row: (row[better], row["accuracy"]), reverse=True):
         if row["accuracy"] > best:
@@ -69,7 +69,7 @@ def front(rows: list[dict], better: str) -> list[dict]:
 
 
 def plot(rows: list[dict], x: str, label: str, good: str, paper: tuple[str, float], path: Path) -> None:
-    """Accuracy against ``x``: a line a network, the Pareto front over ``good``, and the paper's figure."""
+    """Plots accuracy against ``x``: one line per network, the Pareto front over ``good``, and the paper's figure."""
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     for bits, split in sorted({(row["bits"], row["split"]) for row in rows}):
         own = [row for row in rows if (row["bits"], row["split"]) == (bits, split)]
@@ -97,7 +97,7 @@ def layout(bits: int, split: str, width: int, classes: int, size: int) -> Layout
 
 
 def explore(root: Path, out: Path, all_bits: list[int], schedule: Schedule, size: int, width: int) -> None:
-    """Trains what is not trained yet, measures, and writes table and plots to ``out``."""
+    """Trains the networks that are not trained yet, measures all, and writes table and plots to ``out``."""
     pictures, test = data.load(root, "train", size), data.load(root, "test", size)
     _, held = data.hold_out(pictures, schedule.hold_out_every)
     classes, rows = len(pictures.names), []

@@ -1,4 +1,4 @@
-"""A trained network to the files of a pair: edge.qonnx, cloud.onnx and manifest.json."""
+"""Exports a trained network to the files of a pair: edge.qonnx, cloud.onnx and manifest.json."""
 
 import hashlib
 import json
@@ -20,9 +20,9 @@ def sha256(path: Path) -> str:
 
 
 def write_edge(net: Hybrid, path: Path) -> None:
-    """Writes the edge as QONNX; its outputs are the exits in their order, an extension, then the split map.
+    """Writes the edge as QONNX. Its outputs are the exits in order, then an extension if there is one, then the split map.
 
-    Blocks with several ways take a second input, ``way``: 1 at the way of the sample, 0 elsewhere.
+    Blocks with several ways take a second input, ``way``: a one-hot vector with 1 at the sample's way.
     """
     size = net.layout.size
     inputs = {"picture": torch.zeros(1, 3, size, size)}

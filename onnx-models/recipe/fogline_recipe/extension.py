@@ -1,4 +1,4 @@
-"""MEANet's extension, which answers where an exit is sure of a hard class (Long et al. 2021, arXiv 2109.06440)."""
+"""MEANet's extension, which answers when an exit is sure of a hard class (Long et al. 2021, arXiv 2109.06440)."""
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +10,10 @@ from .quant import LayoutError
 
 
 class Extension(nn.Module):
-    """Adaptive blocks over the picture, the sum with the trunk's map, more blocks, an exit for the hard classes alone.
+    """Adaptive blocks on the picture, added to the trunk's map, then more blocks and an exit for the hard classes only.
 
-    MEANet joins the maps as channels; a sum needs no wider blocks. In the layout ``+`` stands
-    for it: ``pool 64 pool 128 + 128 128 exit4``. The scores of the easy classes are constant, and so low that none is ever named.
+    MEANet concatenates the maps; adding them needs no wider blocks. The layout writes the addition as ``+``, as in
+    ``pool 64 pool 128 + 128 128 exit4``. The scores of the easy classes are constant and so low that none is ever chosen.
     """
 
     NEVER = -30.0

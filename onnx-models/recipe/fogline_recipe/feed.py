@@ -1,4 +1,4 @@
-"""What a network trains on: batches of augmented pictures, made on the device on which all of the pictures lie."""
+"""Training batches of augmented pictures, made on the device that holds all pictures."""
 
 import random
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from .runs import Schedule
 class Feed:
     """Epochs of batches, each of the same size: (pictures (N, 3, S, S), normalised, in channels-last memory; targets (N, classes)).
 
-    An epoch's order and chances follow from its number alone, so that a resumed run sees what an uninterrupted one would. It leaves
-    out what would be less than a batch, other pictures each time. Nothing here makes the device wait.
+    The order and augmentation of an epoch depend only on its number, so that a resumed run sees the same as an uninterrupted one. The
+    incomplete last batch is dropped, with other pictures each time. Nothing here synchronises with the device.
     """
 
     def __init__(self, pictures: Pictures, schedule: Schedule, where: torch.device):
@@ -29,7 +29,7 @@ class Feed:
         return torch.Generator(self.where).manual_seed(self.schedule.seed * 100_003 + number)
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of epoch ``number``, from 0. In every second one the other pictures are mirrored."""
+        """The batches of epoch ``number``, counted from 0. Every second epoch mirrors the pictures that the one before did not."""
         chances, cuts = self.generator(number), random.Random(self.schedule.seed * 100_003 + number)
         order = torch.randperm(len(self.targets), generator=chances, device=self.where)
         for index in order[:self.steps * self.batch].view(self.steps, self.batch):

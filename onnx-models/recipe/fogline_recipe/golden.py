@@ -1,4 +1,4 @@
-"""Golden files: what the QONNX graph says of generated pictures, executed by the qonnx package.
+"""Golden files: outputs of the QONNX graph for generated pictures, computed by the qonnx package.
 
 The Rust engine is tested against these files, not against this recipe.
 """

@@ -1,4 +1,4 @@
-"""A function over tensors that a CUDA device runs as one graph; elsewhere, as it is."""
+"""Runs a function over tensors as one CUDA graph; on other devices, as it is."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from torch import Tensor
 class Graphed:
     """Calls ``compute``. On CUDA the first calls run as they are, the next is captured as a graph, and from then on it is replayed.
 
-    A graph saves the launch of some thousand small kernels a step. It holds the addresses of what it was captured with: inputs are
-    copied into its own, every other tensor must stay where it is, and ``compute`` must not wait for the device.
+    A graph saves some thousand kernel launches per step. It keeps the addresses from the capture: inputs are copied into its own
+    tensors, every other tensor must stay where it is, and ``compute`` must not synchronise with the device.
     """
 
     # Until then cuDNN has chosen its kernels, and what is made at first use has been: neither may happen in a capture.

@@ -1,8 +1,8 @@
-"""Weights that share values by hashing, so that an edge downloads fewer (Chen et al. 2015, "HashedNets", arXiv 1504.04788).
+"""Weights that share values by hashing, which makes the edge's download smaller (Chen et al. 2015, "HashedNets", arXiv 1504.04788).
 
-Deflate-inflate (Nazir et al. 2021, doi 10.1002/cpe.6593) sends a model so to the devices, which expand it at run time. Weight i of
+Deflate-inflate (Nazir et al. 2021, doi 10.1002/cpe.6593) sends such models to devices, which expand them at run time. Weight i of
 a tensor with ``size`` shared values takes value ``(i % size) * 2654435761 ** (i // size) % size``: Knuth's multiplicative hash, which
-gives every value equally many weights. ``cargo xtask pack --share N`` stores each value once.
+assigns equally many weights to every value. ``cargo xtask pack --share N`` stores each value once.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 @cache
 def groups(count: int, share: int, where: torch.device = CPU) -> torch.Tensor:
-    """The weights (share, count / share) that take each value, by their place in the flattened tensor; the answer lies at ``where``."""
+    """The indices (share, count / share) of the weights that take each value, in the flattened tensor; on the device ``where``."""
     if count % share:
         raise LayoutError(f"{count} weights cannot share values by {share}")
     size = count // share
@@ -28,7 +28,7 @@ def groups(count: int, share: int, where: torch.device = CPU) -> torch.Tensor:
 
 @torch.no_grad()
 def tie(kernels: list[nn.Parameter], share: int) -> None:
-    """Sets the weights of every group to their mean: after each step, the nearest kernels that share their values."""
+    """Sets the weights of every group to their mean: the nearest kernels with shared values. Called after each step."""
     for kernel in kernels:
         flat = kernel.flatten()
         together = groups(flat.numel(), share, flat.device)

@@ -1,7 +1,7 @@
-"""What a picture's file says of itself, from its own bytes: what it is, how large, how it is turned, whether it is all there.
+"""Reads a picture file's format, size, orientation and completeness from its bytes.
 
-The gateway and the page ask the same of the same bytes, in edge-wasm/src/device/picture/header.rs and
-web-demo/worker/header.js; docs/pictures.md has the rule.
+The gateway and the page do the same in edge-wasm/src/device/picture/header.rs and web-demo/worker/header.js; docs/pictures.md has
+the rules.
 """
 
 import struct
@@ -17,7 +17,7 @@ OTHERS = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"<s
 
 
 class PictureError(Exception):
-    """A file is no picture that is decoded, or not all of one."""
+    """The file is not a supported picture, or is incomplete."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Header:
 
 
 def read(file: bytes) -> Header:
-    """The header of a picture that may be decoded; what is none, ends early or is too large is a PictureError."""
+    """The header of a supported picture. Raises PictureError if the file is of another kind, incomplete or too large."""
     if file.startswith(b"\xff\xd8\xff"):
         header = _jpeg(file)
     elif file.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -45,7 +45,7 @@ def read(file: bytes) -> Header:
     if header.width * header.height > MOST_PIXELS:
         raise PictureError(f"a picture of {header.width}x{header.height} pixels, where 1 to {MOST_PIXELS} pixels are allowed")
     if not header.whole:
-        raise PictureError("the picture is cut short or damaged: it ends early")
+        raise PictureError("the picture is truncated or damaged: it ends early")
     return header
 
 
@@ -53,7 +53,7 @@ def _jpeg(file: bytes) -> Header:
     header, exif, at = Header("JPEG"), None, 2
     while at + 1 < len(file):
         marker = file[at + 1]
-        if file[at] != 0xFF:  # pixels, or padding between segments: on to the next marker
+        if file[at] != 0xFF:  # pixels or padding: skip to the next marker
             if (at := file.find(0xFF, at)) < 0:
                 break
         elif marker == 0xFF:  # a fill byte
@@ -61,9 +61,9 @@ def _jpeg(file: bytes) -> Header:
         elif marker == 0xD9:
             header.whole = True
             break
-        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # a stuffed zero, or a marker that stands alone
+        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # a stuffed zero, or a marker without a segment
             at += 2
-        else:  # segments are stepped over whole: the thumbnail in one has an end marker of its own
+        else:  # skip whole segments: an embedded thumbnail has its own end marker
             if at + 4 > len(file):
                 break
             end = at + 2 + max(2, int.from_bytes(file[at + 2:at + 4]))
@@ -71,7 +71,7 @@ def _jpeg(file: bytes) -> Header:
                 header.height, header.width = struct.unpack_from(">HH", file, at + 5)
             elif marker == 0xE1 and exif is None and file.startswith(b"Exif\0\0", at + 4):
                 exif = file[at + 10:end] or None
-            elif marker == 0xDA and exif is None:  # what follows pixels turns nothing
+            elif marker == 0xDA and exif is None:  # an orientation after the pixels is ignored
                 exif = b""
             at = end
     header.orientation = _turned(exif)
@@ -99,7 +99,7 @@ def _png(file: bytes) -> Header:
 
 
 def _webp(file: bytes) -> Header:
-    """Browsers do not turn WebP pictures."""
+    """Reads a WebP header. The orientation is always 1, because browsers ignore it in WebP."""
     header = Header("WEBP")
     if len(file) < 30:
         return header
@@ -118,7 +118,7 @@ def _webp(file: bytes) -> Header:
 
 
 def _turned(exif: bytes | None) -> int:
-    """The orientation in the TIFF block of Exif, if it says one that makes sense."""
+    """The orientation in Exif's TIFF block, or 1 if it has no valid one."""
     exif = exif or b""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:

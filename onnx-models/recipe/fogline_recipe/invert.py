@@ -1,8 +1,8 @@
-"""What a split map gives away of its picture: a decoder learns to draw the picture from the map, as somebody would teach it
-who reads the frames and has the edge's weights and pictures of the kind.
+"""Measures what a split map reveals about its picture: a decoder learns to reconstruct the picture from the map, like an attacker
+who reads the frames and has the edge's weights and similar pictures.
 
-It does so twice: for the map that is sent, and for the real-valued one that the last quantiser makes it of. What is measured
-is the least that a map gives away: a larger decoder, taught for longer, draws a little better.
+Two decoders are trained: for the map that is sent, and for the real-valued map before the last quantiser. The result is a lower
+bound: a larger decoder, trained for longer, reconstructs a little better.
 """
 
 import json
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from . import data
 
-# QONNX's quantisers in ONNX's own operations, with which onnxruntime runs an edge as it is. Edges have signed levels only.
+# QONNX's quantisers as ONNX functions, so that onnxruntime can run an edge unchanged. Edges only have signed levels.
 QUANTISERS = ["""
 <domain: "qonnx.custom_op.general", opset_import: ["" : 17]>
 BipolarQuant (x, scale) => (y) {
@@ -58,7 +58,7 @@ class Maps:
 
 
 class EdgeFile:
-    """The edge of a pair, as its edge.qonnx has it."""
+    """The edge of a pair, from its edge.qonnx."""
 
     def __init__(self, pair: Path):
         path = pair / "edge.qonnx"
@@ -81,7 +81,7 @@ class EdgeFile:
         self.session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def maps(self, images: Tensor, batch: int = 100) -> Maps:
-        """What the edge makes of uint8 pictures (N, 3, S, S)."""
+        """The edge's maps for uint8 pictures (N, 3, S, S)."""
         found = []
         for part in tqdm(images.split(batch), desc="maps", unit=" batches", leave=False):
             made = self.session.run(self.outputs, {self.session.get_inputs()[0].name: data.normalise(part).numpy()})
@@ -90,7 +90,7 @@ class EdgeFile:
 
 
 def decoder(channels: int, enlarge: int) -> nn.Sequential:
-    """Maps to pictures between 0 and 1, ``enlarge`` times as wide and high: a power of two."""
+    """Decodes maps to pictures between 0 and 1 that are ``enlarge`` times as wide and high; ``enlarge`` is a power of two."""
     width = 64
     layers = [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
     while enlarge > 1:
@@ -102,7 +102,7 @@ def decoder(channels: int, enlarge: int) -> nn.Sequential:
 
 
 def teach(maps: Tensor, images: Tensor, epochs: int, seed: int, name: str, batch: int = 64) -> nn.Module:
-    """A decoder that has seen these pairs of map and picture ``epochs`` times."""
+    """A decoder trained on these maps and pictures for ``epochs`` epochs."""
     torch.manual_seed(seed)
     net = decoder(maps.shape[1], images.shape[2] // maps.shape[2]).to(memory_format=torch.channels_last).train()
     steps = epochs * -(-len(maps) // batch)
@@ -122,12 +122,12 @@ def teach(maps: Tensor, images: Tensor, epochs: int, seed: int, name: str, batch
 
 @torch.no_grad()
 def draw(net: nn.Module, maps: Tensor) -> Tensor:
-    """What a decoder makes of maps: uint8 pictures (N, 3, S, S)."""
+    """Reconstructs uint8 pictures (N, 3, S, S) from maps."""
     return torch.cat([net(part.float()).mul(255).round().byte() for part in maps.split(500)])
 
 
 def psnr(one: Tensor, other: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of uint8 pictures, the mean of theirs; of equal ones 99."""
+    """Mean peak signal-to-noise ratio of uint8 pictures in dB; 99 for identical ones."""
     error = (one.float() - other.float()).square().mean((1, 2, 3))
     return (10 * (255**2 / error).log10()).clamp(max=99).mean().item()
 
@@ -159,9 +159,9 @@ def strip(rows: list[Tensor], out: Path, enlarge: int = 3, gap: int = 4) -> None
 
 
 def invert(pair: Path, root: Path, count: int, epochs: int, show: Path | None, out: Path, seed: int = 1) -> dict:
-    """Teaches both decoders ``count`` training pictures; figures on the test pictures, and a strip of those in ``show``.
+    """Trains both decoders on ``count`` training pictures and measures them on the test pictures; shows those in ``show`` as a strip.
 
-    The strip's rows: the picture, drawn from the real-valued map, drawn from the map that is sent.
+    The strip's rows: the picture, its reconstruction from the real-valued map, and that from the map that is sent.
     """
     edge = EdgeFile(pair)
     train, test = data.load(root, "train", edge.size), data.load(root, "test", edge.size)

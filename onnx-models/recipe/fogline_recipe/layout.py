@@ -1,22 +1,22 @@
-"""What a network looks like, as two short texts and some numbers: everything that decides its shape.
+"""The layout of a network: two short texts and some numbers that fully determine its shape.
 
 Edge: ``128`` is a block of 128 channels, ``exit4`` an exit on a 4x4 grid of averages, ``pool`` a 2x2 maximum. Cloud: ``256`` is a
-convolution, ``256+`` one with a shortcut. With 32 bits the same layout is the full-precision *twin*: no quantisers and no exits.
+convolution, ``256+`` one with a shortcut. With 32 bits the same layout is the full-precision *twin*, without quantisers and exits.
 """
 
 from dataclasses import asdict, dataclass, fields
 
 from .quant import LayoutError
 
-MOST_SHARED = 16  # weights a stored value, by the packed format
-WIDTHS = ["1", "2", "4"]  # bits of kernels that are the highest of one set of levels
+MOST_SHARED = 16  # limit of the packed format
+WIDTHS = ["1", "2", "4"]  # allowed bit widths of kernels that share one set of levels
 APART = [("ways", "share"), ("ways", "extension"), ("appeals", "extension")]
 
 
 def channels_of(token: str) -> int:
     """The number in a layout's token."""
     if not token.isdecimal() or int(token) == 0:
-        raise LayoutError(f"'{token}' in a layout is neither a number of channels nor pool nor, at the edge, exitGRID")
+        raise LayoutError(f"'{token}' in a layout is not a number of channels, pool or, at the edge, exitGRID")
     return int(token)
 
 
@@ -45,15 +45,15 @@ class Layout:
             raise LayoutError(f"--share {self.share}: at most {MOST_SHARED} weights share a value")
         if ways := self.ways.split():
             if len(ways) < 2 or ways != [bits for bits in WIDTHS if bits in ways]:
-                raise LayoutError(f"--ways '{self.ways}': at least two of {', '.join(WIDTHS)} are needed, the fewest bits first")
+                raise LayoutError(f"--ways '{self.ways}': give at least two of {', '.join(WIDTHS)}, in ascending order")
         given = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
         for one, other in APART:
             if {one, other} <= given:
-                raise LayoutError(f"--{one} and --{other} do not go together: the packed model holds one of them")
+                raise LayoutError(f"--{one} and --{other} cannot be combined: a packed model supports only one of them")
         if labels := self.hard.split():
             known = [str(label) for label in range(self.classes)]
             if not self.extension or len(labels) < 2 or labels != [label for label in known if label in labels]:
-                raise LayoutError(f"--hard '{self.hard}': with --extension, at least two classes of 0 to {self.classes - 1} are needed, the least first")
+                raise LayoutError(f"--hard '{self.hard}': with --extension, give at least two classes from 0 to {self.classes - 1}, in ascending order")
 
     def to_dict(self) -> dict:
         return asdict(self)

@@ -15,7 +15,7 @@ from .ways import MixedBlock
 
 
 class Edge(nn.Module):
-    """Pictures (N, 3, S, S), normalised, to (exit logits ..., split map in the quantiser's grid)."""
+    """Maps normalised pictures (N, 3, S, S) to (exit logits ..., split map on the quantiser's grid)."""
 
     def __init__(self, layout: Layout):
         super().__init__()
@@ -46,11 +46,11 @@ class Edge(nn.Module):
         self.split_shape = (layout.split, size, size)
 
     def hard(self) -> list[int]:
-        """The classes that an extension tells apart; none without one."""
+        """The classes that the extension distinguishes; empty without one."""
         return self.extension.hard if self.extension else []
 
     def block(self, layout: Layout, inputs: int, outputs: int) -> nn.Module:
-        """The next block: behind the first exit, whose certainty decides, it may have several ways."""
+        """The next block. After the first exit, whose certainty decides, it may have several ways."""
         if not layout.ways or layout.bits == quant.FULL or not self.exits:
             return Block(layout.bits, inputs, outputs)
         if inputs != outputs:
@@ -58,7 +58,7 @@ class Edge(nn.Module):
         return MixedBlock([int(bits) for bits in layout.ways.split()], inputs, Block)
 
     def run(self, x: Tensor, steps: list[nn.Module], way: int | Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The map behind some of the layers, and the logits of the exits among them."""
+        """Runs some of the layers; returns the map and the logits of the exits among them."""
         logits = []
         for step in steps:
             if isinstance(step, Exit):
@@ -99,7 +99,7 @@ class Residual(nn.Module):
 
 
 class Cloud(nn.Module):
-    """The split map (N, C, S, S) to class logits, in full precision."""
+    """Maps the split map (N, C, S, S) to class logits, in full precision."""
 
     def __init__(self, layout: Layout, split_shape: tuple[int, int, int]):
         super().__init__()
@@ -121,9 +121,9 @@ class Cloud(nn.Module):
 
 
 class Hybrid(nn.Module):
-    """Edge and cloud, trained as one; returns the logits of every exit, then of the final head.
+    """Edge and cloud, trained together; returns the logits of every exit, then of the final head.
 
-    Blocks with several ways run ``way``; while they are trained, all of them, and the cloud sees an equal part of the batch on each.
+    Blocks with several ways run ``way``. In training all ways run, and the cloud gets an equal part of the batch from each.
     """
 
     def __init__(self, layout: Layout):
@@ -134,7 +134,7 @@ class Hybrid(nn.Module):
         self.way = 0
 
     def learning(self) -> list[nn.Module]:
-        """What is trained: an extension and predictors go with a network that has been, and so do several ways with the part before them."""
+        """The modules to train: with an extension or predictors only those, with several ways only the layers from the ways on."""
         if self.layout.appeals and self.edge.exits:
             return [exit_.appeal for exit_ in self.edge.exits]
         if self.edge.extension:
@@ -148,10 +148,10 @@ class Hybrid(nn.Module):
         return [block for block in self.edge.blocks if isinstance(block, MixedBlock)]
 
     def train(self, mode: bool = True) -> "Hybrid":
-        """Sets the mode of what learns; parameters and statistics of the rest stay as they are."""
+        """Sets the mode of the trained modules; the parameters and statistics of the others stay frozen."""
         learning = self.learning()
         super().train(mode and self in learning)
-        # Here, since Brevitas makes some parameters anew when weights are loaded.
+        # Here, because Brevitas recreates some parameters when weights are loaded.
         self.requires_grad_(self in learning)
         for part in learning:
             part.requires_grad_(True)
@@ -169,7 +169,7 @@ class Hybrid(nn.Module):
                 if isinstance(m, nn.Conv2d) and m not in stems and m.weight.requires_grad]
 
     def shared(self) -> list[nn.Parameter]:
-        """The kernels whose weights share values by hashing: those of the blocks, in which most of the edge's bits are."""
+        """The kernels whose weights share values by hashing: those of the blocks, which hold most of the edge's bits."""
         return [block.conv.weight for block in self.edge.blocks] if self.layout.share > 1 else []
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -1,6 +1,6 @@
-"""Models for other runtimes, to time beside the edge engine: single convolutions, and the edge without its quantisers.
+"""Models for timing other runtimes next to the edge engine: single convolutions, and the edge without its quantisers.
 
-Weights are random: only their number matters here.
+The weights of the convolutions are random: only their number matters here.
 """
 
 import json
@@ -41,7 +41,7 @@ def convolutions(folder: Path, seed: int = 1) -> None:
 
 
 def _fold(graph: onnx.GraphProto) -> None:
-    """Takes out what passes a weight on as it is: behind it, a quantiser would take the weight for an activation."""
+    """Removes identity nodes after weights: the quantiser would otherwise treat those weights as activations."""
     weights = {tensor.name: tensor.name for tensor in graph.initializer}
     nodes = []
     for node in graph.node:  # in the order in which they run
@@ -55,7 +55,7 @@ def _fold(graph: onnx.GraphProto) -> None:
 
 
 def _without_channels_first(op: str, place: int, shape: list[int]) -> list[int]:
-    """The shape of a constant where maps are NHWC: kernels are (k, k, inputs, outputs), offsets and slopes a channel are last."""
+    """The shape of a constant for NHWC maps: kernels are (k, k, inputs, outputs), per-channel offsets and slopes come last."""
     if op == "Conv" and place == 1:
         outputs, inputs, h, w = shape
         return [h, w, inputs, outputs]
@@ -63,7 +63,7 @@ def _without_channels_first(op: str, place: int, shape: list[int]) -> list[int]:
 
 
 def _for_tfjs(graph: onnx.GraphProto) -> dict:
-    """The nodes of a folded graph, with the shapes of their constants and the attributes that tfjs is told."""
+    """The nodes of a folded graph, with the shapes of their constants and the attributes that tfjs needs."""
     shapes, constants, nodes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}, {}, []
     for node in graph.node:
         for place, name in enumerate(node.input):
@@ -96,7 +96,7 @@ def edge(qonnx: Path, folder: Path, seed: int = 1) -> None:
             del node.input[1:], node.attribute[:]
             node.op_type, node.domain = "Identity", ""
     _fold(model.graph)
-    # Weights that were inputs too could be given anew in every run: a runtime would not fold them into its layers.
+    # Runtimes do not fold weights that are also inputs, because every run may replace them.
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     del model.graph.input[:], model.opset_import[:]
@@ -116,7 +116,7 @@ def edge(qonnx: Path, folder: Path, seed: int = 1) -> None:
             self.left -= 1
             return {picture.name: self.random.normal(0, 0.5, shape).astype(np.float32)} if self.left >= 0 else None
 
-    # Batch-norms into convolutions, as onnxruntime advises: they do not meet any more once quantisers stand between them.
+    # Fold batch-norms into convolutions, as onnxruntime recommends: quantisers between them would prevent it.
     int8 = folder / "edge-int8.onnx"
     quant_pre_process(f32, int8, skip_symbolic_shape=True)
     (folder / "edge-tfjs.json").write_text(json.dumps(_for_tfjs(onnx.load(int8).graph)))
@@ -126,7 +126,7 @@ def edge(qonnx: Path, folder: Path, seed: int = 1) -> None:
 def time_cloud(onnx_file: Path, batches: list[int], samples: int = 10) -> dict[int, list[float]]:
     """Milliseconds that onnxruntime takes on one thread for a ``cloud.onnx``, by batch size.
 
-    A model whose batch is frozen at one runs its samples one after the other, as the function does then.
+    A model with a fixed batch of one runs its samples one after the other, like the function.
     """
     import time
 

@@ -1,4 +1,4 @@
-"""Plots of what ``cargo xtask bench edge`` and ``cargo xtask compare`` measured and ``cargo xtask plan`` reckoned."""
+"""Plots the results of ``cargo xtask bench edge``, ``cargo xtask compare`` and ``cargo xtask plan``."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib import pyplot
 
 
 def bench(results: Path, out: Path) -> None:
-    """Bars of what ``cargo xtask bench edge`` measured: medians with quartiles, a panel a convolution and one for the edge."""
+    """Plots ``cargo xtask bench edge``: bars of medians with quartiles, one panel per convolution and one for the edge."""
     cases = json.loads(results.read_text())["cases"]
     panels = [f"3x3 {channels}-{channels} {side}x{side}" for side, channels in LAYERS] + ["edge"]
     figure, all_axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4))
@@ -33,7 +33,7 @@ def bench(results: Path, out: Path) -> None:
 
 
 def plan(reckoned: Path, out: Path) -> None:
-    """What ``cargo xtask plan`` says of fleets up to a million edges: instances at once, and dollars in thirty days."""
+    """Plots ``cargo xtask plan`` for fleets of up to a million devices: concurrent instances, and dollars per thirty days."""
     found = json.loads(reckoned.read_text())
     figure, (need, dollars) = pyplot.subplots(1, 2, figsize=(11, 4))
     for fleet, colour in zip(found["fleets"], ["seagreen", "slategray"], strict=True):
@@ -42,10 +42,10 @@ def plan(reckoned: Path, out: Path) -> None:
         need.plot(devices, [point["outcome"]["mean_busy"] for point in fleet["points"]], ":", color=colour, label=f"{fleet['name']}, busy on the mean")
         dollars.plot(devices, fleet["dollars"], ".-", color=colour, label=fleet["name"])
     need.axhline(1000, color="crimson", linewidth=0.8, label="an account's first quota")
-    for axes, label in ((need, "concurrency"), (dollars, "US dollars in 30 days")):
+    for axes, label in ((need, "concurrency"), (dollars, "US dollars per 30 days")):
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_xlabel(f"edges, {found['each']:g} pictures a second each")
+        axes.set_xlabel(f"devices, {found['each']:g} pictures per second each")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
@@ -55,7 +55,7 @@ def plan(reckoned: Path, out: Path) -> None:
 
 
 def compare(measured: Path, out: Path) -> None:
-    """The systems of ``cargo xtask compare``: accuracy by share at the edge, and by energy; a line a system, a dot as it is deployed."""
+    """Plots ``cargo xtask compare``: accuracy by share at the edge and by energy, one line per system with a dot where it is deployed."""
     rows = json.loads(measured.read_text())["rows"]
     figure, panels = pyplot.subplots(1, 2, figsize=(11, 4.5))
     colours = ["black", "crimson", "darkorange", "royalblue", "seagreen", "mediumorchid"]
@@ -64,7 +64,7 @@ def compare(measured: Path, out: Path) -> None:
             axes.plot([scale * point[x] for point in row["curve"]], [100 * point["accuracy"] for point in row["curve"]], color=colour,
                       linewidth=2 if row is rows[0] else 1, label=f"{row['model']}, by {row['policy']}")
             axes.plot(scale * row["own"][x], 100 * row["own"]["accuracy"], "o", color=colour, markersize=5)
-    for axes, label in zip(panels, ("pictures that end at the edge, %", "computational energy a picture, µJ"), strict=True):
+    for axes, label in zip(panels, ("pictures answered at the edge, %", "computational energy per picture, µJ"), strict=True):
         axes.set_xlabel(label)
         axes.set_ylabel("system accuracy, %")
         axes.grid(alpha=0.3)

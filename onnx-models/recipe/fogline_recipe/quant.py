@@ -88,7 +88,7 @@ class _LevelsThrough(torch.autograd.Function):
 class Levels(torch.nn.Module):
     """A Brevitas tensor quantiser: signed levels with a learned scale, in the dtype of its input.
 
-    Brevitas' own finds its scale by sorting, and computes in fp32: in bf16 training on a CPU twice the time of all convolutions.
+    Brevitas' own finds its scale by sorting and computes in fp32, which in bf16 training on a CPU takes twice as long as all convolutions.
     """
 
     def __init__(self, bit_width: int):
@@ -98,7 +98,7 @@ class Levels(torch.nn.Module):
         self.register_buffer("started", torch.tensor(False))
         self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
         self.register_buffer("bit_width", torch.tensor(float(bit_width)), persistent=False)
-        self.asked = False  # whether `started` was: to read it is to wait for the device
+        self.asked = False  # a copy of `started` on the CPU: reading that would synchronise with the device
 
     @torch.no_grad()
     def start(self, x):
@@ -145,7 +145,7 @@ class LevelAct(_Fixed, ActQuantSolver):
 
 
 class LevelWeight(Int8WeightPerChannelFloat):
-    """Weights on a signed grid, a scale an output channel: first that of the largest weight, then learned, as a logarithm."""
+    """Weights on a signed grid with one scale per output channel, initialised from the largest weight and learned as a logarithm."""
 
     scaling_impl_type = ScalingImplType.PARAMETER_FROM_STATS
     restrict_scaling_type = RestrictValueType.LOG_FP
@@ -169,11 +169,11 @@ FULL = 32
 
 
 class LayoutError(ValueError):
-    """A layout that no network can have; the text says which part of it."""
+    """The layout is invalid; the message says which part of it."""
 
 
 def check_bits(bits: int) -> None:
-    """Refuses a width that no edge kernel has."""
+    """Raises LayoutError for a bit width without an edge kernel."""
     if bits not in (1, 2, 4, 8, FULL):
         raise LayoutError(f"edge layers of {bits} bits: the edge has kernels for 1, 2, 4 and 8 bits ({FULL}: the twin)")
 
@@ -202,12 +202,12 @@ def activation(bits: int) -> nn.Module:
 
 
 def split(bits: int) -> nn.Module:
-    """What the split map passes last. The twin has no quantiser there, but the nonlinearity that it is as well."""
+    """The last operation before the split point: a quantiser, or in the twin the corresponding nonlinearity."""
     return nn.ReLU() if bits == FULL else activation(bits)
 
 
 def conv(bits: int, inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
-    """A convolution with zero padding, whose result is as large as the map, and quantised weights."""
+    """A convolution with quantised weights and zero padding that keeps the map's size."""
     check_bits(bits)
     shape = {"kernel_size": kernel, "padding": kernel // 2, "bias": False}
     if bits == FULL:

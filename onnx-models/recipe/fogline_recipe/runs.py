@@ -1,4 +1,4 @@
-"""Trained networks on disk, and what they say of pictures."""
+"""Trained networks on disk, and their logits for pictures."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from .quant import FULL
 
 @dataclass
 class Schedule:
-    """How a network is trained."""
+    """The hyperparameters of training."""
 
     epochs: int = 34
     batch: int = 128
@@ -47,7 +47,7 @@ class Schedule:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: a number above 0 is needed")
         for name in ("focus", "distill", "smoothing", "exit_weight", "cutmix"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: it goes from 0 to 1")
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: a number from 0 to 1 is needed")
 
 
 def device() -> torch.device:
@@ -55,40 +55,40 @@ def device() -> torch.device:
 
 
 def machine(where: torch.device) -> str:
-    """What a model card calls it."""
+    """The device's name for the model card."""
     if where.type == "cuda":
         return torch.cuda.get_device_name(where)
     return "one CPU core" if (threads := torch.get_num_threads()) == 1 else f"{threads} CPU cores"
 
 
 def parts(pictures: data.Pictures, layout: Layout | teacher.Layout, schedule: Schedule) -> tuple[data.Pictures, data.Pictures]:
-    """What a network is trained on, and what is held out of that, to choose temperatures and thresholds."""
+    """The pictures to train on, and those held out for calibration."""
     training, held = data.hold_out(pictures, schedule.hold_out_every)
     return data.hold_out(held, 2) if isinstance(layout, Layout) and layout.appeals else (training, held)
 
 
 @dataclass
 class Run:
-    """A trained network, and how it came about."""
+    """A trained network and how it was trained."""
 
     net: Hybrid | teacher.Teacher
     names: list[str]
     schedule: Schedule
     teachers: list[dict]
-    start: str  # the pair whose weights were the first ones
+    start: str  # the pair that the weights were initialised from
     seconds: float  # that training took
     machine: str
 
 
 def load(folder: Path) -> Run:
-    """The run whose checkpoint lies in ``folder``."""
+    """Loads the run whose checkpoint is in ``folder``."""
     path = folder / "checkpoint.pt"
     if not path.is_file():
-        raise data.DataError(f"{path}: no checkpoint there; train with --out {folder} first")
+        raise data.DataError(f"{path} does not exist; train with --out {folder} first")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
-        raise data.DataError(f"{path}: no whole checkpoint: {error}") from error
+        raise data.DataError(f"{path}: the checkpoint is damaged: {error}") from error
     layout = state["layout"]
     found = teacher.build(teacher.Layout(**layout)) if "backbone" in layout else Hybrid(Layout(**layout))
     found.load_state_dict(state["net"])
@@ -97,26 +97,26 @@ def load(folder: Path) -> Run:
 
 
 def twin_of(run: Run, folder: Path) -> Hybrid:
-    """The network in ``folder``, which must be the full-precision twin of ``run``'s."""
+    """Loads the network in ``folder``, which must be the full-precision twin of ``run``'s."""
     twin = load(folder)
     if not isinstance(twin.net, Hybrid) or twin.net.layout != replace(run.net.layout, bits=FULL):
-        raise data.DataError(f"{folder}: not the twin, whose layout is the run's own with --bits {FULL}")
+        raise data.DataError(f"{folder} is not the twin: that has the run's layout with --bits {FULL}")
     if twin.names != run.names:
         raise data.DataError(f"{folder}: its classes, {', '.join(twin.names)}, are not the run's, {', '.join(run.names)}")
     return twin.net
 
 
 def save(path: Path, state: dict) -> None:
-    """Writes beside, then renames: an interrupted save leaves the old checkpoint whole."""
+    """Writes a temporary file and renames it: an interrupted save leaves the old checkpoint intact."""
     beside = path.with_suffix(".partial")
     torch.save(state, beside)
     beside.replace(path)
 
 
 @torch.no_grad()
-def logits(net: nn.Module, images: torch.Tensor, name: str = "asking the network", batch: int = 500) -> list[torch.Tensor]:
-    """Logits (N, classes) of every head for uint8 pictures (N, 3, S, S), in fp32. Where ``net`` lies elsewhere than on the fastest
-    device, a copy of it is asked: to move it would take it away from who holds it."""
+def logits(net: nn.Module, images: torch.Tensor, name: str = "running the network", batch: int = 500) -> list[torch.Tensor]:
+    """Logits (N, classes) of every head for uint8 pictures (N, 3, S, S), in fp32. If ``net`` is not on the fastest device, a copy of it
+    runs there; moving ``net`` itself would affect its owner."""
     where = device()
     if next(net.parameters()).device.type != where.type:
         net = copy.deepcopy(net).to(where, memory_format=torch.channels_last)

@@ -1,7 +1,7 @@
-"""First weights from the files of a pair: so that training goes on from a published version, on a machine that never saw its run.
+"""Initialises weights from a pair's files, so that training can continue from a published version without its checkpoint.
 
-ONNX keeps the layers in the order in which they run, but not all of their names, and it folds the cloud's batch-norms into the
-convolutions before them. So layers and nodes are matched in order, and a folded batch-norm gets the statistics of some pictures.
+ONNX keeps the running order of the layers but not all of their names, and the cloud's batch-norms are folded into the convolutions
+before them. Layers and nodes are therefore matched in order, and a folded batch-norm gets its statistics from some pictures.
 """
 
 import json
@@ -22,16 +22,16 @@ from .net import Hybrid
 from .quant import Levels
 from .ways import NestedConv
 
-NEW = re.compile(r"^edge\.extension|\.appeal\.")  # what is trained on from a pair that lacks it
+NEW = re.compile(r"^edge\.extension|\.appeal\.")  # modules that a --start pair may lack
 KINDS = {"Conv": nn.Conv2d, "BatchNormalization": nn.BatchNorm2d, "PRelu": nn.PReLU, "Add": Shift, "Gemm": nn.Linear, "Quant": Levels}
 
 
 def files_of(net: Hybrid, pair: Path) -> list[Path]:
-    """What holds the weights: the twin's file, or those of edge and cloud."""
+    """The graphs with the weights: the twin's, or the edge's and the cloud's."""
     names = ["twin.onnx"] if net.layout.bits == quant.FULL else ["edge.qonnx", "cloud.onnx"]
     for path in (paths := [pair / name for name in names]):
         if not path.is_file():
-            raise DataError(f"{path}: not there; to start from a pair takes its {' and '.join(names)}")
+            raise DataError(f"{path} does not exist; --start needs the pair's {' and '.join(names)}")
     return paths
 
 
@@ -40,7 +40,7 @@ def nodes_of(paths: list[Path]) -> list[tuple[str, list[torch.Tensor]]]:
     nodes = []
     for path in paths:
         graph = onnx.load(path).graph
-        picture = {value.name for value in graph.input}  # its quantiser has nothing to learn
+        picture = {value.name for value in graph.input}  # its quantiser has no parameters
         given = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
         given |= {node.output[0]: torch.from_numpy(numpy_helper.to_array(node.attribute[0].t).copy())
                   for node in graph.node if node.op_type == "Constant"}
@@ -61,12 +61,12 @@ def nodes_of(paths: list[Path]) -> list[tuple[str, list[torch.Tensor]]]:
 def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
     """Gives ``net`` the weights of the pair's files, and its folded batch-norms the statistics of some of ``pictures``.
 
-    Raises DataError when the files do not hold a network of its layout, or its classes are not the pictures'.
+    Raises DataError if the files have another layout, or other classes than the pictures.
     """
     manifest = pair / "manifest.json"
     if manifest.is_file() and (theirs := json.loads(manifest.read_text())["classes"]) != pictures.names:
         raise DataError(f"{pair} tells {len(theirs)} classes apart ({', '.join(theirs[:3])}, ...), the data set has "
-                        f"{len(pictures.names)} ({', '.join(pictures.names[:3])}, ...); a net for others starts with --teacher or anew")
+                        f"{len(pictures.names)} ({', '.join(pictures.names[:3])}, ...); for other classes, start with --teacher or from scratch")
     names, order = {module: name for name, module in net.named_modules()}, []
     hooks = [module.register_forward_hook(lambda module, *_: order.append(module))
              for module, name in names.items() if isinstance(module, tuple(KINDS.values())) and not NEW.search(name)]
@@ -79,7 +79,7 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
     left = {operation: [module for module in order if isinstance(module, kind) and module not in folding.values()]
             for operation, kind in KINDS.items()}
     there, state, biases = net.state_dict(), {}, {}
-    other = DataError(f"{pair}: its layers are not those of this layout; its MODEL.md says which it was trained with")
+    other = DataError(f"{pair}: its layers do not match this layout; its MODEL.md says which layout it was trained with")
 
     def put(module: nn.Module, name: str, value: torch.Tensor) -> None:
         key = f"{names[module]}.{name}"

@@ -1,4 +1,4 @@
-"""Teachers of a pair, which are larger than it, or have seen more than the data set at hand."""
+"""Teacher networks, which are larger than the pair or pretrained on more data."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from .data import DataError
 
-FROZEN, ENLARGE = 3, 4.0  # stages that stay as they are; how much larger pictures become, in each direction
+FROZEN, ENLARGE = 3, 4.0  # number of frozen stages; factor by which pictures are enlarged in each direction
 EFFICIENTNET, RESNET = "tf_efficientnet_lite0", "resnet18"
 
 
 def timm():
-    """The library of networks: most runs have no such teacher, and it takes seconds to import."""
+    """Imports timm on demand: most runs do not need it, and importing it takes seconds."""
     import timm as library
 
     return library
@@ -38,17 +38,17 @@ class Teacher(nn.Module):
     net: nn.Module
 
     def kernels(self) -> list[tuple[nn.Parameter, bool]]:
-        """Those for Muon, and whether they decay."""
+        """The kernels for Muon, and whether they decay."""
         return []
 
     def shared(self) -> list[nn.Parameter]:
-        """None of its weights share values."""
+        """Empty: no weights of a teacher share values."""
         return []
 
 
 class ResNet18(Teacher):
     """ResNet-18 (He et al. 2015, arXiv 1512.03385) for small pictures: a first convolution of 3x3 at full size and no pool behind it.
-    Trained from nothing, on the same pictures as its pupil."""
+    Trained from scratch, on the same pictures as the student."""
 
     def __init__(self, layout: Layout):
         super().__init__()
@@ -99,7 +99,7 @@ def build(layout: Layout) -> Teacher:
 
 
 def new(layout: Layout, seed: int, weights: Path | None = None) -> Teacher:
-    """A teacher with its first weights: of a ResNet random ones, of the EfficientNet those of ImageNet, from timm's hub or a file."""
+    """A teacher with initial weights: random for the ResNet, from ImageNet (timm's hub or a file) for the EfficientNet."""
     torch.manual_seed(seed)
     if layout.backbone == EFFICIENTNET and weights is None:
         return EfficientNet(layout, pretrained=True)
@@ -109,7 +109,7 @@ def new(layout: Layout, seed: int, weights: Path | None = None) -> Teacher:
     there = {name: tensor for name, tensor in teacher.net.state_dict().items() if not name.startswith("classifier")}
     found = torch.load(weights, map_location="cpu", weights_only=True)
     names = [name for name in there if "num_batches" not in name]
-    # Other implementations name the same tensors otherwise, in the same order.
+    # Other implementations use other names for the same tensors, in the same order.
     given = [tensor for name, tensor in found.items() if "num_batches" not in name][:len(names)]
     if [tensor.shape for tensor in given] != [there[name].shape for name in names]:
         raise DataError(f"{weights}: not the weights of {layout.backbone}: tensors of other shapes, or in another order")

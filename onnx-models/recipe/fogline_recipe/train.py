@@ -21,9 +21,9 @@ from .runs import Schedule, device, logits, machine, parts, save
 
 
 def rate_factor(epoch: float, schedule: Schedule) -> float:
-    """A trapezoid: up over the warm-up epochs, level, down to zero over the cool-down epochs.
+    """The learning rate's factor: rises over the warm-up epochs, stays constant, and falls to zero over the cool-down epochs.
 
-    While it is level, a resumed run may change its number of epochs without having wasted any.
+    During the constant phase, a resumed run may change its number of epochs without wasting any.
     """
     return max(0.0, min(1.0, (epoch + 0.05) / schedule.warmup, (schedule.epochs - epoch) / schedule.cooldown))
 
@@ -32,9 +32,9 @@ TEACHER_TEMPERATURE = 3.0
 
 
 def focus(exits: list[torch.Tensor], amount: float) -> torch.Tensor:
-    """How much each picture (N) counts for the final head, 1 on the mean: one that an exit is sure of never gets there.
+    """The weight of each picture (N) in the final head's loss, with mean 1: a picture that an exit is sure of never gets there.
 
-    Han et al. 2022 (arXiv 2209.08310) learn such weights; here they are how far the surest exit is from being certain.
+    Han et al. 2022 (arXiv 2209.08310) learn such weights; here they are the uncertainty of the surest exit.
     """
     unsure = 1 - torch.stack([exit_.detach().softmax(1).amax(1) for exit_ in exits]).amax(0)
     return 1 - amount + amount * unsure / unsure.mean()
@@ -70,13 +70,13 @@ def losses(outputs: list[torch.Tensor], targets: torch.Tensor, schedule: Schedul
 
 
 def new(layout: Layout, schedule: Schedule) -> Hybrid:
-    """A network with random first weights."""
+    """A network with random initial weights."""
     torch.manual_seed(schedule.seed)
     return Hybrid(layout)
 
 
 def take_weights(net: nn.Module, teacher: nn.Module) -> int:
-    """Gives ``net`` the weights of a teacher wherever name and shape agree; returns how many. All of them are the twin's."""
+    """Copies a teacher's weights to ``net`` where name and shape match; returns how many. A twin matches completely."""
     there = net.state_dict()
     same = {k: v for k, v in teacher.state_dict().items() if k in there and there[k].shape == v.shape}
     net.load_state_dict(same, strict=False)
@@ -84,24 +84,24 @@ def take_weights(net: nn.Module, teacher: nn.Module) -> int:
 
 
 def asked(teachers: Sequence[nn.Module], images: torch.Tensor) -> torch.Tensor | None:
-    """The mean over teachers of their final heads' logits (N, classes), for the very pictures that the pupil sees."""
+    """The mean of the teachers' final logits (N, classes), for exactly the pictures that the student sees."""
     with torch.no_grad():
         scores = [teacher(images)[-1].float() for teacher in teachers]
     return torch.stack(scores).mean(0) if scores else None
 
 
 def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, teachers: Sequence[nn.Module]) -> Graphed:
-    """One training step: pictures (N, 3, S, S) and targets (N, classes) to the loss before it."""
+    """Runs one training step on pictures (N, 3, S, S) and targets (N, classes); returns the loss before the step."""
     where = optimiser.parameters[0].device
     shared, hard = net.shared(), net.edge.hard() if isinstance(net, Hybrid) else []
     hard = torch.tensor(hard, device=where) if hard else None
 
     def step(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         optimiser.forget()
-        with torch.autocast(where.type, dtype=torch.bfloat16, cache_enabled=False):  # a graph may not hold what is kept here
+        with torch.autocast(where.type, dtype=torch.bfloat16, cache_enabled=False):  # a CUDA graph must not capture this
             outputs = net(images)
             scores = asked(teachers, images)
-        if hard is not None:  # an extension tells these classes apart, from the others nothing is learned
+        if hard is not None:  # an extension learns only from its hard classes
             outputs, targets = [output[:, hard] for output in outputs[-2:]], targets[:, hard]
             scores = None if scores is None else scores[:, hard]
         loss = losses(outputs, targets, schedule, scores)
@@ -118,7 +118,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
           teachers: Sequence[nn.Module] = (), start: str = "") -> None:
     """Trains ``net``, new or pretrained, on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``.
 
-    ``start``, for the checkpoint, says whose weights ``net`` has; without it, those of the twin among the teachers become the first.
+    ``start`` is recorded in the checkpoint as the source of ``net``'s weights; without it, a twin among the teachers initialises them.
     """
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"
@@ -132,14 +132,14 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         teacher.eval()
     first, spent, taught_by = 0, 0.0, [teacher.layout.to_dict() for teacher in teachers]
     if checkpoint.is_file() and not resume:
-        raise SystemExit(f"{checkpoint} is there already: go on from it with --resume, or train into another folder")
+        raise SystemExit(f"{checkpoint} already exists: continue from it with --resume, or train into another folder")
     if resume and not checkpoint.is_file():
-        raise SystemExit(f"{checkpoint} is not there: nothing to resume")
+        raise SystemExit(f"{checkpoint} does not exist: there is nothing to resume")
     if resume:
         state = torch.load(checkpoint, map_location=where, weights_only=True)
         planned = replace(Schedule(**state["schedule"]), epochs=schedule.epochs, cooldown=schedule.cooldown)
         if state["names"] != pictures.names:
-            raise SystemExit(f"{checkpoint} knows the classes {', '.join(state['names'])}, the pictures are of {', '.join(pictures.names)}")
+            raise SystemExit(f"{checkpoint} knows the classes {', '.join(state['names'])}, but the pictures are of {', '.join(pictures.names)}")
         if (state["layout"], planned, state["teachers"]) != (layout, schedule, taught_by):
             raise SystemExit(f"{checkpoint} was made with another layout, schedule or teachers: train into another folder")
         net.load_state_dict(state["net"])
@@ -147,8 +147,8 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         print(f"resuming after epoch {first} of {schedule.epochs}")
     for teacher in () if resume or start else teachers:
         if taken := take_weights(net, teacher):
-            print(f"{taken} of {len(net.state_dict())} tensors start as a teacher's")
-    # Brevitas makes some parameters anew when weights are loaded, so the optimiser comes after.
+            print(f"{taken} of {len(net.state_dict())} tensors initialised from a teacher")
+    # Brevitas recreates some parameters when weights are loaded, so create the optimiser afterwards.
     optimiser = Optimiser(net.train(), schedule)
     if resume:
         optimiser.load_state_dict(state["optimiser"])
@@ -162,14 +162,14 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         for done, batch in enumerate(bar):
             optimiser.set_rates(rate_factor(epoch + done / feed.steps, schedule))
             total += step(*batch)
-            if (now := time.monotonic()) > shown + 1:  # to read the loss is to wait for it
+            if (now := time.monotonic()) > shown + 1:  # reading the loss synchronises with the device
                 shown, left = now, (schedule.epochs - epoch - (done + 1) / feed.steps) * (now - began) * feed.steps / (done + 1)
-                bar.set_postfix_str(f"loss {total.item() / (done + 1):.3f}, all done in {left / 60:.0f} min")
+                bar.set_postfix_str(f"loss {total.item() / (done + 1):.3f}, about {left / 60:.0f} min left")
         loss, seconds = total.item() / feed.steps, time.monotonic() - began
         spent += seconds
         line = {"epoch": epoch + 1, "loss": round(loss, 4), "seconds": round(seconds, 1), "left": round((schedule.epochs - epoch - 1) * seconds)}
         if epoch % 5 == 4 or epoch + 1 == schedule.epochs:
-            heads = logits(net, held.images, "asking the held-out pictures")
+            heads = logits(net, held.images, "running the held-out pictures")
             line["held_out"] = [round((head[:, :len(held.names)].argmax(1) == held.labels).float().mean().item(), 4) for head in heads]
         print(json.dumps(line), flush=True)
         with log.open("a") as file:

@@ -1,8 +1,8 @@
-"""Blocks whose precision is chosen anew for every sample (after USDN, Jeon et al. 2024, WACV).
+"""Blocks whose precision is chosen for every sample (after USDN, Jeon et al. 2024, WACV).
 
-Each *way* runs the same kernels at another width. They are stored once, at the largest width, on a grid without zero,
-``(q + 1/2) * step``; the highest k bits of q are the kernel of k bits, and the highest one is its sign. What is small, a way has for
-itself: the shifts, the quantisers of the maps, the batch-norms and the slopes.
+Each *way* runs the same kernels at another bit width. They are stored once, at the largest width, on a grid without zero,
+``(q + 1/2) * step``; the highest k bits of q are the k-bit kernel, and the highest bit is its sign. Each way has its own small
+parameters: the shifts, the quantisers of the maps, the batch-norms and the slopes.
 """
 
 import torch
@@ -37,7 +37,7 @@ class _HighestBits(torch.autograd.Function):
 
 
 class NestedConv(nn.Conv2d):
-    """A 3x3 convolution whose kernels of few bits are the highest bits of those of many."""
+    """A 3x3 convolution whose narrow kernels are the highest bits of its wide ones."""
 
     def __init__(self, channels: int, widest: int):
         super().__init__(channels, channels, 3, padding=1, bias=False)
@@ -51,20 +51,20 @@ class NestedConv(nn.Conv2d):
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Moves weights off the borders between levels: there QONNX, which rounds ``weight / step - 1/2`` in fp32, may see another
-        level at one width than at the next, and the highest bits of many would not be the few."""
+        """Moves weights off the borders between levels. QONNX rounds ``weight / step - 1/2`` in fp32, so on a border two widths may round
+        differently, and the narrow kernel would no longer be the highest bits of the wide one."""
         level = (ratio := self.weight / self.step).floor()
         self.weight.copy_((level + (ratio - level).clamp(1e-5, 1 - 1e-5)) * self.step)
 
     def forward(self, x: Tensor, bits: int) -> Tensor:
-        widest = self.step if self.training else self.step.item()  # a graph's is a number; to read it is to wait for the device
-        step = 2.0 if bits == 1 else widest * 2 ** (self.widest - bits)  # a batch-norm follows: the worth of a sign is free
+        widest = self.step if self.training else self.step.item()  # in a graph it is a number; reading a tensor would synchronise with the device
+        step = 2.0 if bits == 1 else widest * 2 ** (self.widest - bits)  # a batch-norm follows, so the scale of a sign does not matter
         kernel = _HighestBits.apply(self.weight, step, bits)
         return nn.functional.conv2d(x, kernel, padding=1)
 
 
 class MixedBlock(nn.Module):
-    """A block that runs at one of several widths: ``way`` is the index of one or, for export, a tensor with 1 at it and 0 elsewhere."""
+    """A block that runs at one of several bit widths: ``way`` is its index or, for export, a one-hot tensor."""
 
     def __init__(self, bits: list[int], channels: int, block: type[nn.Module]):
         super().__init__()
@@ -81,7 +81,7 @@ class MixedBlock(nn.Module):
         return sum(run(index) * way[index] for index in range(len(self.bits)))
 
     def spread(self) -> None:
-        """Gives every way what the first one has learned: training began without the others."""
+        """Copies the first way's parameters to the others, which training did not start with."""
         self.conv.find_step()
         for way in self.ways[1:]:
             for part in ("shift", "norm", "act"):

@@ -71,7 +71,7 @@ class Layouts(unittest.TestCase):
         self.assertEqual(read.names, ["American alligator", "goldfish"])
         data.write_binary(data.Pictures(read.images, read.labels, read.names), self.root / "binary")
         self.assertEqual(data.load(self.root / "binary", "test").names, read.names)
-        for text, why in (("n1\ta\n", "no name for the folder n2"), ("n1 a\n", "not a folder, a tab and a name"),
+        for text, why in (("n1\ta\n", "no name for the folder n2"), ("n1 a\n", "must be a line FOLDER, a tab and NAME"),
                           ("n1\ta\nn2\ta\n", "two folders have the same name")):
             said.write_text(text)
             with self.assertRaisesRegex(data.DataError, why):
@@ -82,7 +82,7 @@ class Layouts(unittest.TestCase):
             data.load(self.root, "train")
         (self.root / "test_batch.bin").write_bytes(b"short")
         (self.root / "batches.meta.txt").write_text("a\n")
-        with self.assertRaisesRegex(data.DataError, "not whole records"):
+        with self.assertRaisesRegex(data.DataError, "not a whole number of records"):
             data.load(self.root, "test")
 
 

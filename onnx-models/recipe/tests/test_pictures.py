@@ -42,7 +42,7 @@ class Tree(unittest.TestCase):
         self.assertEqual(len(pictures), sum(row is not None for row in EXPECTED["pictures"].values()))
         self.assertIn("left out: 1 .gif, 1 .heic", out.getvalue())
         self.assertIn("3 of 28 pictures cannot be read", out.getvalue())
-        self.assertIn("cut.jpg: the picture is cut short", out.getvalue())
+        self.assertIn("cut.jpg: the picture is truncated", out.getvalue())
         self.assertIn("named.jpg: a picture in GIF", out.getvalue())
 
 
@@ -57,7 +57,7 @@ class Odd(unittest.TestCase):
         names = self.root / "batches.meta.txt"
         names.write_text("cat\ndog\n\n")
         self.assertEqual(data.load(self.root, "test").names, ["cat", "dog"])
-        for text, why in (("cat\ncat\n", "each needs one of its own"), ("\n", "a label of 0, where there are 0 names")):
+        for text, why in (("cat\ncat\n", "need distinct names"), ("\n", "label 0 is out of range: there are 0 names")):
             names.write_text(text)
             with self.assertRaisesRegex(data.DataError, why):
                 data.load(self.root, "test")
@@ -75,7 +75,7 @@ class Odd(unittest.TestCase):
             (self.root / "train" / name).mkdir(parents=True)
         Image.new("RGB", (4, 4)).save(self.root / "train/a/1.png")
         (self.root / "train/b/1.png").write_bytes(b"rubbish")
-        with contextlib.redirect_stdout(io.StringIO()), self.assertRaisesRegex(data.DataError, "b: no .jpg"):
+        with contextlib.redirect_stdout(io.StringIO()), self.assertRaisesRegex(data.DataError, "b: this class folder has no readable .jpg"):
             data.load(self.root, "train", 4)
 
 

@@ -92,12 +92,12 @@ class Pairs(unittest.TestCase):
                         (head,) = again.train()(data.normalise(pictures().images))
                     self.assertTrue(torch.allclose(head, expected[0], atol=2e-3))
                 for other in (replace(layout, edge="16 pool 32 exit2 32 32 exit2"), replace(layout, split=8)):
-                    with self.assertRaisesRegex(data.DataError, "not those of this layout"):
+                    with self.assertRaisesRegex(data.DataError, "do not match this layout"):
                         start.start_from(new(other, SHORT), pair, pictures())
                 if bits != quant.FULL:
                     with self.assertRaisesRegex(data.DataError, "tells 3 classes apart.*has 3 "):
                         start.start_from(again, pair, replace(pictures(), names=["a", "b", "d"]))
-                with self.assertRaisesRegex(data.DataError, "not there"):
+                with self.assertRaisesRegex(data.DataError, "does not exist"):
                     start.start_from(again, pair / "nowhere", pictures())
 
 
@@ -275,7 +275,7 @@ class Training(unittest.TestCase):
 
     def test_another_schedule_is_not_resumed(self):
         train(pictures(), new(SMALL, SHORT), replace(SHORT, epochs=1), self.root, resume=False)
-        with self.assertRaisesRegex(SystemExit, "go on from it with --resume"):
+        with self.assertRaisesRegex(SystemExit, "continue from it with --resume"):
             train(pictures(), new(SMALL, SHORT), SHORT, self.root, resume=False)
         with self.assertRaisesRegex(SystemExit, "another layout, schedule or teachers"):
             train(pictures(), new(SMALL, SHORT), replace(SHORT, rate=1.0), self.root, resume=True)

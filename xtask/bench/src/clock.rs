@@ -1,13 +1,13 @@
-//! Cases and their samples, for the bench's commands.
+//! Benchmark cases and their timing, for the benchmark's executables.
 
 use std::time::Instant;
 
-/// How long one sample takes at least.
+/// Minimum length of one sample.
 const SAMPLE_MS: f64 = 3.0;
 
-/// Something to time.
+/// A named piece of work, with the repetitions per sample.
 pub struct Case {
-    /// Whose it is, where it is not the command's own.
+    /// Name of the runtime, if it is not the executable's own.
     runtime: Option<&'static str>,
     name: String,
     macs: f64,
@@ -17,7 +17,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// `run` does it as often as it is told; this tries how often fills a sample. `macs` is 0 where nobody counts them.
+    /// A case whose `run` repeats the work a given number of times; measures how many repetitions fill a sample. `macs` is 0 if
+    /// unknown.
     pub fn new(name: String, macs: f64, mut run: impl FnMut(u32) + 'static) -> Self {
         let mut times = 1;
         while elapsed(&mut run, times) < SAMPLE_MS {
@@ -26,7 +27,7 @@ impl Case {
         Self { runtime: None, name, macs, run: Box::new(run), times, ms: vec![] }
     }
 
-    /// The case, as somebody else's.
+    /// Attributes the case to another runtime.
     #[must_use]
     pub fn of(self, runtime: &'static str) -> Self {
         Self { runtime: Some(runtime), ..self }
@@ -39,7 +40,7 @@ fn elapsed(run: &mut dyn FnMut(u32), times: u32) -> f64 {
     began.elapsed().as_secs_f64() * 1e3
 }
 
-/// Takes samples of all cases in turn and prints one line of JSON: `{"cases": [{"runtime", "name", "macs", "ms": […]}]}`.
+/// Times all cases in turn and prints one line of JSON: `{"cases": [{"runtime", "name", "macs", "ms": […]}]}`.
 pub fn print_samples(samples: u32, mut cases: Vec<Case>) {
     for _ in 0..samples {
         for case in &mut cases {

@@ -1,7 +1,6 @@
-//! What `fogline eval` does where there is no cloud, as a program of this machine: what the component's throughput is
-//! compared with.
+//! A native version of `fogline eval` without a cloud, to compare the component's throughput with.
 //!
-//! `fogline-bench-eval PAIR DIR` prints pictures a second by the kernels that took them, as JSON.
+//! `fogline-bench-eval PAIR DIR` prints pictures per second for each set of kernels, as JSON.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +19,7 @@ fn main() {
     };
     let paths = source::pictures(&[pictures.into()]).pictures;
     let mut rates = BTreeMap::new();
-    // One number at a time is not meant to be fast.
+    // Skip the scalar kernels, which are not meant to be fast.
     for backend in Backend::all().into_iter().skip(1) {
         let mut session = Folder::at(Path::new(pair)).load(backend).expect("a packed pair");
         let (mut score, size, began) =

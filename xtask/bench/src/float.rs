@@ -1,4 +1,4 @@
-//! A plain f32 convolution in vectors of WebAssembly: what low bits must beat in the same engine.
+//! A plain f32 convolution with WebAssembly SIMD, the baseline for low-bit kernels in the same engine.
 
 use core::arch::wasm32::{f32x4_add, f32x4_mul, f32x4_splat, v128};
 
@@ -7,11 +7,11 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Random;
 
-/// The tile of [`Float`].
+/// Tile size of [`Float`].
 const PIXELS: usize = 2;
 const VECTORS: usize = 4;
 
-/// A 3x3 convolution in f32 over a padded map, output channels in lanes: two pixels by sixteen outputs a tile.
+/// A 3x3 f32 convolution over a padded map. Output channels are in lanes; a tile is two pixels by sixteen outputs.
 #[cfg_attr(target_os = "unknown", wasm_bindgen)]
 pub struct Float {
     side: usize,
@@ -24,7 +24,7 @@ pub struct Float {
 
 #[cfg_attr(target_os = "unknown", wasm_bindgen)]
 impl Float {
-    /// With random input and weights; `side` a multiple of 2, `channels` of 16.
+    /// A convolution with random input and weights. `side` must be a multiple of 2, `channels` of 16.
     #[cfg_attr(target_os = "unknown", wasm_bindgen(constructor))]
     pub fn new(side: usize, channels: usize, seed: u32) -> Self {
         let mut random = Random::new(seed);
@@ -49,7 +49,7 @@ impl Float {
         }
     }
 
-    /// Multiplications and additions of one run.
+    /// MACs of one run.
     pub fn macs(&self) -> f64 {
         (self.side * self.side * self.channels * self.channels * 9) as f64
     }
@@ -58,7 +58,7 @@ impl Float {
         let c = self.channels;
         let mut sums = [[f32x4_splat(0.0); VECTORS]; PIXELS];
         for ky in 0..3 {
-            // A row of three taps lies side by side in map and weights.
+            // The three taps of a row are contiguous in map and weights.
             let w = &self.weights[(group * 9 + ky * 3) * c..][..3 * c];
             let first = ((y + ky) * (self.side + 2) + x) * c;
             let rows: [&[f32]; PIXELS] =

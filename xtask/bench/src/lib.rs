@@ -1,7 +1,6 @@
-//! What `cargo xtask bench edge` times of ours: single layers, the whole edge, and what the machine's
-//! engine can do at most.
+//! The cases that `cargo xtask bench edge` times for Fogline: single layers, the whole edge, and the engine's peak.
 //!
-//! Inputs are filled at run time from a seed, so that no compiler can work them out.
+//! Inputs are generated at run time from a seed, so that no compiler can precompute results.
 
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub mod clock;
@@ -19,16 +18,16 @@ use fogline_edge::tensor::{Blob, Kind, Shape};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Numbers from a seed (Marsaglia's xorshift, 2003).
+/// A pseudo-random generator (Marsaglia's xorshift, 2003).
 pub struct Random(u64);
 
 impl Random {
-    /// From any seed.
+    /// A generator with this seed; any value is allowed.
     pub fn new(seed: u32) -> Self {
         Self(u64::from(seed) << 1 | 1)
     }
 
-    /// The next 64 bits.
+    /// The next 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -36,7 +35,7 @@ impl Random {
         self.0
     }
 
-    /// A number between -1 and 1.
+    /// A random number between -1 and 1.
     pub fn real(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
@@ -49,16 +48,16 @@ fn geometry(bits: u8, side: usize, inputs: usize, outputs: u32, k: u32) -> Geome
     filter.geometry(Shape { kind, h: side, w: side, c: inputs })
 }
 
-/// Where a layer ends.
+/// What a layer outputs.
 #[derive(Clone, Copy, PartialEq)]
 pub enum End {
-    /// At whole sums.
+    /// Integer sums before any threshold.
     Sums,
-    /// At the next layer's map: its batch-norm and sign are thresholds, and bits are written.
+    /// The packed map of the next layer: batch-norm and sign become thresholds, and bits are written.
     Signs,
 }
 
-/// The layers that are timed: bits, side, inputs, outputs, kernel, end. Those of 28x28 and 14x14 are 115.6 M products each.
+/// The layers to time: bits, side, inputs, outputs, kernel, output. Those of 28x28 and 14x14 have 115.6 M MACs each.
 pub const LAYERS: [(u8, usize, usize, u32, u32, End); 10] = [
     (1, 28, 128, 128, 3, End::Signs),
     (1, 14, 256, 256, 3, End::Signs),
@@ -72,7 +71,7 @@ pub const LAYERS: [(u8, usize, usize, u32, u32, End); 10] = [
     (8, 16, 64, 128, 1, End::Sums),
 ];
 
-/// A convolution over a square map, as the engine runs it: of 1, 4 or 8 bits.
+/// A convolution of 1, 4 or 8 bits over a square map, as the engine runs it.
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 pub struct Layer {
     bits: u8,
@@ -82,9 +81,9 @@ pub struct Layer {
     sums: Vec<i32>,
 }
 
-/// Which convolution it is, with its input.
+/// The convolution and its input, by bit width.
 enum Work {
-    /// The second map is the result.
+    /// The second map receives the result.
     Layer(SignConv, Vec<u64>, Thresholds, Vec<u64>),
     Signs(SignConv, Vec<u64>),
     Levels(LevelConv, Vec<i8>),
@@ -92,7 +91,7 @@ enum Work {
 
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 impl Layer {
-    /// Layer `index` of [`LAYERS`] with random input and weights; `None` behind the last.
+    /// Layer `index` of [`LAYERS`] with random input and weights; `None` past the end.
     pub fn of(index: usize, seed: u32) -> Option<Self> {
         let (bits, side, inputs, outputs, k, end) = *LAYERS.get(index)?;
         let g = geometry(bits, side, inputs, outputs, k);
@@ -111,7 +110,7 @@ impl Layer {
             if end == End::Sums {
                 Work::Signs(conv, x)
             } else {
-                // Where sums of random signs lie: about as many of each sign come out.
+                // Thresholds near the mean of random sums, so that both signs are about equally frequent.
                 let thresholds: Vec<i32> =
                     (0..g.outputs).map(|_| (random.real() * 40.0) as i32).collect();
                 let flips: Vec<u8> = (0..g.outputs).map(|_| random.bits() as u8 & 1).collect();
@@ -147,7 +146,7 @@ impl Layer {
         }
     }
 
-    /// Such as `1-bit 3x3 128-128 28x28`; 1-bit layers that end at sums say so.
+    /// Name of the layer, such as `1-bit 3x3 128-128 28x28`; 1-bit layers that output sums say so.
     pub fn name(&self) -> String {
         let (g, bits) = (&self.g, self.bits);
         let end = if bits == 1 && self.end == End::Sums { ", sums" } else { "" };
@@ -166,7 +165,7 @@ impl Layer {
     }
 }
 
-/// A packed model, from a picture to each exit and the split.
+/// A packed model with a picture, to run up to any exit or the split point.
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 pub struct Edge {
     engine: Engine,
@@ -175,10 +174,10 @@ pub struct Edge {
 
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 impl Edge {
-    /// The model of the bytes of an `edge.fog`, with a random picture.
+    /// Loads the bytes of an `edge.fog`, with a random picture.
     ///
     /// # Panics
-    /// When they are not one.
+    /// If the bytes are invalid.
     #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen(constructor))]
     pub fn new(fog: &[u8], seed: u32) -> Self {
         let model = Model::parse(fog).expect("a packed model");
@@ -187,12 +186,12 @@ impl Edge {
         Self { engine: Engine::new(model, Backend::fastest()), picture }
     }
 
-    /// How many exits it has.
+    /// Number of the model's exits.
     pub fn exits(&self) -> usize {
         self.engine.model().program.exits.len()
     }
 
-    /// Runs `times` times up to stop `stop`: 0 is the first exit, the number of exits the split.
+    /// Runs `times` times up to exit `stop`, counted from 0; the number of exits means the split point.
     pub fn run(&mut self, times: u32, stop: usize) {
         for _ in 0..times {
             self.engine.start(&self.picture);
@@ -204,7 +203,7 @@ impl Edge {
     }
 }
 
-/// Pictures that go as far as their exits let them.
+/// Real pictures, each of which runs until an exit is sure.
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 pub struct Pictures {
     session: Session,
@@ -213,10 +212,10 @@ pub struct Pictures {
 
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 impl Pictures {
-    /// A pair's `manifest.json` and `edge.fog`, and the RGB bytes of pictures of its size.
+    /// Loads a pair's `manifest.json` and `edge.fog`, with the RGB bytes of pictures of its input size.
     ///
     /// # Panics
-    /// When they are no pair.
+    /// If the pair is invalid.
     #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen(constructor))]
     pub fn new(manifest: &[u8], fog: &[u8], rgb: Vec<u8>) -> Self {
         let session = Session::load(manifest, fog, Backend::fastest()).expect("a packed pair");
@@ -227,12 +226,12 @@ impl Pictures {
         3 * (self.session.manifest().input.size as usize).pow(2)
     }
 
-    /// Says how many.
+    /// Name of the case, which contains the number of pictures.
     pub fn name(&self) -> String {
         format!("{} real pictures", self.rgb.len() / self.bytes())
     }
 
-    /// Runs all of them `times` times.
+    /// Runs all pictures `times` times.
     pub fn run(&mut self, times: u32) {
         let bytes = self.bytes();
         for _ in 0..times {

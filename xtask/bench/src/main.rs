@@ -1,5 +1,5 @@
-//! The bench as a command, for wasmtime and for this machine itself: times every layer, what the engine
-//! can do at most, and the edge to each of its stops.
+//! The benchmark's executable, native and for wasmtime: times every layer, the engine's peak, and the edge up to each exit
+//! and the split point.
 //!
 //! `fogline-bench SAMPLES SEED PAIR [pictures.rgb]`: PAIR is a folder with manifest.json and edge.fog.
 

@@ -1,16 +1,16 @@
-//! What an engine or processor can do at most on this machine: the kernels' instructions on registers and the
-//! first cache alone, in a tile of 4 x 2 vectors.
+//! Measures the peak of an engine or processor: the kernels' instructions on registers and L1 cache only, in a tile of 4 x 2
+//! vectors.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Random;
 
-/// Runs the rounds of a ceiling on `$ceiling.x` and `$ceiling.w`; `$step` adds a vector of products to a sum. A macro, since
-/// closures and generic functions would not take on the instructions of the function around them.
+/// Runs the rounds of a peak measurement on `$ceiling.x` and `$ceiling.w`; `$step` adds a vector of products to a sum. It is a
+/// macro because closures and generic functions do not inherit the target features of the surrounding function.
 macro_rules! rounds {
     ($ceiling:ident, $times:ident, $zero:expr, |$sum:ident, $x:ident, $w:ident| $step:expr, $xor:ident) => {
-        // A copy, which no compiler takes for memory that the loads of x might meet.
+        // A copy, so that the compiler need not assume that it aliases x.
         let [mut first, mut second] = $ceiling.w;
         for _ in 0..$times * $crate::peak::ROUNDS {
             let mut sums = [[$zero; 2]; 4];
@@ -23,7 +23,7 @@ macro_rules! rounds {
                     *two = $step;
                 }
             }
-            // The next round depends on this one: nothing can be left out or moved.
+            // Make the next round depend on this one, so that nothing can be optimised away or reordered.
             for [one, two] in sums {
                 (first, second) = ($xor(first, one), $xor(second, two));
             }
@@ -44,19 +44,19 @@ use avx512 as set;
 use wasm as set;
 
 const ROUNDS: u32 = 1000;
-/// Vectors that a round reads: 8 KiB, which the first cache holds, and many enough for what lies between rounds not to count.
+/// Vectors that a round reads: 8 KiB fit into the L1 cache and are enough to make the overhead between rounds negligible.
 const READ: usize = 8192 / size_of::<set::Vector>();
 
-/// What a round reads.
+/// The input of a round.
 struct Registers {
     x: [set::Vector; READ],
     w: [set::Vector; 2],
 }
 
-/// A kernel's name, the products in one of its steps, and its rounds.
+/// A kernel's name, the products in one step, and its rounds.
 type Kernel = (&'static str, usize, fn(&mut Registers, u32));
 
-/// The ceiling of one kind of kernel.
+/// The peak measurement of one kind of kernel.
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 pub struct Peak {
     kernel: Kernel,
@@ -65,7 +65,7 @@ pub struct Peak {
 
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 impl Peak {
-    /// Ceiling `index` of this build and machine, on random bits; `None` behind the last.
+    /// Peak measurement `index` of this build and machine, on random bits; `None` past the end.
     pub fn of(index: usize, seed: u32) -> Option<Self> {
         let kernel = *set::kernels().get(index)?;
         let mut random = Random::new(seed);
@@ -74,17 +74,17 @@ impl Peak {
         Some(Self { kernel, registers: Registers { x, w } })
     }
 
-    /// `popcount` for 1-bit kernels, `dot of bytes` for those of 4, `dot of pairs` for 8.
+    /// Name of the instruction: `popcount` for 1-bit kernels, `dot of bytes` for 4-bit ones, `dot of pairs` for 8-bit ones.
     pub fn name(&self) -> String {
         self.kernel.0.into()
     }
 
-    /// A thousand rounds, `times` times.
+    /// Runs a thousand rounds, `times` times.
     pub fn run(&mut self, times: u32) {
         (self.kernel.2)(&mut self.registers, times);
     }
 
-    /// Products of one time.
+    /// Products in a thousand rounds.
     pub fn macs(&self) -> f64 {
         f64::from(ROUNDS) * (READ * 2 * self.kernel.1) as f64
     }

@@ -1,4 +1,4 @@
-//! tract on the models of `fogline_recipe peers`, as a command for wasmtime and for this machine itself.
+//! Times tract on the models of `fogline_recipe peers`; an executable, native and for wasmtime.
 //!
 //! `fogline-bench-tract SAMPLES SEED FOLDER SIZE`: SIZE is the side of the edge's pictures.
 

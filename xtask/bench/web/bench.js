@@ -1,11 +1,11 @@
-// Times our engine and its peers in one page, a sample of each in turn: `prepare(options)`, then `round()`
-// as often as wanted. One thread everywhere, inputs filled at run time with normal numbers.
+// Times our engine and its peers in one page, one sample of each in turn: call `prepare(options)`, then `round()` any number
+// of times. Everything runs on one thread, with inputs generated at run time from normally distributed numbers.
 
 import * as ort from '/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs';
 
 import { graph } from './tfjs.js';
 
-const SAMPLE_MS = 12; // how long one sample takes at least: the clock steps by 0.1 ms, under 1% of it
+const SAMPLE_MS = 12; // minimum length of a sample: the clock's 0.1 ms steps are under 1% of it
 
 let cases;
 
@@ -87,7 +87,7 @@ async function onnxruntime(options, add) {
 }
 
 async function tfjs(options, add) {
-  const core = globalThis.tf; // by the scripts of the page
+  const core = globalThis.tf; // loaded by the page's scripts
   core.wasm.setWasmPaths('/node_modules/@tensorflow/tfjs-backend-wasm/dist/');
   core.wasm.setThreadsCount(1);
   if (!(await core.setBackend('wasm'))) throw new Error('tfjs has no wasm backend here');
@@ -119,7 +119,7 @@ export async function prepare(options) {
   await onnxruntime(options, add);
   await tfjs(options, add);
   for (const one of cases) {
-    // V8 compiles a function anew once it is hot: give it time to.
+    // V8 recompiles hot functions: give it time to do so.
     for (const until = performance.now() + 100; performance.now() < until;) await one.run(1);
     while ((await elapsed(one.run, one.times)) < SAMPLE_MS) one.times *= 2;
   }

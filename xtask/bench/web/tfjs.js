@@ -1,4 +1,4 @@
-// An edge's graph, as `fogline_recipe peers` writes it, in the operations of tfjs: maps are NHWC, as its kernels want them.
+// Runs an edge's graph, as `fogline_recipe peers` writes it, with the operations of tfjs. Maps are NHWC, as its kernels need.
 
 /** What every operation becomes: its tensors, then its attributes. */
 const operations = (tf) => ({

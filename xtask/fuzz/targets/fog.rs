@@ -1,4 +1,4 @@
-//! Any bytes as a packed model: refused, or run on the fastest kernels as the reference runs it.
+//! Any bytes as a packed model: refused, or run with the same result on the fastest kernels as on the reference.
 #![no_main]
 
 use fogline_edge::engine::{Engine, Stop};
@@ -7,7 +7,7 @@ use fogline_edge::kernel::Backend;
 use fogline_edge::ops::{AveragePool, MaxPool, Op};
 use libfuzzer_sys::fuzz_target;
 
-/// Products of one run; beyond, a model is read but not run.
+/// Limit on MACs; larger models are parsed but not run.
 const AFFORDABLE: usize = 3_000_000;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
             engine.take(way);
         }
         loop {
-            // A hostile model's numbers may be none, which equal nothing.
+            // A hostile model may produce NaN, which does not equal itself.
             let (expected, got) = (reference.go_on(), fastest.go_on());
             assert_eq!(format!("{expected:?}"), format!("{got:?}"));
             if matches!(got, Stop::Split(_)) {

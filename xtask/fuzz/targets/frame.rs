@@ -1,4 +1,4 @@
-//! Any bytes as a frame: refused, or read as what is written again.
+//! Any bytes as a frame: refused, or decoded to something that encodes and decodes again to the same.
 #![no_main]
 
 use fogline::frame::{MAX_FRAME, Request, Response};
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(request) = Request::decode(bytes) {
         let again = request.encode().expect("what was read can be written");
-        // Never longer: bincode reads a number in more bytes than it needs.
+        // Never longer: bincode also accepts numbers in more bytes than necessary.
         assert!(again.len() <= bytes.len() && bytes.len() <= MAX_FRAME);
         assert_eq!(Request::decode(&again), Ok(request));
     }

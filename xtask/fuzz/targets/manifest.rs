@@ -1,4 +1,4 @@
-//! Any bytes as a manifest: refused, or read as what is written again.
+//! Any bytes as a manifest: refused, or parsed to something that survives a round trip.
 #![no_main]
 
 use fogline::manifest::Manifest;

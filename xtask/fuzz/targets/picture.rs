@@ -1,4 +1,4 @@
-//! Any bytes as a picture's file: refused, or pixels of the size that was asked for.
+//! Any bytes as a picture file: refused, or decoded to pixels of the requested size.
 #![no_main]
 
 use fogline_edge::device::picture;

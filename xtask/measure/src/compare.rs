@@ -1,8 +1,8 @@
-//! `cargo xtask compare`: the neighbouring systems beside the plain hybrid network, on the same pictures, energy model and
+//! `cargo xtask compare`: compares related systems with the plain hybrid network, on the same pictures, energy model and
 //! runtime.
 //!
-//! Each pair is measured as it is deployed, and along its calibration's curve. What the plain network does at the same share
-//! of pictures at the edge, or costs at the same accuracy, is read off its own curve, measured on the same test pictures.
+//! Each pair is measured as deployed and along its calibration curve. The plain network's accuracy at the same offload rate,
+//! and its energy at the same accuracy, are interpolated on its own curve, measured on the same test pictures.
 
 mod table;
 
@@ -24,12 +24,12 @@ use crate::dataset::{self, Sample};
 use crate::subject::Subject;
 use crate::times::{median, ms};
 
-/// The table and the figures beside the plain pair, for `cargo xtask figures` and the plot.
+/// File name of the table in the plain pair's folder, for `cargo xtask figures`.
 pub const KEPT: &str = "compare.txt";
 const JSON: &str = "compare.json";
-/// Where systems are compared along their curves.
+/// Shares of pictures answered at the edge at which the curves are compared.
 const SHARES: [f64; 5] = [0.5, 0.6, 0.7, 0.8, 0.9];
-/// Pictures on which the edge is timed, and how many of them a system takes at a turn.
+/// Number of pictures on which the edge is timed, and how many a system takes per turn.
 const TIMED: usize = 1000;
 const TURN: usize = 50;
 
@@ -39,60 +39,60 @@ pub struct Options {
     /// The dataset: DIR/test/CLASS/*.jpg or .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The plain pair, NAME or NAME/VERSION; what is compared with it are the last versions of the pairs NAME-*.
+    /// The plain pair, NAME or NAME/VERSION. It is compared with the latest version of every pair NAME-*.
     #[arg(long, value_name = "NAME", default_value = "cifar10-w1")]
     plain: String,
     /// Folder of pairs.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
-    /// Only this many pictures, spread evenly over the dataset.
+    /// Use only this many pictures, spread evenly over the dataset.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Write the figures, curves too, to this file.
+    /// Write all figures, including the curves, to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Keep the table as compare.txt and the figures as compare.json beside the plain pair, for docs/results.md.
+    /// Write compare.txt and compare.json to the plain pair's folder, for docs/results.md.
     #[arg(long, conflicts_with = "limit")]
     keep: bool,
 }
 
-/// One system.
+/// Results of one system.
 #[derive(Debug, Serialize, Deserialize)]
 struct Row {
     model: String,
     version: String,
     policy: Policy,
-    /// As it is deployed.
+    /// With the manifest's policy and thresholds.
     own: Point,
-    /// Along its curve.
+    /// Along the calibration curve.
     curve: Curve,
-    /// The same network along the curves of other policies, where its own had to be learned.
+    /// If its policy is learned: the same network along the curves of the other policies.
     others: Vec<(Policy, Curve)>,
-    /// Bytes of the packed edge model.
+    /// Size of the packed edge model in bytes.
     download: usize,
-    /// Milliseconds of the edge a picture, on the mean, on one thread.
+    /// Mean time of the edge per picture, in milliseconds on one thread.
     edge_ms: f64,
-    /// Milliseconds of the cloud's layers for one picture, on one thread.
+    /// Time of the cloud's layers for one picture, in milliseconds on one thread.
     cloud_ms: f64,
 }
 
-/// The comparison.
+/// Results of all systems.
 #[derive(Debug, Serialize, Deserialize)]
 struct Comparison {
     data: String,
     date: String,
     samples: usize,
     hard: Vec<String>,
-    /// The plain one first.
+    /// The plain network comes first.
     rows: Vec<Row>,
 }
 
-/// Measures, prints, writes.
+/// Measures all systems, prints the table and writes the files that were asked for.
 pub fn run(options: &Options) -> Result<()> {
     let models = Models::find(&options.models)?;
     let plain = models.choose(Some(&options.plain))?;
     let prefix = format!("{}-", plain.manifest.name);
-    // One that is missing from the table would look as if there were none.
+    // Fail early: a system missing from the table would look as if it did not exist.
     let unread = |(folder, _): &&(PathBuf, Error)| {
         let name = folder.parent().and_then(Path::file_name);
         name.is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
@@ -101,11 +101,7 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("{why:#}");
     }
     let chosen: Vec<&Model> = [plain].into_iter().chain(systems(&models, &prefix)).collect();
-    ensure!(
-        chosen.len() > 1,
-        "{} holds no pair {prefix}*: nothing to compare with",
-        options.models.display()
-    );
+    ensure!(chosen.len() > 1, "{} has no pair {prefix}* to compare with", options.models.display());
     let extension = chosen.iter().find_map(|model| model.manifest.extension());
     let hard = extension.map_or(vec![], |exit| exit.extends.clone());
     let limit = options.limit.map(|limit| limit as usize);
@@ -114,7 +110,7 @@ pub fn run(options: &Options) -> Result<()> {
     for model in chosen {
         ensure!(
             model.manifest.classes == plain.manifest.classes,
-            "{}: its classes are not those of {}",
+            "{} does not have the same classes as {}",
             model.folder.display(),
             plain.folder.display()
         );
@@ -148,15 +144,15 @@ pub fn run(options: &Options) -> Result<()> {
         let path = plain.folder.join(KEPT);
         fs::write(&path, comparison.to_string()).with_context(|| path.display().to_string())?;
     }
-    // Who reads no further, as `head` does, loses the table but not the files.
+    // Print last: a closed pipe, as with `| head`, must not lose the files.
     write!(io::stdout(), "{comparison}").context("printing the table")
 }
 
-/// The last version of every pair whose name begins so.
+/// The latest version of every pair whose name starts with `prefix`.
 fn systems<'a>(models: &'a Models, prefix: &str) -> Vec<&'a Model> {
     let mut found: Vec<&Model> = vec![];
     for model in models.usable.iter().filter(|model| model.manifest.name.starts_with(prefix)) {
-        // They come by name, then by version.
+        // Ordered by name, then by version.
         if found.last().is_some_and(|last| last.manifest.name == model.manifest.name) {
             found.pop();
         }
@@ -195,8 +191,8 @@ fn measure(
     })
 }
 
-/// Milliseconds a picture of each subject's edge, and of its cloud: medians of turns, which all subjects take one after the
-/// other, so that a machine which changes its clock does so for all.
+/// Median milliseconds per picture of each subject's edge and cloud. The subjects take turns, so that a change of the
+/// machine's clock rate affects all of them.
 fn times(subjects: &mut [(Subject, Session)], samples: &[Sample]) -> Result<Vec<[f64; 2]>> {
     let mut spent = vec![[vec![], vec![]]; subjects.len()];
     let bar = ProgressBar::new(samples.len() as u64);
@@ -206,7 +202,7 @@ fn times(subjects: &mut [(Subject, Session)], samples: &[Sample]) -> Result<Vec<
             let size = session.manifest().input.size;
             let pictures =
                 turn.iter().map(|sample| sample.rgb(size)).collect::<Result<Vec<_>>>()?;
-            let (_, map, _) = session.run_through(&pictures[0]); // to warm up
+            let (_, map, _) = session.run_through(&pictures[0]); // warm-up
             let began = Instant::now();
             for picture in &pictures {
                 session.run_edge(picture);
@@ -224,7 +220,7 @@ fn times(subjects: &mut [(Subject, Session)], samples: &[Sample]) -> Result<Vec<
 }
 
 impl Row {
-    /// By how much `point` costs more than this one does when as accurate; none where it never is.
+    /// How much more energy `point` needs than this system at the same accuracy; `None` if this one never reaches it.
     fn more_energy(&self, point: &Point) -> Option<String> {
         let energy = self.curve.energy_at(point.accuracy)?;
         Some(format!("{:+.1}%", (point.energy / energy - 1.0) * 100.0))

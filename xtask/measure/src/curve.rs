@@ -1,4 +1,4 @@
-//! What a pair does along its calibration's curve: with few pictures at the edge, and with many.
+//! Accuracy, energy and bytes of a pair along its calibration curve, from few pictures at the edge to many.
 
 use anyhow::Result;
 use fogline::energy::Constants;
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::subject::Seen;
 
-/// What a pair does with one set of thresholds, on the mean of all pictures.
+/// Results of a pair with one set of thresholds, averaged over all pictures.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Point {
-    /// The share that ends at the edge.
+    /// Share of pictures answered at the edge.
     pub share: f64,
     pub accuracy: f64,
-    /// Of the pictures of hard classes, those of an extension.
+    /// Accuracy on the hard classes only, which are those of an extension.
     pub hard: f64,
-    /// Computational energy in microjoules.
+    /// Computational energy per picture in microjoules.
     pub energy: f64,
-    /// Bytes sent.
+    /// Mean number of bytes sent per picture.
     pub bytes: f64,
 }
 
 impl Point {
-    /// Sums up what was seen, with the policy and the thresholds of `session`.
+    /// Evaluates what was seen under the policy and thresholds of `session`.
     pub fn of(session: &Session, seen: &[Seen], constants: &Constants, hard: &[String]) -> Self {
         let manifest = session.manifest();
         let (mut sum, mut hard_ones) = (Self::default(), 0);
@@ -52,7 +52,7 @@ impl Point {
     }
 }
 
-/// Points in the order of their shares.
+/// Points in ascending order of their share.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Curve(Vec<Point>);
@@ -63,7 +63,7 @@ impl Curve {
         Self(points)
     }
 
-    /// Measures with the thresholds that the manifest's curve has for `policy`. None, where it has none.
+    /// Measures all thresholds of the manifest's curve for `policy`; empty if there is none.
     pub fn measured(
         session: &mut Session,
         policy: Policy,
@@ -78,11 +78,11 @@ impl Curve {
             session.decide_by(policy, Some(&point.thresholds))?;
             points.push(Point::of(session, seen, constants, hard));
         }
-        session.decide_by(policy, None)?; // with it come the manifest's own thresholds
+        session.decide_by(policy, None)?; // restore the manifest's own thresholds
         Ok(Self::new(points))
     }
 
-    /// The point with this share at the edge, between two that were measured.
+    /// Interpolates the point with this share at the edge; `None` outside the measured range.
     pub fn at_share(&self, share: f64) -> Option<Point> {
         let after = self.0.iter().position(|point| point.share >= share)?;
         let b = self.0[after];
@@ -98,7 +98,7 @@ impl Curve {
         })
     }
 
-    /// The least energy with at least this accuracy, between two points that were measured.
+    /// Interpolates the least energy with at least this accuracy; `None` if it is never reached.
     pub fn energy_at(&self, accuracy: f64) -> Option<f64> {
         let (first, last) = (self.0.first()?.share, self.0.last()?.share);
         let shares = (0..=1000).map(|step| first + (last - first) * f64::from(step) / 1000.0);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn as_accurate_means_at_the_least_energy_that_reaches_it() {
-        // More at the edge is cheaper and, here, in the middle more accurate.
+        // A larger share at the edge is cheaper; accuracy peaks in the middle.
         let curve = curve(&[[0.0, 0.8, 100.0], [0.5, 0.9, 60.0], [1.0, 0.7, 20.0]]);
         assert!((curve.energy_at(0.8).unwrap() - 40.0).abs() < 0.1);
         assert_eq!(curve.energy_at(0.95), None);

@@ -1,4 +1,4 @@
-//! Test pictures: a folder of classes, or CIFAR's binary version.
+//! Reads test pictures from folders of classes or from CIFAR's binary version.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use image::{ExtendedColorType, ImageEncoder};
 /// A labelled picture.
 #[derive(Clone)]
 pub struct Sample {
-    /// Its class's index.
+    /// Index of its class.
     pub label: usize,
     pixels: Pixels,
 }
@@ -22,17 +22,17 @@ pub struct Sample {
 #[derive(Clone)]
 enum Pixels {
     File(PathBuf),
-    /// The record of this offset in a CIFAR batch: 1,024 bytes a channel.
+    /// The record at this offset in a CIFAR batch: 1,024 bytes per channel.
     Planes(Arc<Vec<u8>>, usize),
 }
 
 const SIDE: u32 = 32;
 
 impl Sample {
-    /// The picture as the model takes it.
+    /// The picture as RGB bytes, resized to the model's input.
     pub fn rgb(&self, size: u32) -> Result<Vec<u8>> {
         match &self.pixels {
-            // As a gateway does: by its content, the right way up.
+            // Like the gateway: format by content, orientation applied.
             Pixels::File(path) => {
                 let at = || path.display().to_string();
                 let file = fs::read(path).with_context(at)?;
@@ -44,7 +44,7 @@ impl Sample {
         }
     }
 
-    /// The picture as a file: its extension and its bytes, unchanged where it is one already.
+    /// The picture as a file: extension and bytes. Unchanged if it already is a file.
     pub fn file(&self) -> Result<(String, Vec<u8>)> {
         match &self.pixels {
             Pixels::File(path) => {
@@ -65,7 +65,7 @@ impl Sample {
         }
     }
 
-    /// Bytes of the picture's file, if that is a JPEG.
+    /// Size of the picture's file in bytes, if it is a JPEG.
     pub fn jpeg_bytes(&self) -> Option<u64> {
         match &self.pixels {
             Pixels::File(path) if ["jpg", "jpeg"].contains(&&*extension(path)) => {
@@ -86,7 +86,7 @@ fn interleaved(batch: &[u8], at: usize) -> Vec<u8> {
     (0..plane).flat_map(pixel).collect()
 }
 
-/// The test pictures of the dataset in `root`; with `limit`, that many, spread evenly.
+/// Reads the test pictures of the dataset in `root`; with `limit`, only that many, spread evenly.
 pub fn test_pictures(
     root: &Path,
     manifest: &Manifest,
@@ -99,11 +99,11 @@ pub fn test_pictures(
     } else {
         folders(root, manifest)?
     };
-    ensure!(!samples.is_empty(), "{}: no test pictures", root.display());
+    ensure!(!samples.is_empty(), "{} has no test pictures", root.display());
     Ok(evenly(samples, limit))
 }
 
-/// All samples; with `limit`, at least one and at most that many, spread evenly.
+/// Returns all samples, or, with `limit`, at least one and at most that many, spread evenly.
 pub fn evenly(samples: Vec<Sample>, limit: Option<usize>) -> Vec<Sample> {
     let count = samples.len();
     let limit = limit.unwrap_or(count).clamp(1, count);
@@ -122,7 +122,7 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
     let folders: Vec<PathBuf> = folders.collect();
     if let Some(missing) = folders.iter().find(|folder| !folder.is_dir()) {
         bail!(
-            "{}: the dataset is neither DIR/test/CLASS/*.jpg with this pair's classes nor CIFAR's binary version",
+            "{} is not a dataset: expected DIR/test/CLASS/*.jpg with this pair's classes, or CIFAR's binary version",
             missing.display()
         );
     }
@@ -131,7 +131,7 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
         let is_class = entry.path().is_dir() && !source::is_hidden(&entry.file_name(), true);
         ensure!(
             !is_class || folders.contains(&entry.path()),
-            "{}: the pair knows no such class, only {}",
+            "{}: the pair does not have this class; it has {}",
             entry.path().display(),
             manifest.classes.join(", ")
         );
@@ -142,20 +142,20 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
     }
     let samples = found.pictures.into_iter().map(|path| {
         let label = folders.iter().position(|folder| path.starts_with(folder));
-        Sample { label: label.expect("it lies in one of them"), pixels: Pixels::File(path) }
+        Sample { label: label.expect("it is in a class folder"), pixels: Pixels::File(path) }
     });
     let samples: Vec<Sample> = samples.collect();
     for (label, folder) in folders.iter().enumerate() {
         ensure!(
             samples.iter().any(|sample| sample.label == label),
-            "{}: no .jpg, .jpeg, .png or .webp in the folder of a class",
+            "{}: the class folders have no .jpg, .jpeg, .png or .webp",
             folder.display()
         );
     }
     Ok(samples)
 }
 
-/// The folder of each class, where the dataset's `classes.txt`, a line FOLDER<TAB>NAME each, names them.
+/// Reads a dataset's `classes.txt`, which has one line FOLDER<TAB>NAME per class. Returns the folder of each class.
 fn folder_names(path: &Path) -> Result<BTreeMap<String, String>> {
     if !path.is_file() {
         return Ok(BTreeMap::new());
@@ -163,7 +163,7 @@ fn folder_names(path: &Path) -> Result<BTreeMap<String, String>> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
         let (folder, name) = line.split_once('\t').with_context(|| {
-            format!("{}: '{line}' is not a folder, a tab and a name", path.display())
+            format!("{}: the line '{line}' must be FOLDER, a tab and NAME", path.display())
         })?;
         Ok((name.to_owned(), folder.to_owned()))
     });
@@ -174,7 +174,7 @@ fn extension(file: &Path) -> String {
     file.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// The records of a batch, whose labels are lines of the archive's file of names.
+/// Reads the records of a batch. Their labels are line numbers in the archive's file of class names.
 fn cifar(
     root: &Path,
     [batch, names]: [&str; 2],
@@ -186,7 +186,7 @@ fn cifar(
     let known: Vec<&str> = known.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
     if let Some(other) = known.iter().find(|name| classes.iter().all(|class| class != *name)) {
         bail!(
-            "{}: the pair knows no class '{other}', only {}",
+            "{}: the pair has no class '{other}'; it has {}",
             names.display(),
             classes.join(", ")
         );
@@ -195,7 +195,7 @@ fn cifar(
     let record = labels + 3 * (SIDE * SIDE) as usize;
     ensure!(
         bytes.len().is_multiple_of(record),
-        "{}: {} bytes are not whole records of {record}",
+        "{}: {} bytes are not a whole number of records of {record} bytes",
         path.display(),
         bytes.len()
     );
@@ -205,14 +205,14 @@ fn cifar(
         let label = usize::from(batch[at + labels - 1]);
         let name = known.get(label).with_context(|| {
             format!(
-                "{}: a label of {label}, where {} has {}",
+                "{}: label {label} is out of range; {} has {} classes",
                 path.display(),
                 names.display(),
                 known.len()
             )
         })?;
         let label =
-            classes.iter().position(|class| class == name).expect("it was looked for above");
+            classes.iter().position(|class| class == name).expect("all names were checked above");
         Ok(Sample { label, pixels: Pixels::Planes(batch.clone(), at + labels) })
     };
     starts.map(sample).collect()
@@ -241,14 +241,14 @@ mod tests {
         let samples = read(&["cat", "dog"]).unwrap();
         assert_eq!((samples.len(), samples[1].label), (2, 1));
         assert_eq!(samples[1].rgb(32).unwrap()[..6], [0, 1, 2, 1, 2, 3]);
-        // Names decide, not their order.
+        // Classes are matched by name, not by position.
         assert_eq!(read(&["dog", "frog", "cat"]).unwrap()[0].label, 0);
         assert!(refusal(&["cat", "frog"]).contains("no class 'dog'"));
         record[0] = 2;
         fs::write(&path, &record).unwrap();
-        assert!(refusal(&["cat", "dog"]).contains("a label of 2"));
+        assert!(refusal(&["cat", "dog"]).contains("label 2 is out of range"));
         fs::write(&path, &record[1..]).unwrap();
-        assert!(refusal(&["cat", "dog"]).contains("whole records"));
+        assert!(refusal(&["cat", "dog"]).contains("whole number of records"));
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
             let name = path.strip_prefix(root.path().join("test")).unwrap().to_str().unwrap();
             assert!(name.starts_with(&manifest.classes[sample.label]), "{name}");
             let Some(row) = rows[name].as_str() else {
-                // It stops a measurement, and is named.
+                // An unreadable file stops the measurement with its name.
                 assert!(format!("{:#}", sample.rgb(16).unwrap_err()).contains(name));
                 continue;
             };
@@ -288,6 +288,6 @@ mod tests {
         fs::write(&path, "n01443537\tgoldfish\nn01698640\tAmerican alligator\n").unwrap();
         assert_eq!(folder_names(&path).unwrap()["American alligator"], "n01698640");
         fs::write(&path, "n01443537 goldfish\n").unwrap();
-        assert!(folder_names(&path).unwrap_err().to_string().contains("a tab and a name"));
+        assert!(folder_names(&path).unwrap_err().to_string().contains("a tab and NAME"));
     }
 }

@@ -1,8 +1,8 @@
-//! `cargo xtask eval`: what a pair does on a dataset, measured with the parts that run in the field.
+//! `cargo xtask eval`: measures a pair on a dataset, with the same code that runs in the field.
 //!
-//! Every picture passes the native edge engine to the split and the cloud part in tract, so that each
-//! exit, the final head and the system are measured on the same run; the full-precision twin, where
-//! `twin.onnx` lies beside the pair, sees the same pictures.
+//! Every picture runs through the native edge engine up to the split point and through the cloud part in tract, so that
+//! exits, final head and system are measured in one run. If the pair's folder has a `twin.onnx`, the full-precision twin
+//! runs on the same pictures.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -31,29 +31,30 @@ pub struct Options {
     /// The dataset: DIR/test/CLASS/*.jpg or .png, or the folder of CIFAR-10's or CIFAR-100's binary version.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Only this many pictures, spread evenly over the dataset.
+    /// Use only this many pictures, spread evenly over the dataset.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// How exits decide [default: the manifest's].
+    /// The exit policy [default: the manifest's].
     #[arg(long, value_parser = PossibleValuesParser::new(Policy::ALL.iter().map(|policy| policy.name())).try_map(|name| name.parse::<Policy>()))]
     policy: Option<Policy>,
-    /// What the dataset is called in the report [default: as in the manifest's own measurement].
+    /// Name of the dataset in the report [default: the manifest's name for it].
     #[arg(long, value_name = "NAME")]
     data_name: Option<String>,
-    /// Set a constant of the energy model, in pJ: multiply (3.1, of 32 bits), add (0.1), full_mac (3.2; 4.6 is a
-    /// floating-point one), access (2.5 a bit read), radio (296456 a bit sent: Wi-Fi at 10 Mbit/s). May be repeated.
+    /// Set a constant of the energy model, in pJ; may be repeated. The constants and their defaults: multiply (3.1, for 32
+    /// bits), add (0.1), full_mac (3.2; 4.6 for floating point), access (2.5 per bit read), radio (296456 per bit sent:
+    /// Wi-Fi at 10 Mbit/s).
     #[arg(long, value_name = "NAME=PJ")]
     constant: Vec<String>,
-    /// Write the figures to this file as JSON, instead of report.json beside the pair.
+    /// Write the figures as JSON to this file instead of the pair's report.json.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// Measures, prints, writes.
+/// Measures the pair, prints the table and writes the report.
 pub fn run(options: &Options) -> Result<()> {
     if let Some(path) = &options.json {
         let file = fs::OpenOptions::new().create(true).append(true).open(path);
-        file.with_context(|| format!("{}: not to be written", path.display()))?;
+        file.with_context(|| format!("cannot write {}", path.display()))?;
     }
     let mut constants = Constants::default();
     for assignment in &options.constant {
@@ -83,7 +84,7 @@ pub fn run(options: &Options) -> Result<()> {
         constants,
     };
     let report = Report::new(setting, &outcomes, &curve);
-    // Beside the pair stands what it does as it is, on the whole dataset.
+    // report.json is only for the unmodified pair on the whole dataset.
     let as_it_is =
         options.limit.is_none() && options.policy.is_none() && options.constant.is_empty();
     let beside = as_it_is.then(|| folder.join("report.json"));
@@ -92,6 +93,6 @@ pub fn run(options: &Options) -> Result<()> {
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         eprintln!("wrote {}", path.display());
     }
-    // Who reads no further, as `head` does, loses the table but not the file.
+    // Print last: a closed pipe, as with `| head`, must not lose the file.
     write!(io::stdout(), "{report}").context("printing the table")
 }

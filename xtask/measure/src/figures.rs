@@ -1,6 +1,6 @@
-//! `cargo xtask figures`: writes the tables of the committed reports and timings into docs, README and model cards.
+//! `cargo xtask figures`: copies the tables of the committed reports and timings to docs, README and model cards.
 //!
-//! A table stands between two lines that name it; nobody types one.
+//! Each table is between two marker lines that name it, and is never edited by hand.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,43 +13,47 @@ use crate::report::Report;
 use crate::subject::TWIN_ONNX;
 use crate::{cloud, compare};
 
-/// What stands between a page's two lines: the tables of report.json, of bench.txt, of bench-cloud.txt, or of compare.txt;
-/// and the few rows of the first two that README shows.
+// Names of the tables in the marker lines. They come from report.json, bench.txt, bench-cloud.txt and compare.txt; the
+// summaries are the few rows of the first two that README shows.
 const ACCURACY: &str = "figures";
 const SPEED: &str = "figures, speed";
 const CLOUD: &str = "figures, cloud";
 const SYSTEMS: &str = "figures, systems";
 const SUMMARY: &str = "figures, summary";
 const SPEED_SUMMARY: &str = "figures, speed summary";
-/// Where a bench.txt comes to what counts, and which lines of that are about all of the edge.
+/// Start of the ratios in a bench.txt, and the label of the lines about the whole edge.
 const RATIOS: &str = "ratios of medians";
 const WHOLE_EDGE: &str = "edge, all exits";
 
 /// Options of `cargo xtask figures`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Folder of pairs; each with a report.json is shown.
+    /// Folder of pairs; every pair with a report.json is included.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
-    /// The page with all tables, in a folder beside that of the pairs.
+    /// The page with all tables.
     #[arg(long, value_name = "FILE", default_value = "docs/results.md")]
     results: PathBuf,
-    /// The page with a few rows of them.
+    /// The page with the summary tables.
     #[arg(long, value_name = "FILE", default_value = "README.md")]
     readme: PathBuf,
-    /// Change nothing; fail if a table is not what its report says.
+    /// Change nothing; fail if a table differs from its report.
     #[arg(long)]
     check: bool,
 }
 
-/// Writes, or checks, every table.
+/// Updates or checks every table.
 pub fn run(options: &Options) -> Result<()> {
     let reports = reports(&options.models)?;
-    ensure!(!reports.is_empty(), "no report.json in {}", options.models.display());
+    ensure!(
+        !reports.is_empty(),
+        "{} has no pair with a report.json; run cargo xtask eval",
+        options.models.display()
+    );
     let tables = |reports: &[&(PathBuf, Report)]| -> String {
         reports.iter().map(|(_, report)| block(&report.to_string())).collect()
     };
-    // The systems beside the plain network, without a twin of their own, stand in the table that compares them.
+    // Related systems have no twin of their own; they are in the comparison table.
     let with_twin: Vec<_> =
         reports.iter().filter(|(folder, _)| folder.join(TWIN_ONNX).is_file()).collect();
     let rows: String = with_twin.iter().map(|(_, report)| report.row()).collect();
@@ -68,7 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
             pages.push((card, ACCURACY, tables(&[report])));
         }
     }
-    // All of them, before any is written.
+    // Prepare all pages before writing any.
     let mut changed = BTreeMap::new();
     for (page, part, tables) in pages {
         let at = || page.display().to_string();
@@ -85,10 +89,10 @@ pub fn run(options: &Options) -> Result<()> {
         let page = page.display();
         ensure!(
             !options.check,
-            "{page}: its figures are not those that were measured; run cargo xtask figures"
+            "{page}: its figures differ from the reports; run cargo xtask figures"
         );
         fs::write(page.to_string(), text).with_context(|| page.to_string())?;
-        println!("{page}: new figures");
+        println!("{page}: updated");
     }
     Ok(())
 }
@@ -97,11 +101,11 @@ fn block(text: &str) -> String {
     format!("```text\n{text}```\n")
 }
 
-/// What `cargo xtask bench edge --keep` left beside the pairs.
+/// The ratios that `cargo xtask bench edge --keep` wrote to the pairs' folders.
 fn speeds(reports: &[(PathBuf, Report)]) -> String {
     let tables = reports.iter().filter_map(|(folder, _)| {
         let text = fs::read_to_string(folder.join("bench.txt")).ok()?;
-        // The medians of all cases stay in the file.
+        // The medians of all cases are only in the linked file.
         let (head, ratios) = (text.lines().next()?, &text[text.find(RATIOS)?..]);
         let beside = |file| Path::new("..").join(folder).join(file).display().to_string();
         Some(format!(
@@ -114,27 +118,27 @@ fn speeds(reports: &[(PathBuf, Report)]) -> String {
     tables.collect()
 }
 
-/// The lines of those about all of the edge.
+/// Only the lines about the whole edge.
 fn whole_edge(reports: &[(PathBuf, Report)]) -> String {
     let tables = reports.iter().filter_map(|(folder, _)| {
         let text = fs::read_to_string(folder.join("bench.txt")).ok()?;
         let lines = text.lines().filter(|line| line.contains(WHOLE_EDGE));
         let lines: Vec<&str> = lines.filter(|line| line.contains(" against ")).collect();
-        // What comes behind it is of milliseconds.
+        // The rest of the heading says that the times are in milliseconds, which ratios are not.
         let head = text.lines().next()?.split(';').next()?;
         Some(block(&format!("{head}: times as fast\n\n{}\n", lines.join("\n"))))
     });
     tables.collect()
 }
 
-/// What `cargo xtask bench cloud --keep` and `cargo xtask compare --keep` left beside the pairs.
+/// The file of this name that `cargo xtask bench cloud --keep` or `cargo xtask compare --keep` wrote to a pair's folder.
 fn kept(reports: &[(PathBuf, Report)], file: &str) -> String {
     let tables =
         reports.iter().filter_map(|(folder, _)| fs::read_to_string(folder.join(file)).ok());
     tables.map(|text| block(&text)).collect()
 }
 
-/// The folders with a report, in order, and the report.
+/// Every folder with a report, in order, and the report.
 fn reports(models: &Path) -> Result<Vec<(PathBuf, Report)>> {
     let mut folders = vec![];
     for name in folders_in(models)? {
@@ -168,7 +172,7 @@ fn replaced(page: &str, part: &str, tables: &str) -> Result<String> {
         let (_, after) = rest.split_once(&end)?;
         Some(format!("{before}{begin}{tables}{end}{after}"))
     });
-    parts.with_context(|| format!("it lacks the lines\n{begin}{end}"))
+    parts.with_context(|| format!("the marker lines are missing:\n{begin}{end}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `fogline-measure gallery`: some of a dataset's test pictures as files, for the page to show beside its drawings.
+//! `fogline-measure gallery`: copies some of a dataset's test pictures to a folder for the page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use crate::dataset::{self, Sample};
 /// Options of `fogline-measure gallery`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pair whose classes these are: NAME or NAME/VERSION [default: the first].
+    /// The pair with the dataset's classes: NAME or NAME/VERSION [default: the first].
     #[arg(long)]
     model: Option<String>,
     /// Folder of pairs.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
-    /// The dataset, as for eval.
+    /// The dataset, as for `eval`.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// How many pictures, spread over the classes.
+    /// Number of pictures, spread over the classes.
     #[arg(long, default_value_t = 50)]
     count: usize,
-    /// Folder for them and their index.json; what is in it goes.
+    /// Output folder for the pictures and their index.json; its content is deleted first.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -33,11 +33,11 @@ pub struct Options {
 #[derive(Serialize)]
 struct Shown {
     file: String,
-    /// Its class's name.
+    /// Name of its class.
     label: String,
 }
 
-/// Chooses, writes, says where.
+/// Chooses the pictures, writes them and prints the folder.
 pub fn run(options: &Options) -> Result<()> {
     let models = Models::find(&options.models)?;
     let manifest = &models.choose(options.model.as_deref())?.manifest;
@@ -47,8 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// `count` of the samples: of each class as many as of every other, give or take one, from its beginning
-/// to its end; first one of each class, then the next of each.
+/// Chooses `count` samples: equally many per class, give or take one, spread over the class. The classes alternate.
 fn spread(mut samples: Vec<Sample>, count: usize) -> Vec<Sample> {
     samples.sort_by_key(|sample| sample.label);
     let mut rest = dataset::evenly(samples, Some(count));
@@ -65,7 +64,7 @@ fn spread(mut samples: Vec<Sample>, count: usize) -> Vec<Sample> {
     ranked.into_iter().map(|(_, sample)| sample).collect()
 }
 
-/// Writes files and index; gives their number.
+/// Writes the files and the index. Returns the number of pictures.
 fn write(samples: &[Sample], classes: &[String], out: &Path) -> Result<usize> {
     if out.is_dir() {
         fs::remove_dir_all(out).with_context(|| out.display().to_string())?;
@@ -88,7 +87,7 @@ fn write(samples: &[Sample], classes: &[String], out: &Path) -> Result<usize> {
 mod tests {
     use super::*;
 
-    /// A CIFAR-10 of `records` pictures whose classes come in no order.
+    /// A CIFAR-10 of `records` pictures with shuffled classes.
     const CLASSES: &str = "airplane automobile bird cat deer dog frog horse ship truck";
 
     fn binary(root: &Path, records: usize) {
@@ -126,12 +125,12 @@ mod tests {
         let labels: Vec<&str> = shown.iter().map(|(_, label)| label.as_str()).collect();
         assert_eq!(labels[..3], ["airplane", "automobile", "bird"]);
         assert_eq!(labels[..10], labels[10..], "one of each class, then the next of each");
-        // The truck: its red says the class, its green which record it was.
+        // Red encodes the class, green the record.
         let truck = image::open(out.join(&shown[9].0)).unwrap().into_rgb8();
         let image::Rgb([red, green, blue]) = *truck.get_pixel(31, 31);
         assert_eq!((truck.dimensions(), red, blue), ((32, 32), 180, 255));
         assert_eq!(usize::from(green) * 7 % 10, 9);
-        // Another time, with fewer: nothing of the first is left.
+        // A second run with fewer pictures leaves nothing of the first.
         assert_eq!(gallery(folder.path(), 4, &out).len(), 4);
         assert_eq!(fs::read_dir(&out).unwrap().count(), 5);
     }

@@ -1,7 +1,7 @@
-//! `cargo xtask bench gateway`: the component under `wasmtime serve`, timed over loopback.
+//! `cargo xtask bench gateway`: benchmarks the component under `wasmtime serve` over loopback.
 //!
-//! An answer says how long the engine took for it; what a request takes beside is HTTP, WASI and wasmtime. Nothing goes to
-//! a cloud: every answer is an edge's.
+//! Every answer reports the engine's time; the rest of a request's time is HTTP, WASI and wasmtime. There is no cloud:
+//! every answer comes from the edge.
 
 mod server;
 
@@ -20,27 +20,27 @@ use server::{Question, Sample, Server};
 /// Options of `cargo xtask bench gateway`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pair's folder.
+    /// Folder of the pair.
     #[arg(long, value_name = "DIR")]
     pair: PathBuf,
-    /// Requests that are timed one after the other.
+    /// Number of sequential requests to time.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
-    /// Afterwards, one connection a processor asks for so long, as fast as it is answered.
+    /// Then run a load test of this length, with one busy connection per processor.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     load: u64,
-    /// The wasmtime CLI.
+    /// Path of the wasmtime CLI.
     #[arg(long, value_name = "FILE", hide = true)]
     wasmtime: PathBuf,
-    /// The component.
+    /// The gateway component, fogline.wasm.
     #[arg(long, value_name = "FILE", hide = true)]
     component: PathBuf,
-    /// A folder that is this run's own.
+    /// A temporary folder for this run.
     #[arg(long, value_name = "DIR", hide = true)]
     scratch: PathBuf,
 }
 
-/// Times, prints.
+/// Runs the benchmark and prints the table.
 pub fn run(options: &Options) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure(options))
 }
@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<()> {
 async fn measure(options: &Options) -> Result<()> {
     let server = Server::start(options).await?;
     let date = time::OffsetDateTime::now_utc().date();
-    println!("{date}; milliseconds; edge answers alone, pictures are the page's samples\n");
+    println!("{date}; milliseconds; edge answers only; the pictures are the page's samples\n");
     println!(
         "{:<28} {:>9} {:>9} {:>9} {:>9}",
         "one after the other", "whole p50", "p99", "engine", "overhead"
@@ -57,7 +57,7 @@ async fn measure(options: &Options) -> Result<()> {
     let mut asked = 0;
     for (name, questions) in [("pixels", &pixels), ("PNG files, 128x128", &files)] {
         let mut client = server.client(questions).await?;
-        // The first loads the pair.
+        // The first request loads the pair.
         client.ask().await?;
         let mut samples = vec![];
         for _ in 0..options.requests {
@@ -79,7 +79,7 @@ async fn measure(options: &Options) -> Result<()> {
         row(&format!("load, pixels, {connections} connections"), &samples);
         let rate = samples.len() as f64 / seconds;
         println!(
-            "\n{seconds:.0} s of load: {} requests, none failed, {rate:.0} a second",
+            "\n{seconds:.0} s of load: {} requests, none failed, {rate:.0} per second",
             samples.len()
         );
         let (low, high) = settled(&resident);
@@ -88,11 +88,11 @@ async fn measure(options: &Options) -> Result<()> {
             resident.last().unwrap_or(&f64::NAN)
         );
     }
-    // Counts are written right behind their answers.
+    // The counters are written just after the answers.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let counted = server.counted().await?;
-    ensure!(counted == asked, "{asked} requests were answered, and /metrics has {counted}");
-    println!("/metrics has all {counted} answers");
+    ensure!(counted == asked, "{asked} requests were answered, but /metrics counts {counted}");
+    println!("/metrics counts all {counted} answers");
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn row(name: &str, samples: &[Sample]) {
     );
 }
 
-/// The page's samples as files, and as the pixels that the pair takes.
+/// The page's samples, as files and as pixels of the pair's input size.
 fn questions(options: &Options) -> Result<(Vec<Question>, Vec<Question>)> {
     let manifest: Value = serde_json::from_slice(&fs::read(options.pair.join("manifest.json"))?)?;
     let size = manifest["input"]["size"].as_u64().context("a manifest without a size")? as u32;

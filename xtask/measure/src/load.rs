@@ -1,27 +1,27 @@
-//! A bounded load: workers that ask as fast as they are answered.
+//! A load test: workers that send requests as fast as they are answered.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// Asks the same, over and over.
+/// A worker that sends one request after the other.
 pub trait Worker: Send + 'static {
-    /// What is kept of an answer.
+    /// What to keep of an answer.
     type Sample: Send + 'static;
 
-    /// Asks once; an answer that is none is an error, and ends the load.
+    /// Sends one request. An error ends the load test.
     fn ask(&mut self) -> impl Future<Output = Result<Self::Sample>> + Send;
 }
 
-/// What came of it.
+/// Results of a load test.
 pub struct Loaded<S> {
     pub seconds: f64,
     pub samples: Vec<S>,
-    /// Resident memory in MiB, every ten seconds.
+    /// Resident memory in MiB, sampled every ten seconds.
     pub resident: Vec<f64>,
 }
 
-/// Lets all workers ask for so long, and looks at what they take of memory meanwhile.
+/// Runs all workers for this long and samples the memory use.
 pub async fn load<W: Worker>(
     workers: Vec<W>,
     time: Duration,
@@ -50,12 +50,12 @@ pub async fn load<W: Worker>(
     Ok(Loaded { seconds: start.elapsed().as_secs_f64(), samples, resident: memory })
 }
 
-/// As many workers as keep this machine busy.
+/// Number of workers that keep this machine busy.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Resident memory of a process in MiB, as Linux counts it.
+/// Resident memory of a process in MiB, from Linux's /proc.
 pub fn resident(process: Option<u32>) -> Result<f64> {
     let path = format!("/proc/{}/status", process.context("it has ended")?);
     let status = std::fs::read_to_string(&path).context(path)?;
@@ -64,7 +64,7 @@ pub fn resident(process: Option<u32>) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// What memory settled at after the first minute: the least and the most of it, or of all where the load was shorter.
+/// Least and greatest memory use after the first minute, or of the whole test if it was shorter.
 pub fn settled(resident: &[f64]) -> (f64, f64) {
     let settled = resident.get(6..).filter(|later| !later.is_empty()).unwrap_or(resident);
     let least = settled.iter().copied().fold(f64::INFINITY, f64::min);

@@ -1,4 +1,4 @@
-//! The chores that need tract and the AWS SDK, which compile for minutes; `cargo xtask` starts them.
+//! The tasks of `cargo xtask` that need tract and the AWS SDK, which take minutes to compile.
 
 mod cloud;
 mod compare;
@@ -20,35 +20,34 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Chores that measure and publish.
+/// Measure and publish pairs.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Chore {
-    /// Measure a pair on a dataset's test pictures, with the real engine and the real cloud plan.
+    /// Measure a pair on a dataset's test pictures, with the real engine and cloud function.
     ///
-    /// Prints the table that docs and model card show, and writes report.json beside the pair. With --limit,
-    /// --policy or --constant nothing is written unless --json names a file.
+    /// Prints the table that docs and model card show, and writes report.json to the pair's folder. With --limit, --policy
+    /// or --constant, it writes a file only if --json names one.
     Eval(eval::Options),
-    /// Time the function as Lambda runs it: cold start, warm requests by batch size, memory, beside onnxruntime.
+    /// Benchmark the function as Lambda runs it: cold start, warm requests by batch size, memory; against onnxruntime.
     BenchCloud(cloud::Options),
-    /// Time the component under `wasmtime serve`: what HTTP takes beside the engine, and a bounded load.
+    /// Benchmark the component under `wasmtime serve`: the cost of HTTP on top of the engine, and a load test.
     BenchGateway(gateway::Options),
-    /// Measure the neighbouring systems beside the plain network: AppealNet, MEANet, sample-wise precision, hashed weights.
+    /// Compare the plain network with related systems: AppealNet, MEANet, sample-wise precision, hashed weights.
     ///
-    /// All of them on the same pictures, with the same energy model and runtime. Prints what each does as it is deployed, and
-    /// what it gains or loses against the plain network at the same share of pictures at the edge, or as accurate.
+    /// All run on the same pictures with the same energy model and runtime. Prints each system as deployed, and its gain or
+    /// loss against the plain network at the same offload rate and at the same accuracy.
     Compare(compare::Options),
-    /// Write the tables of all report.json files into docs/results.md, README.md and the model cards.
+    /// Update the tables in docs/results.md, README.md and the model cards from the report.json files.
     Figures(figures::Options),
-    /// Write some of a dataset's test pictures into a folder, with their classes, for the page to show.
+    /// Copy some of a dataset's test pictures and their classes to a folder for the page.
     Gallery(gallery::Options),
-    /// Put a pair into a bucket: its files first, its manifest last, and nothing over what is there.
+    /// Upload a pair to a bucket: files first, manifest last, overwriting nothing.
     ///
-    /// A version that is in the bucket is never changed; what a publication that broke off left behind is taken up.
-    /// Keys come from the environment, as for the AWS SDKs: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-    /// AWS_SESSION_TOKEN.
+    /// A version that is in the bucket never changes. An interrupted upload can be repeated. AWS credentials come from
+    /// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary credentials, AWS_SESSION_TOKEN.
     Publish(publish::Options),
-    /// Give a built function one event, as Lambda would.
+    /// Send one event to a built function, as Lambda would.
     TryFunction(try_function::Options),
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask publish`: a pair into a bucket.
+//! `cargo xtask publish`: uploads a pair to a bucket.
 
 use std::path::{Path, PathBuf};
 
@@ -13,33 +13,33 @@ use serde_json::json;
 /// Options of `cargo xtask publish`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pair's folder, NAME/VERSION at its end.
+    /// The pair's folder, which must end in NAME/VERSION.
     pair: PathBuf,
     /// The bucket [default: FOGLINE_BUCKET].
     #[arg(long, value_name = "NAME")]
     bucket: Option<String>,
-    /// Another endpoint than AWS's own, addressed by path [default: AWS_ENDPOINT_URL_S3].
+    /// Endpoint of an S3-compatible store, addressed by path [default: AWS_ENDPOINT_URL_S3, or AWS itself].
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// End well where the bucket has this very pair already.
+    /// Succeed if the bucket already has exactly this pair.
     #[arg(long)]
     unless_there: bool,
-    /// Load both halves as edge and function do, and send nothing; needs no keys.
+    /// Only check that edge and function can load the pair; upload nothing. Needs no credentials.
     #[arg(long)]
     check: bool,
-    /// What was published as one JSON object on standard output.
+    /// Print what was published as one JSON object on standard output.
     #[arg(long)]
     json: bool,
 }
 
-/// Publishes, and says each key.
+/// Checks and publishes the pair, and prints each key.
 pub fn run(options: &Options) -> Result<()> {
     let pair = options.pair.canonicalize().with_context(|| options.pair.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tried = runtime.block_on(try_out(&pair))?;
     load_edge(&pair)?;
     if options.check {
-        println!("{}: edge and function load it", options.pair.display());
+        println!("{}: edge and function can load it", options.pair.display());
         return Ok(());
     }
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -71,10 +71,10 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Loads the edge's half as a device does: what no edge can run is not published either.
+/// Loads the edge part as a device would: a pair that no device can run must not be published.
 fn load_edge(pair: &Path) -> Result<()> {
     let fog = pair.join(EDGE_FOG);
-    ensure!(fog.is_file(), "{}: there is none; cargo xtask pack writes it", fog.display());
+    ensure!(fog.is_file(), "{} is missing; cargo xtask pack writes it", fog.display());
     Folder::at(pair).load(Backend::fastest()).map(drop).with_context(|| fog.display().to_string())
 }
 

@@ -1,4 +1,4 @@
-//! The figures of an evaluation: as JSON in `report.json`, and as the table that terminal and docs show.
+//! The results of an evaluation, as JSON in `report.json` and as the table in terminal and docs.
 
 mod table;
 
@@ -10,43 +10,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::curve::{Curve, Point};
 
-/// What one picture came to.
+/// The results of all parts for one picture.
 pub struct Outcome {
     /// Whether each exit was right.
     pub exits: Vec<bool>,
     /// Whether the final head was right.
     pub cloud: bool,
-    /// Whether the full-precision twin was right, where there is one.
+    /// Whether the full-precision twin was right, if there is one.
     pub twin: Option<bool>,
-    /// The exit that it ended at; none means the cloud.
+    /// Index of the exit that answered; `None` for the cloud.
     pub ended: Option<usize>,
-    /// The way that it went on the edge.
+    /// The way it took on the edge.
     pub way: u8,
-    /// Bytes of the frame that it sends if it does not end at an exit.
+    /// Size in bytes of the frame that it sends if no exit answers.
     pub frame: usize,
-    /// Bytes of its JPEG file, where it is one.
+    /// Size of its file in bytes, if it is a JPEG.
     pub jpeg: Option<u64>,
 }
 
 impl Outcome {
-    /// Whether the system was right.
+    /// Whether the system's answer was right.
     pub fn right(&self) -> bool {
         self.ended.map_or(self.cloud, |exit| self.exits[exit])
     }
 
-    /// What it cost.
+    /// Energy of the picture, by term.
     pub fn energy(&self, manifest: &Manifest, constants: &Constants) -> Terms {
         let ending = self.ended.map_or(Ending::Cloud, Ending::Exit);
         energy::of_sample(manifest, ending, self.way, constants)
     }
 }
 
-/// An evaluation's figures; accuracies and shares are fractions.
+/// Results of an evaluation. Accuracies and shares are fractions from 0 to 1.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     model: String,
     version: String,
-    /// SHA-256 of the manifest that was measured with: of its files and its thresholds.
+    /// SHA-256 of the measured manifest, which covers the files and the thresholds.
     manifest_sha256: String,
     data: String,
     date: String,
@@ -56,10 +56,10 @@ pub struct Report {
     share: Share,
     bytes: Bytes,
     energy: Energy,
-    /// What other thresholds of the calibration's curve come to.
+    /// Results with other thresholds of the calibration curve.
     #[serde(default)]
     elsewhere: Vec<Elsewhere>,
-    /// The paper's figures for such a network, where it has some.
+    /// The paper's figures for such a network, if it has any.
     paper: Option<Paper>,
     parts: Vec<Part>,
 }
@@ -68,17 +68,17 @@ pub struct Report {
 struct Accuracy {
     system: f64,
     r#final: f64,
-    /// Of the full-precision twin, if `twin.onnx` lies beside the pair.
+    /// Accuracy of the full-precision twin, if the pair's folder has a `twin.onnx`.
     twin: Option<f64>,
     exits: Vec<f64>,
-    /// The exits' names, where they are not exit-1, exit-2, …
+    /// The exits' names, if they are not exit-1, exit-2, …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     names: Vec<String>,
-    /// AppealNet's relative improvement (Li et al. 2021, arXiv 2105.04104): how much of what the cloud knows better than the
-    /// last exit alone the system has.
+    /// AppealNet's relative improvement (Li et al. 2021, arXiv 2105.04104): the system's share of the accuracy that the cloud
+    /// gains over the last exit alone.
     #[serde(default)]
     improvement: Option<f64>,
-    /// Of the pictures that end at each exit, the fraction that it gets right.
+    /// Accuracy of each exit on the pictures that it answers.
     of_those_that_end: Vec<Option<f64>>,
 }
 
@@ -88,27 +88,27 @@ struct Share {
     cloud: f64,
 }
 
-/// Bytes that a picture costs on the wire, and what other ways would cost.
+/// Bytes sent per picture, and what the alternatives would send.
 #[derive(Debug, Serialize, Deserialize)]
 struct Bytes {
-    /// The packed map of an offloaded sample.
+    /// Packed map of an offloaded sample.
     map: usize,
-    /// The frame around it.
+    /// Frame of an offloaded sample, including the map.
     frame: f64,
-    /// A picture on the mean: those that end at the edge send nothing.
+    /// Mean over all pictures; those answered at the edge send nothing.
     mean: f64,
-    /// The dataset's own JPEG files.
+    /// Mean size of the dataset's JPEG files.
     jpeg: Option<f64>,
     raw: usize,
     fp32_map: usize,
 }
 
-/// Microjoules a picture. The terms are never added up: they differ by orders of magnitude.
+/// Microjoules per picture. The terms are never added up, because they differ by orders of magnitude.
 #[derive(Debug, Serialize, Deserialize)]
 struct Energy {
     constants: Constants,
     computation: Compared,
-    /// Nothing where the manifest was packed before reads were counted.
+    /// `None` if the manifest was packed before reads were counted.
     memory: Option<Compared>,
     radio: Radio,
 }
@@ -123,21 +123,21 @@ struct Compared {
 #[derive(Debug, Serialize, Deserialize)]
 struct Radio {
     system: f64,
-    /// Every picture sent as its JPEG file.
+    /// If every picture were sent as its JPEG file.
     jpeg: Option<f64>,
     raw: f64,
 }
 
-/// The system with another share of the pictures at the edge.
+/// The system with another share of pictures at the edge.
 #[derive(Debug, Serialize, Deserialize)]
 struct Elsewhere {
     share: f64,
     accuracy: f64,
-    /// How many times less computational energy than the twin.
+    /// How many times less computational energy it needs than the twin.
     reduction: f64,
 }
 
-/// What Long, Chakraborty, Roy 2020 (arXiv 2005.10851) state in their abstract.
+/// Figures from the abstract of Long, Chakraborty, Roy 2020 (arXiv 2005.10851).
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 struct Paper {
     network: String,
@@ -158,27 +158,27 @@ impl Paper {
     }
 }
 
-/// Where the curve is read off.
+/// Shares at the edge for which the report interpolates the curve.
 const SHARES: [f64; 3] = [0.5, 0.65, 0.8];
 
-/// What was evaluated, besides the outcomes.
+/// The conditions of an evaluation.
 pub struct Setting<'a> {
-    /// The pair's.
+    /// Manifest of the evaluated pair.
     pub manifest: &'a Manifest,
     /// SHA-256 of the manifest's file.
     pub manifest_sha256: String,
-    /// What the dataset is called.
+    /// Name of the dataset.
     pub data: String,
-    /// The day.
+    /// The date, as YYYY-MM-DD.
     pub date: String,
-    /// How exits decided.
+    /// The exit policy that was used.
     pub policy: Policy,
-    /// What energy is counted with.
+    /// The constants of the energy model.
     pub constants: Constants,
 }
 
 impl Report {
-    /// Sums up.
+    /// Computes the report from the outcomes of all pictures.
     pub fn new(setting: Setting, outcomes: &[Outcome], curve: &Curve) -> Self {
         let Setting { manifest, manifest_sha256, data, date, policy, constants } = setting;
         let n = outcomes.len() as f64;
@@ -260,12 +260,12 @@ impl Report {
         }
     }
 
-    /// Refuses a manifest that is not the one that was measured with.
+    /// Fails if `manifest` is not the measured one.
     pub fn check_is_of(&self, manifest: &[u8]) -> Result<()> {
         let Self { model, version, .. } = self;
         ensure!(
             self.manifest_sha256 == sha256_hex(manifest),
-            "it was measured before the manifest beside it changed; run cargo xtask eval --model {model}/{version}"
+            "the report is older than the manifest; run cargo xtask eval --model {model}/{version}"
         );
         Ok(())
     }
@@ -330,14 +330,14 @@ mod tests {
     #[test]
     fn the_terms_of_energy_stay_apart() {
         let report = report(None);
-        // Half stop after 3.2 µJ, half pay 12.8; the twin always pays 12.8.
+        // Half of the pictures stop after 3.2 µJ, half need 12.8; the twin always needs 12.8.
         let Energy { computation, memory, radio, .. } = &report.energy;
         assert!((computation.system - 8.0).abs() < 1e-9);
         assert!((computation.reduction - 1.6).abs() < 1e-9);
         let memory = memory.as_ref().unwrap();
         assert!((memory.system - 1.2).abs() < 1e-9);
         assert!((memory.twin - 1.6).abs() < 1e-9);
-        // Half send a frame of 100 bytes, where 400 would go as JPEG and 192 raw.
+        // Half of them send a frame of 100 bytes, instead of 400 as JPEG or 192 raw.
         assert_eq!(report.bytes.mean, 50.0);
         assert!((radio.jpeg.unwrap() / radio.system - 8.0).abs() < 1e-9);
         assert!((radio.raw / radio.system - 3.84).abs() < 1e-9);

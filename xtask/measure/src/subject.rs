@@ -1,7 +1,7 @@
-//! A pair under measurement: what every exit, the cloud and the twin say of each picture, whatever the thresholds.
+//! A pair under measurement: the logits of every exit, the cloud and the twin for each picture.
 //!
-//! Every picture passes the native edge engine to the split and the cloud part in tract. Where it would have ended follows
-//! from the logits, so that one run serves all policies and thresholds.
+//! Every picture runs through the native edge engine up to the split point and through the cloud part in tract. Where it
+//! would have been answered follows from the logits, so that one run serves all policies and thresholds.
 
 use std::path::Path;
 use std::{fs, slice, thread};
@@ -19,21 +19,21 @@ use crate::dataset::Sample;
 use crate::report::Outcome;
 use crate::twin::Twin;
 
-/// The full-precision twin's file, from picture to scores. No part of the pair.
+/// File of the full-precision twin, from picture to scores. Not part of the pair.
 pub const TWIN_ONNX: &str = "twin.onnx";
 
-/// A pair, loaded.
+/// A loaded pair with its cloud plan and, if there is one, its twin.
 pub struct Subject {
     pub manifest: Manifest,
-    /// The bytes of manifest and packed edge: every thread has an engine of its own.
+    /// Bytes of manifest and packed edge, from which every thread makes its own engine.
     edge: [Vec<u8>; 2],
     plan: Plan,
     twin: Option<Twin>,
 }
 
-/// What all parts say of one picture.
+/// The results of all parts for one picture.
 pub struct Seen {
-    /// Its class.
+    /// Index of its true class.
     pub label: usize,
     exits: Vec<Vec<f32>>,
     way: Option<u8>,
@@ -44,7 +44,7 @@ pub struct Seen {
 }
 
 impl Subject {
-    /// Reads the pair in `folder`; `twin.onnx` too, where it lies beside it.
+    /// Loads the pair in `folder`, including its `twin.onnx` if there is one.
     pub fn load(folder: &Path) -> Result<Self> {
         let read = |name: &str| {
             let path = folder.join(name);
@@ -55,7 +55,7 @@ impl Subject {
         let counted = |part: &Part| part.role == Role::Cloud && part.macs.values().any(|&n| n > 0);
         ensure!(
             manifest.parts.iter().any(counted),
-            "{}: its 'parts' count no MACs of the cloud, which would look as if it cost nothing",
+            "{}: 'parts' has no MACs for the cloud, so its energy would be zero; export and pack the pair again",
             folder.join("manifest.json").display()
         );
         let refused = |refusal: fogline::refusal::Refusal| anyhow!(refusal.message);
@@ -66,7 +66,7 @@ impl Subject {
         Ok(Self { manifest, edge: [text, fog], plan, twin })
     }
 
-    /// The edge, as it decides in the field.
+    /// A new session of the edge, as it runs in the field.
     pub fn session(&self) -> Result<Session> {
         Ok(Session::load(&self.edge[0], &self.edge[1], Backend::fastest())?)
     }
@@ -76,12 +76,12 @@ impl Subject {
         sha256_hex(&self.edge[0])
     }
 
-    /// The packed edge model.
+    /// Bytes of the packed edge model.
     pub fn fog(&self) -> &[u8] {
         &self.edge[1]
     }
 
-    /// Asks all parts about every picture, with a progress bar.
+    /// Runs all parts on every picture and shows a progress bar.
     pub fn see(&self, samples: &[Sample]) -> Result<Vec<Seen>> {
         let bar = ProgressBar::new(samples.len() as u64);
         bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
@@ -100,7 +100,7 @@ impl Subject {
         Ok(seen)
     }
 
-    /// The cloud's scores for one packed map.
+    /// Runs the cloud part on one packed map and returns its scores.
     pub fn cloud(&self, bytes: Vec<u8>) -> Result<Vec<f32>> {
         let split = &self.manifest.split;
         let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
@@ -134,7 +134,7 @@ impl Subject {
 }
 
 impl Seen {
-    /// What becomes of the picture under the policy and the thresholds of `session`.
+    /// The picture's outcome under the policy and thresholds of `session`.
     pub fn outcome(&self, session: &Session) -> Outcome {
         let exits = self.exits.iter().enumerate();
         let verdicts: Vec<Verdict> = exits.map(|(i, logits)| session.judge(i, logits)).collect();

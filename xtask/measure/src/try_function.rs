@@ -1,4 +1,4 @@
-//! A built function that is given one event, as Lambda would.
+//! Sends one event to a built function, as Lambda would.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,17 +10,17 @@ use fogline_stack::store;
 use crate::cloud::event;
 use crate::cloud::function::Function;
 
-/// Where Debian's cross packages put 64-bit Arm's C library.
+/// Where Debian's cross packages install the C library for 64-bit Arm.
 const SYSROOT: &str = "/usr/aarch64-linux-gnu";
-/// How long it may take to load the pair, also under an emulator.
+/// Time limit for loading the pair, also under an emulator.
 const START: Duration = Duration::from_mins(1);
 
-/// Options of the chore behind `cargo xtask release`.
+/// Options of the check that `cargo xtask release` runs.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The function's program.
+    /// The function's executable.
     bootstrap: PathBuf,
-    /// The QEMU that runs the program, where it is another processor's.
+    /// The QEMU that runs it, if it is for another processor.
     #[arg(long, value_name = "FILE")]
     runner: Option<PathBuf>,
     /// Folder of pairs.
@@ -28,7 +28,7 @@ pub struct Options {
     models: PathBuf,
 }
 
-/// An answer, or an error.
+/// Succeeds if the function answers the event.
 pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -44,12 +44,12 @@ pub fn run(options: &Options) -> Result<()> {
         let start = Instant::now();
         let pair = model.place().replace("models/", "");
         let function = Function::start(program, &arguments, &store, &pair).await?;
-        tokio::time::timeout(START, function.lambda.asked())
-            .await
-            .context("it did not ask for work within a minute")?;
+        tokio::time::timeout(START, function.lambda.asked()).await.context(
+            "the function did not ask for work within a minute; did it fail to load the pair?",
+        )?;
         function.sample(&event(model, 1)?).await?;
         let (seconds, name) = (start.elapsed().as_secs_f64(), options.bootstrap.display());
-        println!("{name} answers for {pair}, {seconds:.1} s after its start");
+        println!("{name} answered for {pair}, {seconds:.1} s after its start");
         function.kill().await
     })
 }

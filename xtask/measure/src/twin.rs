@@ -1,4 +1,4 @@
-//! The full-precision twin: one ONNX file from picture to scores, run by tract like the cloud part.
+//! The full-precision twin: one ONNX file from picture to scores, which tract runs like the cloud part.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tract_onnx::prelude::{
     DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor, TypedRunnableModel, tvec,
 };
 
-/// A twin, ready to run.
+/// A twin that is ready to run.
 pub struct Twin {
     runnable: Arc<TypedRunnableModel>,
     input: Input,
@@ -28,7 +28,7 @@ impl Twin {
         Ok(Self { runnable, input: manifest.input.clone(), classes: manifest.classes.len() })
     }
 
-    /// The logits of a picture (RGB bytes row by row).
+    /// Computes the logits of a picture, given as RGB bytes in row order.
     pub fn logits(&self, rgb: &[u8]) -> Result<Vec<f32>> {
         let side = self.input.size as usize;
         let mut picture = Vec::with_capacity(rgb.len());
@@ -42,7 +42,7 @@ impl Twin {
         let scores = outputs[0].to_plain_array_view::<f32>()?;
         ensure!(
             scores.len() == self.classes,
-            "the twin gives {} scores for {} classes",
+            "the twin returns {} scores for {} classes",
             scores.len(),
             self.classes
         );

@@ -12,18 +12,18 @@ use crate::{Passed, demo, heavy, step, target, tools};
 /// Options of `cargo xtask bench gateway`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pair [default: the latest cifar10-w1].
+    /// The pair to benchmark: a folder with manifest.json and edge.fog [default: the latest cifar10-w1].
     #[arg(long, value_name = "DIR")]
     pair: Option<PathBuf>,
-    /// After requests one by one, one connection a processor asks for so long, as fast as it is answered.
+    /// After single requests, also run a load test of this length, with one busy connection per processor.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     load: u64,
-    /// Pictures as DIR/CLASS/*.jpg: `eval` of them through the component, beside the same natively.
+    /// Pictures as DIR/CLASS/*.jpg: also run `eval` on them, through the component and natively.
     #[arg(long, value_name = "DIR")]
     eval: Option<PathBuf>,
 }
 
-/// Builds, times, prints.
+/// Builds the component and the benchmark, runs them and prints the results.
 pub fn run(options: &Options) -> Result<()> {
     tools::targets()?;
     let (pair, wasmtime) = (super::pair(options.pair.as_deref())?, tools::wasmtime()?);
@@ -43,8 +43,8 @@ pub fn run(options: &Options) -> Result<()> {
     heavy("bench-gateway", &Passed { options })
 }
 
-/// Pictures a second through the component, beside what the library does with each of its kernels on this machine. Both
-/// are built alike, and take turns; the first turn brings the files into memory.
+/// Prints pictures per second through the component and natively, with each kernel this machine has. Both builds use the
+/// same profile and take turns; the first turn only warms the file cache.
 fn eval(pair: &Path, wasmtime: &Path, pictures: &Path) -> Result<()> {
     build(&["--profile", "component", "--features", "eval", "--bin", "fogline-bench-eval"], "")?;
     let native = || {
@@ -61,7 +61,7 @@ fn eval(pair: &Path, wasmtime: &Path, pictures: &Path) -> Result<()> {
     let (mut ours, mut theirs) = (0.0_f64, BTreeMap::new());
     for _ in 0..3 {
         let report: Value = serde_json::from_str(&component()?)?;
-        let rate = report["picturesPerSecond"].as_f64().context("eval without a rate")?;
+        let rate = report["picturesPerSecond"].as_f64().context("eval printed no rate")?;
         ours = ours.max(rate);
         let rates: BTreeMap<String, f64> = serde_json::from_str(&native()?)?;
         for (kernels, rate) in rates {
@@ -70,7 +70,7 @@ fn eval(pair: &Path, wasmtime: &Path, pictures: &Path) -> Result<()> {
         }
     }
     println!(
-        "eval, pictures a second, the best of three turns\n\n{:<24} {ours:8.0}",
+        "eval, pictures per second, best of three turns\n\n{:<24} {ours:8.0}",
         "component, simd128"
     );
     for (kernels, rate) in theirs {

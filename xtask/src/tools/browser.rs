@@ -1,4 +1,4 @@
-//! The browser that looks at the page: a Chromium, Chrome or Edge.
+//! Finds or installs the browser for the page's tests: Chromium, Chrome or Edge.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const NAMES: [&str; 8] = [
     "msedge",
 ];
 
-/// Where browsers are that PATH does not name.
+/// Where browsers are installed outside the PATH.
 const PLACES: [&str; 7] = [
     "/snap/bin/chromium",
     "/usr/lib/chromium/chromium",
@@ -30,11 +30,11 @@ const PLACES: [&str; 7] = [
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
 ];
 
-/// A browser that can run headless, if there is one: what FOGLINE_BROWSER or CHROME names, the first on the PATH, or one in
-/// its usual place.
+/// Finds a browser that can run headless: the one in FOGLINE_BROWSER or CHROME, else the first on the PATH, else one in a
+/// usual place.
 pub fn browser() -> Option<PathBuf> {
     let mut named = ["FOGLINE_BROWSER", "CHROME"].into_iter().filter_map(env::var_os);
-    // An empty variable is an unset one.
+    // An empty variable counts as unset.
     if let Some(named) = named.find(|named| !named.is_empty()) {
         return Some(named.into());
     }
@@ -45,7 +45,7 @@ pub fn browser() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// What to do where there is none.
+/// Advice for installing a browser on this machine.
 pub fn how_to_install() -> &'static str {
     let packages = [
         ("/usr/bin/apt-get", "apt-get install chromium"),
@@ -58,10 +58,12 @@ pub fn how_to_install() -> &'static str {
     packages
         .into_iter()
         .find(|(manager, _)| Path::new(manager).is_file())
-        .map_or("install Chromium, Chrome or Edge, or name one in CHROME", |(_, command)| command)
+        .map_or("install Chromium, Chrome or Edge, or set CHROME to its path", |(_, command)| {
+            command
+        })
 }
 
-/// A browser, installed from Debian's packages where that is possible.
+/// Finds a browser, or installs Chromium from Debian's packages if this user may.
 pub fn browser_or_install() -> Result<PathBuf> {
     if let Some(browser) = browser() {
         return Ok(browser);
@@ -77,6 +79,6 @@ pub fn browser_or_install() -> Result<PathBuf> {
     }
     match browser() {
         Some(browser) => Ok(browser),
-        None => bail!("the page's tests need Chromium: {}", how_to_install()),
+        None => bail!("the page's tests need Chromium; to get it: {}", how_to_install()),
     }
 }

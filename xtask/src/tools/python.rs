@@ -1,4 +1,4 @@
-//! What comes from Python's package index: environments that are locked, and tools in wheels that are checked by SHA-256.
+//! Installs from Python's package index: locked environments, and tools in wheels that are checked by SHA-256.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,40 +8,40 @@ use anyhow::{Context, Result};
 use super::folder;
 use crate::{root, step};
 
-/// The Python that runs the recipe, with the packages that it is locked to.
+/// Installs the recipe's locked packages and returns their Python.
 pub fn recipe() -> Result<PathBuf> {
-    locked("recipe", "onnx-models/recipe", "PyTorch and what else the recipe needs (a few GB)")
+    locked("recipe", "onnx-models/recipe", "PyTorch and the recipe's other packages (a few GB)")
 }
 
-/// Python's linter.
+/// Installs ruff, the Python linter, and returns its path.
 pub fn ruff() -> Result<PathBuf> {
     locked("ruff", "xtask", "ruff, Python's linter")?;
     Ok(folder().join("ruff/bin/ruff"))
 }
 
-/// The Python that tests the template.
+/// Installs the packages that test the template and returns their Python.
 pub fn infra() -> Result<PathBuf> {
-    locked("infra", "infra/tests", "what tests CloudFormation's templates")
+    locked("infra", "infra/tests", "the test tools for CloudFormation templates")
 }
 
-/// Where the AWS and SAM command lines are.
+/// Installs the AWS and SAM command lines and returns their folder.
 pub fn aws() -> Result<PathBuf> {
     locked("aws", "infra", "the AWS and SAM command lines")?;
     Ok(folder().join("aws/bin"))
 }
 
-/// cargo-lambda.
+/// Installs cargo-lambda and returns its path.
 pub fn cargo_lambda() -> Result<PathBuf> {
     Ok(wheel("cargo-lambda")?.join("bin/cargo-lambda"))
 }
 
-/// cargo-lambda, and the compiler with which it builds for other machines.
+/// Installs cargo-lambda and Zig, its cross compiler.
 pub fn cargo_lambda_with_zig() -> Result<PathBuf> {
     wheel("zig")?;
     cargo_lambda()
 }
 
-/// The Python of the environment `name`, with the packages that the requirements in `from` are locked to.
+/// Installs the locked requirements in `from` into the environment `name` and returns its Python.
 fn locked(name: &str, from: &str, what: &str) -> Result<PathBuf> {
     let venv = folder().join(name);
     let program = venv.join("bin/python");
@@ -50,10 +50,10 @@ fn locked(name: &str, from: &str, what: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Installs the tool of xtask/wheels/NAME.txt, which names its version and digests; gives the folder that it is under.
+/// Installs the tool in xtask/wheels/NAME.txt, which has its version and digests. Returns the folder it is under.
 ///
 /// # Errors
-/// Also where there is no wheel for this machine.
+/// If the installation fails, for example because there is no wheel for this machine.
 pub fn wheel(name: &str) -> Result<PathBuf> {
     let venv = folder().join("python");
     let installed = venv.join(format!("{name}.txt"));
@@ -62,12 +62,12 @@ pub fn wheel(name: &str) -> Result<PathBuf> {
     Ok(venv)
 }
 
-/// The file with a tool's version and digests, where it comes in a wheel.
+/// The file with the version and digests of a tool's wheel.
 pub fn requirements(name: &str) -> PathBuf {
     root().join("xtask/wheels").join(format!("{name}.txt"))
 }
 
-/// Installs `wanted`, a file of requirements, unless `installed` says that it is.
+/// Installs the requirements file `wanted`, unless its copy `installed` shows that this was already done.
 fn install(
     venv: &Path,
     wanted: &Path,
@@ -81,8 +81,8 @@ fn install(
     }
     if !venv.join("bin/pip").is_file() {
         let mut create = step::command("python3", &["-m", "venv"]);
-        step::run("making a Python environment", create.arg(venv))
-            .context("python3 with its venv module is needed")?;
+        step::run("creating a Python environment", create.arg(venv))
+            .context("python3 and its venv module are needed; on Debian, install python3-venv")?;
     }
     let mut install = step::command(venv.join("bin/pip"), &["install", "--quiet"]);
     install.args(options).arg("--requirement").arg(wanted);

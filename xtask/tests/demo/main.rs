@@ -1,7 +1,7 @@
-//! `cargo xtask demo` without `--check`: up until it is interrupted, and nothing left afterwards;
-//! with the committed pair, and with one that was just made.
+//! Tests `cargo xtask demo` without `--check`, with the committed pair and with a newly trained one: it runs until it is
+//! interrupted and leaves nothing behind.
 //!
-//! `cargo xtask test` runs it, after it has built everything that a demo needs.
+//! `cargo xtask test` runs this after building everything that a demo needs.
 
 mod own_pair;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// The demo, in a process group of its own, as a shell starts it.
+/// The demo in its own process group, as a shell would start it.
 struct Demo(Child);
 
 impl Demo {
@@ -25,7 +25,7 @@ impl Demo {
         Self(demo.spawn().unwrap())
     }
 
-    /// Waits for the page: what the demo printed before, and the page's address.
+    /// Waits for the page. Returns what the demo printed before, and the page's URL.
     fn until_up(&mut self) -> (Vec<String>, String) {
         let said = BufReader::new(self.0.stdout.take().unwrap());
         let mut lines = vec![];
@@ -39,7 +39,7 @@ impl Demo {
         panic!("the demo did not come up: {lines:#?}");
     }
 
-    /// Ctrl-C, as a terminal sends it: to every process of the group.
+    /// Sends Ctrl-C like a terminal: to every process of the group.
     fn interrupt(&self) {
         let group = Pid::from_child(&self.0);
         let _ = kill_process_group(group, Signal::INT);
@@ -57,7 +57,7 @@ fn answers(host: &str) -> bool {
     get(host, "/").is_some()
 }
 
-/// The body of a file that is there.
+/// Downloads a file, which must exist.
 fn get(host: &str, path: &str) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(host).ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -68,7 +68,7 @@ fn get(host: &str, path: &str) -> Option<Vec<u8>> {
     answer.starts_with(b"HTTP/1.1 200").then(|| answer.split_off(end))
 }
 
-/// A CIFAR-10 in its binary version, of `records` grey pictures.
+/// Writes a CIFAR-10 in its binary version, with `records` grey pictures.
 fn cifar(records: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let record = |at: usize| [vec![(at % 10) as u8], vec![at as u8; 3 * 1024]].concat();
@@ -79,7 +79,7 @@ fn cifar(records: usize) -> tempfile::TempDir {
     folder
 }
 
-/// The page of a demo with a dataset shows some of its test pictures, with their classes.
+/// With a dataset, the demo's page shows some of its test pictures with their classes.
 fn shows_gallery(host: &str) {
     let parsed = |path| serde_json::from_slice::<serde_json::Value>(&get(host, path).unwrap());
     let config = parsed("/config.json").unwrap();

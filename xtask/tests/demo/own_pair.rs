@@ -1,4 +1,4 @@
-//! A pair of one's own: pictures in folders, the recipe, `pack`, `eval` and `demo --model`, as the README has them.
+//! Trains a pair on pictures in folders and uses it: the recipe, `pack`, `eval` and `demo --model`, as in the docs.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,9 +12,9 @@ use crate::{Demo, answers};
 
 const SIDE: u32 = 32;
 
-/// Three kinds of pictures that a small network tells apart: rows, columns, a disc. The colours say nothing.
+/// Three classes that a small network can distinguish: rows, columns, a disc. Colours are random.
 fn picture(class: &str, number: u32) -> RgbImage {
-    // A multiplicative generator: the test's pictures are the same everywhere.
+    // A fixed generator, so that the pictures are the same everywhere.
     let mut state = u64::from(number) * 2_654_435_761 + class.len() as u64 + 1;
     let mut random = |below: u32| {
         state =
@@ -61,7 +61,7 @@ fn manifest(pair: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(pair.join("manifest.json")).unwrap()).unwrap()
 }
 
-/// A step of the recipe: its words, then options whose values are paths or have spaces.
+/// Runs a command of the recipe: its words, then options whose values are paths or contain spaces.
 fn recipe(words: &str, options: &[(&str, &OsStr)]) {
     let python =
         env::var_os("FOGLINE_RECIPE_PYTHON").expect("cargo xtask test names the recipe's Python");
@@ -120,7 +120,7 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     let figure =
         |pointer: &str| report.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap();
     assert_eq!(figure("/samples"), 120.0);
-    // Guessing would be right in a third.
+    // Guessing would be right a third of the time.
     assert!(figure("/accuracy/system") > 0.8, "{report:#}");
     assert!(figure("/accuracy/twin") > 0.8, "{report:#}");
     assert!((0.4..0.95).contains(&(1.0 - figure("/share/cloud"))), "{report:#}");
@@ -131,6 +131,6 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     let (lines, host) = demo.until_up();
     assert!(answers(&host), "{host}");
     let own = |line: &&String| ["columns", "disc", "rows"].iter().any(|class| line.contains(class));
-    // Every sample by the component and by the page.
+    // Every sample is answered by the component and by the page.
     assert_eq!(lines.iter().filter(own).count(), 14, "{lines:#?}");
 }

@@ -1,14 +1,14 @@
-//! What `cargo xtask deploy`, `rollback` and `destroy` would do, and what they refuse to, on a machine without an account.
+//! Tests `cargo xtask deploy`, `rollback` and `destroy` without an AWS account: their dry runs and their errors.
 
 use std::process::{Command, Output};
 
-/// The chore in an environment that has no keys.
+/// Runs xtask in an environment without credentials.
 fn xtask(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(arguments).env_clear().env("PATH", "/nowhere").output().unwrap()
 }
 
-/// What a dry run prints is the file's text, to the letter.
+/// Checks that a dry run prints exactly the golden text.
 fn prints(arguments: &[&str], golden: &str) {
     let output = xtask(&[arguments, &["--dry-run"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -44,14 +44,17 @@ fn without_keys_nothing_is_begun_and_a_sentence_says_what_to_set() {
 fn what_would_be_another_word_on_the_command_line_is_refused() {
     refuses(&["deploy", "--stage", "Prod; rm"], "lower-case letters");
     refuses(&["deploy", "--stage", "try", "--also", "a token"], "64 lower-case hexadecimal digits");
-    // Of a variable that nobody set, without and with the line's end that echo writes.
+    // The digests of an unset variable, without and with the line feed that echo adds.
     for empty in [
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
     ] {
-        refuses(&["deploy", "--stage", "try", "--also", empty], "was the token's variable set");
+        refuses(
+            &["deploy", "--stage", "try", "--also", empty],
+            "was the variable that holds the token set",
+        );
     }
     for parameter in ["Memory", "=1", "Memory=1 Auth=none", "A=$(id)"] {
-        refuses(&["deploy", "--stage", "try", "--set", parameter], "is not NAME=VALUE");
+        refuses(&["deploy", "--stage", "try", "--set", parameter], "is not of the form NAME=VALUE");
     }
 }

@@ -1,4 +1,4 @@
-//! The page over real HTTP, with a stand-in for the function.
+//! Tests the page over real HTTP, with a stand-in for the function.
 
 use std::convert::Infallible;
 use std::fs;
@@ -29,7 +29,7 @@ struct Fixture {
     url: String,
 }
 
-/// A page of a few files, and a function that answers with what it was asked.
+/// A page with a few files, and a function that echoes its request.
 async fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -70,7 +70,7 @@ async fn fixture() -> Fixture {
     Fixture { folder, url }
 }
 
-/// Status, content type and body.
+/// Sends a request. Returns status, content type and body.
 async fn ask(request: Request<Full<Bytes>>) -> (u16, String, String) {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let response = client.request(request).await.unwrap();
@@ -112,7 +112,7 @@ async fn files_have_the_types_that_browsers_insist_on() {
     assert_eq!(status, 405);
 }
 
-/// Clients tidy paths up before they send them, so these go over the wire by hand.
+/// HTTP clients normalise paths, so these requests are written by hand.
 #[tokio::test]
 async fn no_path_leads_out_of_the_folders() {
     let fixture = fixture().await;
@@ -172,7 +172,7 @@ async fn a_function_that_is_gone_is_a_typed_refusal() {
     assert!(body.contains("\"error\":\"cloud_unreachable\""), "{body}");
 }
 
-/// Sends `request` as it stands; gives the answer's first line and body.
+/// Sends these bytes. Returns the response's status line and body.
 async fn raw(url: &str, request: &[u8]) -> (String, String) {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -191,7 +191,7 @@ async fn a_client_s_fault_is_not_laid_at_the_function_s_door() {
     let large = [large.into_bytes(), vec![0; over]].concat();
     let (status, body) = raw(&page.url, &large).await;
     assert!(status.contains("413") && body.contains("too_large"), "{status} {body}");
-    // At once, by its length: the body never comes. 2^32 and its like are no small numbers.
+    // Refused at once by its length: the body never arrives. Lengths around 2^32 must not wrap to small numbers.
     for length in [over as u64, 1 << 32, u64::MAX - 2] {
         let stated = format!("{head}content-length: {length}\r\n\r\nabc");
         let (status, body) = raw(&page.url, stated.as_bytes()).await;
@@ -225,7 +225,7 @@ async fn a_request_without_host_is_answered() {
     }
 }
 
-/// So many at once would lock up cargo-lambda's emulator.
+/// This many concurrent requests would deadlock cargo-lambda's emulator.
 #[tokio::test]
 async fn twice_as_many_requests_as_the_emulator_bears_reach_it_in_turn() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

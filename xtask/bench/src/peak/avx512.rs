@@ -1,4 +1,4 @@
-//! Vectors of 512 bits, natively, where the machine has them; elsewhere there are no native ceilings.
+//! Native peaks with 512-bit vectors, if the processor has them; otherwise there are no native peaks.
 
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi8, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_popcnt_epi8,
@@ -13,7 +13,7 @@ pub type Vector = __m512i;
 
 pub fn vector(random: &mut Random) -> Vector {
     let words: [u64; 8] = core::array::from_fn(|_| random.bits());
-    // SAFETY: both are 64 bytes, and all bits are numbers in both.
+    // SAFETY: both types have 64 bytes, and every bit pattern is valid in both.
     unsafe { core::mem::transmute(words) }
 }
 
@@ -21,7 +21,7 @@ pub fn kernels() -> &'static [Kernel] {
     let wide = has!("avx512f") && has!("avx512bw") && has!("avx512bitalg");
     if wide && has!("avx512vnni") {
         &[
-            // SAFETY: the machine was found to have its instructions.
+            // SAFETY: the processor was checked for these instructions.
             ("popcount", 512, |r, times| unsafe { popcount(r, times) }),
             // SAFETY: as above.
             ("dot of pairs", 32, |r, times| unsafe { pairs(r, times) }),

@@ -1,4 +1,4 @@
-//! Vectors of 128 bits, in WebAssembly.
+//! Peaks with WebAssembly's 128-bit vectors.
 
 use core::arch::wasm32::{
     i8x16_popcnt, i32x4_add, i32x4_dot_i16x8, i32x4_splat, u8x16_add, u64x2, v128, v128_xor,
@@ -36,7 +36,7 @@ fn pairs(r: &mut Registers, times: u32) {
     rounds!(r, times, i32x4_splat(0), |sum, x, w| i32x4_add(sum, i32x4_dot_i16x8(x, w)), v128_xor);
 }
 
-/// Operands beyond seven bits give what the engine likes, as fast as others.
+/// Operands above seven bits have an engine-defined result, at the same speed.
 #[cfg(target_feature = "relaxed-simd")]
 fn bytes(r: &mut Registers, times: u32) {
     use core::arch::wasm32::i32x4_relaxed_dot_i8x16_i7x16_add as dot;

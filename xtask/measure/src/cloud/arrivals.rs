@@ -1,4 +1,4 @@
-//! Requests at random, and what `fogline-capacity` says of them: how far its simulation can be believed.
+//! Measures random arrivals and compares them with `fogline-capacity`'s simulation of the same load.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use super::function::Function;
 use crate::load::processors;
 use crate::times::{median, ms};
 
-/// How busy the functions are kept: they wait for work and work waits for them.
+/// Target utilisation of the functions: high enough that requests queue, low enough that functions are sometimes idle.
 const LOAD: f64 = 0.6;
-/// Requests that are timed for the simulation.
+/// Number of requests timed as input for the simulation.
 const REQUESTS: usize = 1000;
 
-/// The same of a real run and of the simulation.
+/// The same figures, measured and simulated.
 #[derive(Serialize)]
 pub struct Arrivals {
     pub functions: usize,
@@ -30,14 +30,14 @@ pub struct Arrivals {
     pub simulated: Answered,
 }
 
-/// From arrival to answer in milliseconds, the wait for a function included; answers a second.
+/// Milliseconds from arrival to answer, including the wait for a function; and answers per second.
 #[derive(Serialize)]
 pub struct Answered {
     pub p50: f64,
     pub throughput: f64,
 }
 
-/// Lets single samples arrive at random for so long, before one function for every two processors.
+/// Sends single samples at random times for this long, to one function per two processors.
 pub async fn arrivals(
     options: &Options,
     store: &LocalStore,
@@ -45,7 +45,7 @@ pub async fn arrivals(
     event: &Bytes,
     time: Duration,
 ) -> Result<Arrivals> {
-    // On the other processors are the store, the runtime API and whoever asks, so that a function takes as long as it did alone.
+    // The other processors run the store, the runtime API and the client, so that a function is as fast as alone.
     let count = (processors() / 2).max(1);
     let mut functions = vec![];
     for _ in 0..count {
@@ -71,7 +71,7 @@ pub async fn arrivals(
         workers.push(tokio::spawn(async move {
             let mut latencies = vec![];
             loop {
-                // In a statement of its own, so that the lock is gone while the function works.
+                // A separate statement, so that the lock is released while the function works.
                 let next = arrived.lock().await.recv().await;
                 let Some(since) = next else { return anyhow::Ok(latencies) };
                 function.sample(&event).await?;
@@ -82,7 +82,7 @@ pub async fn arrivals(
     let (start, mut next) = (Instant::now(), 0.0);
     while next < time.as_secs_f64() {
         tokio::time::sleep_until((start + Duration::from_secs_f64(next)).into()).await;
-        // A timer comes late by up to a millisecond: what came in at once did.
+        // Timers fire up to a millisecond late, so count from the planned arrival.
         arrive.send(Instant::now())?;
         next += pause(&mut random, 1.0 / rate);
     }
@@ -92,7 +92,7 @@ pub async fn arrivals(
         latencies.extend(worker.await??);
     }
     let seconds = start.elapsed().as_secs_f64();
-    // Before and after: a machine may be faster now than it was.
+    // Measure before and after, because the machine's speed may change.
     taken.extend(service(&functions[0], event, &mut random).await?);
     let scenario = Scenario { pictures_per_second: rate, service_ms: taken, ..scenario };
     let predicted = simulate(&scenario, 600.0, 1);
@@ -108,8 +108,8 @@ pub async fn arrivals(
     })
 }
 
-/// For how many milliseconds a request takes a function up, from its coming to its line in the log: one after the other, and
-/// with pauses as arrivals at random leave them, since a processor that slept is slower than one that did not.
+/// Milliseconds for which each request occupies a function, until its log line. Requests come one after the other with
+/// random pauses, because a processor that was idle is slower.
 async fn service(
     function: &Function,
     event: &Bytes,
@@ -128,7 +128,7 @@ async fn service(
     Ok(taken)
 }
 
-/// Seconds to the next of arrivals at random, whose pauses are of `mean` seconds.
+/// Seconds to the next random arrival (a Poisson process with this mean pause).
 fn pause(random: &mut fastrand::Rng, mean: f64) -> f64 {
     -(1.0 - random.f64()).ln() * mean
 }

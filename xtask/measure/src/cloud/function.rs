@@ -1,4 +1,4 @@
-//! The function's process, behind a runtime API of its own.
+//! Runs the function's process behind its own runtime API.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -17,31 +17,30 @@ use tokio::process::{Child, Command};
 use crate::load::resident;
 use crate::times::ms;
 
-/// What Lambda would give a request here.
+/// Timeout of a request, as Lambda would set it.
 const TIME: Duration = Duration::from_secs(30);
 
-/// Milliseconds of one request.
+/// Timings of one request in milliseconds.
 #[derive(Clone, Copy, Serialize)]
 pub struct Sample {
-    /// From the event's going out to the answer's coming in, at the runtime API.
+    /// From sending the event to receiving the response, at the runtime API.
     pub whole: f64,
-    /// In tract.
+    /// Time in tract.
     pub tract: f64,
-    /// In all else that its handler does from request to answer. What is left of the whole is its line in the log, Lambda's
-    /// runtime client and the runtime API.
+    /// Time in the rest of the handler. The remainder of `whole` is logging, Lambda's runtime client and the runtime API.
     pub own: f64,
 }
 
-/// The function's process.
+/// A running function process and its log.
 pub struct Function {
     pub lambda: Lambda,
     process: Child,
-    /// What it has logged since it was looked at last.
+    /// Log lines that have not been read yet.
     log: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Function {
-    /// Starts it, before a store, to load this pair; `program` may be what runs it, and it the argument.
+    /// Starts the function with a store and has it preload this pair. With a runner such as QEMU, `program` is the runner.
     pub async fn start(
         program: &Path,
         arguments: &[&Path],
@@ -79,7 +78,7 @@ impl Function {
         Ok(Self { lambda, process, log })
     }
 
-    /// The line in which it logs this number, once it has; what it logged before is forgotten.
+    /// Waits for a log line that has this field and returns it; earlier lines are dropped.
     pub async fn logged(&self, field: &str) -> Result<Value> {
         for _ in 0..2000 {
             {
@@ -93,7 +92,7 @@ impl Function {
         bail!("the function did not log {field}")
     }
 
-    /// Gives it an event, as Lambda does once it waits for one, and times it.
+    /// Sends an event and times the response.
     pub async fn sample(&self, event: &Bytes) -> Result<Sample> {
         self.lambda.asked().await;
         let start = Instant::now();
@@ -107,18 +106,18 @@ impl Function {
         Ok(Sample { whole, tract, own: number(&line, "TotalMs") - tract })
     }
 
-    /// Resident memory in MiB.
+    /// Resident memory of the process in MiB.
     pub fn resident(&self) -> Result<f64> {
         resident(self.process.id())
     }
 
-    /// Ends it at once.
+    /// Kills the process and waits until it has exited.
     pub async fn kill(mut self) -> Result<()> {
         Ok(self.process.kill().await?)
     }
 }
 
-/// A number of a logged line.
+/// A numeric field of a log line; NaN if it is missing.
 pub fn number(line: &Value, field: &str) -> f64 {
     line[field].as_f64().unwrap_or(f64::NAN)
 }

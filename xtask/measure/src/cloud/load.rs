@@ -1,4 +1,4 @@
-//! A bounded load: single samples, as fast as the functions take them.
+//! A load test of the function: single samples, as fast as possible.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::function::Function;
 use crate::load::{Loaded, Worker, load as run, processors};
 use crate::times::quantile;
 
-/// What came of it.
+/// Results of the load test.
 #[derive(Serialize)]
 pub struct Load {
     pub seconds: f64,
@@ -21,11 +21,11 @@ pub struct Load {
     pub requests: usize,
     pub p50: f64,
     pub p99: f64,
-    /// Resident memory of all functions in MiB, every ten seconds.
+    /// Resident memory of all functions in MiB, sampled every ten seconds.
     pub resident: Vec<f64>,
 }
 
-/// One event, for one function.
+/// A client that sends one event to one function repeatedly.
 struct Asker(Arc<Function>, Bytes);
 
 impl Worker for Asker {
@@ -36,7 +36,7 @@ impl Worker for Asker {
     }
 }
 
-/// Single samples to one function a processor, as fast as each takes them.
+/// Sends single samples to one function per processor, as fast as each answers.
 pub async fn load(
     options: &Options,
     store: &LocalStore,

@@ -1,7 +1,7 @@
-//! `cargo xtask bench cloud`: the function as Lambda runs it, timed, beside onnxruntime on the same model.
+//! `cargo xtask bench cloud`: benchmarks the function as Lambda runs it, and onnxruntime on the same model.
 //!
-//! The function's own process, built for release, sits behind a runtime API and before a store, all on this
-//! machine. Its samples and onnxruntime's are taken in turn, on one thread each: what counts are the ratios.
+//! The function's release build runs in its own process between a runtime API and a store, all on this machine. Its
+//! samples and onnxruntime's are taken in turn, on one thread each: compare the ratios, not the absolute times.
 
 mod arrivals;
 pub mod function;
@@ -41,55 +41,55 @@ pub struct Options {
     /// Folder of pairs.
     #[arg(long, value_name = "DIR", default_value = "onnx-models")]
     models: PathBuf,
-    /// How often function and onnxruntime take turns.
+    /// Number of rounds in which function and onnxruntime take turns.
     #[arg(long, default_value_t = 7)]
     rounds: u32,
-    /// Afterwards, one function a processor takes single samples for so long, as fast as they go.
+    /// Then run a load test of this length: one function per processor, single samples, as fast as possible.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     load: u64,
-    /// Then requests arrive at random for so long, as `cargo xtask plan` says they do, to compare its simulation with.
+    /// Then send requests at random times for this long, to check the simulation of `cargo xtask plan`.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     arrivals: u64,
-    /// Also write the table beside the pair, for `cargo xtask figures` to show in docs/results.md, and the times that `cargo xtask
-    /// plan` reckons with.
+    /// Also write the table and the times to the pair's folder, for `cargo xtask figures` and `cargo xtask plan`.
     #[arg(long)]
     keep: bool,
-    /// Also write all figures to this file.
+    /// Also write all figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// The function, built for release.
+    /// The function's release build.
     #[arg(long, value_name = "FILE", hide = true)]
     function: PathBuf,
-    /// The Python of the recipe, which has onnxruntime.
+    /// The recipe's Python, which has onnxruntime.
     #[arg(long, value_name = "FILE", hide = true)]
     python: PathBuf,
 }
 
-/// The table's file, beside the pair; `cargo xtask figures` shows it in docs/results.md.
+/// File name of the table in the pair's folder, from where `cargo xtask figures` copies it to docs/results.md.
 pub const KEPT: &str = "bench-cloud.txt";
-/// The file of the times that `cargo xtask plan` reckons with.
+/// File name of the times that `cargo xtask plan` uses.
 const TIMES: &str = "bench-cloud.json";
 
-/// Samples a request.
+/// Numbers of samples per request.
 const BATCHES: [usize; 5] = [1, 4, 16, 32, 64];
 
-/// What was measured; times are milliseconds.
+/// The results. Times are in milliseconds.
 #[derive(Default, Serialize)]
 struct Figures {
-    /// YYYY-MM-DD, in UTC.
+    /// The date in UTC, as YYYY-MM-DD.
     date: String,
     pair: String,
     binary_bytes: u64,
-    /// From the process's start to its asking for work; of it, what tract took to load the model, and the store to send it.
+    /// From the start of the process to its first request for work. The next two are parts of it: tract loading the model, and
+    /// the store sending it.
     init: Vec<f64>,
     load: Vec<f64>,
     store: Vec<f64>,
-    /// From the process's start to its first answer.
+    /// From the start of the process to its first answer.
     first_answer: Vec<f64>,
     function: BTreeMap<usize, Vec<Sample>>,
-    /// onnxruntime's time for a batch.
+    /// onnxruntime's times, by batch size.
     onnxruntime: BTreeMap<usize, Vec<f64>>,
-    /// Resident memory after all this, in MiB.
+    /// Resident memory in MiB after all requests.
     resident: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     bounded_load: Option<Load>,
@@ -97,7 +97,7 @@ struct Figures {
     arrivals: Option<Arrivals>,
 }
 
-/// Times, prints.
+/// Runs the benchmark and prints the table.
 pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let models = Models::find(&options.models)?;
@@ -111,7 +111,7 @@ pub fn run(options: &Options) -> Result<()> {
         let times = model.folder.join(TIMES);
         fs::write(&times, serde_json::to_string(&figures.times())? + "\n")
             .with_context(|| times.display().to_string())?;
-        println!("kept in {} and {}", path.display(), times.display());
+        println!("written to {} and {}", path.display(), times.display());
     }
     if let Some(path) = &options.json {
         fs::write(path, serde_json::to_string_pretty(&figures)?)
@@ -134,7 +134,7 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
         BATCHES.iter().map(|&batch| Ok((batch, event(model, batch)?))).collect::<Result<_>>()?;
     for round in 0..options.rounds {
         eprint!("\r  round {} of {}", round + 1, options.rounds);
-        // A new process each round: a cold start, then warm requests.
+        // A new process per round: a cold start, then warm requests.
         let start = Instant::now();
         let function = Function::start(&options.function, &[], &store, &figures.pair).await?;
         function.lambda.asked().await;
@@ -146,7 +146,7 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
         figures.first_answer.push(ms(start));
 
         for (&batch, event) in &events {
-            // The first makes the plan for its batch size.
+            // The first request makes the plan for its batch size.
             function.sample(event).await?;
             for _ in 0..if batch == 1 { 100 } else { 10 } {
                 let sample = function.sample(event).await?;
@@ -174,7 +174,7 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
 }
 
 impl Figures {
-    /// Single samples in a warm function, as a hundred and one quantiles, and starts.
+    /// Quantiles (0 to 100%) of single warm samples, and the start times.
     fn times(&self) -> serde_json::Value {
         let quantiles = |of: &dyn Fn(&Sample) -> f64| -> Vec<f64> {
             let times: Vec<f64> = self.function[&1].iter().map(of).collect();
@@ -188,7 +188,7 @@ impl Figures {
     }
 }
 
-/// A function URL's event with so many samples, their bits without a pattern.
+/// A function URL's event with this many samples of pseudo-random bits.
 pub fn event(model: &Model, batch: usize) -> Result<Bytes> {
     let split = &model.manifest.split;
     let len = packed::packed_len(split.shape, split.bits)?;
@@ -215,7 +215,7 @@ pub fn event(model: &Model, batch: usize) -> Result<Bytes> {
     Ok(event.to_string().into())
 }
 
-/// onnxruntime's samples of the same model on one thread, by batch size.
+/// Times the same model in onnxruntime on one thread, by batch size.
 async fn onnxruntime(python: &Path, onnx: &Path) -> Result<BTreeMap<usize, Vec<f64>>> {
     let mut command = Command::new(python);
     command.args(["-m", "fogline_recipe", "time-cloud", "--batches"]);

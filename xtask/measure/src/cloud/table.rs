@@ -1,4 +1,4 @@
-//! The figures as a table.
+//! Formats the results of `bench cloud` as a table.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::load::Load;
 use crate::load::settled;
 use crate::times::{median, quantile};
 
-/// All of them.
+/// Formats all results as text.
 pub fn table(figures: &Figures) -> Result<String> {
     let Figures { date, pair, binary_bytes, init, load, store, first_answer, resident, .. } =
         figures;
@@ -21,10 +21,10 @@ pub fn table(figures: &Figures) -> Result<String> {
     let (first, tract, store) = (median(first_answer), median(load), median(store));
     let binary = *binary_bytes as f64 / 1_048_576.0;
     for (what, number) in [
-        ("process started to asking for work (init)", median(init)),
-        ("process started to its first answer", first),
+        ("process start to request for work (init)", median(init)),
+        ("process start to first answer", first),
         ("  tract reading and optimising the model", tract),
-        ("  the store sending it", store),
+        ("  the store sending the model", store),
         ("  the rest", first - tract - store),
         ("resident memory, MiB", *resident),
         ("binary, MiB", binary),
@@ -33,7 +33,7 @@ pub fn table(figures: &Figures) -> Result<String> {
     }
     writeln!(
         text,
-        "first answer: {:.1} times what tract takes; without the store {:.1} times\n",
+        "first answer: {:.1} times tract's time; without the store {:.1} times\n",
         first / tract,
         (first - store) / tract
     )?;
@@ -64,7 +64,7 @@ pub fn table(figures: &Figures) -> Result<String> {
         let rate = *requests as f64 / seconds;
         writeln!(
             text,
-            "\n{seconds:.0} s of load on {functions} functions: {requests} requests, none failed, {rate:.1} a second; \
+            "\n{seconds:.0} s of load on {functions} functions: {requests} requests, none failed, {rate:.1} per second; \
              p50 {p50:.3}, p99 {p99:.3} ({:.2} times)",
             p99 / p50
         )?;
@@ -78,13 +78,13 @@ pub fn table(figures: &Figures) -> Result<String> {
         let Arrivals { functions, seconds, requests_per_second, measured, simulated } = arrivals;
         writeln!(
             text,
-            "\n{seconds:.0} s of arrivals at random, {requests_per_second:.1} a second, before {functions} functions\n\n\
+            "\n{seconds:.0} s of random arrivals, {requests_per_second:.1} per second, on {functions} functions\n\n\
              {:10} {:>9} {:>10} {:>6}",
             "", "measured", "simulated", "off"
         )?;
         for (what, real, said) in [
             ("p50, ms", measured.p50, simulated.p50),
-            ("a second", measured.throughput, simulated.throughput),
+            ("per second", measured.throughput, simulated.throughput),
         ] {
             let off = 100.0 * (said / real - 1.0);
             writeln!(text, "{what:10} {real:9.3} {said:10.3} {off:5.1}%")?;

@@ -1,11 +1,11 @@
-//! The comparison as a table.
+//! Formats the comparison as a table.
 
 use std::fmt;
 
 use super::{Comparison, Point, Row, SHARES};
 
 impl Comparison {
-    /// The same against the plain network at other shares, each system along its own curve.
+    /// Compares each system with the plain network at other shares, along its own curve.
     fn along_the_curves(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\n{:<28}", "at other shares at the edge")?;
         SHARES.iter().try_for_each(|share| write!(f, "{:>17.0}%", share * 100.0))?;
@@ -29,7 +29,7 @@ impl Comparison {
         writeln!(f, "(points of accuracy at this share, and energy as accurate)")
     }
 
-    /// How accurate a network is that has learned what to decide by, and what it is by policies that nothing was learned for.
+    /// Accuracy of networks with a learned policy, under that policy and under the others.
     fn by_policy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in self.rows.iter().filter(|row| !row.others.is_empty()) {
             writeln!(f, "\n{} {} by its own policy and by others", row.model, row.version)?;

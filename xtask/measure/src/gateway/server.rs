@@ -1,4 +1,4 @@
-//! The component under `wasmtime serve`, and who asks it.
+//! Runs the component under `wasmtime serve`, and its clients.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,24 +21,24 @@ use super::Options;
 use crate::load::{Worker, resident};
 use crate::times::ms;
 
-/// Milliseconds of one request.
+/// Timings of one request in milliseconds.
 pub struct Sample {
     pub whole: f64,
-    /// In the engine, by the answer's own word.
+    /// Time in the engine, as the answer reports it.
     pub edge: f64,
 }
 
-/// Something to classify, by its type of content.
+/// A request body and its content type.
 pub type Question = (&'static str, Bytes);
 
-/// The component under `wasmtime serve`.
+/// A running `wasmtime serve` with the component.
 pub struct Server {
     process: Child,
     address: SocketAddr,
 }
 
 impl Server {
-    /// Starts it, with a folder for its counts.
+    /// Starts the component, with a folder for its metrics.
     pub async fn start(options: &Options) -> Result<Self> {
         let metrics = options.scratch.join("metrics");
         let _ = fs::remove_dir_all(&metrics);
@@ -66,12 +66,12 @@ impl Server {
         Ok(Self { process, address })
     }
 
-    /// Resident memory in MiB.
+    /// Resident memory of wasmtime in MiB.
     pub fn resident(&self) -> Result<f64> {
         resident(self.process.id())
     }
 
-    /// A client that asks these in turn.
+    /// Connects a client that sends these requests in turn.
     pub async fn client(&self, questions: &[Question]) -> Result<Client> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
@@ -80,7 +80,7 @@ impl Server {
         Ok(Client { sender, questions: questions.into(), next: 0 })
     }
 
-    /// Answers by the gateway's own count.
+    /// Number of answers according to /metrics.
     pub async fn counted(&self) -> Result<usize> {
         let request = Request::get("/metrics").header("host", "gateway").body(Full::default())?;
         let mut client = self.client(&[]).await?;
@@ -91,7 +91,7 @@ impl Server {
     }
 }
 
-/// One connection.
+/// A client with one connection.
 pub struct Client {
     sender: SendRequest<Full<Bytes>>,
     questions: Arc<[Question]>,

@@ -1,4 +1,4 @@
-//! A report as the table that terminal and docs show.
+//! Formats a report as the table in terminal and docs.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::{Bytes, Compared, Elsewhere, Energy, Paper, Report};
 
 impl Report {
     fn exits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<10}{:>10}{:>12}{:>17}", "", "accuracy", "ends here", "right of those")?;
+        writeln!(f, "{:<10}{:>10}{:>12}{:>17}", "", "accuracy", "answers", "their accuracy")?;
         for (index, &accuracy) in self.accuracy.exits.iter().enumerate() {
             let name = self.accuracy.names.get(index).cloned();
             let name = name.unwrap_or_else(|| format!("exit-{}", index + 1));
@@ -49,7 +49,7 @@ impl Report {
             writeln!(f, "{what:<46}{points:>10}   {}", theirs(&|_| "\"minimal\"".into()))?;
         }
         if let (Policy::Appeal, Some(improvement)) = (self.policy, self.accuracy.improvement) {
-            let what = "of what the cloud knows better than exits alone";
+            let what = "of the cloud's gain over exits alone";
             writeln!(f, "{what:<46}{:>10}", percent(improvement))?;
         }
         writeln!(f)
@@ -57,7 +57,7 @@ impl Report {
 
     fn energy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Energy { constants, computation, memory, radio } = &self.energy;
-        writeln!(f, "{:<30}{:>12}{:>12}{:>12}", "µJ a picture", "system", "twin", "times less")?;
+        writeln!(f, "{:<30}{:>12}{:>12}{:>12}", "µJ per picture", "system", "twin", "times less")?;
         for (name, term) in [("computation", Some(computation)), ("memory", memory.as_ref())] {
             let Some(term) = term else { continue };
             let Compared { system, twin, reduction } = term;
@@ -77,7 +77,7 @@ impl Report {
         let Constants { multiply, add, full_mac, access, radio } = constants;
         writeln!(
             f,
-            "constants, pJ: MAC of k bits {multiply} k/32 + {add}, of 32 bits {full_mac}; memory {access} a bit; radio {radio} a bit\n"
+            "constants, pJ: MAC of k bits {multiply} k/32 + {add}, of 32 bits {full_mac}; memory {access} per bit; radio {radio} per bit\n"
         )
     }
 
@@ -85,7 +85,7 @@ impl Report {
         let Bytes { map, frame, mean, jpeg, raw, fp32_map } = &self.bytes;
         writeln!(
             f,
-            "bytes    an offloaded sample {frame:.0} (map {map}), a picture on the mean {mean:.0}"
+            "bytes    per offloaded sample {frame:.0} (map {map}), per picture on average {mean:.0}"
         )?;
         let jpeg = jpeg.map_or(String::new(), |bytes| format!("JPEG {bytes:.0}, "));
         writeln!(f, "         instead of: {jpeg}raw RGB {raw}, the map in fp32 {fp32_map}\n")
@@ -114,13 +114,13 @@ impl Report {
 }
 
 impl Report {
-    /// The header of the table whose rows [`Report::row`] gives, in Markdown.
+    /// Markdown header of the table whose rows come from [`Report::row`].
     pub const HEADER: &str = "\
 | pair, test data | answered at the edge (paper) | accuracy | full-precision twin (same network, no exits) | less computation (paper) | bytes per picture (JPEG) |
 |---|---|---|---|---|---|
 ";
 
-    /// The report in a line.
+    /// The report as one Markdown table row.
     pub fn row(&self) -> String {
         let paper = |value: &dyn Fn(&Paper) -> String| {
             self.paper.as_ref().map_or(String::new(), |paper| format!(" ({})", value(paper)))
@@ -152,7 +152,7 @@ impl fmt::Display for Report {
         self.elsewhere(f)?;
         self.energy(f)?;
         self.bytes(f)?;
-        // The stretch between two exits may be the heads' alone.
+        // A trunk without layers of its own has no MACs.
         for part in self.parts.iter().filter(|part| !part.macs.is_empty()) {
             writeln!(f, "{}", mac_line(part))?;
         }

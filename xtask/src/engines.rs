@@ -1,0 +1,135 @@
+//! The page's engines: the npm package `edge-wasm/pkg`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::fresh::Stamp;
+use crate::{root, step, tools};
+
+/// RUSTFLAGS for WebAssembly builds with SIMD.
+pub const SIMD: &str = "-C target-feature=+simd128";
+
+/// RUSTFLAGS of the engine for browsers with relaxed SIMD. It is a separate build because a browser without it rejects the
+/// whole module.
+pub const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
+
+/// RUSTFLAGS of the engine for browsers without SIMD.
+const SCALAR: &str = "-C target-feature=-simd128";
+
+/// Linker options of the page's engine. They drop the function names, a tenth of the download, which Cargo's `strip` would
+/// keep. wasm-bindgen needs the two kept sections.
+const STRIP: &str = " -C link-arg=--strip-all -C link-arg=--keep-section=__wasm_bindgen_unstable \
+                     -C link-arg=--keep-section=target_features";
+
+/// The sources of the page's engines and of this build.
+const SOURCES: [&str; 10] = [
+    "edge-wasm/src",
+    "edge-wasm/Cargo.toml",
+    "edge-wasm/README.md",
+    "shared/src",
+    "shared/Cargo.toml",
+    "shared/policies.json",
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "xtask/src",
+];
+
+/// An engine: which pages run it, its folder in the package, and its RUSTFLAGS.
+type Engine = (&'static str, &'static str, &'static str);
+
+/// The page's engines: for browsers with SIMD, with relaxed SIMD, and with neither.
+const ENGINES: [Engine; 3] = [
+    ("the page", "", SIMD),
+    ("pages with relaxed SIMD", "relaxed", RELAXED),
+    ("pages without SIMD", "scalar", SCALAR),
+];
+
+/// Builds the npm package with all three engines.
+pub fn build() -> Result<()> {
+    let all = Stamp::of("engines");
+    if all.is_fresh(&SOURCES) && ENGINES.iter().all(is_there) {
+        return Ok(());
+    }
+    all.set(false)?;
+    build_these(&ENGINES)?;
+    join_packages(&package())?;
+    all.set(true)
+}
+
+/// Builds only the engine with SIMD, unless all three are up to date. The local stack serves it to browsers with relaxed SIMD
+/// too, and the demo's first run is a minute shorter.
+pub fn build_simd() -> Result<()> {
+    let (all, own) = (Stamp::of("engines"), Stamp::of("engine"));
+    let is_fresh = [&all, &own].iter().any(|stamp| stamp.is_fresh(&SOURCES));
+    if is_fresh && is_there(&ENGINES[0]) {
+        return Ok(());
+    }
+    all.set(false)?;
+    own.set(false)?;
+    // They are of older sources.
+    for (_, folder, _) in &ENGINES[1..] {
+        match fs::remove_dir_all(package().join(folder)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    build_these(&ENGINES[..1])?;
+    own.set(true)
+}
+
+/// The folder of the npm package.
+fn package() -> PathBuf {
+    root().join("edge-wasm/pkg")
+}
+
+fn is_there((_, folder, _): &Engine) -> bool {
+    package().join(folder).join("fogline_edge_bg.wasm").is_file()
+}
+
+/// Builds engines with wasm-pack, each as a package of its own.
+fn build_these(engines: &[Engine]) -> Result<()> {
+    for (name, folder, features) in engines {
+        let mut build =
+            step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
+        build.args(["--target", "web", "--profile", "wasm", "--no-opt", "--out-dir"]);
+        build.arg(Path::new("pkg").join(folder));
+        build.env("PATH", tools::path()).env("RUSTFLAGS", (*features).to_owned() + STRIP);
+        step::run(&format!("building the engine for {name}"), &mut build)?;
+    }
+    tools::page_libraries()?;
+    for (name, folder, _) in engines {
+        // Half of the JavaScript from wasm-bindgen is comments and indentation, which every visitor would download.
+        let glue = package().join(folder).join("fogline_edge.js");
+        let esbuild = root().join("web-demo/node_modules/.bin/esbuild");
+        let mut minify = step::command(esbuild, &["--minify", "--format=esm", "--allow-overwrite"]);
+        minify.arg(format!("--outfile={}", glue.display())).arg(&glue);
+        step::run(&format!("minifying the bindings for {name}"), &mut minify)?;
+    }
+    Ok(())
+}
+
+/// Joins wasm-pack's three packages into one: the other two engines become entry points of the first.
+fn join_packages(pkg: &Path) -> Result<()> {
+    let description = pkg.join("package.json");
+    let mut package: serde_json::Value = serde_json::from_slice(&fs::read(&description)?)?;
+    package["exports"] = serde_json::json!({
+        ".": "./fogline_edge.js",
+        "./relaxed": "./relaxed/fogline_edge.js",
+        "./scalar": "./scalar/fogline_edge.js",
+        "./*.wasm": "./*.wasm",
+    });
+    let files =
+        package["files"].as_array_mut().context("wasm-pack's package.json has no 'files'")?;
+    for folder in ["relaxed", "scalar"] {
+        // npm would treat a nested package.json as a separate package, and leave out what .gitignore lists.
+        for file in ["package.json", ".gitignore", "README.md"] {
+            fs::remove_file(pkg.join(folder).join(file))?;
+        }
+        files.push(format!("{folder}/*").into());
+    }
+    Ok(fs::write(description, serde_json::to_string_pretty(&package)? + "\n")?)
+}
