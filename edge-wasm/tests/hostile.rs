@@ -147,14 +147,14 @@ fn ways_that_lead_nowhere_are_refused() {
     let two = || vec![stretch(0, 4, 5), stretch(1, 5, 6)];
     with(vec![4, 5], two()).write().unwrap();
     for (of, stretches, why) in [
-        (vec![5, 4], two(), "operation 6 reads what lies on another way"),
-        (vec![4, 4], two(), "operation 6 reads what lies on another way"),
-        (vec![4, 5], vec![], "operation 6 reads what lies on another way"),
-        (vec![4], two(), "fewer than two maps"),
+        (vec![5, 4], two(), "operation 6 reads from another way"),
+        (vec![4, 4], two(), "operation 6 reads from another way"),
+        (vec![4, 5], vec![], "operation 6 reads from another way"),
+        (vec![4], two(), "at least two maps"),
         (vec![4, 5], vec![stretch(0, 4, 6), stretch(1, 5, 6)], "overlap"),
         (vec![4, 5], vec![stretch(0, 4, 4), stretch(1, 5, 6)], "are empty"),
         (vec![4, 5], vec![stretch(0, 4, 5), stretch(255, 5, 6)], "too many ways"),
-        (vec![4, 5], vec![stretch(0, 4, 5), stretch(1, 5, 7)], "reads what lies on another way"),
+        (vec![4, 5], vec![stretch(0, 4, 5), stretch(1, 5, 7)], "reads from another way"),
         (vec![4, 5], vec![stretch(0, 0, 4)], "its input or its split"),
         (vec![4, 5], vec![stretch(1, 5, usize::MAX)], "its input or its split"),
     ] {
@@ -188,9 +188,9 @@ fn weights_that_cannot_be_stored_so_are_refused() {
         (1, 0, 17, 8),
         (1, 0, 1, 8),
     ] {
-        assert!(refusal(&with(bits, nested, share, bytes)).contains("cannot be stored so"));
+        assert!(refusal(&with(bits, nested, share, bytes)).contains("cannot be nested"));
     }
-    assert!(refusal(&with(1, 0, 2, 16)).contains("take 16 bytes, where 8 are needed"));
+    assert!(refusal(&with(1, 0, 2, 16)).contains("take 16 bytes, but need 8"));
 }
 
 #[test]

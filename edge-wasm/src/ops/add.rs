@@ -6,7 +6,7 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Data, Shape};
 
-/// `a + b`.
+/// The sum `a + b`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Add {
     /// A real map.
@@ -34,7 +34,7 @@ impl Operation for Add {
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // It has none.
+        Ok(()) // There are no numbers to check.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {

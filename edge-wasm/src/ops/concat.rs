@@ -1,4 +1,4 @@
-//! `concat`: the channels of two maps.
+//! `concat`: two maps joined along their channels.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
-/// The channels of `a`, then those of `b`.
+/// The channels of `a`, then those of `b`, for each pixel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Concat {
     /// A real map.
@@ -34,7 +34,7 @@ impl Operation for Concat {
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // It has none.
+        Ok(()) // There are no numbers to check.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {

@@ -11,7 +11,7 @@ use crate::tensor::{Data, Kind, Shape};
 pub struct Quantise {
     /// A real map.
     pub x: usize,
-    /// What a level is worth.
+    /// The value of one level.
     pub scale: f32,
     /// The lowest level.
     pub low: i8,
@@ -35,7 +35,7 @@ impl Operation for Quantise {
 
     fn shape(&self, earlier: &Earlier) -> Result<Shape, String> {
         if !(self.scale > 0.0 && self.scale.is_finite()) || self.low >= self.high {
-            return Err("its scale or range is not one".into());
+            return Err("its scale or range is invalid".into());
         }
         Ok(Shape { kind: Kind::Level, ..earlier.real(self.x)? })
     }
@@ -62,10 +62,10 @@ impl Quantiser for Quantise {
     }
 }
 
-/// Added to a number below 2^22, this leaves the nearest whole one, ties to even, in the sum's lowest bits.
+/// Adding this to a number below 2^22 leaves the nearest integer, ties to even, in the lowest bits of the sum.
 const WHOLE: f32 = 12_582_912.0;
 
-/// The nearest level, ties to even.
+/// The nearest levels, ties to even, limited to `low..=high`.
 fn nearest(levels: &mut [i8], row: &[f32], scale: f32, low: i8, high: i8) {
     let (low, high) = (f32::from(low), f32::from(high));
     for (level, x) in levels.iter_mut().zip(row) {

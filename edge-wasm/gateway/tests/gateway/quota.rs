@@ -35,7 +35,7 @@ fn no_more_than_the_share_goes_and_the_rest_says_by_what_threshold() {
     assert!((6..=12).contains(&sent), "{sent} of 60");
     assert!(lines.iter().filter(|line| line["origin"] == "cloud").count() == sent);
     let message = over.last().unwrap()["degraded"]["message"].as_str().unwrap();
-    assert!(message.contains("no more than 20%") && message.contains("threshold is"), "{message}");
+    assert!(message.contains("at most 20%") && message.contains("threshold is"), "{message}");
 }
 
 #[test]
