@@ -104,7 +104,7 @@ fn a_misspelt_variable_is_said() {
 #[test]
 fn what_is_wrong_with_a_file_is_said_with_its_line() {
     let wrong = [
-        ("model = '.'\n\ncluod = 'http://host'", "config_key", "line 3: 'cluod' is no option"),
+        ("model = '.'\n\ncluod = 'http://host'", "config_key", "line 3: 'cluod' is not an option"),
         ("batch = 16\nbatch = 17", "config_syntax", "line 2: "),
         ("# a\nmodel = ", "config_syntax", "line 2: "),
         ("model = '.'\nbatch = 300 # many", "config_value", "line 2: invalid value '300'"),

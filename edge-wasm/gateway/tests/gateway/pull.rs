@@ -133,7 +133,7 @@ fn a_folder_is_made_and_the_options_come_from_environment_and_file() {
     // And for people.
     let output = bench.run(&["rollback", "--model", "new/model"]);
     assert!(output.status.success());
-    assert_eq!(output.stdout, b"tiny 1.0.0 is back in place of 0.9.0\n");
+    assert_eq!(output.stdout, b"tiny 1.0.0 restored, replacing 0.9.0\n");
 }
 
 #[test]

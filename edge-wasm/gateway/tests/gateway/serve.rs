@@ -191,7 +191,7 @@ fn a_client_is_shown_no_backtrace() {
     let reply = read(&mut client, true).expect("a reply");
     assert_eq!(reply.status, 400);
     let said = reply.json()["message"].as_str().unwrap().to_owned();
-    assert!(said.starts_with("the body breaks off: ") && !said.contains('\n'), "{said}");
+    assert!(said.starts_with("the body is incomplete: ") && !said.contains('\n'), "{said}");
 }
 
 #[test]
