@@ -5,7 +5,7 @@ use std::fs;
 use crate::bench::{Bench, variable};
 use crate::cloud::{Say, scripted};
 
-/// Samples in folders of their classes.
+/// Puts the samples into folders named after their classes.
 fn set(bench: &Bench) {
     for class in ["frog", "ship", "cat"] {
         let file = format!("{class}.png");
