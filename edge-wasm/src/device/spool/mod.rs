@@ -242,9 +242,7 @@ impl Spool {
                 {
                     waiting.push(Waiting { name, picture, map: tensor.bytes });
                 }
-                Ok(_) => {
-                    troubles.push(self.put_aside(name, "its map does not match the pair's split"))
-                }
+                Ok(_) => troubles.push(self.put_aside(name, "its map does not match the split")),
                 Err(Unread::Damaged(why)) => troubles.push(self.put_aside(name, why)),
                 Err(Unread::Io(error)) if error.kind() == ErrorKind::NotFound => {
                     self.release(name);
