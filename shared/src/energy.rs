@@ -143,7 +143,7 @@ impl Div<f64> for Terms {
 pub enum Ending {
     /// At the exit of this index, from 0.
     Exit(usize),
-    /// In the cloud.
+    /// In the cloud, because no exit was sure.
     Cloud,
 }
 

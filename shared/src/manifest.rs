@@ -32,7 +32,7 @@ pub struct Manifest {
     pub format: u32,
     /// The pair's name, as in `onnx-models/NAME/VERSION`.
     pub name: String,
-    /// The pair's version.
+    /// The version of the pair, such as `1.2.0`.
     pub version: String,
     /// Class names in label order.
     pub classes: Vec<String>,
@@ -75,7 +75,7 @@ pub struct Input {
     pub std: [f32; 3],
 }
 
-/// An early exit.
+/// An early exit: a classifier at some depth of the edge model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exit {
     /// `exit-1`, `exit-2`, …: the `origin` of this exit's answers.
@@ -128,7 +128,7 @@ fn one() -> f32 {
 pub struct Split {
     /// Channels, height, width.
     pub shape: [u32; 3],
-    /// Bits per element.
+    /// The width of an element: 1, 2, 4 or 8 bits.
     pub bits: u8,
     /// The value of one level: the cloud's input is `level * scale`.
     #[serde(default = "one")]
@@ -148,7 +148,7 @@ pub struct Part {
     /// The way whose samples run it, or `None` if all samples do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<u8>,
-    /// MACs by bit width.
+    /// The number of multiply-accumulates per sample, by bit width.
     pub macs: Counts,
     /// Elements of weights and input maps that the layers read, by bit width.
     #[serde(default, skip_serializing_if = "Counts::is_empty")]
@@ -163,16 +163,16 @@ pub enum Role {
     Trunk,
     /// An exit's own layers, which a network without exits does not have.
     Head,
-    /// The cloud's layers.
+    /// Full-precision layers that run in the cloud.
     Cloud,
 }
 
 /// Digest and size of a file of the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// SHA-256 in lower-case hexadecimal.
+    /// The file's SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// Size in bytes.
+    /// The file's size in bytes.
     pub bytes: u64,
 }
 

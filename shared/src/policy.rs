@@ -25,7 +25,7 @@ pub enum Sure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Most {
-    /// 1.
+    /// The measure is a probability or a difference of two, so at most 1.
     One,
     /// The natural logarithm of the number of classes.
     LnClasses,

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 /// Credentials, and the service that requests are signed for.
 #[derive(Clone)]
 pub struct Signer {
-    /// The access key id.
+    /// The id of the access key, which is not secret.
     pub access_key: String,
-    /// The secret access key.
+    /// The secret that belongs to the access key.
     pub secret_key: String,
     /// The session token of temporary credentials.
     pub session_token: Option<String>,

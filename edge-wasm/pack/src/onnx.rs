@@ -8,14 +8,14 @@ use prost::Message;
 
 use crate::error::PackError;
 
-/// `onnx.ModelProto`.
+/// `onnx.ModelProto`: the file as a whole.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
 }
 
-/// `onnx.GraphProto`.
+/// `onnx.GraphProto`: nodes, constants, inputs and outputs.
 #[derive(Clone, PartialEq, Message)]
 pub struct GraphProto {
     #[prost(message, repeated, tag = "1")]

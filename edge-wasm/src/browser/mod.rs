@@ -27,16 +27,16 @@ const TYPES: &str = include_str!("types.d.ts");
 
 #[wasm_bindgen]
 extern "C" {
-    /// Options of `Fogline.load`.
+    /// The optional argument of `Fogline.load`; `types.d.ts` declares its fields.
     #[wasm_bindgen(extends = Object, typescript_type = "LoadOptions")]
     pub type LoadOptions;
-    /// Options of `Fogline.open`.
+    /// The optional argument of `Fogline.open`; `types.d.ts` declares its fields.
     #[wasm_bindgen(extends = Object, typescript_type = "OpenOptions")]
     pub type OpenOptions;
-    /// Options of `classify`.
+    /// The optional argument of `classify`; `types.d.ts` declares its fields.
     #[wasm_bindgen(extends = Object, typescript_type = "ClassifyOptions")]
     pub type ClassifyOptions;
-    /// RGBA pixels.
+    /// RGBA pixels, as `ImageData` or as bytes row by row.
     #[wasm_bindgen(typescript_type = "ImageData | Uint8Array | Uint8ClampedArray")]
     pub type Picture;
     /// [`crate::session::Answer`] as a JavaScript object.
@@ -83,7 +83,7 @@ impl From<PictureError> for JsValue {
 #[wasm_bindgen]
 pub struct Fogline {
     session: RefCell<Session>,
-    /// The manifest's JSON.
+    /// The JSON text, for the getter of the same name.
     manifest: Box<str>,
     cloud: RefCell<Option<Rc<Client<Fetch>>>>,
 }

@@ -53,7 +53,7 @@ impl<T: Transport> Client<T> {
         self.circuit.close();
     }
 
-    /// A random request id.
+    /// A random id for a request and all its tries.
     pub fn new_id(&self) -> [u8; 16] {
         self.transport.random()
     }

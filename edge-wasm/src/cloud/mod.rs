@@ -52,14 +52,14 @@ pub trait Transport {
     }
 }
 
-/// An HTTP response.
+/// An HTTP response to a posted frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
+    /// The HTTP status code, such as 200.
     pub status: u16,
     /// The wait that `Retry-After` asks for.
     pub retry_after: Option<Duration>,
-    /// The body.
+    /// The body, of at most [`MAX_REPLY`] bytes.
     pub body: Vec<u8>,
 }
 
@@ -81,7 +81,7 @@ pub enum TransportError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloudError {
-    /// No cloud is configured.
+    /// There is no cloud: no URL was given.
     NotConfigured,
     /// No try reached the cloud.
     Unreachable(String),
@@ -95,7 +95,7 @@ pub enum CloudError {
     OverBandwidth,
     /// The cloud refused the request.
     Refused {
-        /// The HTTP status.
+        /// The HTTP status code of the refusal.
         status: u16,
         /// The refusal, or one made from another body.
         refusal: Refusal,

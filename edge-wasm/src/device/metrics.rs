@@ -33,7 +33,7 @@ const MOST_WORDS: usize = 64;
 pub struct Metrics {
     /// Answers by origin, degraded ones included.
     pub samples: Words,
-    /// Degraded answers by reason.
+    /// Degraded answers by the error code of their reason.
     pub degraded: Words,
     /// Requests, and pictures of requests, that got no answer, by error code.
     pub refused: Words,
@@ -67,7 +67,7 @@ impl Words {
     }
 }
 
-/// A histogram of durations.
+/// Numbers of durations in buckets, and their sum.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// Counts per bucket: each duration belongs to the first bound that is not below it, else to the last bucket.
@@ -89,7 +89,7 @@ impl Histogram {
 }
 
 impl Metrics {
-    /// Counts an answer.
+    /// Counts an answer, its bytes and its times.
     pub fn answer(&mut self, answer: &Answer) {
         self.samples.add(&answer.origin, 1);
         if let Some(degraded) = &answer.degraded {
@@ -118,7 +118,7 @@ impl Metrics {
         }
     }
 
-    /// Adds another instance's metrics.
+    /// Adds the metrics of another instance to these.
     pub fn add(&mut self, other: &Self) {
         for (sums, more) in [
             (&mut self.samples, &other.samples),

@@ -17,7 +17,7 @@ pub const STDIN: &str = "-";
 /// The file name extensions of pictures in a folder.
 const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
-/// The result of [`pictures`].
+/// What [`pictures`] found under the given paths.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Pictures in the order of the arguments, those of a folder sorted by name. Entries and folders that cannot be read

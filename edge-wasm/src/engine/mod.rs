@@ -27,14 +27,14 @@ pub struct Engine {
     way: u8,
 }
 
-/// Where a run stopped.
+/// The place at which a run paused, with the result there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stop {
     /// At exit `index` (from 0), with its logits.
     Exit {
-        /// The exit's index.
+        /// The position among the exits, from 0.
         index: usize,
-        /// The exit's logits.
+        /// One score per class before the softmax, and one more with `appeal`.
         logits: Vec<f32>,
     },
     /// At the split point, with the map packed for the frame.

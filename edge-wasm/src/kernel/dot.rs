@@ -8,7 +8,7 @@ use core::array::from_fn;
 use super::Geometry;
 use super::tile::{self, Group, Run, Units};
 
-/// Outputs in a group.
+/// The number of output channels in a group.
 pub const OUTPUTS: usize = 16;
 
 /// Two levels of neighbouring channels.

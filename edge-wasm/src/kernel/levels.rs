@@ -10,7 +10,7 @@ use super::Geometry;
 use super::dot::{OUTPUTS, Pair, Quad};
 use super::tile::{Group, Run};
 
-/// A map of pairs.
+/// A map of levels, two neighbouring channels at a time.
 pub struct Pairs(Vec<Pair>);
 
 impl Pairs {

@@ -126,7 +126,7 @@ impl Vectors {
 /// The geometry of a convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Geometry {
-    /// The input map.
+    /// The shape of the input map.
     pub x: Shape,
     /// Height and width of the output.
     pub out: (usize, usize),

@@ -16,7 +16,7 @@ pub enum FogError {
     Version(u32),
     /// The program is invalid, for this reason.
     Program(String),
-    /// An operation is invalid.
+    /// One of the operations is invalid, for this reason.
     Op {
         /// The operation's index, from 0.
         index: usize,

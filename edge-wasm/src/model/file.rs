@@ -108,7 +108,7 @@ impl Model {
         if bytes.len() > MAX_BYTES { Err(FogError::Length) } else { Ok(bytes) }
     }
 
-    /// The tensors.
+    /// The tensors that operations refer to.
     pub fn data(&self) -> &Data {
         &self.data
     }

@@ -30,9 +30,9 @@ pub struct Program {
 pub struct Stretch {
     /// The way's index, from 0.
     pub way: u8,
-    /// The first operation.
+    /// The index of the first operation in the stretch.
     pub from: usize,
-    /// The first operation after the stretch.
+    /// The index of the first operation after the stretch.
     pub to: usize,
 }
 

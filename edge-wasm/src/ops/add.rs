@@ -9,9 +9,9 @@ use crate::tensor::{Data, Shape};
 /// The sum `a + b`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Add {
-    /// A real map.
+    /// The operation that gives the first map, of real numbers.
     pub a: usize,
-    /// A real map of the same shape.
+    /// The operation that gives the second map, of the same shape.
     pub b: usize,
 }
 

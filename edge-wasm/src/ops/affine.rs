@@ -9,7 +9,7 @@ use crate::tensor::{Blob, Data, Shape};
 /// `x * scale + bias`, with a scale and a bias per channel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Affine {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
     /// f32, one per channel.
     pub scale: Blob,

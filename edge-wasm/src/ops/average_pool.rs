@@ -9,7 +9,7 @@ use crate::tensor::{Data, Shape};
 /// The mean over windows of `k` x `k`, `stride` apart, without padding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AveragePool {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
     /// Side of the window.
     pub k: u32,

@@ -9,11 +9,11 @@ use crate::tensor::{Data, Shape};
 /// `low` where `x` is lower, `high` where it is higher, else `x`. With 0 and 6 it is a ReLU6.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Clip {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// The lower bound.
+    /// The smallest result.
     pub low: f32,
-    /// The upper bound.
+    /// The largest result.
     pub high: f32,
 }
 

@@ -9,9 +9,9 @@ use crate::tensor::{Data, Shape};
 /// The channels of `a`, then those of `b`, for each pixel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Concat {
-    /// A real map.
+    /// The operation that gives the first map, of real numbers.
     pub a: usize,
-    /// A real map of the same height and width.
+    /// The operation that gives the second map, of the same height and width.
     pub b: usize,
 }
 

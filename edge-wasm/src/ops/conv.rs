@@ -9,9 +9,9 @@ use crate::tensor::{Blob, Data, Shape};
 /// A convolution over signs or levels, then `acc * scale + bias` per channel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conv {
-    /// Signs or levels.
+    /// The operation that gives the input, a map of signs or levels.
     pub x: usize,
-    /// Kernel, stride and weights.
+    /// The window and the quantised weights.
     #[serde(rename = "conv")]
     pub filter: Filter,
     /// f32, one per output channel.

@@ -9,9 +9,9 @@ use crate::tensor::{Blob, Data, Kind, Shape};
 /// A convolution with batch-norm and sign folded into integer thresholds: +1 where `(acc >= threshold) != flip`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConvSign {
-    /// Signs or levels.
+    /// The operation that gives the input, a map of signs or levels.
     pub x: usize,
-    /// Kernel, stride and weights.
+    /// The window and the quantised weights.
     #[serde(rename = "conv")]
     pub filter: Filter,
     /// i32, one per output channel.

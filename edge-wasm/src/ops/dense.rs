@@ -10,9 +10,9 @@ use crate::tensor::{Blob, Data, Kind, Shape};
 /// A linear layer over the whole map: `sum(x * w) * scale + bias`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dense {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// The number of outputs.
+    /// The number of scores that the layer gives.
     pub outputs: u32,
     /// Bits per weight: 8 (i8) or 32 (f32).
     pub bits: u8,

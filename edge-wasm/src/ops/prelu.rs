@@ -9,7 +9,7 @@ use crate::tensor::{Blob, Data, Shape};
 /// `x` where positive, else `x * slope`, with a slope per channel. ONNX's Relu, LeakyRelu and PRelu all become this.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prelu {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
     /// f32, one per channel.
     pub slope: Blob,

@@ -9,13 +9,13 @@ use crate::tensor::{Data, Kind, Shape};
 /// The nearest level, ties to even: `clamp(round(x / scale), low, high)`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quantise {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
     /// The value of one level.
     pub scale: f32,
-    /// The lowest level.
+    /// The smallest level of the result.
     pub low: i8,
-    /// The highest level.
+    /// The largest level of the result.
     pub high: i8,
 }
 

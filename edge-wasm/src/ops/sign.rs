@@ -9,7 +9,7 @@ use crate::tensor::{Blob, Data, Kind, Shape};
 /// +1 where `x` is at least the channel's threshold, else -1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sign {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
     /// f32, one per channel.
     pub threshold: Blob,

@@ -53,7 +53,7 @@ pub struct ExitReport {
     pub label: String,
     /// The policy's threshold. An extension has none, because it decides nothing.
     pub threshold: Option<f32>,
-    /// The exit's verdict.
+    /// What the exit decided, in the same JSON object.
     #[serde(flatten)]
     pub verdict: Judgement,
 }

@@ -57,7 +57,7 @@ impl Session {
         )
     }
 
-    /// The edge's part.
+    /// Runs the edge on a picture and measures the time.
     pub(super) fn draft(&mut self, rgb: &[u8]) -> Draft {
         let began = clock::now();
         let pass = self.run_edge(rgb);

@@ -11,9 +11,9 @@ use crate::model::FogError;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The manifest is invalid.
+    /// The manifest cannot be parsed, or fails a check.
     Manifest(ManifestError),
-    /// The packed model is invalid.
+    /// The packed model cannot be parsed, or fails a check.
     Fog(FogError),
     /// The packed model does not have the size and SHA-256 in the manifest.
     Corrupt,
@@ -69,14 +69,14 @@ pub enum DecisionError {
     NoScore {
         /// An exit without such a score.
         exit: String,
-        /// The policy.
+        /// The policy that was to decide.
         policy: Policy,
     },
     /// The manifest has no threshold for the policy, and none was given.
     NoThreshold {
         /// The exit without a threshold.
         exit: String,
-        /// The policy.
+        /// The policy that was to decide.
         policy: Policy,
     },
     /// The number of thresholds is not the number of exits that decide.

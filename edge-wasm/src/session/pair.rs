@@ -11,7 +11,7 @@ use crate::engine::{Engine, Stop};
 use crate::kernel::Backend;
 use crate::model::{Model, Program};
 
-/// A loaded pair.
+/// A loaded pair of models, ready to classify pictures.
 pub struct Session {
     /// Shared with requests that are in progress.
     pub(super) manifest: Arc<Manifest>,
@@ -76,7 +76,7 @@ impl Session {
         Ok(session)
     }
 
-    /// The pair's manifest.
+    /// The manifest that the pair was loaded from.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -216,7 +216,7 @@ impl Session {
         self.engine.model().program.ways()
     }
 
-    /// The current policy.
+    /// The policy by which exits decide at present.
     pub fn policy(&self) -> Policy {
         self.policy
     }

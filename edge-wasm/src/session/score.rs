@@ -11,9 +11,9 @@ use super::answer::Answer;
 /// A number of pictures, and how many of them were answered correctly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// All pictures.
+    /// The number of pictures that were answered.
     pub pictures: u64,
-    /// Pictures whose label is their class.
+    /// The number of those that were labelled with their class.
     pub right: u64,
 }
 
@@ -29,15 +29,15 @@ impl Tally {
     }
 }
 
-/// Counts of answers.
+/// Counts of answers to pictures of known classes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Score {
-    /// All answers.
+    /// Every answer, degraded or not.
     pub all: Tally,
     /// Answers that are not degraded, by origin.
     pub origins: BTreeMap<String, Tally>,
-    /// Degraded answers, by reason.
+    /// Answers that an exit gave in place of the cloud, by error code.
     pub degraded: BTreeMap<String, Tally>,
     /// Bytes sent to the cloud.
     pub bytes_sent: u64,

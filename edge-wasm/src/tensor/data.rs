@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Blob {
     /// Offset from the start of the data, a multiple of 64.
     pub at: u32,
-    /// Length in bytes.
+    /// The number of bytes.
     pub len: u32,
 }
 

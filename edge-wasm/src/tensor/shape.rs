@@ -14,18 +14,18 @@ pub enum Kind {
 /// The shape and data type of an operation's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// The data type.
+    /// What its numbers are: real, levels or signs.
     pub kind: Kind,
-    /// Height.
+    /// Rows.
     pub h: usize,
-    /// Width.
+    /// Pixels per row.
     pub w: usize,
     /// Channels.
     pub c: usize,
 }
 
 impl Shape {
-    /// The number of elements.
+    /// The number of elements: `h * w * c`.
     pub fn len(self) -> usize {
         self.h * self.w * self.c
     }

@@ -35,7 +35,7 @@ pub struct Options {
     pub json: bool,
 }
 
-/// The result.
+/// What an evaluation found, as `--json` prints it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {

@@ -16,7 +16,7 @@ use crate::component::pull::{Done, print};
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  wasmtime run --dir . fogline.wasm rollback --model model")]
 pub struct Options {
-    /// Folder of the pair.
+    /// Folder of the pair, with manifest.json.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Print one JSON object.

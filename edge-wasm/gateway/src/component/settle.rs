@@ -19,7 +19,7 @@ use crate::component::spool::{Form, Kept};
         --cloud URL"
 )]
 pub struct Options {
-    /// Folder of the spool.
+    /// Folder that `classify --spool` named.
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
     /// Folder of the pair, with manifest.json and edge.fog.

@@ -175,7 +175,7 @@ impl Transport for WasiHttp {
     }
 }
 
-/// Unpredictable random bytes.
+/// Unpredictable bytes from the host's generator.
 pub fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
     wstd::rand::get_random_bytes(&mut bytes);

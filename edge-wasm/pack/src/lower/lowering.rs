@@ -26,7 +26,7 @@ pub struct Lowered {
 
 /// A graph that is being lowered to operations.
 pub struct Lowering<'a> {
-    /// The graph.
+    /// The QONNX graph, with its constants.
     pub graph: &'a Graph,
     /// The size and normalisation of pictures.
     pub input: &'a Input,
@@ -38,7 +38,7 @@ pub struct Lowering<'a> {
     pub values: HashMap<String, Value>,
     /// The shape of each operation's result.
     pub shapes: Vec<Shape>,
-    /// The operations so far.
+    /// The operations and data so far.
     pub out: Lowered,
 }
 

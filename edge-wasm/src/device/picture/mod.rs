@@ -30,9 +30,9 @@ pub enum PictureError {
     Damaged(String),
     /// More pixels than are allowed, or a side of 0.
     Size {
-        /// Width in pixels.
+        /// Pixels per row.
         width: u32,
-        /// Height in pixels.
+        /// Rows.
         height: u32,
         /// The limit of pixels.
         most: u64,
@@ -43,7 +43,7 @@ pub enum PictureError {
     Bytes {
         /// The bytes that the size needs.
         need: u64,
-        /// The bytes given.
+        /// The bytes that were given.
         got: u64,
     },
 }

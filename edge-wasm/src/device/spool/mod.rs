@@ -44,23 +44,23 @@ const DAMAGED: &str = "damaged";
 /// The numbers of frames since the spool was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Balance {
-    /// Left by an earlier run.
+    /// Frames that an earlier run left.
     pub found: u64,
-    /// Added.
+    /// Frames added by this run.
     pub spooled: u64,
-    /// Answered by the cloud.
+    /// Frames answered by the cloud and removed.
     pub settled: u64,
-    /// Dropped to make room for newer ones.
+    /// Frames dropped to make room for newer ones.
     pub dropped: u64,
-    /// Altered or truncated, and renamed.
+    /// Frames that were altered or truncated, and renamed.
     pub damaged: u64,
-    /// Removed by another process.
+    /// Frames removed by another process.
     pub gone: u64,
-    /// Still in the spool.
+    /// Frames still in the spool.
     pub left: u64,
-    /// Of those left, the ones found to be of another pair so far.
+    /// Frames among those left that were found to be of another pair so far.
     pub foreign: u64,
-    /// Could not be written; these are in no other number.
+    /// Frames that could not be written; these are in no other number.
     pub unwritten: u64,
 }
 
@@ -89,7 +89,7 @@ enum State {
     Stuck,
 }
 
-/// A folder of frames.
+/// A folder with one frame per sample that waits for the cloud.
 pub struct Spool {
     folder: PathBuf,
     most: u64,
@@ -224,7 +224,7 @@ impl Spool {
         }
     }
 
-    /// The oldest `most` samples that this pair's cloud can answer, and the errors met on the way.
+    /// The oldest `most` samples that this pair's cloud can answer, and the errors encountered.
     pub fn oldest(&mut self, session: &Session, most: usize) -> (Vec<Waiting>, Vec<SpoolError>) {
         let (mut waiting, mut troubles) = (vec![], vec![]);
         let (pair, split) = (session.manifest().pair_digest(), &session.manifest().split);

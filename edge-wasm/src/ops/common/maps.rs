@@ -11,7 +11,7 @@ pub struct Maps<'a> {
     pub shapes: &'a [Shape],
     /// The index of each result's buffer; `None` if the result is never stored.
     pub places: &'a [Option<usize>],
-    /// The buffers.
+    /// The memory that `places` refers to, in u64 words.
     pub buffers: &'a [Vec<u64>],
     /// The way that the run takes.
     pub way: u8,

@@ -59,7 +59,7 @@ pub async fn body(request: &IncomingRequest, most: usize) -> Result<Vec<u8>, Fau
     all.timeout(wstd::time::Duration::from(PATIENCE)).await.map_err(|_| late())?
 }
 
-/// A complete response.
+/// A response with its complete body, ready to send.
 pub struct Response {
     status: u16,
     headers: Vec<(&'static str, String)>,
@@ -98,13 +98,13 @@ impl Response {
         Self::refusal(&Fault::new(METHOD_NOT_ALLOWED, why)).with("allow", allowed)
     }
 
-    /// Adds a header.
+    /// Adds a header with this name and value.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The HTTP status.
+    /// The HTTP status code that is sent.
     pub fn status(&self) -> u16 {
         self.status
     }

@@ -52,7 +52,7 @@ impl Slot {
         files.filter(|file| file.exists() && !is_left(file, longest)).count()
     }
 
-    /// The slot's number.
+    /// The number of the slot, which names its files.
     pub fn number(&self) -> u32 {
         self.number
     }
