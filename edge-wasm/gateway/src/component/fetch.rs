@@ -32,7 +32,7 @@ impl Place {
     }
 }
 
-/// Runs `future` with a time limit.
+/// Runs `fetching` with a time limit.
 pub async fn within<T>(
     limit: Duration,
     fetching: impl Future<Output = Result<T, Fault>>,
@@ -58,8 +58,9 @@ pub async fn get(url: &Uri, most: u64) -> Result<Vec<u8>, Fault> {
         let elsewhere = response.headers().get("location").and_then(|to| to.to_str().ok());
         let elsewhere = elsewhere.filter(|_| status.is_redirection());
         // Redirects are not followed: they could silently fetch a gateway's model from another host.
-        let elsewhere =
-            elsewhere.map_or(String::new(), |to| format!(": it is at {}", to.escape_debug()));
+        let elsewhere = elsewhere.map_or(String::new(), |to| {
+            format!(", not following its redirect to {}", to.escape_debug())
+        });
         return Err(fault("pull_refused", format!("status {}{elsewhere}", status.as_u16())));
     }
     let limit = usize::try_from(most).unwrap_or(usize::MAX);

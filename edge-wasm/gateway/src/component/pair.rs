@@ -39,8 +39,8 @@ pub struct PairOptions {
 
 fn thresholds_help() -> String {
     format!(
-        "Thresholds in place of the manifest's, one for each exit: `0.3,0.5`. More pictures end at an exit with a higher \
-         threshold of {}, or a lower one of {}",
+        "Thresholds instead of the manifest's, one per exit: `0.3,0.5`. An exit answers more pictures if its threshold is \
+         higher ({}) or lower ({})",
         Policy::names(|rule| rule.sure == Sure::AtMost),
         Policy::names(|rule| rule.sure == Sure::AtLeast)
     )

@@ -187,7 +187,7 @@ fn what_is_no_pair_that_runs_here_changes_nothing() {
     refused(&bench, &web, "/nothing", &[], "pull_refused");
     web.serve("/moved/manifest.json", Served::Moved("http://elsewhere/"));
     let message = refused(&bench, &web, "/moved", &[], "pull_refused");
-    assert!(message.contains("it is at http://elsewhere/"), "{message}");
+    assert!(message.contains("redirect to http://elsewhere/"), "{message}");
     assert_eq!(loaded(&bench), ("1.0.0".to_owned(), 1));
 }
 
