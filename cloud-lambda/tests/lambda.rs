@@ -65,7 +65,7 @@ async fn every_golden_event_is_answered_to_the_letter() {
     for (name, wanted) in [
         ("health", text(200, None, r#"{"status":"live"}"#)),
         ("ready", text(200, None, &ready)),
-        ("truncated_frame", refused(400, "malformed", None, "the bytes end before the frame does")),
+        ("truncated_frame", refused(400, "malformed", None, "the frame is cut short")),
         ("unknown_pair", refused(404, "unknown_pair", None, &unknown)),
         ("wrong_shape", refused(409, "wrong_shape", None, shape)),
         ("get_infer", refused(405, "method_not_allowed", Some("POST"), method)),

@@ -1,8 +1,8 @@
-//! The time, in a browser as elsewhere: `std`'s clock panics there.
+//! A monotonic clock that also works in a browser, where `std`'s clock panics.
 
 use core::time::Duration;
 
-/// Time since some fixed moment.
+/// The time since a fixed moment in this process.
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub fn now() -> Duration {
     use std::sync::LazyLock;
@@ -12,12 +12,12 @@ pub fn now() -> Duration {
     BEGAN.elapsed()
 }
 
-/// Time since some fixed moment.
+/// The time since a fixed moment in this page or worker.
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 pub fn now() -> Duration {
     use wasm_bindgen::prelude::*;
 
-    // Declared here rather than taken from `Window`, so that the engine runs in a worker too.
+    // Declared here instead of taken from `Window`, so that the engine also runs in a worker.
     #[wasm_bindgen]
     extern "C" {
         #[wasm_bindgen(js_namespace = performance, js_name = now)]

@@ -1,24 +1,28 @@
 //! Fogline on the device: the edge half of a conditionally deep hybrid network.
 //!
-//! A picture becomes levels of 8 bits, passes blocks of 1-bit convolutions, and meets early exits on
-//! the way. An exit that is sure answers, and nothing leaves the device. If none is, the feature map at
-//! the split, quantised to bits, goes to the cloud in one frame.
+//! A picture is quantised to 8-bit levels, passes blocks of 1-bit convolutions, and reaches early
+//! exits on the way. An exit that is sure answers, and nothing leaves the device. If none is sure, the
+//! feature map at the split point, quantised to bits, goes to the cloud in one frame.
 //!
-//! - [`tensor`]: what maps and weights are; [`kernel`]: the convolutions, a reference beside each fast one;
-//! - [`ops`]: the operations, a file each; [`model`]: the packed model made of them, checked before it runs;
+//! - [`tensor`]: shapes, data types and storage of maps and weights;
+//! - [`kernel`]: the convolutions, with a reference beside each fast kernel;
+//! - [`ops`]: the operations, one file each;
+//! - [`model`]: the packed model, which is checked before it runs;
 //! - [`engine`]: runs a model from exit to exit;
-//! - [`cloud`]: questions to the function, with tries, a deadline and a circuit breaker, over any `Transport`;
-//! - [`session`]: a pair at work, from pixels to an answer that says where it came from; many pictures, hard ones in one
-//!   frame; how large a share may go to the cloud; how well they were answered;
-//! - [`device`]: pictures, alike on page and gateway; the folder where a pair lies, and how a newer one takes its place;
-//!   questions that the cloud missed, kept on disk; what a gateway has answered, counted;
+//! - [`cloud`]: requests to the function, with retries, a deadline and a circuit breaker, over any
+//!   `Transport`;
+//! - [`session`]: a loaded pair that classifies one picture or many, limits the offload rate, and
+//!   scores its answers;
+//! - [`device`]: pictures, alike on page and gateway; the folder of a pair and its updates; the spool
+//!   of requests that the cloud missed; a gateway's metrics;
 //! - `browser` (in wasm32-unknown-unknown): the JavaScript API.
 //!
-//! Each builds on those above it alone. The crates `fogline-gateway`, the WASI component, and `fogline-pack`, QONNX to a packed
-//! model, build on this one.
+//! Each module uses only those above it. The crates `fogline-gateway` (the WASI component) and
+//! `fogline-pack` (QONNX to a packed model) build on this one.
 //!
-//! Whole numbers up to the batch-norms, and floating point in a fixed order behind them, make results
-//! the same bit for bit in the reference, in SIMD, natively, in V8 and in wasmtime.
+//! Arithmetic is on integers up to the batch-norms, and in floating point in a fixed order after
+//! them. Results are therefore the same bit for bit in the reference, in SIMD, natively, in V8 and in
+//! wasmtime.
 //!
 //! ```
 //! use fogline_edge::{kernel::Backend, session::Session};
@@ -27,14 +31,14 @@
 //! let model = include_bytes!("../tests/tiny/edge.fog");
 //! let mut session = Session::load(manifest, model, Backend::fastest())?;
 //! let grey = [127; 16 * 16 * 3];
-//! // Either an exit is sure, or the best exit answers in the place of the cloud that is not there.
+//! // If no exit is sure, the most confident one answers, because there is no cloud to ask.
 //! let answer = session.classify_alone(&grey);
 //! assert!(answer.origin.starts_with("exit-"));
 //! assert_eq!(answer.degraded.is_some(), !answer.exits.iter().any(|exit| exit.verdict.sure));
 //! # Ok::<(), fogline_edge::session::LoadError>(())
 //! ```
 //!
-//! A program that takes this crate in brings its own way to the cloud, a `Transport`. This one is HTTP on a plain socket:
+//! To ask the cloud, a program implements `Transport`. This one speaks HTTP over a plain socket:
 //!
 //! ```
 //! # use core::{future::Future, pin::pin, task::{Context, Poll, Waker}, time::Duration};
@@ -50,13 +54,13 @@
 //!
 //! impl Transport for Socket {
 //!     async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError> {
-//!         // Whichever HTTP client the program has.
+//!         // Any HTTP client will do.
 //!         let answer = exchange(self.function, body, limit);
 //!         answer.map_err(|error| TransportError::Unreachable(error.to_string()))
 //!     }
 //!     async fn pause(&self, duration: Duration) { std::thread::sleep(duration) }
 //!     fn random(&self) -> [u8; 16] {
-//!         // Whichever generator it has: here Rust's own random seed.
+//!         // Any random generator will do; here, Rust's own random seed.
 //!         let half = || RandomState::new().build_hasher().finish().to_le_bytes();
 //!         [half(), half()].concat().try_into().expect("two halves of 8 bytes")
 //!     }
@@ -72,7 +76,7 @@
 //! #     let status = std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
 //! #     Ok(Reply { status, retry_after: None, body: answer.split_off(end) })
 //! # }
-//! # // A function that is sure that all it is asked about is of class 3.
+//! # // A function that assigns every sample to class 3.
 //! # fn function() -> SocketAddr {
 //! #     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
 //! #     let address = listener.local_addr().unwrap();
@@ -95,7 +99,7 @@
 //! #     });
 //! #     address
 //! # }
-//! # // Nothing in `Socket` waits but by blocking.
+//! # // `Socket` only ever blocks, so the future is never pending.
 //! # fn block_on<T>(future: impl Future<Output = T>) -> T {
 //! #     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
 //! #         Poll::Ready(value) => value,

@@ -1,4 +1,4 @@
-//! Packed models that are cut or altered: refused, or fit to run.
+//! Packed models that are truncated or altered must be refused, or run.
 #![cfg(not(target_family = "wasm"))]
 
 use fogline_edge::engine::{Engine, Stop};
@@ -34,11 +34,11 @@ const SYSTEMS: [&[u8]; 3] = [
     include_bytes!("tiny-appeal/edge.fog"),
 ];
 
-/// Where the program begins, behind the header.
+/// Where the program begins, after the header.
 const PROGRAM: usize = 48;
 
 proptest! {
-    /// Whatever parses must run: the checks are complete.
+    /// Whatever parses must run: the checks must be complete.
     #[test]
     fn an_altered_model_is_refused_or_runs(at in PROGRAM..1800_usize, digit in b'0'..=b'9') {
         let mut bytes = FOG.to_vec();

@@ -1,4 +1,4 @@
-//! Thresholds that batch-norms are folded into, in a whole engine: native, Node and wasmtime run this file.
+//! Thresholds that batch-norms were folded into, in a complete engine. Native, Node and wasmtime run this file.
 
 use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::kernel::Backend;
@@ -13,7 +13,7 @@ use built::{Built, SIGNS};
 
 const SIZE: u32 = 9;
 
-/// Two 1-bit layers one behind the other, their thresholds fused, or as a batch-norm in real numbers and a sign.
+/// Two 1-bit layers in a row, with fused thresholds, or with a batch-norm in real numbers and a sign.
 fn layers(channels: u32, fused: bool) -> Model {
     let mut built = Built::new(SIZE, channels);
     let (words, last) =
@@ -40,8 +40,8 @@ fn layers(channels: u32, fused: bool) -> Model {
             nested: 0,
             share: 0,
         };
-        // Every second channel's batch-norm has a negative factor. All thresholds lie where sums do, most at one
-        // exactly (sums of 9 and of 6 taps have the parity of the channels); a few decide for everybody.
+        // Every second channel's batch-norm has a negative factor. All thresholds are in the range of the sums, and most equal one
+        // (sums of 9 and of 6 taps have the parity of the channels). A few give every pixel the same sign.
         let most = 9 * channels as i32;
         let threshold: Vec<i32> = (0..channels as i32)
             .map(|c| match c % 17 {

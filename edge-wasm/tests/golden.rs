@@ -24,7 +24,7 @@ struct Sample {
     split: String,
 }
 
-/// Logits differ from the graph's by rounding alone: batch-norm is folded, sums run in another order.
+/// Logits differ from the graph's only by rounding: batch-norms are folded, and sums run in another order.
 const TOLERANCE: f32 = 1e-3;
 
 fn check(fog: &[u8], golden: &str) {
@@ -34,7 +34,7 @@ fn check(fog: &[u8], golden: &str) {
         let mut engine = Engine::new(Model::parse(fog).unwrap(), backend);
         for (number, sample) in golden.samples.iter().enumerate() {
             engine.start(&hex::decode(&sample.rgb).unwrap());
-            // An extension is met on the last way alone.
+            // Only the last way reaches an extension.
             let last = engine.model().program.ways() - 1;
             engine.take(sample.way.unwrap_or(last));
             for (exit, expected) in sample.exits.iter().enumerate() {
@@ -92,9 +92,9 @@ fn cifar10_w1_says_what_its_qonnx_graph_says() {
     );
 }
 
-/// A large net of levels: where a real number lies on the border of two of them, to the last bit, rounding decides which it
-/// becomes, and in the layers behind it a few others follow by one. The smaller nets above meet no such number; every
-/// backend decides alike.
+/// A large net of levels. If a real number is exactly on the border between two levels, rounding decides which one it becomes,
+/// and in later layers a few others shift by one. The smaller nets above have no such number. All backends decide
+/// alike.
 #[test]
 fn tin100_w4_says_what_its_qonnx_graph_says_but_for_rounding() {
     const LOGIT: f32 = 0.1;
@@ -131,7 +131,7 @@ fn tin100_w4_says_what_its_qonnx_graph_says_but_for_rounding() {
     }
 }
 
-/// Levels of four bits.
+/// The 4-bit levels of a packed map.
 fn nibbles(map: &[u8]) -> Vec<f32> {
     packed::unpack(map, [1, 1, map.len() as u32 * 2], 4).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Packed models that no packer writes: refused when they are loaded, and each says why.
+//! Packed models that no packer writes: they are refused when loaded, each with its reason.
 
 use fogline_edge::engine::Engine;
 use fogline_edge::kernel::Backend;
@@ -24,18 +24,18 @@ fn filter(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Filter {
     }
 }
 
-/// Adds a convolution of 1 output channel, its scale and bias 1.
+/// Adds a convolution with 1 output channel, a scale of 1 and a bias of 1.
 fn push_conv(built: &mut Built, x: usize, filter: Filter) {
     let ones = built.blob(&[1.0_f32]);
     built.push(Conv { x, filter, scale: ones, bias: ones });
 }
 
-/// A last operation that every model may end in.
+/// Adds a last operation that any model may end in.
 fn end(built: &mut Built) {
     built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
 }
 
-/// Why no model of `built` is written.
+/// The error when `built` is written.
 fn refusal(built: &Built) -> String {
     let error = built.write().expect_err("it is not refused");
     assert_eq!(error.word(), "fog_invalid");
@@ -50,7 +50,7 @@ fn signs_beyond_the_channels_are_refused() {
         push_conv(&mut built, SIGNS, filter);
         end(&mut built);
         assert!(refusal(&built).contains("signs beyond the"), "{channels} channels");
-        // And when it is read, not only as it is written.
+        // And when it is read, not only when it is written.
         let Op::Conv(conv) = &built.ops[4] else { unreachable!("it was pushed there") };
         let at = conv.filter.weights.at as usize;
         built.data[at..at + 8].fill(0);
@@ -64,7 +64,7 @@ fn signs_beyond_the_channels_are_refused() {
 
 #[test]
 fn sums_that_may_overflow_are_refused() {
-    // 4-bit weights times levels of 8 bits: 2^21 products of 2^10 are one too many for 31 bits.
+    // 4-bit weights times 8-bit levels: 2^21 products of 2^10 are one too many for 31 bits.
     let with = |k: u32, channels: u32| {
         let mut built = Built::new(32, channels);
         built.push(Quantise { x: 1, scale: 1.0, low: -128, high: 127 });
@@ -104,7 +104,7 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
     built.ops.drain(15..125);
     let model = Model::parse(&built.write().unwrap()).unwrap();
     assert!(model.memory() > 32 << 20);
-    // Nor are those whose signs take long to unfold.
+    // Nor are convolutions whose signs take long to unpack.
     let mut built = Built::new(1, 4096);
     let threshold = built.blob(&vec![0.0_f32; 4096]);
     built.push(Sign { x: 1, threshold });
@@ -132,7 +132,7 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
 #[test]
 fn ways_that_lead_nowhere_are_refused() {
     let stretch = |way, from, to| Stretch { way, from, to };
-    // Two ways behind the convolution, and the split behind their meeting.
+    // Two ways after the convolution, and the split after they meet.
     let with = |of: Vec<usize>, stretches: Vec<Stretch>| {
         let mut built = Built::new(4, 2);
         let ones = built.blob(&[1.0_f32, 1.0]);
@@ -147,14 +147,14 @@ fn ways_that_lead_nowhere_are_refused() {
     let two = || vec![stretch(0, 4, 5), stretch(1, 5, 6)];
     with(vec![4, 5], two()).write().unwrap();
     for (of, stretches, why) in [
-        (vec![5, 4], two(), "operation 6 reads what lies on another way"),
-        (vec![4, 4], two(), "operation 6 reads what lies on another way"),
-        (vec![4, 5], vec![], "operation 6 reads what lies on another way"),
-        (vec![4], two(), "fewer than two maps"),
+        (vec![5, 4], two(), "operation 6 reads from another way"),
+        (vec![4, 4], two(), "operation 6 reads from another way"),
+        (vec![4, 5], vec![], "operation 6 reads from another way"),
+        (vec![4], two(), "at least two maps"),
         (vec![4, 5], vec![stretch(0, 4, 6), stretch(1, 5, 6)], "overlap"),
         (vec![4, 5], vec![stretch(0, 4, 4), stretch(1, 5, 6)], "are empty"),
         (vec![4, 5], vec![stretch(0, 4, 5), stretch(255, 5, 6)], "too many ways"),
-        (vec![4, 5], vec![stretch(0, 4, 5), stretch(1, 5, 7)], "reads what lies on another way"),
+        (vec![4, 5], vec![stretch(0, 4, 5), stretch(1, 5, 7)], "reads from another way"),
         (vec![4, 5], vec![stretch(0, 0, 4)], "its input or its split"),
         (vec![4, 5], vec![stretch(1, 5, usize::MAX)], "its input or its split"),
     ] {
@@ -188,9 +188,9 @@ fn weights_that_cannot_be_stored_so_are_refused() {
         (1, 0, 17, 8),
         (1, 0, 1, 8),
     ] {
-        assert!(refusal(&with(bits, nested, share, bytes)).contains("cannot be stored so"));
+        assert!(refusal(&with(bits, nested, share, bytes)).contains("cannot be nested"));
     }
-    assert!(refusal(&with(1, 0, 2, 16)).contains("take 16 bytes, where 8 are needed"));
+    assert!(refusal(&with(1, 0, 2, 16)).contains("take 16 bytes, but need 8"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! One suite of layer cases on every backend and engine: native, Node and wasmtime run this file.
+//! One suite of layer cases on every backend and engine. Native, Node and wasmtime run this file.
 //!
 //! Within a build, each backend must equal the reference. Across builds, the digest of all results
-//! must be the one that is written down here.
+//! must equal the one below.
 
 use fogline::manifest::sha256_hex;
 use fogline_edge::engine::{Engine, Stop};
@@ -59,7 +59,7 @@ fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
     filter.geometry(Shape { kind, h, w, c })
 }
 
-/// Numbers that are the same everywhere (Marsaglia's xorshift, 2003).
+/// Pseudo-random numbers that are the same everywhere (Marsaglia's xorshift, 2003).
 struct Random(u64);
 
 impl Random {
@@ -77,16 +77,16 @@ impl Random {
         (0..pixels * words).map(|i| self.next() & (u64::MAX >> (64 - used(i)))).collect()
     }
 
-    /// Levels, the extremes among them.
+    /// Levels, including the extremes.
     fn levels(&mut self, count: usize) -> Vec<i8> {
         (0..count).map(|_| (self.next() >> 32) as i8).collect()
     }
 }
 
-/// The sums of a convolution on every backend, which must be the reference's.
+/// The sums of a convolution, which must be equal on all backends.
 fn agreed<R: FnMut(usize, &mut [i32])>(g: &Geometry, row_of: impl Fn(Backend) -> R) -> Vec<i32> {
     let sums = |backend| {
-        // Filled, so that a sum that is not written shows.
+        // Filled, so that a missing sum shows.
         let mut sums = vec![i32::MIN; g.out.0 * g.row_len()];
         let mut row = row_of(backend);
         sums.chunks_exact_mut(g.row_len()).enumerate().for_each(|(y, sums)| row(y, sums));
@@ -108,7 +108,7 @@ fn signs(g: &Geometry, random: &mut Random) -> Vec<i32> {
     })
 }
 
-/// Weights of eight bits, or of four.
+/// Weights of eight bits, or of four if `narrow`.
 fn levels(g: &Geometry, random: &mut Random, narrow: bool) -> Vec<i32> {
     let x = &random.levels(g.x.len());
     let mut weights = random.levels(g.outputs * g.k * g.k * g.x.c);
@@ -134,7 +134,7 @@ fn digest(kind: Kind, sums: impl Fn(&Geometry, &mut Random) -> Vec<i32>) -> Stri
     sha256_hex(&bytes)
 }
 
-/// An engine whose dot product is wrong gets others: such a one tests nothing here.
+/// An engine whose relaxed dot product is wrong gets other kernels, so this tests nothing there.
 #[cfg(target_feature = "relaxed-simd")]
 #[test]
 fn the_relaxed_build_runs_the_relaxed_kernels() {
@@ -156,17 +156,17 @@ fn convolutions_with_weights_of_four_bits_agree_everywhere() {
     assert_eq!(digest(Kind::Level, |g, random| levels(g, random, true)), NARROW);
 }
 
-/// (height, width, channels, kernel, stride, padding, outputs) of a kernel that lies in the map at eight
-/// places beside each other, enough for every backend's widest tile.
+/// (height, width, channels, kernel, stride, padding, outputs) of a kernel that fits the map at eight adjacent places, enough
+/// for the widest tile of any backend.
 fn eight_places(channels: usize, k: u32) -> Case {
     (k as usize, k as usize + 7, channels, k, 1, 0, 3)
 }
 
-/// Every sign differs: nothing that counts may be larger.
+/// With every sign different, all counts are as large as they can be.
 #[test]
 fn signs_that_all_differ_overflow_no_lane_and_no_sum() {
-    // A byte lane holds 31 steps of eight, the first case has 48; sums of 16 bits hold 65,535, and the
-    // others differ in 65,520 and 65,536.
+    // A byte lane holds 31 steps of eight, and the first case has 48. 16-bit sums hold 65,535, and the other cases differ in
+    // 65,520 and 65,536.
     for (channels, k) in [(128, 3), (4095, 4), (4096, 4)] {
         let g = geometry(Kind::Sign, eight_places(channels, k));
         let zeros = &vec![0; g.x.h * g.x.w * g.x.words()];
@@ -182,7 +182,7 @@ fn signs_that_all_differ_overflow_no_lane_and_no_sum() {
     }
 }
 
-/// Thresholds where sums lie, at them exactly, and where none does; half of them turned round.
+/// Thresholds among the sums, equal to sums, and out of reach; half of them inverted.
 fn thresholds(g: &Geometry, sums: &[i32], random: &mut Random) -> (Vec<i32>, Vec<u8>) {
     let mut threshold = |output: usize| match random.next() % 8 {
         0 => i32::MIN,
@@ -197,7 +197,7 @@ fn thresholds(g: &Geometry, sums: &[i32], random: &mut Random) -> (Vec<i32>, Vec
     (thresholds, (0..g.outputs).map(|_| (random.next() >> 40 & 1) as u8).collect())
 }
 
-/// Sums at thresholds, on every backend, against one comparison a sum.
+/// Checks fused thresholds on every backend against one comparison per sum.
 fn fused(g: &Geometry, random: &mut Random) {
     let x = random.signs(g.x.h * g.x.w, g.x.c);
     let weights = random.signs(g.outputs * g.k * g.k, g.x.c);
@@ -215,7 +215,7 @@ fn fused(g: &Geometry, random: &mut Random) {
     for backend in Backend::all() {
         let mut conv = SignConv::new(backend, *g, &weights);
         let mut thresholds = Thresholds::new(g, &threshold, &flip);
-        // Filled, so that a bit that is not written shows.
+        // Filled, so that a missing bit shows.
         let mut got = vec![u64::MAX; expected.len()];
         let mut room = vec![0; g.row_len()];
         for (y, signs) in got.chunks_exact_mut(g.out.1 * words).enumerate() {
@@ -233,7 +233,7 @@ fn fused_rows_are_the_sums_at_their_thresholds() {
     }
 }
 
-/// Sums of `channels * k * k` products of two numbers, wherever they are taken.
+/// Checks sums of `channels * k * k` equal products on every backend.
 fn products(channels: usize, k: u32, level: i8, weight: i8) {
     let g = geometry(Kind::Level, eight_places(channels, k));
     let x = &vec![level; g.x.len()];
@@ -248,7 +248,7 @@ fn products(channels: usize, k: u32, level: i8, weight: i8) {
 
 #[test]
 fn the_largest_levels_and_weights_overflow_no_lane_and_no_sum() {
-    // 131,026 products of 2^14: the next larger kernel would pass 2^31.
+    // 131,026 products of 2^14: the next larger kernel would exceed 2^31.
     for (level, weight) in [(-128, -128), (-128, 127), (127, -128), (127, 127)] {
         products(3, 3, level, weight);
         products(2674, 7, level, weight);
@@ -257,18 +257,18 @@ fn the_largest_levels_and_weights_overflow_no_lane_and_no_sum() {
 
 #[test]
 fn the_largest_levels_and_weights_of_four_bits_overflow_no_sum() {
-    // Multiplied as 15 and less 8 taken off, 1,183,744 of them pass 2^31 on the way.
+    // Multiplied by 15, with 8 times the level subtracted afterwards: 1,183,744 products exceed 2^31 in between.
     for (level, weight) in [(-128, -8), (-128, 7), (127, -8), (127, 7)] {
         products(3, 3, level, weight);
         products(4096, 17, level, weight);
     }
-    // The first that have more than four bits.
+    // The first weights with more than four bits.
     for (level, weight) in [(-128, -9), (127, -9), (-128, 8), (127, 8)] {
         products(3, 3, level, weight);
     }
 }
 
-/// Clips at the beginning of a step, where others read the same map, and within one, whose rows meet it in their place.
+/// Clips at the start of a step, where others read the same map, and inside one, where they change a row in place.
 #[test]
 fn clipped_maps_agree_everywhere() {
     const SIZE: u32 = 5;
@@ -290,7 +290,7 @@ fn clipped_maps_agree_everywhere() {
             let Stop::Split(map) = engine.go_on() else { panic!("one exit, then the split") };
             map.into_iter().map(|level| level as i8).collect::<Vec<i8>>()
         };
-        // Bounds that are levels, so that levels may be clipped instead.
+        // Bounds that are levels, so that clipping levels must give the same.
         let open = split([(f32::MIN, f32::MAX); 2], Backend::Reference);
         for (bounds, low, high) in
             [([(-2560.0, 9e9), (-9e9, 2048.0)], -10, 8), ([(-9e9, 768.0), (0.0, 9e9)], 0, 3)]
@@ -306,7 +306,7 @@ fn clipped_maps_agree_everywhere() {
     }
 }
 
-/// Shapes that nobody thought of.
+/// Randomly chosen shapes.
 #[cfg(not(target_family = "wasm"))]
 mod any_shape {
     use super::*;

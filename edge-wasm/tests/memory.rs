@@ -1,4 +1,4 @@
-//! Memory: made once when a model is loaded, and flat from then on. Native, Node and wasmtime run this file.
+//! Memory: allocated when a model is loaded, and constant from then on. Native, Node and wasmtime run this file.
 
 use core::hint::black_box;
 
@@ -10,7 +10,7 @@ use fogline_edge::model::Model;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// Pages of WebAssembly's memory, which never shrinks.
+/// Pages of WebAssembly memory, which never shrinks.
 fn pages() -> usize {
     #[cfg(target_family = "wasm")]
     return core::arch::wasm32::memory_size::<0>();
@@ -32,7 +32,7 @@ fn check(fog: &[u8]) {
     run(1);
     let before = pages();
     let made = measure(|| run(1000));
-    // Each exit's logits and the packed split map, which the caller owns: nothing else.
+    // Only each exit's logits and the packed split map, which the caller owns.
     assert_eq!(made.count_total, 1000 * stops as u64);
     assert_eq!((made.count_current, made.bytes_current), (0, 0));
     assert_eq!(pages(), before);

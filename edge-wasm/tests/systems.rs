@@ -1,4 +1,4 @@
-//! The neighbouring systems at work: exits that judge themselves, an extension for the hard classes, several ways.
+//! The related systems: exits that judge themselves, an extension for the hard classes, several ways.
 //!
 //! Native, Node and wasmtime run this file.
 
@@ -20,12 +20,12 @@ fn load((manifest, fog): (&[u8], &[u8])) -> Session {
     Session::load(manifest, fog, Backend::fastest()).unwrap()
 }
 
-/// Pictures that differ much: ramps and stripes of many slopes.
+/// Very different pictures: ramps and stripes of many slopes.
 fn pictures() -> impl Iterator<Item = Vec<u8>> {
     (1..200_usize).map(|n| (0..16 * 16 * 3).map(|i| (i * n % 251 + i / 48 * n) as u8).collect())
 }
 
-/// With these thresholds samples end everywhere; where one ends, evaluation must say as well.
+/// With these thresholds samples are answered at every exit; evaluation must agree on where.
 fn check_that_evaluation_decides_alike(
     session: &mut Session,
     thresholds: &[f32],
@@ -156,7 +156,7 @@ fn a_way_that_begins_before_its_choice_is_refused() {
     };
     assert_eq!(changed(|_| ()), None);
     let changes: [fn(&mut serde_json::Value); 2] = [
-        // Its samples would have passed the blocks before on the first way, whatever it says.
+        // Its samples would already have run the blocks before it on the first way.
         |value| {
             let ways = value["exits"][0].as_object_mut().unwrap().remove("ways").unwrap();
             value["exits"][1]["ways"] = ways;

@@ -1,14 +1,15 @@
-//! What an inference costs, in three terms that are never mixed.
+//! The energy of an inference, in three terms that are reported separately.
 //!
-//! - **Computation**, in the form of Long, Chakraborty, Roy 2020 (arXiv 2005.10851): a
-//!   multiply-accumulate on k-bit integers costs `3.1·k/32 + 0.1` pJ. The two constants are the
-//!   32-bit integer multiplication and addition in 45 nm (Horowitz, ISSCC 2014). It is the term
-//!   that the paper's reductions are of.
-//! - **Memory**: every layer with weights reads its weights and its input map once, `2.5·k` pJ an
-//!   element of k bits, the form that the same authors use elsewhere.
+//! - **Computation**, as in Long, Chakraborty, Roy 2020 (arXiv 2005.10851): a multiply-accumulate
+//!   (MAC) on k-bit integers costs `3.1·k/32 + 0.1` pJ. The two constants are a 32-bit integer
+//!   multiplication and addition in 45 nm (Horowitz, ISSCC 2014). The reductions that the paper
+//!   reports are reductions of this term.
+//! - **Memory**: each layer with weights reads its weights and its input map once, at `2.5·k` pJ
+//!   per k-bit element. The same authors use this form in other papers.
 //! - **Radio**: the bytes that an offloaded sample sends.
 //!
-//! The system pays edge + P(offload) · cloud; its *twin* is the same network at 32 bits without exits.
+//! The system's energy is edge + P(offload) · cloud. It is compared with its *twin*: the same
+//! network at 32 bits without exits.
 //!
 //! ```
 //! use fogline::energy::Constants;
@@ -28,19 +29,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Counts, Manifest, Part, Role};
 
-/// The constants of the model, in picojoules. They belong to one process and one radio, so each can be set.
+/// The constants of the energy model, in picojoules. They depend on the chip's process and the radio, so each can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Constants {
-    /// A 32-bit integer multiplication, of which k bits cost k/32: 3.1 (Horowitz 2014, 45 nm).
+    /// A 32-bit integer multiplication: 3.1 (Horowitz 2014, 45 nm). A k-bit one costs k/32 of it.
     pub multiply: f64,
-    /// A MAC's addition: 0.1 (Horowitz 2014, a 32-bit integer addition).
+    /// The addition in a MAC: 0.1 (Horowitz 2014, 32-bit integer).
     pub add: f64,
-    /// A full-precision MAC: 3.2, the same form at 32 bits; a floating-point one is 4.6 (Horowitz 2014).
+    /// A full-precision MAC: 3.2 by the same formula at 32 bits. A floating-point MAC costs 4.6 (Horowitz 2014).
     pub full_mac: f64,
-    /// Reading one bit from memory: 2.5, between an 8 kB cache, 0.16, and DRAM, 20 and more (Horowitz 2014).
+    /// Reading one bit from memory: 2.5, between an 8 kB cache (0.16) and DRAM (20 and more; Horowitz 2014).
     pub access: f64,
-    /// Sending one bit: 296456, which is Wi-Fi at 10 Mbit/s with 283.17 mW a Mbit/s and 132.86 mW (Huang et al.,
-    /// MobiSys 2012).
+    /// Sending one bit: 296456, for Wi-Fi at 10 Mbit/s with 283.17 mW per Mbit/s and a base of 132.86 mW (Huang et
+    /// al., MobiSys 2012).
     pub radio: f64,
 }
 
@@ -54,7 +55,7 @@ impl Constants {
     /// Sets one constant from `NAME=PICOJOULES`.
     ///
     /// # Errors
-    /// When there is no such constant, or its value is not a number of at least 0.
+    /// If no constant has this name, or the value is not a finite number above 0.
     pub fn set(&mut self, assignment: &str) -> Result<(), String> {
         let (name, value) = assignment
             .split_once('=')
@@ -67,7 +68,7 @@ impl Constants {
             "radio" => &mut self.radio,
             _ => {
                 return Err(format!(
-                    "no energy constant '{name}': there are multiply, add, full_mac, access and radio"
+                    "no energy constant '{name}': use multiply, add, full_mac, access or radio"
                 ));
             }
         };
@@ -79,7 +80,7 @@ impl Constants {
         Ok(())
     }
 
-    /// Picojoules of MACs.
+    /// The energy of `macs` in picojoules: `multiply · k/32 + add` per MAC of k bits, `full_mac` per MAC of 32.
     pub fn macs(&self, macs: &Counts) -> f64 {
         let each = |bits| match bits {
             32 => self.full_mac,
@@ -88,12 +89,12 @@ impl Constants {
         macs.iter().map(|(&bits, &count)| each(bits) * count as f64).sum()
     }
 
-    /// Picojoules of reading elements.
+    /// The energy of reading `reads` elements in picojoules: `access · k` per element of k bits.
     pub fn reads(&self, reads: &Counts) -> f64 {
         reads.iter().map(|(&bits, &count)| self.access * f64::from(bits) * count as f64).sum()
     }
 
-    /// Picojoules of sending bytes.
+    /// The energy of sending `bytes` bytes in picojoules.
     pub fn sending(&self, bytes: f64) -> f64 {
         self.radio * 8.0 * bytes
     }
@@ -103,12 +104,12 @@ impl Constants {
     }
 }
 
-/// Picojoules of an inference, by term; radio depends on what is sent, not on the network.
+/// The energy of an inference in picojoules, by term. Radio is not among them: it depends on the bytes sent.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Terms {
-    /// Multiply-accumulates.
+    /// For multiply-accumulates.
     pub computation: f64,
-    /// Weights and input maps read.
+    /// For reading weights and input maps.
     pub memory: f64,
 }
 
@@ -137,18 +138,19 @@ impl Div<f64> for Terms {
     }
 }
 
-/// Where a sample ended.
+/// Where a sample was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ending {
-    /// At the exit of this index.
+    /// At the exit of this index, from 0.
     Exit(usize),
-    /// In the cloud.
+    /// In the cloud, because no exit was sure.
     Cloud,
 }
 
-/// What a sample with this ending costs: all parts that it passed. Where blocks have several ways, it took `way`.
+/// The energy of a sample with this ending: the sum over all parts that it ran. Where blocks have several ways, it took
+/// `way`.
 ///
-/// An extension costs only those that it answers.
+/// An extension counts only for the samples that it answers.
 pub fn of_sample(manifest: &Manifest, ending: Ending, way: u8, constants: &Constants) -> Terms {
     let heads = match ending {
         Ending::Exit(index) => index + 1,
@@ -168,9 +170,9 @@ pub fn of_sample(manifest: &Manifest, ending: Ending, way: u8, constants: &Const
     sum
 }
 
-/// What a sample costs the full-precision twin: trunk and cloud at 32 bits, no exits; of several ways, one.
+/// The energy of a sample in the full-precision twin: trunk and cloud at 32 bits, no exits, and one of several ways.
 pub fn of_twin(manifest: &Manifest, constants: &Constants) -> Terms {
-    // A manifest may state any counts; no sum of them is worth a panic.
+    // A manifest may state any counts, and their sum must not panic.
     let sum =
         |counts: &Counts| counts.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
     let full = |counts: &Counts| Counts::from([(32, sum(counts))]);

@@ -1,11 +1,11 @@
 //! The frame: how packed feature maps travel to the cloud, and how class scores come back.
 //!
 //! A frame is four bytes of magic, one byte of protocol version, and one bincode 2 body in its
-//! standard configuration, which must end where the frame ends. Limits hold before anything is
-//! allocated: bincode counts every announced length against about [`MAX_FRAME`] first.
+//! standard configuration. The body must end where the frame ends. Limits are checked before
+//! anything is allocated: bincode counts every announced length against about [`MAX_FRAME`] first.
 //!
-//! bincode is unmaintained since 2025 (RUSTSEC-2025-0141). Nothing outside this module knows
-//! of it, and the version byte is the way out.
+//! bincode has been unmaintained since 2025 (RUSTSEC-2025-0141). Only this module uses it, and the
+//! version byte allows for a replacement.
 
 use core::fmt;
 
@@ -15,27 +15,27 @@ use bincode::{Decode, Encode};
 
 use crate::packed::{self, PackedError};
 
-/// The version of the protocol that this crate speaks.
+/// The protocol version that this crate speaks.
 pub const VERSION: u8 = 1;
-/// The media type of both frames.
+/// The media type of requests and responses.
 pub const MEDIA_TYPE: &str = "application/vnd.fogline.frame";
-/// The largest frame in bytes. Lambda takes 6 MB of event, base64 included; this leaves room.
+/// The largest frame, in bytes. It fits Lambda's 6 MB event even as base64.
 pub const MAX_FRAME: usize = 1 << 20;
-/// The most samples in one request.
+/// The largest number of samples in one request.
 pub const MAX_BATCH: usize = 256;
 
 const REQUEST: [u8; 4] = *b"FOGQ";
 const RESPONSE: [u8; 4] = *b"FOGA";
 const HEADER: usize = 5;
 
-/// Packed feature maps, and the pair of models they belong to.
+/// Packed feature maps, with the pair of models that they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Request {
     /// [`crate::manifest::Manifest::pair_digest`] of the pair whose edge made the maps.
     pub pair: [u8; 32],
-    /// The same on every retry of one request, and echoed in its answer and the logs.
+    /// Stays the same on every retry of a request; the response and the logs repeat it.
     pub request_id: [u8; 16],
-    /// One map a sample.
+    /// One map per sample.
     pub tensors: Vec<Tensor>,
 }
 
@@ -44,44 +44,44 @@ pub struct Request {
 pub struct Tensor {
     /// Channels, height, width.
     pub shape: [u32; 3],
-    /// Bits an element: 1, 2, 4 or 8.
+    /// Bits per element: 1, 2, 4 or 8.
     pub bits: u8,
-    /// The elements.
+    /// The packed elements.
     pub bytes: Vec<u8>,
 }
 
 /// The cloud's answer: class scores for every sample, in the request's order.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct Response {
-    /// The request's id.
+    /// The [`Request::request_id`] that this answers.
     pub request_id: [u8; 16],
-    /// Logits, one a class.
+    /// One logit per class, for each sample.
     pub scores: Vec<Vec<f32>>,
 }
 
-/// Why bytes are not a frame. [`FrameError::word`] is the same word for machines, for ever.
+/// Why bytes are not a valid frame. [`FrameError::word`] gives each variant's stable error code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameError {
     /// The bytes end before the frame does.
     Truncated,
-    /// The first four bytes are not those of the expected frame.
+    /// The first four bytes are not the expected frame's magic.
     Magic,
-    /// The frame speaks another version of the protocol.
+    /// The frame has another protocol version, given here.
     Version(u8),
-    /// A length in the frame, or the frame, is over the limit.
+    /// The frame, or a length in it, is over the limit.
     TooLarge,
-    /// Bytes follow the end of the frame.
+    /// This many bytes follow the end of the frame.
     Trailing(usize),
     /// The body is not what bincode would have written.
     Malformed(String),
-    /// No sample, or more than [`MAX_BATCH`].
+    /// The number of samples, which is 0 or above [`MAX_BATCH`].
     Batch(usize),
-    /// The map of sample `sample` does not hold together.
+    /// A sample's map has an invalid shape, bit width or length.
     Tensor {
-        /// Which sample, from 0.
+        /// The sample's index, from 0.
         sample: usize,
-        /// What is wrong with it.
+        /// What is wrong with the map.
         error: PackedError,
     },
     /// A score is not a finite number.
@@ -89,7 +89,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The machine word of this error.
+    /// The stable error code, such as `frame_magic`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Truncated => "frame_truncated",
@@ -108,18 +108,15 @@ impl FrameError {
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("the bytes end before the frame does"),
-            Self::Magic => f.write_str("the bytes do not begin like this kind of frame"),
+            Self::Truncated => f.write_str("the frame is cut short"),
+            Self::Magic => f.write_str("the bytes are not this kind of frame"),
             Self::Version(v) => {
-                write!(
-                    f,
-                    "the frame speaks version {v} of the protocol, this side version {VERSION}"
-                )
+                write!(f, "the frame has protocol version {v}, this side speaks {VERSION}")
             }
             Self::TooLarge => write!(f, "the frame, or a length in it, is over {MAX_FRAME} bytes"),
             Self::Trailing(n) => write!(f, "{n} bytes follow the end of the frame"),
             Self::Malformed(why) => write!(f, "the frame's body is malformed: {why}"),
-            Self::Batch(n) => write!(f, "{n} samples, where 1 to {MAX_BATCH} are allowed"),
+            Self::Batch(n) => write!(f, "{n} samples, but 1 to {MAX_BATCH} are allowed"),
             Self::Tensor { sample, error } => write!(f, "sample {sample}: {error}"),
             Self::Score => f.write_str("a score is not a finite number"),
         }
@@ -128,7 +125,7 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
-/// bincode counts what a body takes in memory: its bytes, and each sample's own fields beside them.
+/// What a decoded body may take in memory, which is what bincode counts: its bytes, and the fields of each sample.
 const DECODED: usize = MAX_FRAME + MAX_BATCH * size_of::<Tensor>();
 
 type Config = Configuration<LittleEndian, Varint, Limit<DECODED>>;
@@ -137,7 +134,7 @@ const CONFIG: Config = bincode::config::standard().with_limit::<DECODED>();
 
 fn encode(magic: [u8; 4], body: &impl Encode) -> Result<Vec<u8>, FrameError> {
     let body = bincode::encode_to_vec(body, CONFIG)
-        .map_err(|_| FrameError::Malformed("it cannot be written".into()))?;
+        .map_err(|_| FrameError::Malformed("it cannot be encoded".into()))?;
     if HEADER + body.len() > MAX_FRAME {
         return Err(FrameError::TooLarge);
     }
@@ -163,8 +160,8 @@ fn decode<T: Decode<()>>(magic: [u8; 4], bytes: &[u8]) -> Result<T, FrameError> 
         bincode::decode_from_slice::<T, _>(body, CONFIG).map_err(|error| match error {
             DecodeError::UnexpectedEnd { .. } => FrameError::Truncated,
             DecodeError::LimitExceeded => FrameError::TooLarge,
-            // Not `{other:?}`: its texts would be a kilobyte of the page's engine.
-            _ => FrameError::Malformed("its fields are not those of a frame".into()),
+            // Not `{other:?}`: its texts would add a kilobyte to the page's engine.
+            _ => FrameError::Malformed("its fields are not a frame's".into()),
         })?;
     match body.len() - read {
         0 => Ok(value),
@@ -177,29 +174,29 @@ fn check_batch(samples: usize) -> Result<(), FrameError> {
 }
 
 impl Request {
-    /// The frame's bytes.
+    /// Encodes the request as a frame.
     ///
     /// # Errors
-    /// When a limit is passed or a map does not hold together: what `decode` would refuse.
+    /// If a limit is exceeded or a map is invalid: whatever `decode` would refuse.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
         self.check()?;
         encode(REQUEST, self)
     }
 
-    /// Reads a frame, all of it.
+    /// Decodes a frame, which must take all of `bytes`.
     ///
     /// # Errors
-    /// On anything but exactly one well-formed request within the limits.
+    /// If the bytes are not exactly one well-formed request within the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         let request: Self = decode(REQUEST, bytes)?;
         request.check()?;
         Ok(request)
     }
 
-    /// Whether the number of samples is allowed and every map holds together.
+    /// Checks the number of samples and the shape, bit width and length of every map.
     ///
     /// # Errors
-    /// On what `decode` would refuse.
+    /// If `decode` would refuse the request.
     pub fn check(&self) -> Result<(), FrameError> {
         check_batch(self.tensors.len())?;
         for (sample, tensor) in self.tensors.iter().enumerate() {
@@ -214,19 +211,19 @@ impl Request {
 }
 
 impl Response {
-    /// The frame's bytes.
+    /// Encodes the response as a frame.
     ///
     /// # Errors
-    /// When a limit is passed or a score is not finite: what `decode` would refuse.
+    /// If a limit is exceeded or a score is not finite: whatever `decode` would refuse.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
         self.check()?;
         encode(RESPONSE, self)
     }
 
-    /// Reads a frame, all of it.
+    /// Decodes a frame, which must take all of `bytes`.
     ///
     /// # Errors
-    /// On anything but exactly one well-formed response within the limits.
+    /// If the bytes are not exactly one well-formed response within the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         let response: Self = decode(RESPONSE, bytes)?;
         response.check()?;

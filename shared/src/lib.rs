@@ -1,19 +1,21 @@
 //! What Fogline's edge and cloud must agree on.
 //!
 //! Fogline runs a *conditionally deep hybrid neural network* (Long, Chakraborty, Roy 2020,
-//! arXiv 2005.10851): quantised layers on the device end in early exits; a sample that no exit
-//! is sure of sends its packed feature map to the cloud, whose full-precision layers finish the
-//! job. Two programs on two machines thus take part in one inference, and this crate is the
-//! part that is the same in both:
+//! arXiv 2005.10851). Quantised layers on the device end in early exits. A sample that no exit is
+//! sure of sends its packed feature map to the cloud, whose full-precision layers finish the
+//! inference. Two programs on two machines share one inference, and this crate holds the code
+//! that must be the same in both:
 //!
-//! - [`manifest`]: what a pair of edge and cloud models is, and its digest;
-//! - [`frame`]: how a packed feature map travels, and its answer;
-//! - [`packed`]: how the elements of a map lie in bytes;
-//! - [`policy`]: when an exit is sure, the same bit for bit everywhere;
-//! - [`energy`]: what an inference costs in the paper's model;
-//! - [`refusal`]: how either side says no.
+//! - [`manifest`]: what describes a pair of edge and cloud models, and the digest that names it;
+//! - [`frame`]: the request that carries packed feature maps, and the response;
+//! - [`packed`]: the byte layout of a packed map;
+//! - [`policy`]: when an exit is sure, bit for bit the same everywhere;
+//! - [`energy`]: what an inference costs, by the paper's energy model;
+//! - [`refusal`]: the error codes and the body of an error response.
 //!
-//! Nothing in here does I/O or holds `unsafe` code, and it builds for every target.
+//! The crate does no I/O, has no `unsafe` code, and builds for every target.
+//!
+//! An edge encodes its hard samples; the cloud decodes them, or says what is wrong:
 //!
 //! ```
 //! use fogline::frame::{Request, Tensor};

@@ -1,8 +1,8 @@
-//! What a pair of models is: `manifest.json`, the one source of truth for edge, cloud and page.
+//! `manifest.json`: the description of a pair of models that edge, cloud and page all rely on.
 //!
-//! The *pair digest* names a pair on the wire. It is the SHA-256 over the lines
-//! `NAME SHA256\n` of the manifest's files in the order of their names, so that two manifests
-//! that differ only in their prose name the same pair.
+//! The *pair digest* identifies a pair in requests. It is the SHA-256 of the lines `NAME SHA256\n`
+//! of the manifest's files, sorted by name. Two manifests that differ only in other fields
+//! therefore name the same pair.
 
 mod check;
 
@@ -18,102 +18,102 @@ use crate::policy::Policy;
 
 /// The manifest format that this crate reads.
 pub const FORMAT: u32 = 1;
-/// The packed edge model's file name.
+/// The file name of the packed edge model.
 pub const EDGE_FOG: &str = "edge.fog";
-/// The edge model as exchanged.
+/// The file name of the edge model in QONNX, the format for exchange.
 pub const EDGE_QONNX: &str = "edge.qonnx";
-/// The cloud model's file name.
+/// The file name of the cloud model.
 pub const CLOUD_ONNX: &str = "cloud.onnx";
 
-/// A pair of models, and everything that both sides must know of it.
+/// A pair of models, with everything that edge and cloud must know about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// The manifest format; [`Manifest::parse`] accepts only [`FORMAT`].
     pub format: u32,
     /// The pair's name, as in `onnx-models/NAME/VERSION`.
     pub name: String,
-    /// The pair's version.
+    /// The version of the pair, such as `1.2.0`.
     pub version: String,
     /// Class names in label order.
     pub classes: Vec<String>,
-    /// What the edge takes.
+    /// The picture that the edge model takes.
     pub input: Input,
-    /// The exits in the order in which a sample meets them.
+    /// The exits, in the order in which a sample reaches them.
     pub exits: Vec<Exit>,
-    /// The policy that decides unless the user names another.
+    /// The policy that decides unless the user chooses another.
     pub policy: Policy,
-    /// The map that travels.
+    /// The feature map that is sent to the cloud.
     pub split: Split,
-    /// Multiply-accumulates in the order in which a sample meets them.
+    /// MACs and memory reads of the network's parts, in the order in which a sample passes them.
     #[serde(default)]
     pub parts: Vec<Part>,
-    /// How many 1-bit weights of the edge share each stored value by hashing (HashedNets, arXiv 1504.04788); none where each has
-    /// its own.
+    /// How many of the edge's 1-bit weights share each stored value by hashing (HashedNets, arXiv 1504.04788). `None` if
+    /// every weight has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<u8>,
-    /// The index of the pair's own samples, beside the manifest, for the page.
+    /// The path, relative to the manifest, of the index of the pair's own sample pictures for the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<String>,
-    /// Digest and size of every file of the pair.
+    /// Digest and size of each file of the pair, by file name.
     pub files: BTreeMap<String, File>,
-    /// Accuracies that the recipe measured, in PyTorch, on the test pictures.
+    /// Accuracies that the recipe measured in PyTorch on the test pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
-    /// For each policy, what thresholds lead to on held-out pictures, from all in the cloud to all at the edge.
+    /// For each policy, what its thresholds lead to on held-out pictures, from all samples in the cloud to all at the edge.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub curves: BTreeMap<Policy, Vec<Point>>,
 }
 
-/// The picture that the edge takes: RGB, `size` x `size`, `(value / 255 - mean) / std`.
+/// The picture that the edge takes: RGB, `size` x `size`, normalised as `(value / 255 - mean) / std`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Input {
-    /// Side of the square in pixels.
+    /// Side of the square picture, in pixels.
     pub size: u32,
-    /// Mean a channel, in 0..1.
+    /// Mean per channel, in 0..=1.
     pub mean: [f32; 3],
-    /// Standard deviation a channel, in 0..1.
+    /// Standard deviation per channel, above 0.
     pub std: [f32; 3],
 }
 
-/// An early exit.
+/// An early exit: a classifier at some depth of the edge model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exit {
-    /// `exit-1`, `exit-2`, …: the origin that an answer of this exit carries.
+    /// `exit-1`, `exit-2`, …: the `origin` of this exit's answers.
     pub name: String,
-    /// How many blocks lie in front of it.
+    /// The number of blocks before the exit.
     pub after_block: u32,
-    /// Logits are divided by this before the softmax.
+    /// The softmax is taken of the logits divided by this.
     #[serde(default = "one")]
     pub temperature: f32,
-    /// The threshold for each policy. An exit that has one for `appeal` gives one score more than there are classes.
+    /// The threshold for each policy. An exit with a threshold for `appeal` gives one score more than there are classes.
     #[serde(default)]
     pub thresholds: BTreeMap<Policy, f32>,
-    /// Of an *extension*, which is the last exit, the hard classes: it answers where an earlier exit is sure of one of them,
-    /// and never sends a sample on (MEANet, Long et al. 2021, arXiv 2109.06440). Others have none.
+    /// The hard classes, if this is an *extension*; otherwise empty. An extension is the last exit. It answers when an
+    /// earlier exit is sure of a hard class, and never offloads a sample (MEANet, Long et al. 2021, arXiv 2109.06440).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extends: Vec<String>,
-    /// Where blocks behind this exit have several ways, which of them a sample takes, by how confident this exit was: the last
-    /// that begins at or below its confidence (after USDN, Jeon et al. 2024, WACV).
+    /// If the blocks after this exit have several ways: which way a sample takes, by this exit's confidence in it. It takes
+    /// the last way whose `from` is at most that confidence (after USDN, Jeon et al. 2024, WACV).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<WayFrom>,
 }
 
-/// A way, and the least confidence with which it is taken.
+/// A way through the blocks, and the lowest confidence at which a sample takes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WayFrom {
-    /// The least confidence.
+    /// The lowest confidence, in 0..=1.
     pub from: f32,
-    /// The way.
+    /// The way's index, from 0.
     pub way: u8,
 }
 
 impl Exit {
-    /// Whether it predicts if its own answer will hold.
+    /// Whether the exit predicts if its own answer is right, as [`Policy::Appeal`] needs.
     pub fn appeals(&self) -> bool {
         self.thresholds.contains_key(&Policy::Appeal)
     }
 
-    /// The way of a sample on which this exit had `confidence`; none where all go the same.
+    /// The way for a sample in which this exit had `confidence`, or `None` if there is only one.
     pub fn way(&self, confidence: f32) -> Option<u8> {
         self.ways.iter().rev().find(|way| way.from <= confidence).map(|way| way.way)
     }
@@ -123,109 +123,109 @@ fn one() -> f32 {
     1.0
 }
 
-/// The tensor at the split.
+/// The feature map at the split point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Split {
     /// Channels, height, width.
     pub shape: [u32; 3],
-    /// Bits an element.
+    /// The width of an element: 1, 2, 4 or 8 bits.
     pub bits: u8,
-    /// What one level is worth: the cloud's input is `level * scale`.
+    /// The value of one level: the cloud's input is `level * scale`.
     #[serde(default = "one")]
     pub scale: f32,
 }
 
-/// Operations or elements by the bit width of their operands; 32 is full precision.
+/// Numbers of operations or elements by the bit width of their operands; 32 means full precision.
 pub type Counts = BTreeMap<u8, u64>;
 
-/// A stretch of the network between two of an edge's decisions.
+/// A part of the network between two points where the edge decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// `trunk-1`, `exit-1`, …, `cloud`.
     pub name: String,
-    /// What it is.
+    /// Trunk, exit head or cloud.
     pub role: Role,
-    /// The way whose samples pass it; none where all do.
+    /// The way whose samples run it, or `None` if all samples do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<u8>,
-    /// Its MACs by bit width.
+    /// The number of multiply-accumulates per sample, by bit width.
     pub macs: Counts,
-    /// Elements of weights and input maps that its layers read, by bit width.
+    /// Elements of weights and input maps that the layers read, by bit width.
     #[serde(default, skip_serializing_if = "Counts::is_empty")]
     pub reads: Counts,
 }
 
-/// What a part is, and so who pays for it.
+/// A part's place in the network, which decides the samples that pay for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Edge layers that every deeper sample passes.
+    /// Edge layers that every sample runs unless an earlier exit answered it.
     Trunk,
-    /// An exit's own layers; a network without exits lacks them.
+    /// An exit's own layers, which a network without exits does not have.
     Head,
-    /// The cloud's layers.
+    /// Full-precision layers that run in the cloud.
     Cloud,
 }
 
-/// A file of the pair.
+/// Digest and size of a file of the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// SHA-256 in lower-case hexadecimal.
+    /// The file's SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// Size in bytes.
+    /// The file's size in bytes.
     pub bytes: u64,
 }
 
-/// Accuracies as fractions, measured by the recipe.
+/// Accuracies that the recipe measured, as fractions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// What they were measured on.
+    /// The data set that they were measured on.
     pub data: String,
-    /// Pictures in it.
+    /// The number of pictures in it.
     pub samples: u64,
-    /// Each exit's accuracy when every sample ends there.
+    /// The accuracy of each exit if every sample is answered there.
     pub exits: Vec<f64>,
-    /// The final head's accuracy when every sample goes there.
+    /// The accuracy of the final head if every sample goes to the cloud.
     #[serde(rename = "final")]
     pub final_head: f64,
 }
 
-/// A point of a calibration's curve.
+/// A point of a calibration curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// The threshold of each exit that decides.
     pub thresholds: Vec<f32>,
-    /// The share of all samples that each exit answers, an extension with them.
+    /// The share of all samples that each exit answers, including an extension.
     pub shares: Vec<f64>,
-    /// Where samples go several ways, for each way the shares of all samples that took it and ended at each exit, then in
-    /// the cloud; those that ended before the ways part count as the first one's.
+    /// For each way, the shares of all samples that took it and were answered at each exit, then in the cloud. Empty if
+    /// there is only one way. Samples answered before the ways part count as the first way's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Vec<f64>>,
-    /// The system's accuracy.
+    /// The accuracy of edge and cloud together, as a fraction.
     pub accuracy: f64,
 }
 
-/// Why a manifest is not one. The text names the field.
+/// Why a manifest is invalid. The message names the field.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// Not the JSON of a manifest.
+    /// Not JSON, or not the fields of a manifest.
     Json(String),
-    /// Another format version.
+    /// The manifest has another format version, given here.
     Format(u32),
-    /// A field holds what it may not.
+    /// A field has a value that is not allowed.
     Field {
-        /// The field.
+        /// The field's path, such as `input.size`.
         field: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         why: String,
     },
-    /// The split's shape or width is not one that can travel.
+    /// The split's shape or bit width cannot be packed.
     Split(PackedError),
 }
 
 impl ManifestError {
-    /// The machine word of this error.
+    /// The stable error code, such as `manifest_invalid`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Format(_) => "manifest_format",
@@ -239,10 +239,7 @@ impl fmt::Display for ManifestError {
         match self {
             Self::Json(why) => write!(f, "the manifest is not valid: {why}"),
             Self::Format(n) => {
-                write!(
-                    f,
-                    "the manifest has format {n}, this version of Fogline reads format {FORMAT}"
-                )
+                write!(f, "the manifest has format {n}, this version of Fogline reads {FORMAT}")
             }
             Self::Field { field, why } => write!(f, "the manifest's field '{field}': {why}"),
             Self::Split(error) => write!(f, "the manifest's split: {error}"),
@@ -253,10 +250,10 @@ impl fmt::Display for ManifestError {
 impl std::error::Error for ManifestError {}
 
 impl Manifest {
-    /// Reads and checks a manifest.
+    /// Parses and checks a manifest.
     ///
     /// # Errors
-    /// When it is not JSON, of another format, or holds a value that cannot be worked with.
+    /// If it is not JSON, has another format, or a field has a value that is not allowed.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         let manifest: Self =
             serde_json::from_slice(json).map_err(|error| ManifestError::Json(error.to_string()))?;
@@ -264,7 +261,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The digest that names this pair on the wire.
+    /// The digest that identifies this pair in requests.
     pub fn pair_digest(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         for (name, file) in &self.files {
@@ -273,39 +270,39 @@ impl Manifest {
         hasher.finalize().into()
     }
 
-    /// The exits that decide whether a sample ends there: all but an extension.
+    /// The exits that decide whether a sample ends there: all except an extension.
     pub fn deciding(&self) -> &[Exit] {
         &self.exits[..self.exits.len() - usize::from(self.extension().is_some())]
     }
 
-    /// The exit that answers for the hard classes, where there is one; the last.
+    /// The extension, which answers for the hard classes, if the pair has one. It is the last exit.
     pub fn extension(&self) -> Option<&Exit> {
         self.exits.last().filter(|exit| !exit.extends.is_empty())
     }
 
-    /// How many scores an exit gives.
+    /// The number of scores that each exit gives: one per class, and one more with [`Policy::Appeal`].
     pub fn exit_scores(&self) -> usize {
         self.classes.len() + usize::from(self.exits[0].appeals())
     }
 
-    /// Bytes of one packed map.
+    /// The length of one packed map in bytes.
     pub fn payload_bytes(&self) -> usize {
         packed::packed_len(self.split.shape, self.split.bits).unwrap_or(0)
     }
 }
 
-/// Whether `bytes` are the file that `file` describes.
+/// Whether `bytes` have the size and SHA-256 that `file` states.
 pub fn verify(bytes: &[u8], file: &File) -> bool {
     bytes.len() as u64 == file.bytes && sha256_hex(bytes) == file.sha256.to_ascii_lowercase()
 }
 
-/// Orders versions part by part, numbers as numbers: 1.10.0 is newer than 1.9.0.
+/// Compares versions part by part, and numbers as numbers: 1.10.0 is newer than 1.9.0.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     let part = |part: &str| (part.parse::<u64>().ok(), part.to_owned());
     a.split('.').map(part).cmp(b.split('.').map(part))
 }
 
-/// SHA-256 in lower-case hexadecimal.
+/// The SHA-256 of `bytes` in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }

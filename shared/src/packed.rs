@@ -1,27 +1,28 @@
-//! How the elements of a quantised feature map lie in bytes.
+//! The byte layout of a quantised feature map.
 //!
-//! Elements stand in channel-major order (C, H, W), as in ONNX. Each takes `bits` bits, the
-//! first in the lowest bits of the first byte. One bit holds a sign: 1 is +1, 0 is -1. More
-//! bits hold a signed integer in two's complement, the level of QONNX's `Quant` before its scale.
+//! Elements are in channel-major order (C, H, W), as in ONNX. Each takes `bits` bits; the first
+//! element is in the lowest bits of the first byte. At one bit an element is a sign: 1 is +1, 0 is
+//! -1. At more bits it is a signed integer in two's complement: the level of QONNX's `Quant`
+//! before its scale.
 
 use core::fmt;
 
-/// The widths an element may have.
+/// The bit widths that an element may have.
 pub const WIDTHS: [u8; 4] = [1, 2, 4, 8];
 
-/// A map whose bytes are not what its shape and width call for.
+/// Why a map's bytes do not match its shape and bit width.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PackedError {
-    /// The width is none of [`WIDTHS`].
+    /// The bit width is not one of [`WIDTHS`].
     Width(u8),
-    /// The number of elements is zero or more than memory could hold.
+    /// The map is empty, or too large for memory.
     Shape([u32; 3]),
-    /// There are `got` bytes where the shape needs `need`.
+    /// The number of bytes is wrong.
     Length {
-        /// Bytes that the shape and width call for.
+        /// The number of bytes that shape and bit width need.
         need: usize,
-        /// Bytes that are there.
+        /// The number of bytes given.
         got: usize,
     },
 }
@@ -29,19 +30,19 @@ pub enum PackedError {
 impl fmt::Display for PackedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Width(bits) => write!(f, "elements of {bits} bits, where 1, 2, 4 or 8 are known"),
+            Self::Width(bits) => write!(f, "{bits} bits per element; use 1, 2, 4 or 8"),
             Self::Shape([c, h, w]) => write!(f, "a map of {c}x{h}x{w} is empty or too large"),
-            Self::Length { need, got } => write!(f, "{got} bytes where the shape needs {need}"),
+            Self::Length { need, got } => write!(f, "{got} bytes, but the shape needs {need}"),
         }
     }
 }
 
 impl std::error::Error for PackedError {}
 
-/// The number of bytes that a map of `shape` (C, H, W) takes at `bits` an element.
+/// The length in bytes of a packed map of `shape` (C, H, W) at `bits` bits per element.
 ///
 /// # Errors
-/// On an unknown width, an empty shape, or one whose size overflows 32 bits.
+/// If the bit width is unknown, the shape is empty, or its size overflows 32 bits.
 pub fn packed_len(shape: [u32; 3], bits: u8) -> Result<usize, PackedError> {
     if !WIDTHS.contains(&bits) {
         return Err(PackedError::Width(bits));
@@ -54,10 +55,10 @@ pub fn packed_len(shape: [u32; 3], bits: u8) -> Result<usize, PackedError> {
     Ok((u64::from(elements) * u64::from(bits)).div_ceil(8) as usize)
 }
 
-/// Unpacks to one number an element: -1 and +1 at one bit, the integer level at more.
+/// Unpacks a map to one number per element: -1 or +1 at one bit, the integer level at more.
 ///
 /// # Errors
-/// When `bytes` is not exactly [`packed_len`] long.
+/// If `bytes` is not exactly [`packed_len`] long.
 pub fn unpack(bytes: &[u8], shape: [u32; 3], bits: u8) -> Result<Vec<f32>, PackedError> {
     let need = packed_len(shape, bits)?;
     if bytes.len() != need {
@@ -67,22 +68,22 @@ pub fn unpack(bytes: &[u8], shape: [u32; 3], bits: u8) -> Result<Vec<f32>, Packe
     Ok(levels(bytes, bits).take(elements).map(f32::from).collect())
 }
 
-/// The levels in packed bytes of a width that [`packed_len`] knows, padding included.
+/// The levels in packed bytes, including those of the padding. `bits` must be one of [`WIDTHS`].
 pub fn levels(bytes: &[u8], bits: u8) -> impl Iterator<Item = i8> {
     let above = 8 - bits;
     bytes.iter().flat_map(move |byte| {
         (0..8 / bits).map(move |i| {
-            // To the top of a byte and back again extends the sign.
+            // Shifting to the top of the byte and back extends the sign.
             let level = ((byte >> (i * bits)) << above) as i8 >> above;
             if bits == 1 { -2 * level - 1 } else { level }
         })
     })
 }
 
-/// Packs integer levels; at one bit every level of zero and above counts as +1.
+/// Packs integer levels. At one bit, levels of 0 and above are +1.
 ///
 /// # Errors
-/// On an unknown width.
+/// If the bit width is unknown.
 pub fn pack(levels: impl ExactSizeIterator<Item = i8>, bits: u8) -> Result<Vec<u8>, PackedError> {
     if !WIDTHS.contains(&bits) {
         return Err(PackedError::Width(bits));

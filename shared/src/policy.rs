@@ -1,31 +1,31 @@
 //! When an exit is sure enough to answer: the same decision, bit for bit, everywhere.
 //!
-//! Exponential and logarithm come from `libm` in software, sums run in index order, so that a
-//! browser, a gateway and a test on a workstation decide alike on equal logits.
+//! `libm` computes exponential and logarithm in software, and sums run in index order. A browser,
+//! a gateway and a test on a workstation therefore decide alike on equal logits.
 
 use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The table of policies as JSON, an array of [`Rule`]s: what is not written in Rust reads it.
+/// The table of policies as JSON: an array of [`Rule`]s, for code that is not written in Rust.
 pub const POLICIES: &str = include_str!("../policies.json");
 
-/// On which side of its threshold a measure is sure.
+/// On which side of its threshold an exit is sure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sure {
-    /// At the threshold and below.
+    /// At or below the threshold.
     AtMost,
-    /// At the threshold and above.
+    /// At or above the threshold.
     AtLeast,
 }
 
-/// The largest value of a measure; the least is 0.
+/// The largest value that a measure can have; the smallest is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Most {
-    /// 1.
+    /// The measure is a probability or a difference of two, so at most 1.
     One,
     /// The natural logarithm of the number of classes.
     LnClasses,
@@ -34,19 +34,20 @@ pub enum Most {
 /// A policy's row in the table of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// Its name in manifests and options.
+    /// The policy's name in manifests and options.
     pub name: &'static str,
-    /// What it measures, in the page's words.
+    /// What the policy measures, as the page words it.
     pub title: &'static str,
-    /// Where it is sure.
+    /// Which side of the threshold is sure.
     pub sure: Sure,
-    /// How far it goes.
+    /// The largest value of the measure.
     pub most: Most,
-    /// Whether exits must give a score of their own answer, beside those of the classes.
+    /// Whether exits must score their own answer, in addition to the classes.
     pub own_score: bool,
 }
 
-/// The enum and the table, from one list: a policy without a row does not compile. A test keeps `policies.json` equal to it.
+/// Makes the enum and the table from one list, so that a policy without a row does not compile. A test keeps
+/// `policies.json` equal to the table.
 macro_rules! policies {
     ($($(#[$doc:meta])* $Policy:ident $rule:tt)*) => {
         /// How an exit's certainty is measured.
@@ -58,7 +59,7 @@ macro_rules! policies {
         }
 
         impl Policy {
-            /// Every policy, in the order of the manifest.
+            /// Every policy, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$Policy),*];
 
             /// The policy's row in the table.
@@ -72,16 +73,16 @@ macro_rules! policies {
 }
 
 policies! {
-    /// Shannon entropy of the softmax in nats, at most the threshold (arXiv 2005.10851).
+    /// Shannon entropy of the softmax in nats; sure at or below the threshold (arXiv 2005.10851).
     Entropy { name: "entropy", title: "entropy", sure: Sure::AtMost, most: Most::LnClasses, own_score: false }
-    /// The largest probability, at least the threshold.
+    /// The largest probability; sure at or above the threshold.
     MaxProbability {
         name: "max_probability", title: "largest probability", sure: Sure::AtLeast, most: Most::One, own_score: false
     }
-    /// The largest less the second largest probability, at least the threshold.
+    /// The largest probability minus the second largest; sure at or above the threshold.
     Margin { name: "margin", title: "lead over the second", sure: Sure::AtLeast, most: Most::One, own_score: false }
-    /// The exit's own prediction that its answer will hold, at least the threshold: the sigmoid of a score beside those
-    /// of the classes (AppealNet, Li et al. 2021, arXiv 2105.04104).
+    /// The exit's own prediction that its answer is right; sure at or above the threshold. It is the sigmoid of one more
+    /// score than there are classes (AppealNet, Li et al. 2021, arXiv 2105.04104).
     Appeal { name: "appeal", title: "its own prediction", sure: Sure::AtLeast, most: Most::One, own_score: true }
 }
 
@@ -91,7 +92,7 @@ impl Policy {
         self.rule().name
     }
 
-    /// The names of all policies that `wanted` picks, one after the other.
+    /// The names of the policies that `wanted` accepts, separated by commas.
     pub fn names(wanted: impl Fn(&Rule) -> bool) -> String {
         let mut names = String::new();
         for rule in Self::ALL.iter().map(|policy| policy.rule()).filter(|rule| wanted(rule)) {
@@ -101,7 +102,7 @@ impl Policy {
         names
     }
 
-    /// Whether less of the measure is surer, as of entropy.
+    /// Whether a smaller measure is surer, as with entropy.
     pub fn less_is_surer(self) -> bool {
         self.rule().sure == Sure::AtMost
     }
@@ -111,8 +112,8 @@ impl Policy {
         if self.less_is_surer() { certainty <= threshold } else { certainty >= threshold }
     }
 
-    /// This policy's measure of `probabilities` and of the score that an exit may give beside them; NaN if one of them is,
-    /// and where an exit should predict whether its answer holds and gives no score of it.
+    /// The measure of `probabilities`, and for [`Policy::Appeal`] of the exit's `score` of its own answer. NaN if a
+    /// probability is NaN, or if the policy needs a score and there is none.
     pub fn certainty(self, probabilities: &[f32], score: Option<f32>) -> f32 {
         if probabilities.iter().any(|p| p.is_nan()) {
             return f32::NAN;
@@ -139,18 +140,20 @@ impl FromStr for Policy {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.iter().copied().find(|policy| policy.name() == name).ok_or_else(|| {
-            format!("no policy '{name}': the policies are {}", Self::names(|_| true))
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|policy| policy.name() == name)
+            .ok_or_else(|| format!("no policy '{name}': use {}", Self::names(|_| true)))
     }
 }
 
-/// An exit's answer on one sample.
+/// An exit's answer for one sample.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
-    /// Index of the most probable class; of equals, the first.
+    /// The index of the most probable class; the first of equal ones.
     pub label: usize,
-    /// Probabilities, one a class.
+    /// One probability per class.
     pub scores: Vec<f32>,
     /// The probability of `label`.
     pub confidence: f32,
@@ -161,11 +164,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges the logits of `classes` classes at `temperature` (1 leaves them as they are); one more is the exit's word on
-    /// its own answer, for [`Policy::Appeal`].
+    /// Judges the logits of `classes` classes at `temperature` (1 leaves them as they are). One more logit is the exit's
+    /// score of its own answer, for [`Policy::Appeal`].
     ///
     /// # Panics
-    /// When there are fewer logits than classes, or no class: a manifest has at least two.
+    /// If there are fewer logits than classes, or no class; a manifest has at least two.
     pub fn of(
         logits: &[f32],
         classes: usize,
@@ -181,7 +184,7 @@ impl Verdict {
         Self { label, confidence: scores[label], scores, certainty, sure }
     }
 
-    /// The judgement of the last head, behind which nobody is asked any more.
+    /// The verdict of the last head, after which nobody else is asked: always sure.
     pub fn last(logits: &[f32]) -> Self {
         Self::of(logits, logits.len(), 1.0, Policy::MaxProbability, 0.0)
     }
@@ -201,7 +204,7 @@ pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     exps.iter().map(|&e| (e / sum) as f32).collect()
 }
 
-/// Shannon entropy in nats; 0 for one certain class, ln(classes) for none preferred.
+/// Shannon entropy in nats: 0 if one class is certain, ln(classes) if all are equally probable.
 pub fn entropy(probabilities: &[f32]) -> f32 {
     let sum: f64 = probabilities
         .iter()

@@ -1,52 +1,52 @@
-//! How either side says no: one machine word, and a sentence for people.
+//! Error responses: a stable error code, and a sentence for people.
 
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{FrameError, MAX_BATCH};
 
-/// The body of every answer that is not a success: `{"error": word, "message": sentence}`.
+/// The body of every response that is not a success: `{"error": code, "message": sentence}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// The machine word; a word once used keeps its meaning.
+    /// The error code, whose meaning never changes.
     pub error: String,
     /// What was wrong, where, and what to do.
     pub message: String,
 }
 
-/// The bytes are not what they should be: a frame that breaks off, JSON without a field, a gzip stream that is none.
+/// The body is not what it should be: a frame that is cut short, JSON without a field, an invalid gzip stream.
 pub const MALFORMED: &str = "malformed";
-/// The body, what it inflates to, or its number of samples is over the limit.
+/// The body, its decompressed size, or its number of samples is over the limit.
 pub const TOO_LARGE: &str = "too_large";
-/// The frame speaks a version of the protocol that this side does not.
+/// The frame has a protocol version that this side does not speak.
 pub const UNSUPPORTED_VERSION: &str = "unsupported_version";
-/// The cloud knows no pair of that digest: the edge should fetch its manifest anew.
+/// No pair in the cloud has this digest: the edge should fetch its manifest again.
 pub const UNKNOWN_PAIR: &str = "unknown_pair";
-/// The maps are not of the shape or width that the pair's split has.
+/// A map's shape or bit width differs from that of the pair's split.
 pub const WRONG_SHAPE: &str = "wrong_shape";
-/// Who asks has not shown that they may.
+/// Authentication is missing or wrong.
 pub const UNAUTHORIZED: &str = "unauthorized";
-/// There is nothing at that path.
+/// Nothing exists at this path.
 pub const NOT_FOUND: &str = "not_found";
-/// The path is right, the method is not.
+/// The path exists, but does not take this method.
 pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
-/// A stored file does not have the SHA-256 its manifest states.
+/// A stored file does not match the SHA-256 in its manifest.
 pub const MODEL_CORRUPT: &str = "model_corrupt";
 /// The model store did not answer.
 pub const STORE_UNREACHABLE: &str = "store_unreachable";
-/// No verified plan is loaded yet.
+/// No verified model is loaded yet.
 pub const NOT_READY: &str = "not_ready";
-/// The time that the function has for a request is over.
+/// The function's time limit for a request has passed.
 pub const DEADLINE: &str = "deadline";
-/// A fault of ours; the log has the request id.
+/// A bug or fault in Fogline; the log has details under the request id.
 pub const INTERNAL: &str = "internal";
 
 impl Refusal {
-    /// A refusal of one word and one sentence.
+    /// A refusal with an error code and a message.
     pub fn new(error: &str, message: impl Into<String>) -> Self {
         Self { error: error.to_owned(), message: message.into() }
     }
 
-    /// The HTTP status that goes with the word.
+    /// The HTTP status for the error code; 400 for codes that are not listed here.
     pub fn status(&self) -> u16 {
         match self.error.as_str() {
             UNAUTHORIZED => 401,

@@ -1,4 +1,4 @@
-//! What the docs tell those who write a manifest by hand.
+//! The documentation's examples for people who write a manifest by hand.
 
 use fogline::manifest::Manifest;
 

@@ -1,4 +1,4 @@
-//! The frame against golden files, every cut, every bit flip, and lying lengths.
+//! The frame against golden files, truncation at every byte, every bit flip, and false lengths.
 
 use fogline::frame::{FrameError, MAX_BATCH, MAX_FRAME, Request, Response, Tensor};
 use proptest::prelude::*;
@@ -18,8 +18,8 @@ fn response() -> Response {
     Response { request_id: [0xcd; 16], scores: vec![vec![0.5, -1.25], vec![3.0, f32::MIN]] }
 }
 
-/// Frames of version 1, as written on the day the version was fixed. An edge in the field may
-/// send them for months: these files never change, a new version gets new ones.
+/// Frames of version 1 as they were written when the version was fixed. Edges in the field may send them for months, so these
+/// files never change; a new version gets new ones.
 #[test]
 fn version_1_is_read_and_written_as_it_always_was() {
     assert_eq!(request().encode().unwrap(), include_bytes!("golden/request-v1.bin"));

@@ -1,40 +1,40 @@
-//! Signing for AWS, Signature Version 4: what a function URL asks for whose auth type is AWS_IAM.
+//! AWS Signature Version 4, for function URLs of auth type AWS_IAM.
 //!
-//! A module of our own, since it is one page over the SHA-256 that is here anyway, while `aws-sigv4` brings a runtime
-//! with it. AWS's published requests and signatures are its tests.
+//! It is written here because it takes only a page on top of the SHA-256 that is already a dependency, whereas
+//! `aws-sigv4` brings a runtime. It is tested against AWS's published requests and signatures.
 
 use sha2::{Digest, Sha256};
 
-/// Who signs, and for what.
+/// Credentials, and the service that requests are signed for.
 #[derive(Clone)]
 pub struct Signer {
-    /// The access key's id.
+    /// The id of the access key, which is not secret.
     pub access_key: String,
-    /// The secret access key.
+    /// The secret that belongs to the access key.
     pub secret_key: String,
-    /// Goes with keys that a role lends for a while.
+    /// The session token of temporary credentials.
     pub session_token: Option<String>,
-    /// Where the service runs, as in `eu-central-1`.
+    /// The region of the service, such as `eu-central-1`.
     pub region: String,
-    /// The service: `lambda` for function URLs.
+    /// The name of the service: `lambda` for function URLs.
     pub service: String,
 }
 
-/// A request as it will travel.
+/// A request to sign, as it will be sent.
 #[derive(Clone, Copy)]
 pub struct Unsigned<'a> {
-    /// The method, in upper case.
+    /// The method in upper case.
     pub method: &'a str,
-    /// The path as it stands in the request's first line.
+    /// The path as in the request line.
     pub path: &'a str,
-    /// Headers that are signed too, by names in lower case; `host` has to be one.
+    /// Further headers to sign, with names in lower case; they must include `host`.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The body.
+    /// The body of the request.
     pub body: &'a [u8],
 }
 
 impl Signer {
-    /// The headers that sign `request` at `unix` seconds, to be sent beside its own.
+    /// The headers to add to `request` so that it is signed at time `unix`, in seconds.
     pub fn sign(&self, request: Unsigned, unix: u64) -> Vec<(&'static str, String)> {
         let date = date(unix);
         let mut added = vec![("x-amz-date", date.clone())];
@@ -68,7 +68,7 @@ impl Signer {
         added
     }
 
-    /// `text` under the key of this day, region and service.
+    /// The HMAC of `text` under the signing key of this day, region and service.
     fn key(&self, day: &str, text: &str) -> [u8; 32] {
         let first = hmac(format!("AWS4{}", self.secret_key).as_bytes(), day.as_bytes());
         [&self.region, &self.service, "aws4_request", text]
@@ -77,13 +77,13 @@ impl Signer {
     }
 }
 
-/// The region in a function URL's host: `ID.lambda-url.REGION.on.aws`.
+/// The region in a function URL's host, `ID.lambda-url.REGION.on.aws`, or `None` for other hosts.
 pub fn region(host: &str) -> Option<&str> {
     let (_, rest) = host.split_once(".lambda-url.")?;
     rest.strip_suffix(".on.aws").filter(|region| !region.contains('.'))
 }
 
-/// HMAC of RFC 2104 with SHA-256.
+/// HMAC-SHA256 (RFC 2104).
 fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     let mut block = [0; 64];
     if key.len() > block.len() {
@@ -96,7 +96,7 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
 }
 
-/// A path with everything escaped but slashes and what RFC 3986 leaves alone: what is escaped already, once more.
+/// The path with all characters escaped except slashes and RFC 3986's unreserved ones. Escapes in it are escaped again.
 fn escaped(path: &str) -> String {
     let digit = |value: u8| char::from(b"0123456789ABCDEF"[usize::from(value)]);
     let mut escaped = String::new();
@@ -110,10 +110,10 @@ fn escaped(path: &str) -> String {
     escaped
 }
 
-/// `YYYYMMDDThhmmssZ`.
+/// The time `unix`, in seconds, as `YYYYMMDDThhmmssZ`.
 fn date(unix: u64) -> String {
     let (days, second) = (unix / 86_400, unix % 86_400);
-    // Years that begin in March end with their leap day; 400 of them have 146,097 days.
+    // Years are counted from March, so that leap days come last; 400 years have 146,097 days.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -130,10 +130,10 @@ fn date(unix: u64) -> String {
 mod tests {
     use super::*;
 
-    /// 2015-08-30, 12:36:00: when AWS's test suite signs.
+    /// 2015-08-30, 12:36:00: the time at which AWS's test suite signs.
     const THEN: u64 = 1_440_938_160;
 
-    /// The signature by the keys of AWS's test suite.
+    /// The signature with the keys of AWS's test suite.
     fn signature(request: Unsigned) -> String {
         let signer = Signer {
             access_key: "AKIDEXAMPLE".into(),

@@ -8,32 +8,32 @@ use fogline_edge::model::FogError;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum PackError {
-    /// Not an ONNX file.
+    /// The bytes are not an ONNX file.
     NotOnnx(String),
     /// A constant tensor cannot be read.
     Tensor {
-        /// Its name.
+        /// The name of the tensor.
         tensor: String,
-        /// Why.
+        /// Why it cannot be read.
         why: String,
     },
-    /// A node cannot be represented.
+    /// A node cannot be represented on the edge.
     Node {
-        /// Its name, or that of its output.
+        /// The node's name or, if it has none, its output's.
         node: String,
-        /// Its operator.
+        /// The node's operator.
         op_type: String,
-        /// Why.
+        /// Why it cannot be represented.
         why: String,
     },
-    /// The graph as a whole is no edge model.
+    /// The graph as a whole is not an edge model.
     Graph(String),
-    /// The packed model does not hold together.
+    /// The resulting packed model is invalid.
     Fog(FogError),
 }
 
 impl PackError {
-    /// The machine word of this error.
+    /// The stable error code, such as `unsupported_node`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::NotOnnx(_) => "not_onnx",

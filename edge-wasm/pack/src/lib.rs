@@ -1,18 +1,28 @@
-//! QONNX to `edge.fog`.
+//! From QONNX to `edge.fog`.
 //!
-//! The edge model comes as QONNX: standard ONNX with `Quant` and `BipolarQuant` nodes of the
-//! domain `qonnx.custom_op.general`. Its input is the picture, its last output the map at
-//! the split, every other output an exit's logits; one of the name `extension` is for the hard classes alone. Where blocks
-//! have several ways, a second input has 1 at the one that the sample takes and 0 elsewhere, and their maps, each times its
-//! element, are added up. Packing
+//! The edge model is a QONNX file: standard ONNX with `Quant` and `BipolarQuant` nodes of the
+//! domain `qonnx.custom_op.general`. Its input is the picture. Its last output is the map at the split
+//! point, and every other output is an exit's logits; one named `extension` is for the hard classes
+//! only. If blocks have several ways, a second input holds 1 for the way that the sample takes and 0
+//! for the others; the ways' maps are multiplied by their elements and added up. Packing
 //!
 //! - reads the graph (`onnx`),
-//! - turns it into operations, folding batch-norms and scales into one affine or, where a sign
-//!   follows at once, into whole-number thresholds (`lower`),
-//! - orders them so that nothing is computed before an exit that the exit does not need,
-//! - packs weights to bits, and counts what each part costs.
+//! - lowers it to operations (`lower`), folding batch-norms and scales into one affine operation or,
+//!   if a sign follows at once, into integer thresholds,
+//! - orders the operations so that none that an exit does not need comes before the exit,
+//! - packs weights to bits, and counts the cost of each part.
 //!
-//! What cannot be represented is refused by the node's name.
+//! What cannot be represented is refused with the node's name and a reason.
+//!
+//! ```
+//! use fogline::manifest::Manifest;
+//!
+//! let manifest = Manifest::parse(include_bytes!("../../tests/tiny/manifest.json"))?;
+//! let qonnx = include_bytes!("../../tests/tiny/edge.qonnx");
+//! let packed = fogline_pack::pack(qonnx, &manifest.input, 1)?;
+//! assert_eq!(packed.bytes, include_bytes!("../../tests/tiny/edge.fog"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![warn(missing_docs)]
 
@@ -30,34 +40,34 @@ mod tests;
 
 pub use error::PackError;
 
-/// The output that is an extension.
+/// The name of an extension's output.
 const EXTENSION: &str = "extension";
 
-/// A packed edge model, and what the manifest says of it.
+/// A packed edge model, with what the manifest states about it.
 pub struct Packed {
-    /// The bytes of `edge.fog`.
+    /// The contents of `edge.fog`.
     pub bytes: Vec<u8>,
-    /// The model, read back from them.
+    /// The model, parsed from those bytes.
     pub model: Model,
-    /// What a level of the split map is worth in the cloud's input.
+    /// The value of one level of the split map in the cloud's input.
     pub split_scale: f32,
-    /// What the edge's parts cost.
+    /// The cost of the edge's parts.
     pub parts: Vec<Part>,
 }
 
-/// Whether a pair's cloud model is ONNX and has all of its constants in itself: a pair has no room for a second file.
+/// Checks that a cloud model is ONNX and contains all of its constants: a pair has no place for a second file.
 ///
 /// # Errors
-/// With the first constant that lies in another file, or when the bytes are no ONNX.
+/// The first constant that is in another file, or that the bytes are not ONNX.
 pub fn check_whole(onnx: &[u8]) -> Result<(), PackError> {
     onnx::check_whole(onnx)
 }
 
-/// Packs a QONNX file for pictures that are normalised as `input` says. Above 1, `share` stores each sign once that as many
-/// 1-bit weights share by hashing ([`fogline_edge::ops::Filter`]).
+/// Packs a QONNX file for pictures that are normalised as `input` states. If `share` is above 1, each sign that this many
+/// 1-bit weights share by hashing is stored once ([`fogline_edge::ops::Filter`]).
 ///
 /// # Errors
-/// When the file cannot be read, or holds what the edge cannot represent; when no convolution's weights are shared so.
+/// If the file cannot be read or has a node that the edge cannot represent, or no convolution's weights are shared this way.
 pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError> {
     let graph = onnx::Graph::read(qonnx)?;
     let lowered = lower::lower(&graph, input, share)?;

@@ -1,6 +1,6 @@
-//! As much of ONNX's protobuf as the packer reads. Fields that it does not read are skipped.
+//! The part of ONNX's protobuf that the packer reads. Other fields are skipped.
 //!
-//! Field numbers are those of onnx.proto, IR version 3 and later.
+//! Field numbers are from onnx.proto, IR version 3 and later.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,14 @@ use prost::Message;
 
 use crate::error::PackError;
 
+/// `onnx.ModelProto`: the file as a whole.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
 }
 
+/// `onnx.GraphProto`: nodes, constants, inputs and outputs.
 #[derive(Clone, PartialEq, Message)]
 pub struct GraphProto {
     #[prost(message, repeated, tag = "1")]
@@ -26,6 +28,7 @@ pub struct GraphProto {
     pub output: Vec<ValueInfoProto>,
 }
 
+/// `onnx.NodeProto`: one operator, with the names of its inputs and outputs.
 #[derive(Clone, PartialEq, Message)]
 pub struct NodeProto {
     #[prost(string, repeated, tag = "1")]
@@ -40,6 +43,7 @@ pub struct NodeProto {
     pub attribute: Vec<AttributeProto>,
 }
 
+/// `onnx.AttributeProto`. Only one of the value fields is set.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -56,6 +60,7 @@ pub struct AttributeProto {
     pub ints: Vec<i64>,
 }
 
+/// `onnx.TensorProto`. The values are in one of three fields, or in another file.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
@@ -74,6 +79,7 @@ pub struct TensorProto {
     pub data_location: i32,
 }
 
+/// `onnx.ValueInfoProto`: the name and type of an input or output.
 #[derive(Clone, PartialEq, Message)]
 pub struct ValueInfoProto {
     #[prost(string, tag = "1")]
@@ -106,18 +112,23 @@ pub struct Dimension {
     pub value: i64,
 }
 
+/// `onnx.TensorProto.DataType` of f32 and of i64.
 const FLOAT: i32 = 1;
 const INT64: i32 = 7;
 
-/// Why a tensor is refused whose bytes are not in the model's file.
-const ELSEWHERE: &str = "its data lie in another file; save the model in one file";
+/// Why a tensor is refused if its data are not in the model's file.
+const ELSEWHERE: &str = "its data are in another file; save the model as one file";
 
+/// The graph of a model.
+///
+/// # Errors
+/// If the bytes are not a protobuf with a graph.
 fn graph(bytes: &[u8]) -> Result<GraphProto, PackError> {
     let model = ModelProto::decode(bytes).map_err(|error| PackError::NotOnnx(error.to_string()))?;
-    model.graph.ok_or_else(|| PackError::NotOnnx("it holds no graph".into()))
+    model.graph.ok_or_else(|| PackError::NotOnnx("it has no graph".into()))
 }
 
-/// Refuses what is no ONNX, or keeps a constant in another file.
+/// Refuses bytes that are not ONNX, or a model with a constant in another file.
 pub fn check_whole(bytes: &[u8]) -> Result<(), PackError> {
     let graph = graph(bytes)?;
     let of_nodes = graph.node.iter().flat_map(|node| &node.attribute).filter_map(|a| a.t.as_ref());
@@ -129,14 +140,20 @@ pub fn check_whole(bytes: &[u8]) -> Result<(), PackError> {
     }
 }
 
-/// A constant tensor, whatever it was stored as.
+/// A constant tensor, converted from any element type that is supported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constant {
+    /// The shape.
     pub dims: Vec<usize>,
+    /// The values in row-major order.
     pub values: Vec<f32>,
 }
 
 impl Constant {
+    /// Decodes a tensor.
+    ///
+    /// # Errors
+    /// If its data are in another file, of another element type, or do not fit its shape.
     fn new(tensor: &TensorProto) -> Result<Self, String> {
         if tensor.data_location != 0 {
             return Err(ELSEWHERE.into());
@@ -153,7 +170,7 @@ impl Constant {
                 .chunks_exact(8)
                 .map(|b| i64::from_le_bytes(b.try_into().expect("eight")) as f32)
                 .collect(),
-            other => return Err(format!("its element type {other} is neither float nor int64")),
+            other => return Err(format!("its element type {other} is not float or int64")),
         };
         let dims: Option<Vec<usize>> =
             tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
@@ -161,30 +178,35 @@ impl Constant {
         let count = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
         if count != Some(values.len()) {
             return Err(format!(
-                "it holds {} values, which its shape {dims:?} does not",
+                "it has {} values, which do not fit its shape {dims:?}",
                 values.len()
             ));
         }
         if !values.iter().all(|value| value.is_finite()) {
-            return Err("it holds a value that is not a finite number".into());
+            return Err("it has a value that is not a finite number".into());
         }
         Ok(Self { dims, values })
     }
 }
 
-/// A graph with its constants read.
+/// A graph with its constants decoded.
 pub struct Graph {
+    /// The nodes in order, except constants.
     pub nodes: Vec<NodeProto>,
+    /// Initialisers and constant nodes, by name.
     pub constants: HashMap<String, Constant>,
+    /// The name of the picture.
     pub input: String,
+    /// The picture's shape; empty if the file does not state it.
     pub input_dims: Vec<i64>,
-    /// The name and length of a second input, which has 1 at the way of the sample and 0 elsewhere.
+    /// The name and length of a second input, which has 1 for the sample's way and 0 elsewhere.
     pub way: Option<(String, usize)>,
+    /// The names of the outputs: exits, then the split.
     pub outputs: Vec<String>,
 }
 
 impl Graph {
-    /// Reads an ONNX or QONNX file.
+    /// Parses an ONNX or QONNX file.
     pub fn read(bytes: &[u8]) -> Result<Self, PackError> {
         let graph = graph(bytes)?;
         let mut constants = HashMap::new();
@@ -205,12 +227,13 @@ impl Graph {
                 nodes.push(node);
             }
         }
-        // Some exporters list the constants among the inputs.
+        // Some exporters also list constants as inputs.
         let mut inputs =
             graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
         let (Some(input), way, None) = (inputs.next(), inputs.next(), inputs.next()) else {
             return Err(PackError::Graph(
-                "an edge model has one input, the picture, or two, the picture and the way".into(),
+                "an edge model needs one input, the picture, or two, the picture and the way"
+                    .into(),
             ));
         };
         let dims = |info: &ValueInfoProto| -> Option<Vec<i64>> {
@@ -220,7 +243,7 @@ impl Graph {
         let way = way.map(|way| match dims(&way).as_deref() {
             Some([ways @ 2..=8]) => Ok((way.name, *ways as usize)),
             _ => Err(PackError::Graph(format!(
-                "a second input is the way, of shape [2] to [8], but '{}' is not",
+                "the second input must be the way, of shape [2] to [8], but '{}' is not",
                 way.name
             ))),
         });
@@ -236,7 +259,7 @@ impl Graph {
 }
 
 impl NodeProto {
-    /// Why it cannot be represented.
+    /// The error that this node cannot be represented, for reason `why`.
     pub fn refused(&self, why: impl Into<String>) -> PackError {
         let name = if self.name.is_empty() {
             self.output.first().cloned()
@@ -254,23 +277,23 @@ impl NodeProto {
         self.attribute.iter().find(|attribute| attribute.name == name)
     }
 
-    /// An integer attribute, or its default.
+    /// The integer attribute `name`, or `default` if it is missing.
     pub fn int(&self, name: &str, default: i64) -> i64 {
         self.attribute(name).map_or(default, |attribute| attribute.i)
     }
 
-    /// A float attribute, or its default.
+    /// The float attribute `name`, or `default` if it is missing.
     pub fn float(&self, name: &str, default: f32) -> f32 {
         self.attribute(name).map_or(default, |attribute| attribute.f)
     }
 
-    /// A text attribute, or its default.
+    /// The text attribute `name`, or `default` if it is missing.
     pub fn text(&self, name: &str, default: &str) -> String {
         self.attribute(name)
             .map_or_else(|| default.into(), |a| String::from_utf8_lossy(&a.s).into_owned())
     }
 
-    /// A list of integers, or its default.
+    /// The integer list attribute `name`, or `default` if it is missing.
     pub fn ints(&self, name: &str, default: &[i64]) -> Vec<i64> {
         self.attribute(name).map_or_else(|| default.to_vec(), |attribute| attribute.ints.clone())
     }

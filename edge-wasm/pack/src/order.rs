@@ -1,13 +1,14 @@
-//! The order of operations, and which samples need them.
+//! The order of operations, and which samples run them.
 
 use std::collections::BTreeSet;
 
 use fogline_edge::model::{Program, Stretch};
 use fogline_edge::ops::Op;
 
-/// Orders operations so that each exit comes before anything that it does not need. Returns
-/// the program, and for every operation whether only exits need it.
+/// Orders operations so that each exit comes before any operation that it does not need. Returns the program, and for each
+/// operation whether only exits need it.
 pub fn in_order_of_need(ops: Vec<Op>, exits: &[usize], split: usize) -> (Program, Vec<bool>) {
+    /// Adds an operation to `order`, after all operations that it reads.
     fn visit(index: usize, ops: &[Op], order: &mut Vec<usize>) {
         if !order.contains(&index) {
             for input in ops[index].inputs() {
@@ -35,10 +36,10 @@ pub fn in_order_of_need(ops: Vec<Op>, exits: &[usize], split: usize) -> (Program
     (Program { ops, exits, split: place(split), stretches: vec![] }, heads)
 }
 
-/// The operations that only some samples need: those of an extension, which is way 1, and of one of several ways.
+/// The operations that only some samples run: those of an extension, which is way 1, and those of one of several ways.
 pub fn stretches(program: &Program, extension: Option<usize>) -> Vec<Stretch> {
     let outputs = program.exits.iter().chain([&program.split]);
-    // What each operation is read on: no way where everybody reads it.
+    // The ways on which each operation's result is read; `None` for all samples.
     let mut read: Vec<BTreeSet<Option<u8>>> = vec![BTreeSet::new(); program.ops.len()];
     for &output in outputs {
         read[output].insert((Some(output) == extension).then_some(1));

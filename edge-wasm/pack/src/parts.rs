@@ -1,15 +1,15 @@
-//! What the edge's parts cost.
+//! The cost of the edge's parts.
 
 use std::collections::BTreeSet;
 
 use fogline::manifest::{Counts, Part, Role};
 use fogline_edge::model::Model;
 
-/// MACs, and elements read, of trunk and head up to each exit, then of the trunk up to the split.
+/// Counts MACs and elements read: for trunk and head up to each exit, then for the trunk up to the split.
 ///
-/// A convolution counts at the width of its weights; an exit's linear layer, whose inputs are
-/// real, at 32 bits. Taps over the padding count, as in the usual formula. Weights and input map
-/// are read once. A stretch with several ways is as many parts, each with what all samples pass there.
+/// A convolution counts at the bit width of its weights, and an exit's linear layer, whose inputs
+/// are real, at 32 bits. Taps over the padding count, as in the usual formula. Weights and input maps
+/// are read once. If there are several ways, each is a part of its own, including what all samples run in that stretch.
 pub fn count_costs(model: &Model, heads: &[bool]) -> Vec<Part> {
     let program = &model.program;
     let mut parts: Vec<Part> = vec![];
@@ -46,7 +46,7 @@ pub fn count_costs(model: &Model, heads: &[bool]) -> Vec<Part> {
     parts
 }
 
-/// Adds what an operation costs.
+/// Adds the cost of operation `op` to `part`.
 fn count(model: &Model, op: usize, part: &mut Part) {
     if let Some(cost) = model.program.ops[op].cost(&model.shapes) {
         *part.macs.entry(cost.bits).or_default() += cost.macs;

@@ -7,7 +7,7 @@ use crate::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 use crate::{PackError, Packed, pack};
 use fogline_edge::ops::{Clip, Op};
 
-/// The small pair, its first PReLU turned into what `alter` makes of the node.
+/// Packs the small pair with its first PReLU altered by `alter`.
 fn packed(alter: impl FnOnce(&mut NodeProto)) -> Result<Packed, PackError> {
     let mut model = ModelProto::decode(&include_bytes!("../../tests/tiny/edge.qonnx")[..]).unwrap();
     let graph = model.graph.as_mut().unwrap();
@@ -23,7 +23,7 @@ fn packed(alter: impl FnOnce(&mut NodeProto)) -> Result<Packed, PackError> {
     pack(&model.encode_to_vec(), &input, 1)
 }
 
-/// The bounds of the one clip of a packed model.
+/// The bounds of the packed model's only clip.
 fn bounds(packed: &Packed) -> (f32, f32) {
     let clips = packed.model.program.ops.iter().filter_map(|op| match op {
         Op::Clip(Clip { low, high, .. }) => Some((*low, *high)),
@@ -53,7 +53,7 @@ fn a_clip_has_its_bounds_from_inputs_or_attributes_and_either_side_may_be_open()
     assert_eq!(taken(&["zero"], &[]), (0.0, f32::MAX));
     assert_eq!(taken(&[], &[("min", -1.0), ("max", 1.5)]), (-1.0, 1.5));
     for (inputs, why) in [
-        (["six", "zero"], "its bounds are none"),
+        (["six", "zero"], "its bounds are invalid"),
         (["zero", "two"], "its max is not one number"),
         (["zero", "nowhere"], "input 'nowhere' is not a constant"),
     ] {
@@ -82,7 +82,7 @@ fn a_cloud_with_external_data_is_refused_by_the_tensors_name() {
         let error = crate::check_whole(&parted).unwrap_err();
         assert_eq!(error.word(), "unsupported_tensor");
         assert!(
-            error.to_string().starts_with("tensor 'w': its data lie in another file"),
+            error.to_string().starts_with("tensor 'w': its data are in another file"),
             "{error}"
         );
     }

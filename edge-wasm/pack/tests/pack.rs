@@ -1,4 +1,4 @@
-//! The packer on the small pair: the same bytes as ever, and refusals by name.
+//! The packer on the small pair: the same bytes as ever, and refusals that name the node.
 
 use fogline::manifest::{Input, Manifest};
 use fogline_pack::{PackError, pack};
@@ -11,11 +11,11 @@ fn input() -> Input {
     Manifest::parse(include_bytes!("../../tests/tiny/manifest.json")).unwrap().input
 }
 
-/// Gives the first node of operator `from` the operator `to`, of the same length, so that the
-/// protobuf around it stays whole.
+/// Replaces the operator of the first `from` node by `to`. Both have the same length, so that the protobuf around them stays
+/// valid.
 fn rename(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
-    // Field 4 of a node, its operator, as protobuf writes it.
+    // Field 4 of a node, its operator, in protobuf's encoding.
     let field = [&[0x22, from.len() as u8], from.as_bytes()].concat();
     let at = bytes.windows(field.len()).position(|w| w == field).expect("there is such a node");
     [&bytes[..at + 2], to.as_bytes(), &bytes[at + field.len()..]].concat()
@@ -55,7 +55,7 @@ fn an_unknown_node_is_refused_by_name() {
 
 /// Sets the first number of the tensor `name`.
 fn set_first(bytes: &[u8], name: &str, value: f32) -> Vec<u8> {
-    // Fields 8 and 9 of a tensor, its name and its numbers, whose length takes one byte here.
+    // Fields 8 and 9 of a tensor, its name and its numbers; their length takes one byte here.
     let field = [&[0x42, name.len() as u8], name.as_bytes(), &[0x4a]].concat();
     let at = bytes.windows(field.len()).position(|w| w == field).expect("there is such a tensor");
     let mut bytes = bytes.to_vec();
@@ -71,7 +71,7 @@ fn numbers_that_are_none_are_refused_by_name() {
         assert_eq!(error.word(), "unsupported_tensor");
         assert!(error.to_string().starts_with("tensor 'norm.bias': "), "{error}");
     }
-    // Finite each, but not together.
+    // Each number is finite, but their product is not.
     let large = set_first(QONNX, "norm.weight", f32::MAX);
     let error = refused(&set_first(&large, "norm.running_mean", f32::MAX));
     assert_eq!(error.word(), "unsupported_node");

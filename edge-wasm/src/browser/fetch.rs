@@ -1,4 +1,4 @@
-//! The cloud over `fetch`.
+//! The [`Transport`] over the browser's `fetch`.
 
 use core::cell::Cell;
 use core::future::poll_fn;
@@ -17,7 +17,7 @@ use web_sys::{
 use super::error;
 use crate::cloud::{MAX_REPLY, Reply, Transport, TransportError};
 
-// Declared here rather than taken from `Window`, so that the engine runs in a worker too.
+// Declared here instead of taken from `Window`, so that the engine also runs in a worker.
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = fetch)]
@@ -32,7 +32,7 @@ extern "C" {
     fn parse_float(text: &str) -> f64;
 }
 
-/// Reads a body; `None` when it is longer than `limit`.
+/// Reads the body of a response, or returns `None` if it is longer than `limit` bytes. `report` gets the length so far.
 pub(super) async fn read_body(
     response: &Response,
     limit: usize,
@@ -55,13 +55,13 @@ pub(super) async fn read_body(
     }
 }
 
-/// What comes of `future`, or `None` where the signal aborts first: then `future` is dropped.
+/// The output of `future`, or `None` if the signal aborts first; then `future` is dropped.
 pub(super) async fn unless_aborted<T>(
     signal: Option<&AbortSignal>,
     future: impl Future<Output = T>,
 ) -> Option<T> {
     let Some(signal) = signal else { return Some(future.await) };
-    // Its own default would be made of text, which content policies forbid.
+    // wasm-bindgen's default function is made from text, which content security policies forbid.
     let mut listener: Function = JsValue::UNDEFINED.unchecked_into();
     let aborted = Promise::new(&mut |resolve, _| listener = resolve);
     // Adding and removing a listener cannot fail on a signal.
@@ -113,20 +113,20 @@ impl Fetch {
         let timing = response.headers().get("server-timing")?;
         let body = read_body(&response, MAX_REPLY, |_| ()).await?;
         let body = body.ok_or_else(|| error("too_large", "the answer is too large"))?;
-        // Another origin's header is only there where its sharing exposes it.
+        // From another origin, the header is visible only if CORS exposes it.
         self.function_ms.set(timing.as_deref().and_then(function_ms));
         Ok(Reply { status: response.status(), retry_after, body })
     }
 }
 
-/// The function's own time in a `Server-Timing`: whatever lies between adds its own behind it.
+/// The function's own time in milliseconds, from `Server-Timing`. Proxies append their times after it.
 fn function_ms(timing: &str) -> Option<f64> {
-    // It stops at what is no part of a number, and makes NaN of what begins with none.
+    // `parseFloat` ignores what follows the number, and gives NaN if there is no number.
     let ms = parse_float(timing.strip_prefix("fogline;dur=")?);
     ms.is_finite().then_some(ms)
 }
 
-/// How long a `Retry-After` means: seconds, or up to a date.
+/// The wait that a `Retry-After` asks for, in seconds or up to a date.
 fn retry_after(said: &str) -> Option<Duration> {
     let to_date = || {
         let ms = Date::parse(said) - Date::now();
@@ -135,14 +135,14 @@ fn retry_after(said: &str) -> Option<Duration> {
     said.parse().map(Duration::from_secs).ok().or_else(to_date)
 }
 
-/// Whether the browser knows that there is no network.
+/// Whether the browser reports that it is offline.
 fn is_offline() -> bool {
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
     let online = navigator.and_then(|navigator| Reflect::get(&navigator, &"onLine".into()));
     online.is_ok_and(|online| online == false)
 }
 
-/// Under way as long as this lives.
+/// An exchange in progress; dropping it aborts the request and clears its timer.
 struct Exchange<'a> {
     abort: &'a AbortController,
     timer: JsValue,

@@ -1,5 +1,5 @@
-//! The JavaScript API: `Fogline.load(manifestUrl, options)` and `fogline.classify(picture)`. What its objects
-//! hold is declared in `types.d.ts`.
+//! The JavaScript API: `Fogline.load(manifestUrl, options)` and `fogline.classify(picture)`. `types.d.ts` declares
+//! the fields of its objects.
 
 mod fetch;
 
@@ -27,33 +27,33 @@ const TYPES: &str = include_str!("types.d.ts");
 
 #[wasm_bindgen]
 extern "C" {
-    /// What `Fogline.load` takes beside the manifest's address.
+    /// The optional argument of `Fogline.load`; `types.d.ts` declares its fields.
     #[wasm_bindgen(extends = Object, typescript_type = "LoadOptions")]
     pub type LoadOptions;
-    /// What `Fogline.open` takes beside the bytes.
+    /// The optional argument of `Fogline.open`; `types.d.ts` declares its fields.
     #[wasm_bindgen(extends = Object, typescript_type = "OpenOptions")]
     pub type OpenOptions;
-    /// What `classify` takes beside the picture.
+    /// The optional argument of `classify`; `types.d.ts` declares its fields.
     #[wasm_bindgen(extends = Object, typescript_type = "ClassifyOptions")]
     pub type ClassifyOptions;
-    /// Pixels, RGBA.
+    /// RGBA pixels, as `ImageData` or as bytes row by row.
     #[wasm_bindgen(typescript_type = "ImageData | Uint8Array | Uint8ClampedArray")]
     pub type Picture;
-    /// [`crate::session::Answer`], as an object.
+    /// [`crate::session::Answer`] as a JavaScript object.
     #[wasm_bindgen(typescript_type = "Answer")]
     pub type Answer;
-    /// [`Manifest`], as an object.
+    /// [`Manifest`] as a JavaScript object.
     #[wasm_bindgen(typescript_type = "Manifest")]
     pub type JsManifest;
-    /// What samples cost, in pJ.
+    /// Energy per sample, in pJ.
     #[wasm_bindgen(typescript_type = "Energy")]
     pub type Energy;
-    /// [`fogline::policy::Rule`]s, as objects.
+    /// [`fogline::policy::Rule`]s as JavaScript objects.
     #[wasm_bindgen(typescript_type = "PolicyRule[]")]
     pub type Policies;
 }
 
-/// An `Error` whose `code` is the machine word.
+/// An `Error` whose `code` is the error code.
 fn error(code: &str, message: &str) -> JsValue {
     let error = js_sys::Error::new(message);
     // Setting a property of a fresh object cannot fail.
@@ -83,17 +83,17 @@ impl From<PictureError> for JsValue {
 #[wasm_bindgen]
 pub struct Fogline {
     session: RefCell<Session>,
-    /// The manifest's text.
+    /// The JSON text, for the getter of the same name.
     manifest: Box<str>,
     cloud: RefCell<Option<Rc<Client<Fetch>>>>,
 }
 
 #[wasm_bindgen]
 impl Fogline {
-    /// Fetches a manifest and the packed model beside it, and verifies the one by the other.
+    /// Fetches a manifest and the packed model beside it, and verifies the model against the manifest.
     ///
     /// # Errors
-    /// An `Error` whose `code` is a machine word: `model_unreachable`, `model_corrupt`, …
+    /// An `Error` with a `code`: `model_unreachable`, `model_corrupt`, …
     pub async fn load(
         manifest_url: String,
         options: Option<LoadOptions>,
@@ -109,10 +109,10 @@ impl Fogline {
         Self::open(&manifest, &fog, options.map(JsCast::unchecked_into))
     }
 
-    /// The pair of a manifest and a packed model that the caller fetched, or kept, himself.
+    /// Loads a pair from a manifest and a packed model that the caller already has.
     ///
     /// # Errors
-    /// An `Error` whose `code` is a machine word: `model_corrupt`, `manifest_invalid`, …
+    /// An `Error` with a `code`: `model_corrupt`, `manifest_invalid`, …
     #[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands optional objects over")]
     pub fn open(
         manifest: &[u8],
@@ -121,7 +121,7 @@ impl Fogline {
     ) -> Result<Fogline, JsValue> {
         let session = Session::load(manifest, fog, Backend::fastest())?;
         let text = |name| option(options.as_deref(), name).and_then(|value| value.as_string());
-        // It was parsed, and so is UTF-8. Handing it over as it is spares the engine what would write it anew.
+        // It was parsed, so it is UTF-8. Keeping the text spares the engine a serialiser for manifests.
         let manifest = String::from_utf8_lossy(manifest).into();
         let fogline = Self { session: RefCell::new(session), manifest, cloud: RefCell::default() };
         fogline.set_cloud(text("cloud"), text("token"));
@@ -131,26 +131,26 @@ impl Fogline {
         Ok(fogline)
     }
 
-    /// The manifest, as an object.
+    /// The manifest as an object.
     ///
     /// # Errors
-    /// Never in practice: it was read from JSON.
+    /// Never in practice: the text was parsed as JSON before.
     #[wasm_bindgen(getter)]
     pub fn manifest(&self) -> Result<JsManifest, JsValue> {
         js_sys::JSON::parse(&self.manifest).map(JsCast::unchecked_into)
     }
 
-    /// The instructions that the convolutions run on: `words` (none), `simd128` or `relaxed-simd`.
+    /// The instruction set of the convolutions: `words` (no SIMD), `simd128` or `relaxed-simd`.
     #[wasm_bindgen(getter)]
     pub fn backend(&self) -> String {
         self.session.borrow().backend().to_string()
     }
 
-    /// Decides by a policy, with the manifest's thresholds or with others, one an exit.
+    /// Decides by `policy` from now on, with the manifest's thresholds or the given ones, one per exit.
     ///
     /// # Errors
-    /// An `Error` with `code` `policy_unknown`; `policy_unavailable` where the pair's exits cannot decide by it;
-    /// `thresholds_invalid` where they are not one number for each exit.
+    /// An `Error` with the `code` `policy_unknown`, `policy_unavailable` if the pair's exits cannot decide by it, or
+    /// `thresholds_invalid` unless there is one number per exit.
     #[wasm_bindgen(js_name = decideBy)]
     #[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands optional lists over")]
     pub fn decide_by(
@@ -162,23 +162,23 @@ impl Fogline {
         Ok(self.session.borrow_mut().decide_by(policy, thresholds.as_deref())?)
     }
 
-    /// Asks this function from now on, whatever came of asking it before, and shows it this token where there is one;
-    /// without an address, asks none.
+    /// Asks the function at `url` from now on, with `token` for authentication if there is one. This also resets the
+    /// circuit breaker. Without `url`, no cloud is asked.
     #[wasm_bindgen(js_name = setCloud)]
     pub fn set_cloud(&self, url: Option<String>, token: Option<String>) {
         *self.cloud.borrow_mut() = url.map(|url| Rc::new(Client::new(Fetch::new(&url, token))));
     }
 
-    /// The table of policies: by which measures exits may decide, and where each is sure.
+    /// The table of policies: what each measures, and on which side of its threshold an exit is sure.
     ///
     /// # Errors
-    /// Never in practice: it is a file of ours.
+    /// Never in practice: the table is part of Fogline.
     #[wasm_bindgen(getter)]
     pub fn policies() -> Result<Policies, JsValue> {
         js_sys::JSON::parse(POLICIES).map(JsCast::unchecked_into)
     }
 
-    /// What samples cost, by the energy model and its default constants.
+    /// Energy per sample, by the energy model with its default constants.
     ///
     /// # Errors
     /// Never in practice.
@@ -202,8 +202,8 @@ impl Fogline {
     /// Classifies an `ImageData` of any size, or RGBA bytes with their width and height.
     ///
     /// # Errors
-    /// An `Error` with `code` `picture_size` when bytes and size do not match, `cancelled` after an
-    /// abort. A cloud that does not answer is no error: the answer says `degraded`.
+    /// An `Error` with the `code` `picture_size` if the bytes do not match the size, or `cancelled` after an abort. A
+    /// cloud that does not answer is no error: the answer is marked `degraded`.
     pub async fn classify(
         &self,
         picture: Picture,
@@ -211,7 +211,7 @@ impl Fogline {
     ) -> Result<Answer, JsValue> {
         let given = |name| option(options.as_deref(), name);
         let signal = given("signal").map(JsCast::unchecked_into::<AbortSignal>);
-        let cancelled = || error("cancelled", "the picture was given up");
+        let cancelled = || error("cancelled", "classification was aborted");
         if signal.as_ref().is_some_and(AbortSignal::aborted) {
             return Err(cancelled());
         }
@@ -224,11 +224,11 @@ impl Fogline {
             picture::from_rgba(&bytes, side("width"), side("height"), size)?
         };
         let cloud = self.cloud.borrow().clone();
-        // The session is free again before anything waits: several pictures may be under way.
+        // Nothing below borrows the session while it waits, so several pictures may be classified at once.
         let asking = given("onAsking").map(JsCast::unchecked_into::<Function>);
         let tell = |guess: &crate::session::Answer, map: &[u8]| {
             if let (Some(asking), Ok(guess)) = (&asking, to_js(guess)) {
-                // A fault in the page's own callback must not cost the answer.
+                // An error in the page's callback must not cost the answer.
                 let _ = asking.call2(&JsValue::NULL, &guess, &Uint8Array::from(map));
             }
         };
@@ -238,7 +238,7 @@ impl Fogline {
     }
 }
 
-/// A property that is there and says something.
+/// The property `name` of `options`, if it is truthy.
 fn option(options: Option<&Object>, name: &str) -> Option<JsValue> {
     let value = Reflect::get(options?, &name.into()).ok()?;
     value.is_truthy().then_some(value)
@@ -249,7 +249,7 @@ fn to_js(value: &impl serde::Serialize) -> Result<JsValue, JsValue> {
     js_sys::JSON::parse(&text)
 }
 
-/// Fetches a file of at most `total` bytes, or of a manifest's.
+/// Fetches a file of at most `total` bytes, by default [`MAX_MANIFEST`].
 async fn download(
     url: &str,
     file: &str,
@@ -268,7 +268,7 @@ async fn download(
         if let Some(progress) = progress {
             let event = serde_json::json!({"file": file, "loaded": loaded, "total": total});
             if let Ok(event) = js_sys::JSON::parse(&event.to_string()) {
-                // A fault in the page's own callback must not stop the download.
+                // An error in the page's callback must not stop the download.
                 let _ = progress.call1(&JsValue::NULL, &event);
             }
         }

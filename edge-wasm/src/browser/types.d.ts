@@ -1,10 +1,10 @@
-/** How sure an exit must be: by entropy in nats, by the largest probability, by its lead, or by the exit's own prediction. */
+/** How an exit's certainty is measured: entropy in nats, largest probability, its lead over the second, or the exit's own prediction. */
 export type Policy = "entropy" | "max_probability" | "margin" | "appeal";
 
-/** A row of `Fogline.policies`: where a measure is sure, how far it goes from 0, whether exits must score their own answer. */
+/** A row of `Fogline.policies`: on which side of the threshold an exit is sure, the measure's largest value, and whether exits must score their own answer. */
 export interface PolicyRule {
     name: Policy;
-    /** What it measures, in words. */
+    /** What the policy measures, in words. */
     title: string;
     sure: "at_most" | "at_least";
     most: "one" | "ln_classes";
@@ -12,40 +12,40 @@ export interface PolicyRule {
 }
 
 export interface OpenOptions {
-    /** The function's base URL; frames are posted to `cloud + "/infer"`. Without one the best exit answers. */
+    /** The function's base URL; frames are posted to `cloud + "/infer"`. Without it, the best exit answers. */
     cloud?: string;
-    /** Shown to the function as `Authorization: Bearer`, where it asks for one. */
+    /** Sent to the function as `Authorization: Bearer`, for functions that need authentication. */
     token?: string;
-    /** Instead of the manifest's. */
+    /** Replaces the manifest's policy. */
     policy?: Policy;
 }
 
 export interface LoadOptions extends OpenOptions {
-    /** Called while a file arrives; `total` is known of the model, not of its manifest. */
+    /** Called while a file is fetched. `total` is known for the model, but not for its manifest. */
     onProgress?: (progress: { file: string; loaded: number; total: number | null }) => void;
 }
 
 export interface ClassifyOptions {
-    /** Of RGBA bytes; by default the model's input size. */
+    /** The size of RGBA bytes, by default the model's input size. */
     width?: number;
     height?: number;
-    /** Aborts the question to the cloud; `classify` then rejects with the code `cancelled`. */
+    /** Aborts the request to the cloud; `classify` then rejects with the code `cancelled`. */
     signal?: AbortSignal;
-    /** Called before the cloud is asked, with the best exit's answer and the packed map: all of the picture that leaves. */
+    /** Called before the cloud is asked, with the best exit's answer and the packed map, which is all that leaves the device. */
     onAsking?: (guess: Answer, map: Uint8Array) => void;
 }
 
-/** What one exit said. */
+/** The answer of one exit. */
 export interface ExitReport {
     name: string;
     label: string;
     index: number;
     confidence: number;
-    /** Probabilities, one a class. */
+    /** One probability per class. */
     scores: number[];
-    /** The policy's measure, and what it was compared with. */
+    /** The policy's measure of certainty. */
     certainty: number;
-    /** None of an extension, which decides nothing. */
+    /** The threshold that `certainty` was compared with; `null` for an extension, which decides nothing. */
     threshold: number | null;
     sure: boolean;
 }
@@ -57,18 +57,18 @@ export interface Answer {
     scores: number[];
     /** `exit-1`, `exit-2`, …, `extension` or `cloud`. */
     origin: string;
-    /** Set where the cloud should have answered and did not. */
+    /** Set if the cloud should have answered but did not: an error code and a sentence. */
     degraded: { reason: string; message: string } | null;
-    /** The exits that were met, in their order. */
+    /** The exits that the picture reached, in order. */
     exits: ExitReport[];
-    /** Of `cloudMs` the function itself took `functionMs`, where it says so; the others were spent on the wire. */
+    /** `functionMs` is the part of `cloudMs` that the function reports as its own; the rest is the network's. */
     timings: { edgeMs: number; cloudMs: number; functionMs: number | null; totalMs: number };
     /**
-     * Bytes of the question that went out, all tries together. What a browser cannot tell counts as sent: a try that
-     * failed while it was online, with a connection or without one.
+     * Bytes of request bodies sent, over all tries. A failed try counts as sent unless the browser was offline, because
+     * a browser does not tell if there was a connection.
      */
     bytesSent: number;
-    /** The way that it went on the edge, where there are several. */
+    /** The way that the picture took on the edge, if there are several. */
     way?: number;
 }
 
@@ -77,14 +77,14 @@ export interface Terms {
     memory: number;
 }
 
-/** Picojoules a sample, by the way that it goes and where it ends; `radio` is picojoules a byte sent. */
+/** Picojoules per sample, by its way and by where it is answered. `radio` is picojoules per byte sent. */
 export interface Energy {
     ways: { exits: Terms[]; cloud: Terms }[];
     twin: Terms;
     radio: number;
 }
 
-/** The fields of `manifest.json` that a page is likely to show. */
+/** The fields of `manifest.json` that a page is likely to need. */
 export interface Manifest {
     name: string;
     version: string;
@@ -97,14 +97,14 @@ export interface Manifest {
     files: Record<string, { sha256: string; bytes: number }>;
     /** How many 1-bit weights share each stored value. */
     share?: number;
-    /** The index of the pair's own samples, beside the manifest: a list of `{file, title, label}`. */
+    /** The path, relative to the manifest, of the index of the pair's samples: a list of `{file, title, label}`. */
     samples?: string;
-    /** What thresholds would lead to, on held-out pictures. */
+    /** Accuracy and exit shares by thresholds, on held-out pictures. */
     curves?: Partial<Record<Policy, { thresholds: number[]; shares: number[]; accuracy: number }[]>>;
     measured?: { data: string; samples: number; exits: number[]; final: number };
 }
 
-/** Every error that Fogline throws has a machine word. */
+/** Every error that Fogline throws has a stable error code. */
 export interface FoglineError extends Error {
     code: string;
 }

@@ -1,15 +1,15 @@
-//! When to leave the cloud alone: a circuit breaker.
+//! A circuit breaker, which stops asking a cloud that keeps failing.
 //!
-//! Closed, every question passes. Faults one after the other open it; then nothing passes until a pause
-//! is over, and after it one question, the probe, whose fate decides for all: an answer closes the
-//! circuit, a fault opens it for twice as long.
+//! While the circuit is closed, every request passes. [`FAULTS`] failures in a row open it, and no request passes
+//! during a pause. The next request after the pause is the probe: an answer closes the circuit, and a failure opens
+//! it again for twice as long.
 
 use core::cell::Cell;
 use core::time::Duration;
 
-/// Failed questions in a row that open it.
+/// The number of failures in a row that open the circuit.
 pub(super) const FAULTS: u32 = 5;
-/// The first pause, and the longest.
+/// The first pause. Each one after it is twice as long, up to [`LONGEST`].
 pub(super) const FIRST: Duration = Duration::from_secs(1);
 pub(super) const LONGEST: Duration = Duration::from_mins(1);
 
@@ -31,7 +31,7 @@ impl Default for Circuit {
 }
 
 impl Circuit {
-    /// Lets a question pass, or does not.
+    /// Lets a request pass, or returns `None` if the circuit is open.
     pub(super) fn enter(&self, now: Duration) -> Option<Passage<'_>> {
         let probe = match self.state.get() {
             State::Closed { .. } => false,
@@ -44,24 +44,24 @@ impl Circuit {
         Some(Passage { circuit: self, probe })
     }
 
-    /// Whether it lets no more than a probe pass.
+    /// Whether the circuit is open, so that at most a probe passes.
     pub(super) fn is_open(&self) -> bool {
         !matches!(self.state.get(), State::Closed { .. })
     }
 
-    /// Lets questions pass again, whatever was before.
+    /// Closes the circuit, whatever happened before.
     pub(super) fn close(&self) {
         self.state.set(State::Closed { faults: 0 });
     }
 
     fn open(&self, pause: Duration, now: Duration, random: f64) {
-        // Between half and all of it, so that many edges do not probe together.
+        // At a random moment in the pause's second half, so that many edges do not probe at once.
         let until = now + pause.mul_f64(0.5 + random / 2.0);
         self.state.set(State::Open { until, pause });
     }
 }
 
-/// A question on its way. Dropped without a word, it was given up and says nothing of the cloud.
+/// A request in progress. Dropping it means that it was cancelled, and says nothing about the cloud.
 pub(super) struct Passage<'a> {
     circuit: &'a Circuit,
     probe: bool,
@@ -72,12 +72,12 @@ impl Passage<'_> {
         self.probe
     }
 
-    /// The cloud gave an answer, if only that it does not like the question.
+    /// Records that the cloud answered, even if it refused the request.
     pub(super) fn answered(self) {
         self.circuit.close();
     }
 
-    /// The cloud did not do its part.
+    /// Records that the cloud failed.
     pub(super) fn failed(self, now: Duration, random: f64) {
         match self.circuit.state.get() {
             State::Closed { faults } if faults + 1 < FAULTS => {
@@ -87,7 +87,7 @@ impl Passage<'_> {
             State::Probing { pause } if self.probe => {
                 self.circuit.open((pause * 2).min(LONGEST), now, random);
             }
-            // It was on its way when the circuit opened, and tells nothing new.
+            // The request began before the circuit opened, so its failure is no news.
             State::Open { .. } | State::Probing { .. } => {}
         }
     }
@@ -96,7 +96,7 @@ impl Passage<'_> {
 impl Drop for Passage<'_> {
     fn drop(&mut self) {
         if let (true, State::Probing { pause }) = (self.probe, self.circuit.state.get()) {
-            // The next question probes in its place.
+            // The probe was cancelled: the next request probes instead.
             self.circuit.state.set(State::Open { until: Duration::ZERO, pause });
         }
     }

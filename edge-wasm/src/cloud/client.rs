@@ -1,4 +1,4 @@
-//! One function's client.
+//! The client of one function.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -11,12 +11,12 @@ use super::circuit::Circuit;
 use super::pace::Pace;
 use super::{Asked, CloudError, DEADLINE, MAX_REPLY, Reply, Transport, TransportError};
 
-/// Tries in all.
+/// Tries per request, the first one included.
 const TRIES: u32 = 3;
-/// The longest first pause.
+/// The upper bound of the first pause; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Asks one function, within a deadline, and leaves it alone while it is away.
+/// Asks one function, within a deadline and behind a circuit breaker.
 pub struct Client<T> {
     transport: T,
     deadline: Duration,
@@ -25,35 +25,35 @@ pub struct Client<T> {
 }
 
 impl<T: Transport> Client<T> {
-    /// A client that waits for [`DEADLINE`] at most.
+    /// A client with the deadline [`DEADLINE`].
     pub fn new(transport: T) -> Self {
         Self { transport, deadline: DEADLINE, circuit: Circuit::default(), pace: None }
     }
 
-    /// The same with another deadline, which holds for a question with all its tries.
+    /// Sets the deadline of a request, which includes all its tries.
     #[must_use]
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// The same, sending no more than so many bytes of bodies a second, all tries counted: a question waits for those
-    /// before it, within its deadline.
+    /// Limits the bytes of request bodies per second, including every try. A request waits for those before it, within its
+    /// deadline.
     #[must_use]
     pub fn at_most(self, bytes_per_second: Option<NonZeroU32>) -> Self {
         Self { pace: bytes_per_second.map(Pace::new), ..self }
     }
 
-    /// Whether it failed again and again, and no more than a question in a while is sent.
+    /// Whether the circuit is open: the cloud failed repeatedly, and only an occasional probe is sent.
     pub fn is_left_alone(&self) -> bool {
         self.circuit.is_open()
     }
 
-    /// Forgets what the cloud did before: the next question is asked, with all tries.
+    /// Closes the circuit: the next request is sent, with all its tries.
     pub fn forgive(&self) {
         self.circuit.close();
     }
 
-    /// A random id for a request.
+    /// A random id for a request and all its tries.
     pub fn new_id(&self) -> [u8; 16] {
         self.transport.random()
     }
@@ -64,8 +64,8 @@ impl<T: Transport> Client<T> {
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
     }
 
-    /// Sends `request`; gives an outcome for each of its samples, all alike where the cloud did not
-    /// answer. `classes` is how many scores a sample's answer must hold.
+    /// Sends `request` and returns one outcome per sample; all are alike if the cloud did not answer. An answer must hold
+    /// `classes` scores per sample.
     pub async fn ask(&self, request: &Request, classes: usize) -> Vec<Asked> {
         let began = self.transport.now();
         let mut bytes_sent = 0;
@@ -80,7 +80,7 @@ impl<T: Transport> Client<T> {
             },
             ms,
             function_ms,
-            // Whole numbers that add up to all that was sent.
+            // Integer shares that add up to all the bytes sent.
             bytes_sent: (bytes_sent + sample) / samples,
         };
         (0..samples).map(outcome).collect()
@@ -95,12 +95,12 @@ impl<T: Transport> Client<T> {
     ) -> Result<Vec<Vec<f32>>, CloudError> {
         let body = request.encode().map_err(CloudError::Frame)?;
         let passage = self.circuit.enter(self.transport.now()).ok_or(CloudError::CircuitOpen)?;
-        // A probe is there to find out, not to succeed.
+        // A probe only tests the cloud, so it is not retried.
         let tries = if passage.is_probe() { 1 } else { TRIES };
         let answer = self.answer(&body, tries, end, bytes_sent).await;
         let result = answer.and_then(|body| read(&body, request, classes));
         match &result {
-            // Nothing was learnt of the cloud.
+            // Nothing was sent, so this says nothing about the cloud.
             Err(CloudError::OverBandwidth) => drop(passage),
             Err(error) if error.is_fault() => {
                 passage.failed(self.transport.now(), self.fraction());
@@ -110,7 +110,8 @@ impl<T: Transport> Client<T> {
         result
     }
 
-    /// The body of the answer. Adds the length of what every try hands to a connection to `bytes_sent`.
+    /// Sends the request with retries and returns the answer's body. Adds the body length of each try to `bytes_sent`,
+    /// except those without a connection.
     async fn answer(
         &self,
         body: &[u8],
@@ -174,15 +175,15 @@ fn read(body: &[u8], request: &Request, classes: usize) -> Result<Vec<Vec<f32>>,
     }
     let scores = response.scores;
     if scores.len() != request.tensors.len() || scores.iter().any(|one| one.len() != classes) {
-        return bad("it does not hold one score a class for every sample");
+        return bad("it needs one score per class for each sample");
     }
     Ok(scores)
 }
 
-/// The longest message of a refusal that is passed on.
+/// The length at which a refusal's message is cut.
 pub(super) const MOST_CHARACTERS: usize = 300;
 
-/// A refusal of the function's, or of AWS before it, which has no word and may have a capital letter.
+/// A refusal by the function, or by AWS in front of it: AWS sends no error code and may spell it `Message`.
 #[derive(Deserialize)]
 struct Said {
     error: Option<String>,
@@ -190,7 +191,7 @@ struct Said {
     message: String,
 }
 
-/// The refusal in `body`, fit for a terminal and a log: whoever answers may say anything.
+/// The refusal in `body`. Its text may be anybody's, so it is made safe for terminals and logs.
 pub(super) fn refusal(body: &[u8]) -> Refusal {
     let is_word = |word: &str| {
         (1..=40).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
@@ -203,6 +204,6 @@ pub(super) fn refusal(body: &[u8]) -> Refusal {
             Refusal::new(&error, shown(&message))
         }
         Ok(Said { error: None, message }) => Refusal::new("cloud_refused", shown(&message)),
-        _ => Refusal::new("cloud_refused", "without saying why"),
+        _ => Refusal::new("cloud_refused", "without a reason"),
     }
 }

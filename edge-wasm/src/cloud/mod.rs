@@ -1,15 +1,14 @@
-//! Asking the cloud: one frame, a few tries, one deadline, and none of it while the cloud is known to be away.
+//! Requests to the cloud: one frame, a few tries, one deadline.
 //!
-//! A [`Client`] asks one function over a [`Transport`]. A request is tried again after a failed
-//! connection and the statuses 429, 500, 502, 503 and 504; never after any other refusal, which would be the
-//! same again. Each try has all the time that is left of the one deadline. Pauses double and are drawn at random from zero up ("full
-//! jitter"), so that many edges do not return together; `Retry-After` is honoured where the deadline
-//! allows. Every try carries the same request id. Questions that fail one after the other open the
-//! client's circuit: from then on one question in a while finds out whether the cloud is back, and every
-//! other is over at once. Where a line is narrow, bodies go one after the other at so many bytes a second.
+//! A [`Client`] asks one function over a [`Transport`]. It retries after a failed connection and after the statuses
+//! 429, 500, 502, 503 and 504. It does not retry any other refusal, because the next try would be refused as well. Each
+//! try may take all the time that is left until the deadline. Pauses between tries double and are drawn at random from
+//! zero up ("full jitter"), so that many edges do not return at once. `Retry-After` is honoured if the deadline allows.
+//! Every try carries the same request id. Requests that fail in a row open the client's circuit breaker: from then on
+//! an occasional request probes the cloud, and all others fail at once. On a slow line, bodies are sent one after the
+//! other at a limited rate.
 //!
-//! Whoever does not want an answer any more drops the future: the exchange ends, and nothing is held
-//! against the cloud.
+//! To cancel a request, drop its future: the exchange is aborted, and does not count as the cloud's failure.
 
 mod circuit;
 mod client;
@@ -27,88 +26,88 @@ pub use client::Client;
 
 use crate::clock;
 
-/// How long the cloud may take before the best exit answers in its place.
+/// The default deadline: how long a request may take before the best exit answers instead.
 pub const DEADLINE: Duration = Duration::from_secs(10);
-/// The largest answer that is read.
+/// The largest response body that is read, in bytes.
 pub const MAX_REPLY: usize = MAX_FRAME;
 
-/// How frames get to the cloud: `fetch` in a browser, WASI's HTTP on a gateway.
+/// How frames get to the cloud: `fetch` in a browser, WASI HTTP on a gateway.
 #[expect(async_fn_in_trait, reason = "the edge is single-threaded: nobody needs these to be Send")]
 pub trait Transport {
-    /// Posts `body` to the cloud's `/infer` and reads the answer, at most [`MAX_REPLY`] bytes of
-    /// it, within `limit`. Dropped before its end, it breaks the exchange off.
+    /// Posts `body` to the cloud's `/infer` and reads at most [`MAX_REPLY`] bytes of the response, all within `limit`.
+    /// Dropping the future aborts the exchange.
     async fn post(&self, body: &[u8], limit: Duration) -> Result<Reply, TransportError>;
-    /// Milliseconds that the function says it took for the answer that `post` gave last. To be asked
-    /// before anything else is awaited: by then another exchange may have ended.
+    /// The milliseconds that the function reports for the last answer of `post`, if it does. Call this before awaiting
+    /// anything else: another exchange may end in between.
     fn function_ms(&self) -> Option<f64> {
         None
     }
-    /// Waits.
+    /// Waits for `duration`.
     async fn pause(&self, duration: Duration);
-    /// Random bytes, anew at every call: a request's id, and what spreads pauses.
+    /// Fresh random bytes, for request ids and jitter.
     fn random(&self) -> [u8; 16];
-    /// Time since some fixed moment; the machine's clock, unless a test has its own.
+    /// The time since a fixed moment: the machine's clock, unless a test has its own.
     fn now(&self) -> Duration {
         clock::now()
     }
 }
 
-/// An HTTP answer.
+/// An HTTP response to a posted frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// The HTTP status code, such as 200.
     pub status: u16,
-    /// `Retry-After`, from now on.
+    /// The wait that `Retry-After` asks for.
     pub retry_after: Option<Duration>,
-    /// The body.
+    /// The body, of at most [`MAX_REPLY`] bytes.
     pub body: Vec<u8>,
 }
 
-/// Why there is no HTTP answer.
+/// Why there is no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// No connection: nothing was handed over.
+    /// There was no connection, so nothing was sent.
     Unconnected(String),
-    /// A connection that broke, or of which nobody knows whether there was one: the body counts as sent.
+    /// The connection broke, or it is unknown whether there was one: the body counts as sent.
     Unreachable(String),
-    /// No answer in time.
+    /// There was no response in time.
     Late,
-    /// The answer is larger than any frame.
+    /// The response is larger than any frame.
     TooLarge,
 }
 
-/// Why the cloud did not answer the question.
+/// Why the cloud did not answer a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloudError {
-    /// No cloud was named.
+    /// There is no cloud: no URL was given.
     NotConfigured,
-    /// No connection, after all tries.
+    /// No try reached the cloud.
     Unreachable(String),
-    /// No answer within the deadline.
+    /// There was no answer within the deadline.
     Late,
-    /// It failed again and again, and is left alone for a while.
+    /// The circuit is open after repeated failures, so nothing was sent.
     CircuitOpen,
-    /// It was not asked: too many pictures would be sent.
+    /// Not sent: the quota of offloaded pictures is used up.
     OverQuota(String),
-    /// It was not asked: the bytes before this question's would take longer than the deadline.
+    /// Not sent: at the allowed rate, earlier requests occupy the line until after the deadline.
     OverBandwidth,
-    /// It refused.
+    /// The cloud refused the request.
     Refused {
-        /// The HTTP status.
+        /// The HTTP status code of the refusal.
         status: u16,
-        /// The refusal, or one made from a body that is none.
+        /// The refusal, or one made from another body.
         refusal: Refusal,
     },
-    /// It answered something that is not an answer.
+    /// The body of a successful response is not an answer to this request.
     BadAnswer(String),
-    /// The request cannot be framed.
+    /// The request cannot be encoded as a frame.
     Frame(FrameError),
 }
 
 impl CloudError {
-    /// The machine word of this error; a refusal's own where the cloud refused.
+    /// The stable error code; if the cloud refused, the refusal's own.
     pub fn word(&self) -> &str {
         match self {
             Self::NotConfigured => "no_cloud",
@@ -123,14 +122,14 @@ impl CloudError {
         }
     }
 
-    /// Whether the same question may well be answered another time: once the cloud is back, the line free, or a token that
-    /// has run out replaced.
+    /// Whether the same request may succeed later: when the cloud is back, the line is free, or an expired token was
+    /// replaced.
     pub fn may_pass(&self) -> bool {
         let is_closed = matches!(self, Self::Refused { status: 401 | 403, .. });
         self.is_fault() || is_closed || matches!(self, Self::CircuitOpen | Self::OverBandwidth)
     }
 
-    /// Whether this speaks against the cloud, and not against the question.
+    /// Whether this is a failure of the cloud, not of the request.
     fn is_fault(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Late | Self::BadAnswer(_) => true,
@@ -151,14 +150,14 @@ impl fmt::Display for CloudError {
             Self::Unreachable(why) => write!(f, "the cloud is out of reach: {why}"),
             Self::Late => f.write_str("the cloud did not answer in time"),
             Self::CircuitOpen => {
-                f.write_str("the cloud failed again and again, and is left alone for a while")
+                f.write_str("the cloud failed repeatedly; it is not asked for now")
             }
             Self::OverQuota(why) => f.write_str(why),
-            Self::OverBandwidth => f.write_str("the line is taken up to the deadline"),
+            Self::OverBandwidth => f.write_str("the bandwidth limit is used up"),
             Self::Refused { status, refusal } => {
                 write!(f, "the cloud refused with status {status}: {}", refusal.message)
             }
-            Self::BadAnswer(why) => write!(f, "the cloud's answer is not one: {why}"),
+            Self::BadAnswer(why) => write!(f, "the cloud's answer is invalid: {why}"),
             Self::Frame(error) => error.fmt(f),
         }
     }
@@ -166,22 +165,22 @@ impl fmt::Display for CloudError {
 
 impl std::error::Error for CloudError {}
 
-/// What came of asking the cloud about one sample.
+/// The outcome of asking the cloud about one sample.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// Logits, or why there are none.
+    /// One logit per class, or why there are none.
     pub result: Result<Vec<f32>, CloudError>,
-    /// Milliseconds it took.
+    /// Milliseconds that the request took, including retries and pauses.
     pub ms: f64,
-    /// How many of them were the function's, where it answered and said so.
+    /// The function's own part of them, if it answered and reported it.
     pub function_ms: Option<f64>,
-    /// The sample's share of the bytes of body handed to connections, all tries together. A try that a browser's `fetch`
-    /// gave up without saying why counts in full, unless the browser is offline: whether it had a connection is not told.
+    /// The sample's share of the body bytes sent, over all tries. A failed `fetch` does not tell if there was a connection:
+    /// it counts in full unless the browser is offline.
     pub bytes_sent: usize,
 }
 
 impl Asked {
-    /// Where nothing was sent.
+    /// The outcome if nothing was sent.
     pub(crate) fn not_asked(why: CloudError) -> Self {
         Self { result: Err(why), ms: 0.0, function_ms: None, bytes_sent: 0 }
     }

@@ -1,4 +1,4 @@
-//! How many bytes a second are sent: a line that is busy for as long as each body takes on it.
+//! A rate limit for bytes: each body occupies the line for the time that it takes at this rate.
 
 use core::cell::Cell;
 use core::num::NonZeroU32;
@@ -14,7 +14,7 @@ impl Pace {
         Self { bytes_per_second: bytes_per_second.get().into(), free: Cell::default() }
     }
 
-    /// Books the line for a body, and gives how long it is busy with others until then; not where `limit` is over by then.
+    /// Reserves the line for a body. Returns the wait until it is free, or `None` if that is longer than `limit`.
     pub(super) fn book(&self, bytes: usize, now: Duration, limit: Duration) -> Option<Duration> {
         let wait = self.free.get().saturating_sub(now);
         if wait >= limit {

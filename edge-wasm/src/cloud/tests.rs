@@ -10,14 +10,14 @@ use super::circuit::{FAULTS, FIRST, LONGEST};
 use super::client::{MOST_CHARACTERS, refusal};
 use super::*;
 
-/// Answers from a list; its clock moves only by pauses and by `cost` a post.
+/// Answers from a list. Its clock only moves by pauses, and by `cost` per post.
 struct Script {
     replies: RefCell<Vec<Result<Reply, TransportError>>>,
     clock: Cell<Duration>,
     cost: Duration,
     pauses: RefCell<Vec<Duration>>,
     bodies: RefCell<Vec<Vec<u8>>>,
-    /// Never answers while this is set.
+    /// While set, a post never ends.
     hangs: Cell<bool>,
 }
 
@@ -41,7 +41,7 @@ impl Transport for &Script {
     }
 
     fn random(&self) -> [u8; 16] {
-        // As a fraction, a half.
+        // Half of the range: 0.5 as a fraction.
         u128::from(u32::MAX / 2).to_le_bytes()
     }
 
@@ -75,7 +75,7 @@ fn answer(request_id: [u8; 16], scores: Vec<Vec<f32>>) -> Reply {
     Reply { status: 200, retry_after: None, body }
 }
 
-/// What comes of asking, where the script does not hang: it never waits, so that one poll is enough.
+/// Asks with a single poll, which is enough because the script never waits. `None` if it hangs.
 fn ask(client: &Client<&Script>, request: &Request) -> Option<Vec<Asked>> {
     match pin!(client.ask(request, 2)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcomes) => Some(outcomes),
@@ -93,7 +93,7 @@ fn client(script: &Script) -> Client<&Script> {
     Client::new(script).within(Duration::from_secs(1))
 }
 
-/// Asks once, with a deadline of a second.
+/// Asks once, with a deadline of one second.
 fn run(script: &Script) -> (Result<Vec<f32>, CloudError>, usize) {
     let outcome = one(&client(script));
     (outcome.result, outcome.bytes_sent)
@@ -117,7 +117,7 @@ fn the_function_s_own_time_is_that_of_the_try_that_was_answered() {
     let script = script(vec![Ok(fault()), Ok(good()), Ok(status(404))]);
     let client = client(&script);
     let outcome = one(&client);
-    // Two posts of 10 ms and a pause of 100 between them; the script says as many as it was asked.
+    // Two posts of 10 ms and a pause of 100 ms; the script reports its number of posts as the function's time.
     assert_eq!((outcome.ms, outcome.function_ms), (120.0, Some(2.0)));
     assert_eq!(one(&client).function_ms, None, "a refusal is no answer");
 }
@@ -137,7 +137,7 @@ fn a_refusal_of_aws_is_passed_on() {
     for (body, message) in [
         (r#"{"Message": "Signature expired"}"#, "Signature expired"),
         (r#"{"message": "Rate\u001b exceeded", "Type": "x"}"#, "Rate exceeded"),
-        (r#"{"Type": "x"}"#, "without saying why"),
+        (r#"{"Type": "x"}"#, "without a reason"),
     ] {
         assert_eq!(refusal(body.as_bytes()), Refusal::new("cloud_refused", message));
     }
@@ -179,7 +179,7 @@ fn retry_after_is_honoured_within_the_deadline_only() {
     let patient = script(vec![busy(700), Ok(answer([2; 16], vec![vec![0.0, 1.0]]))]);
     assert!(run(&patient).0.is_ok());
     assert_eq!(*patient.pauses.borrow(), [Duration::from_millis(700)]);
-    // The longest is more than a clock can hold: it once made the sum overflow.
+    // The longest is more than a clock can hold: the sum once overflowed.
     for ms in [5_000, u64::MAX] {
         let long = Reply { status: 429, retry_after: Some(Duration::from_secs(ms)), body: vec![] };
         let hasty = script(vec![Ok(long)]);
@@ -298,7 +298,7 @@ fn a_probe_tries_once_and_its_faults_double_the_pause_up_to_a_cap() {
         pause = (pause * 2).min(LONGEST);
     }
     assert_eq!(pause, LONGEST);
-    // Once closed, it begins anew.
+    // After closing, pauses start again from the first.
     later(&script, LONGEST);
     script.replies.borrow_mut().push(Ok(good()));
     assert_eq!(word(&one(&client)), "answered");
@@ -340,7 +340,7 @@ fn cancelled_questions_and_the_callers_own_faults_open_nothing() {
         script.replies.borrow_mut().push(Ok(status(code)));
         assert_eq!(word(&one(&client)), "cloud_refused");
     }
-    // An answer between them, and faults are not in a row.
+    // With an answer in between, the failures are not in a row.
     for _ in 0..2 * FAULTS {
         script.replies.borrow_mut().extend([Ok(fault()), Ok(fault()), Ok(fault())]);
         one(&client);
@@ -373,13 +373,13 @@ fn every_passing_fault_opens_the_circuit() {
 fn bodies_wait_for_those_before_them_and_every_try_counts() {
     let bytes = request().encode().unwrap().len();
     let script = script(vec![Ok(good()), Ok(fault()), Ok(good()), Ok(good())]);
-    // A body takes 250 ms on the line.
+    // One body occupies the line for 250 ms.
     let pace = NonZeroU32::new(bytes as u32 * 4);
     let client = client(&script).at_most(pace);
     for _ in 0..3 {
         assert_eq!(word(&one(&client)), "answered");
     }
-    // A post takes 10 ms. After the fault come 100 ms of pause, and the rest of the line's time.
+    // A post takes 10 ms. After the failure come a pause of 100 ms and the rest of the reserved time.
     assert_eq!(*script.pauses.borrow(), [240, 100, 140, 240].map(Duration::from_millis));
     assert_eq!(script.clock.get(), Duration::from_millis(3 * 250 + 10));
 }
@@ -387,7 +387,7 @@ fn bodies_wait_for_those_before_them_and_every_try_counts() {
 #[test]
 fn a_body_that_would_wait_beyond_the_deadline_is_not_sent_and_nothing_is_held_against_the_cloud() {
     let script = script(vec![Ok(good())]);
-    // A body takes longer than the deadline, a second.
+    // One body would take longer than the deadline of one second.
     let client = client(&script).at_most(NonZeroU32::new(10));
     assert_eq!(word(&one(&client)), "answered");
     for _ in 0..2 * FAULTS {

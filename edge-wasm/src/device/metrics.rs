@@ -1,6 +1,6 @@
-//! What a gateway has answered, counted, in the words of Prometheus.
+//! A gateway's metrics, in Prometheus' text format.
 //!
-//! [`Metrics`] of several instances of one gateway add up to one, and their `Display` is Prometheus' text format:
+//! Add up the [`Metrics`] of several instances for a whole gateway; `Display` writes the text format:
 //!
 //! ```
 //! use fogline_edge::device::metrics::Metrics;
@@ -21,42 +21,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::Answer;
 
-/// The upper bounds of a histogram's buckets in seconds; the last one has none.
+/// The upper bounds of a histogram's buckets, in seconds. The last bucket has none.
 const BOUNDS: [f64; 14] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
-/// As many words are told apart: some of them are the cloud's, which may say anything.
+/// The limit of distinct codes per metric: some come from the cloud, which may send anything.
 const MOST_WORDS: usize = 64;
 
 /// Samples and refusals since counting began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Answers by their origin, degraded ones too.
+    /// Answers by origin, degraded ones included.
     pub samples: Words,
-    /// Degraded answers by their reason.
+    /// Degraded answers by the error code of their reason.
     pub degraded: Words,
-    /// What was not answered by the machine word of why: requests, and pictures of requests.
+    /// Requests, and pictures of requests, that got no answer, by error code.
     pub refused: Words,
-    /// Bytes of bodies that went to the cloud.
+    /// Bytes of request bodies sent to the cloud.
     pub bytes_sent: u64,
-    /// Files of counts that were damaged, whose counts are lost.
+    /// Files of metrics that were damaged, and whose counts are lost.
     #[serde(default)]
     pub damaged: u64,
-    /// Seconds from a whole request to its answer.
+    /// Seconds from a complete request to its answer.
     pub request: Histogram,
-    /// Seconds of a sample in the edge's layers and exits.
+    /// Seconds that a sample took on the edge: layers and exits.
     pub edge: Histogram,
-    /// Seconds that a sample waited for the cloud, where it was asked.
+    /// Seconds that a sample waited for the cloud, if the cloud was asked.
     pub cloud: Histogram,
 }
 
-/// Numbers by words.
+/// Counts by code or origin.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Words(BTreeMap<String, u64>);
 
 impl Words {
-    /// All words with their numbers, in the words' order.
+    /// All codes with their counts, sorted by code.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(word, &number)| (word.as_str(), number))
     }
@@ -67,16 +67,16 @@ impl Words {
     }
 }
 
-/// How long things took.
+/// Numbers of durations in buckets, and their sum.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// By the first bound that is not below them; beyond the last bound in the last place.
+    /// Counts per bucket: each duration belongs to the first bound that is not below it, else to the last bucket.
     counts: [u64; BOUNDS.len() + 1],
     seconds: f64,
 }
 
 impl Histogram {
-    /// Counts one that took so many seconds.
+    /// Counts a duration in seconds.
     pub fn observe(&mut self, seconds: f64) {
         self.counts[BOUNDS.partition_point(|&bound| bound < seconds)] += 1;
         self.seconds += seconds;
@@ -89,7 +89,7 @@ impl Histogram {
 }
 
 impl Metrics {
-    /// Counts an answer.
+    /// Counts an answer, its bytes and its times.
     pub fn answer(&mut self, answer: &Answer) {
         self.samples.add(&answer.origin, 1);
         if let Some(degraded) = &answer.degraded {
@@ -102,12 +102,12 @@ impl Metrics {
         }
     }
 
-    /// Counts what was not answered, by its machine word.
+    /// Counts a request or picture that got no answer, by error code.
     pub fn refuse(&mut self, word: &str) {
         self.refused.add(word, 1);
     }
 
-    /// Names words that may come, so that there is a number of them, 0, before the first one comes.
+    /// Adds series with the value 0, so that Prometheus sees a code before it is first counted.
     pub fn name(&mut self, reasons: &[&str], refusals: &[&str]) {
         self.samples.add("cloud", 0);
         for reason in reasons {
@@ -118,7 +118,7 @@ impl Metrics {
         }
     }
 
-    /// Adds another's.
+    /// Adds the metrics of another instance to these.
     pub fn add(&mut self, other: &Self) {
         for (sums, more) in [
             (&mut self.samples, &other.samples),
@@ -137,16 +137,21 @@ impl Metrics {
 
 impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        words(f, "samples", "Answers by origin, degraded ones too.", "origin", &self.samples)?;
-        words(f, "degraded", "Answers that lack the cloud, by why.", "reason", &self.degraded)?;
+        words(f, "samples", "Answers by origin, degraded ones included.", "origin", &self.samples)?;
+        words(f, "degraded", "Degraded answers by reason.", "reason", &self.degraded)?;
         words(f, "refused", "Requests and pictures without an answer.", "error", &self.refused)?;
         head(f, "bytes_sent_total", "Bytes of bodies sent to the cloud.", "counter")?;
         writeln!(f, "fogline_bytes_sent_total {}", self.bytes_sent)?;
-        head(f, "counts_damaged_total", "Files of counts that were damaged, and lost.", "counter")?;
+        head(
+            f,
+            "counts_damaged_total",
+            "Damaged files of metrics, whose counts are lost.",
+            "counter",
+        )?;
         writeln!(f, "fogline_counts_damaged_total {}", self.damaged)?;
-        histogram(f, "classify", "From a whole request to its answer.", &self.request)?;
+        histogram(f, "classify", "From a complete request to its answer.", &self.request)?;
         histogram(f, "edge", "A sample in the edge's layers and exits.", &self.edge)?;
-        histogram(f, "cloud", "A sample waiting for the cloud, if asked.", &self.cloud)
+        histogram(f, "cloud", "A sample waiting for the cloud, if it was asked.", &self.cloud)
     }
 }
 
@@ -212,7 +217,7 @@ mod tests {
         }
     }
 
-    /// What Prometheus reads: values by name and label.
+    /// Values by name and label, as Prometheus reads them.
     fn read(counts: &Metrics) -> BTreeMap<String, Value> {
         let text = counts.to_string();
         let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
@@ -249,7 +254,7 @@ mod tests {
             }
             other => panic!("{name}: {other:?}"),
         };
-        // A bound belongs to its bucket.
+        // A duration equal to a bound belongs to the bound's bucket.
         let classify = buckets("classify");
         assert_eq!((classify[1], classify[2]), ((0.001, 0.0), (0.002, 1.0)));
         assert_eq!((buckets("edge")[1], buckets("edge")[2]), ((0.001, 0.0), (0.002, 5.0)));

@@ -1,4 +1,4 @@
-//! What a device has beside the engine: pictures, a folder with a pair, a disk for what the cloud missed, counts.
+//! What a device needs besides the engine: pictures, the folder of a pair, a spool for missed requests, metrics.
 
 pub mod folder;
 pub mod metrics;

@@ -1,6 +1,6 @@
-//! Where pictures come from: files, folders, standard input.
+//! The pictures that a command's arguments name: files, folders, standard input.
 //!
-//! Which files of a folder are pictures is one rule for gateway, `eval`, recipe and page: docs/pictures.md.
+//! Gateway, `eval`, recipe and page use one rule for which files of a folder are pictures: docs/pictures.md.
 
 #[cfg(target_os = "wasi")]
 mod wasi;
@@ -11,25 +11,25 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The name that stands for standard input.
+/// The argument that means standard input.
 pub const STDIN: &str = "-";
 
-/// Endings of the files of a folder that are pictures.
+/// The file name extensions of pictures in a folder.
 const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
-/// The pictures that paths mean.
+/// What [`pictures`] found under the given paths.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Pictures in the order of the paths, those of a folder sorted by name. An entry that cannot be read stands among
-    /// them, as does the folder that cannot be listed: whoever opens it learns why.
+    /// Pictures in the order of the arguments, those of a folder sorted by name. Entries and folders that cannot be read
+    /// are among them, so that opening them gives the error.
     pub pictures: Vec<PathBuf>,
-    /// Those of the paths that are folders without a picture.
+    /// Folders among the arguments that contain no picture.
     pub empty: Vec<PathBuf>,
-    /// What else lies in the folders.
+    /// The other files in the folders.
     pub left_out: LeftOut,
 }
 
-/// How many files of folders are no pictures, by their endings.
+/// Numbers of files in folders that are not pictures, by extension.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     by_ending: BTreeMap<String, usize>,
@@ -37,13 +37,13 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// Whether nothing was left out.
+    /// Whether every file was a picture.
     pub fn is_empty(&self) -> bool {
         self.by_ending.is_empty() && self.hidden == 0
     }
 }
 
-/// As a person is told: `left out: 2 .gif, 1 .heic, 3 hidden`.
+/// For people: `left out: 2 .gif, 1 .heic, 3 hidden`.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let endings = self.by_ending.iter().map(|(ending, count)| format!("{count} {ending}"));
@@ -53,8 +53,8 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// The pictures that `paths` mean, in their order: a folder stands for those in and below it. A path that is no folder
-/// is taken as it is, whether it is there or not.
+/// The pictures that `paths` name, in their order. A folder means all pictures in it and below it. Any other path is
+/// taken as it is, even if nothing exists there.
 pub fn pictures(paths: &[PathBuf]) -> Found {
     let mut found = Found::default();
     for path in paths {
@@ -72,7 +72,7 @@ pub fn pictures(paths: &[PathBuf]) -> Found {
 }
 
 impl Found {
-    /// Links to folders are not followed: one that leads up would never end.
+    /// Adds the pictures in and below `folder`. Links to folders are not followed: one that leads up would never end.
     fn gather(&mut self, folder: &Path) {
         let (mut entries, all) = entries(folder);
         if !all {
@@ -101,7 +101,7 @@ impl Found {
     }
 }
 
-/// The names in a folder that can be read, each with whether it is a folder's, and whether those are all.
+/// The readable names in a folder, each with whether it is a folder; and whether these are all names.
 fn entries(folder: &Path) -> (Vec<(OsString, bool)>, bool) {
     let Ok(listed) = fs::read_dir(folder) else { return (vec![], false) };
     let mut entries = vec![];
@@ -118,13 +118,13 @@ fn entries(folder: &Path) -> (Vec<(OsString, bool)>, bool) {
     (entries, true)
 }
 
-/// Whether programs keep a name for themselves: `.DS_Store`, `._cat.jpg`, `.git`, `__MACOSX`.
+/// Whether a name is one that programs keep for themselves: `.DS_Store`, `._cat.jpg`, `.git`, `__MACOSX`.
 pub fn is_hidden(name: &OsStr, is_folder: bool) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b".") || is_folder && name.starts_with(b"__")
 }
 
-/// The class, by its index, whose folder a picture lies in: the first folder below `root`.
+/// The index of the class whose folder contains a picture: the first folder below `root`.
 pub fn class_of(classes: &[String], root: &Path, path: &Path) -> Option<usize> {
     let folder = path.strip_prefix(root).unwrap_or(path).parent()?.iter().next()?;
     classes.iter().position(|class| folder == class.as_str())

@@ -14,35 +14,35 @@ use crate::kernel::Backend;
 use crate::model::Model;
 use crate::ops::Maps;
 
-/// A model with the memory that it runs in, all of it made at load: a run allocates only what it returns.
+/// A model with the memory that it runs in. All of it is allocated at load: a run allocates only what it returns.
 pub struct Engine {
     model: Model,
     backend: Backend,
     schedule: Schedule,
     rows: Rows,
-    /// Steps that ran, and stops that were made.
+    /// How many steps have run, and how many stops were reached.
     ran: usize,
     stopped: usize,
-    /// Which way the run goes where there are several.
+    /// The way that the run takes, if there are several.
     way: u8,
 }
 
-/// Where a run stands after [`Engine::go_on`].
+/// The place at which a run paused, with the result there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stop {
     /// At exit `index` (from 0), with its logits.
     Exit {
-        /// Which exit.
+        /// The position among the exits, from 0.
         index: usize,
-        /// Its logits.
+        /// One score per class before the softmax, and one more with `appeal`.
         logits: Vec<f32>,
     },
-    /// At the split, with the map packed as it travels.
+    /// At the split point, with the map packed for the frame.
     Split(Vec<u8>),
 }
 
 impl Engine {
-    /// Lays out the weights of `model` for `backend`, and makes room for its results.
+    /// Lays out the weights of `model` for `backend`, and allocates memory for its results.
     pub fn new(model: Model, backend: Backend) -> Self {
         let schedule = Schedule::new(&model.program, &model.shapes);
         let ops = model.program.ops.iter();
@@ -53,20 +53,20 @@ impl Engine {
         Self { model, backend, schedule, rows, ran: 0, stopped: 0, way: 0 }
     }
 
-    /// What the convolutions run on.
+    /// The backend of the convolutions.
     pub fn backend(&self) -> Backend {
         self.backend
     }
 
-    /// The model that runs.
+    /// The model that this engine runs.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// Takes a picture, RGB bytes row by row, and stands at the beginning.
+    /// Starts a run on a picture: RGB bytes, row by row.
     ///
     /// # Panics
-    /// When `rgb` is not `size * size * 3` long.
+    /// If the length of `rgb` is not `size * size * 3`.
     pub fn start(&mut self, rgb: &[u8]) {
         let place = self.schedule.places[0].expect("levels are stored");
         let levels: &mut [i8] = bytemuck::cast_slice_mut(&mut self.rows.buffers[place]);
@@ -76,19 +76,19 @@ impl Engine {
         (self.ran, self.stopped, self.way) = (1, 0, 0);
     }
 
-    /// Goes this way from here on, where there are several; a run begins with way 0.
+    /// Takes this way from here on. A run starts on way 0.
     ///
     /// # Panics
-    /// When the model has no such way.
+    /// If the model has no such way.
     pub fn take(&mut self, way: u8) {
         assert!(way < self.model.program.ways(), "the model has no way {way}");
         self.way = way;
     }
 
-    /// Runs to the next exit on its way, or from the last one to the split.
+    /// Runs to the next exit, or from the last exit to the split point.
     ///
     /// # Panics
-    /// Before the first start, and after the split: start again first.
+    /// Before [`Engine::start`], and after the split point.
     pub fn go_on(&mut self) -> Stop {
         assert!(self.ran > 0, "there is no run to go on with: start one first");
         let on_the_way = |step: &Step, way| step.way.is_none_or(|own| own == way);
@@ -118,7 +118,7 @@ impl Engine {
         maps(&self.model, &self.schedule, &self.rows.buffers, self.way)
     }
 
-    /// Bits an element of the split takes as it travels.
+    /// Bits per element of the packed map at the split.
     pub fn split_bits(&self) -> u8 {
         self.model.program.ops[self.model.program.split].bits()
     }

@@ -1,10 +1,10 @@
-//! Where results lie.
+//! The assignment of results to buffers.
 
 use super::steps::{Step, readers};
 use crate::model::Program;
 use crate::tensor::{Kind, Shape};
 
-/// The buffer of each result, and the words of each buffer.
+/// The buffer of each result, and the length of each buffer in words.
 pub fn places(
     program: &Program,
     shapes: &[Shape],
@@ -12,13 +12,13 @@ pub fn places(
     step_of: &[usize],
 ) -> (Vec<Option<usize>>, Vec<usize>) {
     let readers = readers(program);
-    // The operations whose results each step is the last to read.
+    // For each step, the operations whose results no later step reads.
     let mut last_read = vec![vec![]; steps.len()];
     for (op, readers) in readers.iter().enumerate() {
         let last = readers.iter().map(|&reader| step_of[reader]).max();
         last_read[last.unwrap_or(step_of[op])].push(op);
     }
-    // Exits and split are read when the run stops there.
+    // The results of exits and split are read when the run stops there.
     let kept = |op: usize| op == program.split || program.exits.contains(&op);
     let mut places = vec![None; program.ops.len()];
     let mut buffers: Vec<usize> = vec![];
@@ -30,7 +30,7 @@ pub fn places(
         });
         for op in stored {
             let words = words(shapes[op]);
-            // The smallest that is large enough, else the largest.
+            // The smallest buffer that is large enough, or else the largest.
             let fit = |&(_, &buffer): &(usize, &usize)| {
                 let has = buffers[buffer];
                 (has < words, if has < words { usize::MAX - has } else { has })
@@ -41,13 +41,13 @@ pub fn places(
             buffers[place] = buffers[place].max(words);
             places[op] = Some(place);
         }
-        // What this step was the last to read makes room for the steps behind it.
+        // What no later step reads makes room for the steps after this one.
         free.extend(last_read[index].iter().filter(|&&op| !kept(op)).filter_map(|&op| places[op]));
     }
     (places, buffers)
 }
 
-/// u64 words that a result takes.
+/// The u64 words that a result needs.
 fn words(shape: Shape) -> usize {
     match shape.kind {
         Kind::Real => shape.len().div_ceil(2),

@@ -1,4 +1,4 @@
-//! A step of a run, row by row.
+//! Running a step, row by row.
 
 use core::mem::take;
 
@@ -10,17 +10,17 @@ use crate::tensor::Kind;
 
 /// The memory that a model runs in.
 pub struct Rows {
-    /// Convolutions as the backend reads them, by operation.
+    /// Convolutions with their weights laid out for the backend, by operation.
     pub layers: Vec<Option<Layer>>,
-    /// Where results lie, as the schedule says.
+    /// Results, in the buffers that the schedule assigns.
     pub buffers: Vec<Vec<u64>>,
-    /// Sums of a row of the convolution that runs.
+    /// One row of sums of the convolution that is running.
     pub sums: Vec<i32>,
-    /// A row that only passes through a step.
+    /// A row that is not stored after its step.
     pub passing: Vec<f32>,
 }
 
-/// The results in `buffers`.
+/// A view of the results in `buffers`.
 pub fn maps<'a>(
     model: &'a Model,
     schedule: &'a Schedule,
@@ -31,14 +31,14 @@ pub fn maps<'a>(
 }
 
 impl Rows {
-    /// Runs step `index`, for a sample that takes `way`.
+    /// Runs step `index` for a sample that takes `way`.
     pub fn run(&mut self, model: &Model, schedule: &Schedule, index: usize, way: u8) {
         let Self { layers, buffers, sums, passing } = self;
         let Step { head, tail, result, .. } = &schedule.steps[index];
         let ops = &model.program.ops;
         let shape = model.shapes[*head];
         let row_len = shape.w * shape.c;
-        // A buffer is taken out while it is written: what a step reads lies in others.
+        // The buffer is taken out while it is written; the step reads from others.
         let mut stored = schedule.places[*result].map(|place| (place, take(&mut buffers[place])));
         for y in 0..shape.h {
             if let Some(layer) = &mut layers[*head] {

@@ -1,9 +1,9 @@
-//! What runs together, and where results lie: decided once, when a model is loaded.
+//! The schedule of a model: which operations run together, and where results are stored. It is made once, at load.
 //!
-//! A *step* is an operation with the element-wise ones behind it (affine, sum, clip, PReLU, and the quantisers
-//! that read it, on whatever way). It runs row by row, so that a row meets all of them while it is in the fastest memory,
-//! and what only they read is never stored. Results that are stored lie in a few buffers: one is used
-//! again as soon as nothing reads what it holds.
+//! A *step* is an operation together with the element-wise operations after it (affine, sum, clip, PReLU, and the
+//! quantisers that read it, on any way). A step runs row by row, so that all its operations see a row while it is in
+//! the fastest cache; results that only they read are never stored. Stored results share a few buffers: a buffer is
+//! reused as soon as nothing reads its contents any more.
 
 use super::places::places;
 use super::steps::{Step, steps};
@@ -12,13 +12,13 @@ use crate::tensor::Shape;
 
 /// The steps of a model, and the memory that they need.
 pub struct Schedule {
-    /// In the order in which they run; the first is the input alone.
+    /// The steps in running order; the first is just the input.
     pub steps: Vec<Step>,
-    /// The buffer of each operation's result; `None` where it only passes through a step.
+    /// The buffer of each operation's result; `None` if the result is not stored.
     pub places: Vec<Option<usize>>,
-    /// Words of each buffer.
+    /// The length of each buffer in u64 words.
     pub buffers: Vec<usize>,
-    /// The step that gives each exit, then the one that gives the split.
+    /// For each exit the step that computes it, then the step that computes the split.
     pub stops: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! The split map as it travels.
+//! Packing of the feature map at the split point.
 
 use fogline::packed;
 
@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::ops::Maps;
 use crate::tensor::Kind;
 
-/// C, H, W order, packed.
+/// Packs the map in C, H, W order, as a frame holds it.
 pub fn pack(model: &Model, maps: &Maps) -> Vec<u8> {
     let index = model.program.split;
     let shape = model.shapes[index];
@@ -24,6 +24,6 @@ pub fn pack(model: &Model, maps: &Maps) -> Vec<u8> {
         let levels: &[i8] = maps.numbers(index);
         packed::pack(order.map(|(pixel, c)| levels[pixel * shape.c + c]), bits)
     };
-    // Without the error's own text, which nobody could ever read, and which every page would download.
+    // Not `expect`: the text of an error that cannot happen would be part of every page's download.
     packed.unwrap_or_else(|_| unreachable!("1, 2, 4 and 8 bits are known"))
 }

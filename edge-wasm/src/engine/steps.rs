@@ -1,28 +1,28 @@
-//! Which operations run together.
+//! Grouping of operations into steps.
 
 use crate::model::Program;
 use crate::ops::operation::Role;
 
-/// Operations that run together, a row at a time.
+/// Operations that run together, one row at a time.
 pub struct Step {
     /// The first operation.
     pub head: usize,
-    /// Element-wise operations on its rows, in their order; quantisers write maps of their own.
+    /// Element-wise operations on the head's rows, in order; quantisers write maps of their own.
     pub tail: Vec<usize>,
-    /// The last operation that changes the row: what the step gives.
+    /// The last operation that changes the row, whose result is the step's.
     pub result: usize,
-    /// The way whose runs take the step; none where all do.
+    /// The way whose samples run the step, or `None` if all do.
     pub way: Option<u8>,
 }
 
 impl Step {
-    /// All of its operations.
+    /// All operations of the step, the first one first.
     pub fn members(&self) -> impl Iterator<Item = usize> {
         core::iter::once(self.head).chain(self.tail.iter().copied())
     }
 }
 
-/// The operations that read each operation's result.
+/// For each operation, the operations that read its result.
 pub fn readers(program: &Program) -> Vec<Vec<usize>> {
     let mut readers = vec![vec![]; program.ops.len()];
     for (index, op) in program.ops.iter().enumerate() {
@@ -51,7 +51,7 @@ pub fn steps(program: &Program) -> Vec<Step> {
             let (own, others): (Vec<usize>, Vec<usize>) =
                 readers[step.result].iter().partition(|op| quantises(op));
             step.tail.extend(own.iter().inspect(|&&op| placed[op] = true));
-            // The row may be changed in place if nobody else wants it as it is.
+            // The row may be changed in place if no other operation needs it unchanged.
             let next = match others[..] {
                 [next]
                     if !program.exits.contains(&step.result)
@@ -61,7 +61,7 @@ pub fn steps(program: &Program) -> Vec<Step> {
                 }
                 _ => break,
             };
-            // It reads the row once, and all else that it reads is there.
+            // The operation must read the row exactly once, and its other inputs must be ready.
             let (own, others): (Vec<usize>, Vec<usize>) =
                 program.ops[next].inputs().into_iter().partition(|&input| input == step.result);
             let ready = own.len() == 1 && others.iter().all(|&other| placed[other]);

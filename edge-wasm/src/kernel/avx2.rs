@@ -1,8 +1,8 @@
-//! Vectors of 256 bits, for gateways on x86-64 with AVX2; a byte's bits are counted by two shuffles (Muła, Kurz, Lemire 2018,
+//! 256-bit vectors, for gateways on x86-64 with AVX2. Two shuffles count the bits of each byte (Muła, Kurz, Lemire 2018,
 //! arXiv 1611.07612).
 //!
-//! The methods are only ever inlined into the functions at the end, whose callers have found AVX2 on the machine:
-//! that is what every SAFETY note below means by "see above".
+//! The methods are only ever inlined into the functions at the end, whose callers have checked that the machine has
+//! AVX2. Every SAFETY note that says "see above" refers to this.
 #![expect(
     clippy::inline_always,
     reason = "a method that is not inlined runs without AVX2's registers"
@@ -99,13 +99,13 @@ impl Lanes for Avx2 {
                 // loads need no alignment; AVX2: see above.
                 unsafe {
                     let sums = _mm256_loadu_si256(sums);
-                    // AVX2 compares no unsigned numbers: the smaller of both is the sum.
+                    // AVX2 cannot compare unsigned numbers: a sum is at most its limit if it is the smaller of the two.
                     _mm256_cmpeq_epi16(_mm256_min_epu16(sums, _mm256_loadu_si256(limits)), sums)
                 }
             });
             // SAFETY: see above.
             let half = unsafe {
-                // Narrowing works within halves of vectors: their quarters are put in order behind it.
+                // Narrowing works within each half of a vector, so the quarters are reordered afterwards.
                 let bytes =
                     _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(low, high));
                 _mm256_movemask_epi8(bytes) as u32

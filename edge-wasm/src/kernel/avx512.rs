@@ -1,7 +1,7 @@
-//! Vectors of 512 bits, for gateways on x86-64 with AVX-512: BITALG counts a byte's bits, VNNI multiplies and adds.
+//! 512-bit vectors, for gateways on x86-64 with AVX-512. BITALG counts the bits of each byte, VNNI multiplies and adds.
 //!
-//! The methods are only ever inlined into the functions at the end, whose callers have found AVX-512 on the machine:
-//! that is what every SAFETY note below means by "see above".
+//! The methods are only ever inlined into the functions at the end, whose callers have checked that the machine has
+//! AVX-512. Every SAFETY note that says "see above" refers to this.
 #![expect(
     clippy::inline_always,
     reason = "a method that is not inlined runs without AVX-512's registers"

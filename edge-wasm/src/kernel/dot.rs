@@ -1,42 +1,43 @@
-//! Levels by the vector: lanes add the products of a unit of levels with each output's weights.
+//! Vector kernels over levels: each lane adds up the products of the input's levels with one output's weights.
 //!
-//! A unit is a [`Pair`] of levels in 16 bits, or, where weights have at most four bits, a [`Quad`] in eight.
+//! A unit of the input is a [`Pair`] of levels in 16 bits each or, if weights have at most four bits, a [`Quad`] in 8
+//! bits each.
 
 use core::array::from_fn;
 
 use super::Geometry;
 use super::tile::{self, Group, Run, Units};
 
-/// Outputs in a group.
+/// The number of output channels in a group.
 pub const OUTPUTS: usize = 16;
 
-/// Two levels, of neighbouring channels.
+/// Two levels of neighbouring channels.
 pub type Pair = [i16; 2];
 
-/// Four levels, of neighbouring channels.
+/// Four levels of neighbouring channels.
 pub type Quad = [i8; 4];
 
 /// A vector of i32 lanes.
 pub trait Sums: Copy {
-    /// All zero.
+    /// A vector with 0 in every lane.
     fn zero() -> Self;
-    /// The vector at `index` of those that hold a group.
+    /// Loads vector `index` of a group's weights.
     fn load(group: &Group, index: usize) -> Self;
-    /// Writes each lane to the sum of its output; `index` as in [`Self::load`].
+    /// Stores each lane as the sum of its output; `index` as in [`Self::load`].
     fn store(self, sums: &mut [i32; OUTPUTS], index: usize);
 }
 
-/// One that multiplies units.
+/// A vector that can multiply units.
 pub trait Dot<Unit>: Sums {
-    /// `unit` in every lane.
+    /// A vector with `unit` in every lane.
     fn splat(unit: Unit) -> Self;
-    /// Adds to each lane the products of `x` and `w`.
+    /// Adds the products of `x` and `w` to each lane.
     #[must_use]
     fn add_products(self, x: Self, w: Self) -> Self;
 }
 
-/// Row `y` of a convolution of levels with levels; J vectors hold a group, P pixels share its weights.
-/// `less` says for the runs of a tile's first pixel what to take off the sums of each of its pixels.
+/// Computes row `y` of a convolution of levels with levels. J vectors hold a group, and P pixels share its weights.
+/// `less(runs, pixel)` is subtracted from each sum of a tile's pixel, given the runs of the tile's first pixel.
 #[expect(clippy::inline_always, reason = "the loops must take on the caller's target features")]
 #[inline(always)]
 pub fn row<Unit: Copy, V: Dot<Unit>, const P: usize, const J: usize>(
@@ -60,7 +61,7 @@ pub fn row<Unit: Copy, V: Dot<Unit>, const P: usize, const J: usize>(
             let mut store = |pixel: usize, sums: &[i32; OUTPUTS]| {
                 let out = &mut acc[(ox + pixel) * g.outputs + first..][..left];
                 for (out, sum) in out.iter_mut().zip(sums) {
-                    // What was added too much may have taken a lane round once: this takes it back.
+                    // The excess may have wrapped a lane; subtracting it wraps back.
                     *out = sum.wrapping_sub(less[pixel]);
                 }
             };
@@ -74,7 +75,7 @@ pub fn row<Unit: Copy, V: Dot<Unit>, const P: usize, const J: usize>(
     });
 }
 
-/// Sums of products, for P pixels that lie `step` units apart and a group of outputs.
+/// The sums of products for a group of outputs and P pixels that lie `step` units apart.
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
 fn multiply<Unit: Copy, V: Dot<Unit>, const P: usize, const J: usize>(

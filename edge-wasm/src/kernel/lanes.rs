@@ -1,4 +1,4 @@
-//! Signs by the vector: lanes count in how many bits a unit of eight signs differs from each output's.
+//! Vector kernels over signs: each lane counts the bits in which eight signs of the input differ from one output's.
 
 use core::array::from_fn;
 
@@ -7,32 +7,32 @@ pub use super::thresholds::OUTPUTS;
 use super::thresholds::Thresholds;
 use super::tile::{self, Group, Run, Units};
 
-/// A byte lane holds 255, and each step adds up to 8.
+/// The steps that fit a byte lane: it holds up to 255, and each step adds up to 8.
 const STEPS: usize = 31;
 
 /// A vector of byte lanes.
 pub trait Lanes: Copy {
-    /// All zero.
+    /// A vector with 0 in every lane.
     fn zero() -> Self;
-    /// `byte` in every lane.
+    /// A vector with `byte` in every lane.
     fn splat(byte: u8) -> Self;
-    /// The vector at `index` of those that hold a group.
+    /// Loads vector `index` of a group's weights.
     fn load(group: &Group, index: usize) -> Self;
     /// Adds to each lane the number of bits in which `x` and `w` differ.
     #[must_use]
     fn add_differing(self, x: Self, w: Self) -> Self;
     /// Adds each lane to the sum of its output; `index` as in [`Self::load`].
     fn widen_into(self, sums: &mut [u16; OUTPUTS], index: usize);
-    /// A bit an output, the first the lowest: 1 where its sum is at most its limit.
+    /// One bit per output, the first one lowest: 1 if the sum is at most its limit.
     fn at_most(sums: &[u16; OUTPUTS], limits: &[u16; OUTPUTS]) -> u64;
 }
 
-/// Whether a sum of this convolution fits its 16 bits.
+/// Whether the sums of this convolution fit into 16 bits.
 pub fn fits(g: &Geometry) -> bool {
     u16::try_from(g.k * g.k * g.x.c).is_ok()
 }
 
-/// The weights (outputs, k, k, words) in groups; outputs that fill the last one have zeros.
+/// Lays out the weights (outputs, k, k, words) in groups. Missing outputs of the last group get zeros.
 pub fn lay_out(g: &Geometry, weights: &[u64]) -> Vec<Group> {
     let (words, bytes, taps) = (g.x.words(), g.x.c.div_ceil(8), g.k * g.k);
     let weights: &[u8] = bytemuck::cast_slice(weights);
@@ -48,15 +48,15 @@ pub fn lay_out(g: &Geometry, weights: &[u64]) -> Vec<Group> {
     groups
 }
 
-/// What a row of counts becomes: one kernel for both, since each that is inlined into it is as large again.
+/// Where a row of counts goes. One kernel serves both, because each copy would be inlined in full.
 pub enum Out<'a> {
     /// Sums (pixels, outputs).
     Sums(&'a mut [i32]),
-    /// Signs (pixels, words) of sums at their thresholds: a group of outputs is a word.
+    /// Signs (pixels, words) of the sums by their thresholds; each group of outputs is one word.
     Signs(&'a mut Thresholds, &'a mut [u64]),
 }
 
-/// Row `y` of a convolution of signs with signs; J vectors hold a group, P pixels share its weights.
+/// Computes row `y` of a convolution of signs with signs. J vectors hold a group, and P pixels share its weights.
 #[expect(clippy::inline_always, reason = "the loops must take on the caller's target features")]
 #[inline(always)]
 pub fn row<V: Lanes, const P: usize, const J: usize>(
@@ -99,7 +99,7 @@ pub fn row<V: Lanes, const P: usize, const J: usize>(
     });
 }
 
-/// How many signs differ, for P pixels that lie `step` bytes apart and a group of outputs.
+/// The numbers of differing signs for a group of outputs and P pixels that lie `step` bytes apart.
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
 fn count<V: Lanes, const P: usize, const J: usize>(

@@ -1,25 +1,25 @@
-//! Maps of levels and their weights, as the vector kernels of [`dot`](super::dot) read them.
+//! The layout of levels and their weights for the vector kernels of [`dot`](super::dot).
 //!
-//! Weights of two and four bits are widened to bytes when a model is loaded, not in registers at each step. Taking nibbles
-//! apart costs a mask, a shift and another load of the input for every dot product: with relaxed SIMD in V8
-//! such a kernel came to 19 products a cycle at most, one that reads bytes to 30, and one vector of weights serves
-//! all pixels of a tile either way. The cost is memory, not download: `edge.fog` keeps nibbles, laid-out weights take a
-//! byte each, twice the file's (147 KB for 3x3, 128 to 128 channels), or, where pairs are read, two bytes.
+//! Weights of two and four bits are widened to bytes when a model is loaded, not in registers at each step. Splitting
+//! nibbles costs a mask, a shift and another load of the input for every dot product. With relaxed SIMD in V8, such a
+//! kernel reached at most 19 products per cycle, and one that reads bytes 30; either way one vector of weights serves all
+//! pixels of a tile. The cost is memory, not download size: `edge.fog` stores nibbles, while laid-out weights take one
+//! byte each, twice the file's (147 KB for 3x3, 128 to 128 channels), or two bytes each where pairs are read.
 
 use super::Geometry;
 use super::dot::{OUTPUTS, Pair, Quad};
 use super::tile::{Group, Run};
 
-/// A map of pairs.
+/// A map of levels, two neighbouring channels at a time.
 pub struct Pairs(Vec<Pair>);
 
 impl Pairs {
-    /// Room for the map of a convolution.
+    /// Allocates the map of a convolution.
     pub fn new(g: &Geometry) -> Self {
         Self(vec![[0; 2]; g.x.h * g.x.w * g.x.c.div_ceil(2)])
     }
 
-    /// Takes levels (pixels, channels); a last odd one has a zero beside it.
+    /// Fills the map with levels (pixels, channels). An odd last level is paired with zero.
     pub fn fill(&mut self, levels: &[i8], channels: usize) {
         let per_pixel = channels.div_ceil(2);
         let pixels = self.0.chunks_exact_mut(per_pixel).zip(levels.chunks_exact(channels));
@@ -39,7 +39,7 @@ impl Pairs {
         &self.0
     }
 
-    /// The weights (k, k, inputs, outputs) in groups; what fills up groups and pairs is zero.
+    /// Lays out the weights (k, k, inputs, outputs) in groups, padded with zeros.
     pub fn weights(g: &Geometry, weights: &[i8]) -> Vec<Group> {
         lay_out::<2>(g, |group, output, input, at| {
             let place = output * 4 + input * 2;
@@ -50,9 +50,9 @@ impl Pairs {
 
 /// A map of quads, and the sum of each pixel's levels.
 ///
-/// The instructions for quads multiply signed bytes with unsigned ones, so that their weights lie as `weight + 8`,
-/// and eight times the sum of the levels under the kernel is taken off, the same for all outputs of a pixel. Both
-/// may pass 32 bits where what is left of them does not: they wrap alike.
+/// The instructions for quads multiply signed by unsigned bytes. Weights are therefore stored as `weight + 8`, and eight
+/// times the sum of the levels under the kernel is subtracted, which is the same for all outputs of a pixel. Both terms
+/// may overflow 32 bits even if their difference does not: they wrap alike, so the difference is right.
 pub struct Quads {
     units: Vec<Quad>,
     sums: Vec<i32>,
@@ -60,23 +60,23 @@ pub struct Quads {
     stride: usize,
 }
 
-/// What is added to the weights of quads.
+/// The offset that makes the weights of quads unsigned.
 const OFFSET: i8 = 8;
 
 impl Quads {
-    /// Whether weights have at most four bits.
+    /// Whether all weights have at most four bits.
     pub fn fit(weights: &[i8]) -> bool {
         weights.iter().all(|weight| (-OFFSET..OFFSET).contains(weight))
     }
 
-    /// Room for the map of a convolution.
+    /// Allocates the map of a convolution.
     pub fn new(g: &Geometry) -> Self {
         let (pixels, per_pixel) = (g.x.h * g.x.w, g.x.c.div_ceil(4));
         let units = vec![[0; 4]; pixels * per_pixel];
         Self { units, sums: vec![0; pixels], per_pixel, stride: g.stride }
     }
 
-    /// Takes levels (pixels, channels); what fills up a pixel's last quad is zero.
+    /// Fills the map with levels (pixels, channels). A pixel's last quad is padded with zeros.
     pub fn fill(&mut self, levels: &[i8], channels: usize) {
         let bytes: &mut [i8] = bytemuck::cast_slice_mut(&mut self.units);
         let pixels = bytes.chunks_exact_mut(self.per_pixel * 4).zip(levels.chunks_exact(channels));
@@ -100,7 +100,7 @@ impl Quads {
         i32::from(OFFSET).wrapping_mul(under.sum())
     }
 
-    /// The weights (k, k, inputs, outputs) in groups.
+    /// Lays out the weights (k, k, inputs, outputs) in groups.
     pub fn weights(g: &Geometry, weights: &[i8]) -> Vec<Group> {
         lay_out::<4>(g, |group, output, input, at| {
             group[output * 4 + input] = (weights[at] + OFFSET) as u8;
@@ -108,7 +108,7 @@ impl Quads {
     }
 }
 
-/// Groups of units of N levels; `put(group, output in it, level in the unit, index of the weight)` fills them.
+/// Lays out groups of units of N levels, filled by `put(group, output in it, level in the unit, index of the weight)`.
 fn lay_out<const N: usize>(
     g: &Geometry,
     put: impl Fn(&mut Group, usize, usize, usize),

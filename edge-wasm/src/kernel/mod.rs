@@ -1,10 +1,10 @@
-//! The two convolutions that cost time, over signs and over levels, each in several backends with equal results.
+//! The two expensive convolutions, over signs and over levels. Each has several backends with equal results.
 //!
-//! Both take a map in H, W, C order and give whole numbers, one an output channel and pixel, a row of
-//! pixels at a time, so that every backend agrees to the bit. Zeros around the input count nothing: a
-//! tap that falls outside the map is left out. [`reference`] says what a convolution is; [`words`] is
-//! plain Rust; the vector kernels, [`lanes`] and [`dot`], are written once for every width of vector,
-//! over the layout that [`tile`] draws. Where a batch-norm and a sign follow, they are [`thresholds`] on the sums.
+//! Both read a map in H, W, C order and compute integers, one per output channel and pixel, one row of pixels at a
+//! time. Backends therefore agree to the bit. Padding contributes nothing: taps outside the map are left out.
+//! [`reference`] defines the result; [`words`] is plain Rust; the vector kernels [`lanes`] and [`dot`] are written once
+//! for all vector widths, over the layout described in [`tile`]. If a batch-norm and a sign follow, they become
+//! [`thresholds`] on the sums.
 
 use crate::tensor::Shape;
 
@@ -35,25 +35,25 @@ use levels::{Pairs, Quads};
 pub use thresholds::Thresholds;
 use tile::{Group, Run};
 
-/// Which implementation runs.
+/// An implementation of the convolutions.
 #[derive(Debug, Clone, Copy)]
 pub enum Backend {
-    /// Loops that say what a convolution is, one number at a time: what the others are tested against.
+    /// Plain loops, one number at a time: the definition that the others are tested against.
     Reference,
-    /// 64 signs a step, in plain Rust.
+    /// 64 signs per step, in plain Rust.
     Words,
-    /// An instruction set that was found on this machine.
+    /// Vector instructions that this machine has.
     Vectors(Vectors),
 }
 
 impl Backend {
-    /// All that this build and this machine have, the fastest last.
+    /// All backends of this build that run on this machine, the fastest last.
     pub fn all() -> Vec<Self> {
         let plain = [Self::Reference, Self::Words];
         plain.into_iter().chain(Vectors::all().into_iter().map(Self::Vectors)).collect()
     }
 
-    /// The fastest of them.
+    /// The fastest backend of this build that runs on this machine.
     pub fn fastest() -> Self {
         Vectors::all().pop().map_or(Self::Words, Self::Vectors)
     }
@@ -69,7 +69,7 @@ impl core::fmt::Display for Backend {
     }
 }
 
-/// An instruction set with vector kernels; none can be named that is not there.
+/// An instruction set with vector kernels. A value exists only for one that this machine has.
 #[derive(Clone, Copy)]
 pub struct Vectors(&'static Kernels);
 
@@ -79,24 +79,24 @@ impl core::fmt::Debug for Vectors {
     }
 }
 
-/// A row of a convolution over X, `(geometry, row, map, weights, room for runs, sums)`; to be called
-/// only where its instructions are.
+/// Computes a row of a convolution over X: `(geometry, row, map, weights, scratch for runs, sums)`. Call it only on a
+/// machine with its instructions.
 type Row<X> = unsafe fn(&Geometry, usize, &X, &[Group], &mut Vec<Run>, &mut [i32]);
 
-/// The same over signs, to sums or to signs.
+/// Computes a row of a convolution over signs, to sums or to signs.
 type SignRow = unsafe fn(&Geometry, usize, &[u64], &[Group], &mut Vec<Run>, Out);
 
-/// The kernels of an instruction set.
+/// The kernels of one instruction set.
 struct Kernels {
     name: &'static str,
     signs: SignRow,
     pairs: Row<Pairs>,
-    /// Where it multiplies bytes.
+    /// The kernel for quads, if the set multiplies bytes.
     quads: Option<Row<Quads>>,
 }
 
 impl Vectors {
-    /// Those of this machine, the fastest last.
+    /// The sets that this machine has, the fastest last.
     #[allow(unused_mut, clippy::vec_init_then_push, reason = "which are pushed is the target's")]
     fn all() -> Vec<Self> {
         let mut sets = vec![];
@@ -123,30 +123,30 @@ impl Vectors {
     }
 }
 
-/// A convolution's geometry.
+/// The geometry of a convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Geometry {
-    /// The input map.
+    /// The shape of the input map.
     pub x: Shape,
     /// Height and width of the output.
     pub out: (usize, usize),
-    /// Output channels.
+    /// The number of output channels.
     pub outputs: usize,
     /// Side of the kernel.
     pub k: usize,
-    /// Distance of output pixels in input pixels.
+    /// The distance of neighbouring output pixels, in input pixels.
     pub stride: usize,
-    /// Zeros around the input.
+    /// Padding on each side of the input.
     pub pad: usize,
 }
 
 impl Geometry {
-    /// Numbers in a row of the result.
+    /// The length of a row of the result.
     pub fn row_len(&self) -> usize {
         self.out.1 * self.outputs
     }
 
-    /// The taps of output position `o` along one side that fall inside `length`: a range of kernel positions.
+    /// The kernel positions along one side that fall inside `length` at output position `o`.
     fn taps(&self, o: usize, length: usize) -> core::ops::Range<usize> {
         let start = o * self.stride;
         let first = self.pad.saturating_sub(start).min(self.k);
@@ -154,20 +154,20 @@ impl Geometry {
         first..end.max(first)
     }
 
-    /// The input position under kernel position `tap` of output position `o`.
+    /// The input position under kernel position `tap` at output position `o`.
     fn under(&self, o: usize, tap: usize) -> usize {
         o * self.stride + tap - self.pad
     }
 }
 
-/// A convolution over signs, its weights in the order in which the backend reads them.
+/// A convolution over signs, with its weights laid out for a backend.
 pub struct SignConv {
     g: Geometry,
     weights: Signs,
     runs: Vec<Run>,
 }
 
-/// The weights of signs, and what reads them.
+/// Weights of signs, and the kernel that reads them.
 enum Signs {
     Reference(Vec<u64>),
     Words(Vec<u64>),
@@ -188,7 +188,7 @@ impl SignConv {
         Self { g, weights, runs: Vec::with_capacity(g.k * g.k) }
     }
 
-    /// Convolves `x` (H, W, words; bits beyond the channels 0) into row `y` of the sums (out W, outputs).
+    /// Convolves `x` (H, W, words; bits beyond the channels 0) and writes row `y` of the sums (out W, outputs).
     pub fn row(&mut self, y: usize, x: &[u64], acc: &mut [i32]) {
         let g = &self.g;
         assert_eq!((x.len(), acc.len()), (g.x.h * g.x.w * g.x.words(), g.row_len()));
@@ -200,7 +200,7 @@ impl SignConv {
         }
     }
 
-    /// The same row as signs (out W, words), bits beyond the outputs 0; `acc` is room for its sums.
+    /// Writes row `y` as signs (out W, words; bits beyond the outputs 0). `acc` is scratch space for its sums.
     pub fn fused_row(
         &mut self,
         y: usize,
@@ -221,14 +221,14 @@ impl SignConv {
     }
 }
 
-/// A convolution over levels, its weights in the order in which the backend reads them.
+/// A convolution over levels, with its weights laid out for a backend.
 pub struct LevelConv {
     g: Geometry,
     weights: Levels,
     runs: Vec<Run>,
 }
 
-/// The weights of levels, and what reads them.
+/// Weights of levels, and the kernel that reads them.
 enum Levels {
     Reference(Vec<i8>),
     Words(Vec<i8>),
@@ -253,7 +253,7 @@ impl LevelConv {
         Self { g, weights, runs: Vec::with_capacity(g.k * g.k) }
     }
 
-    /// Convolves `x` (H, W, C) into row `y` of the sums (out W, outputs); row 0 comes first.
+    /// Convolves `x` (H, W, C) and writes row `y` of the sums (out W, outputs). Row 0 must be computed first.
     pub fn row(&mut self, y: usize, x: &[i8], acc: &mut [i32]) {
         let (g, runs) = (&self.g, &mut self.runs);
         assert_eq!((x.len(), acc.len()), (g.x.len(), g.row_len()));

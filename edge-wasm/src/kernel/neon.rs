@@ -1,4 +1,4 @@
-//! Vectors of 128 bits, for gateways on 64-bit Arm: NEON belongs to every such machine.
+//! 128-bit vectors, for gateways on 64-bit Arm, all of which have NEON.
 
 use core::arch::aarch64::{
     int32x4_t, uint8x16_t, vaddq_s32, vaddq_u8, vaddv_u8, vaddw_high_u8, vaddw_u8, vand_u8,
@@ -65,7 +65,7 @@ impl Lanes for Bytes {
             // SAFETY: each is eight numbers, as large as a vector or half of one; NEON is there.
             let eight = unsafe {
                 let below = vcleq_u16(vld1q_u16(sums.as_ptr()), vld1q_u16(limits.as_ptr()));
-                // A bit of its own from each lane: their sum is the byte.
+                // Each lane keeps its own bit, so their sum is the byte.
                 vaddv_u8(vand_u8(vmovn_u16(below), vld1_u8(BITS.as_ptr())))
             };
             bits | u64::from(eight) << (8 * at)

@@ -1,4 +1,4 @@
-//! What a convolution is, one number at a time.
+//! The definition of a convolution, one number at a time.
 
 use super::Geometry;
 

@@ -1,7 +1,7 @@
-//! A dot product of bytes in vectors of 128 bits, for WebAssembly with relaxed SIMD.
+//! A dot product of bytes in 128-bit vectors, for WebAssembly with relaxed SIMD.
 //!
-//! The instruction may do as it likes with an operand above 127, and where the sum of two products
-//! passes 16 bits. Weights from 0 to 15 meet neither, so that results are exact here too.
+//! The result of the instruction is unspecified for operands above 127, and if the sum of two products
+//! overflows 16 bits. Weights from 0 to 15 cause neither, so results are exact.
 
 use core::arch::wasm32::{
     i32x4_extract_lane, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_splat, v128,
@@ -13,7 +13,7 @@ use super::levels::Quads;
 use super::tile::{Group, Run};
 use super::{Geometry, Kernels, simd128};
 
-/// The kernels of this file, and those that plain simd128 has.
+/// The kernels of this file, and those of plain simd128.
 pub static KERNELS: Kernels = Kernels {
     name: "relaxed-simd",
     signs: simd128::sign_row,
@@ -31,8 +31,8 @@ impl Dot<Quad> for v128 {
     }
 }
 
-/// Whether this engine keeps the sum that it adds to. V8 11.3 (Node 20, behind an option) does not in code of its first
-/// compiler, and an engine's name or what it validates do not tell: these kernels are only for one that computes.
+/// Whether this engine's instruction adds to its third operand. The baseline compiler of V8 11.3 (Node 20, behind a flag)
+/// does not, and neither the engine's name nor validation reveals it. These kernels are used only if a test sum is right.
 pub fn adds() -> bool {
     let ones = black_box(i32x4_splat(0x0101_0101));
     let mut sum = i32x4_splat(0);

@@ -1,4 +1,4 @@
-//! Vectors of 128 bits, for WebAssembly with simd128.
+//! 128-bit vectors, for WebAssembly with simd128.
 
 use core::arch::wasm32::{
     i8x16_bitmask, i8x16_narrow_i16x8, i8x16_popcnt, i32x4_add, i32x4_dot_i16x8, i32x4_splat,
@@ -61,7 +61,7 @@ impl Lanes for v128 {
         sixteens.enumerate().fold(0, |bits, (at, (sums, limits))| {
             let [low, high] =
                 [0, 8].map(|from| u16x8_le(load_eight(&sums[from..]), load_eight(&limits[from..])));
-            // All ones stay all ones where lanes are narrowed as signed numbers.
+            // Lanes of all ones stay all ones when they are narrowed as signed numbers.
             let sixteen = i8x16_bitmask(i8x16_narrow_i16x8(low, high));
             bits | u64::from(sixteen) << (16 * at)
         })

@@ -1,50 +1,50 @@
-//! Where a convolution's sums become signs again, at a whole-number threshold a channel.
+//! The integer thresholds, one per channel, at which a convolution's sums become signs again.
 //!
-//! What says what that means is [`Thresholds::of_sums`]. The vector kernels never come to sums: they count
-//! in how many signs two windows differ, and `signs - 2 * differ >= threshold` is the same as
-//! `differ <= (signs - threshold) / 2`, rounded down. So each output has a [`Limit`] in the 16 bits of the counts, 64
-//! comparisons make the word that the map holds, and a row of sums is neither written nor read.
+//! [`Thresholds::of_sums`] defines the result. The vector kernels never compute sums. They count the signs in which two
+//! windows differ, and `signs - 2 * differ >= threshold` is the same as `differ <= (signs - threshold) / 2`, rounded
+//! down. Each output therefore has a [`Limit`] in the 16 bits of the counts. 64 comparisons make the word that the map
+//! stores, and a row of sums is neither written nor read.
 
 use super::Geometry;
 
-/// Outputs in a group: their signs are a word of the map.
+/// Outputs in a group, whose signs are one word of the map.
 pub const OUTPUTS: usize = 64;
 
-/// Thresholds of a convolution's outputs: +1 where `(sum >= threshold) != flip`.
+/// The thresholds of a convolution's outputs: +1 where `(sum >= threshold) != flip`.
 pub struct Thresholds {
-    /// A threshold and its flip, an output.
+    /// The threshold and the flip of each output.
     outputs: Vec<(i32, bool)>,
     inputs: usize,
     whole: usize,
-    /// For how many taps inside the map the two sets of limits are: of the last pixel at a border, since its
-    /// neighbours have as many, and of those whose whole kernel lies in the map.
+    /// The numbers of taps inside the map that the two sets of limits are for: the last border pixel's, since its
+    /// neighbours have as many, and that of pixels with the whole kernel inside the map.
     taps: [usize; 2],
-    /// One set behind the other, a limit a group.
+    /// The two sets, one after the other, with one limit per group.
     limits: Vec<Limit>,
 }
 
-/// A group of outputs: which bit is set follows from `(differ <= most) != flip`.
+/// The limits of a group of outputs: a bit is set where `(differ <= most) != flip`.
 #[derive(Clone)]
 pub struct Limit {
-    /// How many signs may differ.
+    /// The largest number of differing signs, per output.
     pub most: [u16; OUTPUTS],
-    /// Bits of outputs whose comparison is turned round.
+    /// The bits of outputs whose comparison is inverted.
     pub flip: u64,
 }
 
 impl Thresholds {
-    /// One threshold and flip (1, else none) an output channel of `g`.
+    /// One threshold and one flip (1 or 0) per output channel of `g`.
     pub fn new(g: &Geometry, thresholds: &[i32], flips: &[u8]) -> Self {
         assert_eq!((thresholds.len(), flips.len()), (g.outputs, g.outputs));
         let flips = flips.iter().map(|&flip| flip == 1);
         let outputs = thresholds.iter().copied().zip(flips).collect();
-        // What fills up the last group is always so, turned round: never set.
+        // Padding of the last group: always true, inverted, so never set.
         let limit = Limit { most: [u16::MAX; OUTPUTS], flip: u64::MAX };
         let limits = vec![limit; 2 * g.outputs.div_ceil(OUTPUTS)];
         Self { outputs, inputs: g.x.c, whole: g.k * g.k, taps: [usize::MAX; 2], limits }
     }
 
-    /// Signs (pixels, words) of sums (pixels, outputs), bits beyond the outputs 0.
+    /// Writes the signs (pixels, words) of sums (pixels, outputs). Bits beyond the outputs are 0.
     pub fn of_sums(&self, sums: &[i32], signs: &mut [u64]) {
         let (outputs, words) = (self.outputs.len(), self.outputs.len().div_ceil(64));
         let pixels = signs.chunks_exact_mut(words).zip(sums.chunks_exact(outputs));
@@ -66,7 +66,7 @@ impl Thresholds {
         &self.limits[set * (self.limits.len() / 2) + group]
     }
 
-    /// Makes set `set` the limits for `taps` taps.
+    /// Computes set `set` for `taps` taps.
     #[cold]
     fn fill(&mut self, set: usize, taps: usize) {
         self.taps[set] = taps;
@@ -74,7 +74,7 @@ impl Thresholds {
         let signs = (taps * self.inputs) as i32;
         for (output, &(threshold, flip)) in self.outputs.iter().enumerate() {
             let most = signs.saturating_sub(threshold) >> 1;
-            // No count is below zero: what never holds is what always holds, turned round.
+            // No count is below zero: a comparison that never holds is one that always holds, inverted.
             let never = most < 0;
             let (limit, at) = (&mut self.limits[first + output / OUTPUTS], output % OUTPUTS);
             limit.most[at] = if never { u16::MAX } else { most.min(u16::MAX.into()) as u16 };

@@ -1,9 +1,9 @@
-//! How a row of a convolution falls into tiles: P neighbouring pixels by one group of output channels.
+//! Tiling of a convolution's row: each tile is P neighbouring pixels by one group of output channels.
 //!
-//! All vector kernels put an output channel in each lane, so that nothing is ever added across
-//! lanes, and read their weights in the same order. A *unit* is what one step takes of the input:
-//! eight signs of a pixel in a byte, or two levels in 16 bits each, or four in eight. To every unit
-//! belong 64 bytes of weights, those of one group:
+//! All vector kernels put one output channel in each lane, so that lanes are never added to each
+//! other, and read their weights in the same order. A *unit* is the part of the input that one step
+//! reads: eight signs of a pixel in a byte, two levels in 16 bits each, or four in 8 bits each. Each
+//! unit has 64 bytes of weights per group:
 //!
 //! ```text
 //! group of outputs ─┬─ tap (0, 0) ─┬─ unit 0   64 bytes: 64 outputs x 8 signs,
@@ -14,14 +14,14 @@
 //! ```
 //!
 //! A step loads the 64 bytes once for all P pixels, copies each pixel's unit to all lanes, and
-//! counts or multiplies. 64 bytes are four vectors of 128 bits, two of 256, one of 512.
+//! counts or multiplies. 64 bytes are four vectors of 128 bits, two of 256, or one of 512.
 
 use super::Geometry;
 
-/// Weights of a group of outputs for one unit of the input.
+/// The weights of a group of outputs for one unit of the input.
 pub type Group = [u8; 64];
 
-/// Taps side by side in map and weights: where they begin, relative to the map and to the group, and how many units they are.
+/// Taps that are contiguous in map and weights: their start in each, relative to pixel and group, and their number of units.
 #[derive(Clone, Copy)]
 pub struct Run {
     pub x: usize,
@@ -29,17 +29,17 @@ pub struct Run {
     pub len: usize,
 }
 
-/// The units of a map.
+/// The layout of a map's units.
 #[derive(Clone, Copy)]
 pub struct Units {
-    /// What a pixel has of them.
+    /// Units per pixel that are used.
     pub used: usize,
-    /// From one pixel to the next.
+    /// The distance from one pixel to the next, in units.
     pub apart: usize,
 }
 
-/// Calls `tile(first pixel, how many, runs of the first pixel, taps inside)` for all tiles of output
-/// row `y`: P pixels where all of them lie inside the map, single ones else.
+/// Calls `tile(first pixel, how many, runs of the first pixel, taps inside)` for all tiles of output row `y`: P pixels at
+/// a time where their kernels lie inside the map, single pixels elsewhere.
 #[expect(clippy::inline_always, reason = "the loops must take on the caller's target features")]
 #[inline(always)]
 pub fn for_each<const P: usize>(
@@ -63,7 +63,7 @@ pub fn for_each<const P: usize>(
                 len: units.used,
             });
             if units.used == units.apart {
-                // Nothing between the pixels: the row is one run.
+                // There is no gap between the pixels: the row is one run.
                 runs.extend(row.reduce(|a, b| Run { len: a.len + b.len, ..a }));
             } else {
                 runs.extend(row);
@@ -74,8 +74,8 @@ pub fn for_each<const P: usize>(
     }
 }
 
-/// `step` for 0 to N: 1, 2, 4 or 8. Written out, since the compiler keeps such loops at opt-level 2, the page's, and with them a
-/// tile's vectors in memory: 1-bit layers took half as long again.
+/// Calls `step` for 0 to N, where N is 1, 2, 4 or 8. It is unrolled by hand, because at opt-level 2, the page's, the compiler
+/// keeps such loops and with them a tile's vectors in memory: 1-bit layers took 1.5 times as long.
 #[expect(clippy::inline_always, reason = "as above")]
 #[inline(always)]
 pub fn unrolled<const N: usize>(mut step: impl FnMut(usize)) {

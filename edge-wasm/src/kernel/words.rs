@@ -1,6 +1,6 @@
-//! Plain Rust, quick on any machine: signs by the word, levels by the row of outputs.
+//! Plain Rust, fast on any machine: signs word by word, levels by rows of outputs.
 //!
-//! The product of two signs is +1 where their bits agree, so that a dot product of n signs is
+//! The product of two signs is +1 where their bits agree. A dot product of n signs is therefore
 //! `n - 2 * popcount(x ^ w)`.
 
 use super::Geometry;
@@ -14,7 +14,7 @@ pub fn sign_row(g: &Geometry, y: usize, x: &[u64], weights: &[u64], acc: &mut [i
         for (sum, w) in acc.iter_mut().zip(weights.chunks_exact(g.k * g.k * words)) {
             let mut differ = 0;
             for ky in rows.clone().filter(|_| !columns.is_empty()) {
-                // A row of taps lies side by side in map and weights.
+                // A row of taps is contiguous in map and weights.
                 let first = g.under(y, ky) * g.x.w + g.under(ox, columns.start);
                 let x = &x[first * words..][..columns.len() * words];
                 let w = &w[(ky * g.k + columns.start) * words..][..x.len()];

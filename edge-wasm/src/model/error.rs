@@ -1,32 +1,32 @@
-//! Why bytes are not a packed model.
+//! Why bytes are not a valid packed model.
 
 use core::fmt;
 
 use super::program::VERSION;
 
-/// Why bytes are not a packed model.
+/// Why bytes are not a valid packed model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FogError {
-    /// The bytes end early or go on too long.
+    /// The bytes are shorter or longer than the header states, or over the limit.
     Length,
-    /// Not the magic of a packed model.
+    /// The bytes do not begin with the magic of a packed model.
     Magic,
-    /// Packed for another version of Fogline.
+    /// The model has a newer format version, given here.
     Version(u32),
-    /// The program is not one; says why.
+    /// The program is invalid, for this reason.
     Program(String),
-    /// Operation `index` does not fit; says why.
+    /// One of the operations is invalid, for this reason.
     Op {
-        /// Its index.
+        /// The operation's index, from 0.
         index: usize,
-        /// What is wrong.
+        /// What is wrong with it.
         why: String,
     },
 }
 
 impl FogError {
-    /// The machine word of this error.
+    /// The stable error code, such as `fog_magic`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Length => "fog_length",
@@ -44,7 +44,7 @@ impl fmt::Display for FogError {
             Self::Magic => f.write_str("this is not a packed edge model (edge.fog)"),
             Self::Version(v) => write!(
                 f,
-                "the packed model has format {v}, this version of Fogline reads up to {VERSION}: pack it anew"
+                "the packed model has format {v}, this version of Fogline reads up to {VERSION}: repack it"
             ),
             Self::Program(why) => write!(f, "the packed model's program: {why}"),
             Self::Op { index, why } => write!(f, "operation {index} of the packed model: {why}"),

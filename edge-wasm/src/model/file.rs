@@ -24,9 +24,9 @@ compile_error!("tensors in edge.fog are used in place and are little-endian");
 const MAGIC: &[u8; 4] = b"FOGM";
 const HEADER: usize = 48;
 const LINE: usize = 64;
-/// The largest packed model; the largest useful one is a hundredth of this.
+/// The size limit of a packed model, in bytes; the largest useful one is a hundredth of it.
 const MAX_BYTES: usize = 64 << 20;
-/// The longest program; 4096 operations take less.
+/// The length limit of a program, in bytes; 4096 operations need less.
 const LONGEST: usize = 1 << 20;
 
 /// A packed model, checked and ready to run.
@@ -34,9 +34,9 @@ const LONGEST: usize = 1 << 20;
 pub struct Model {
     /// SHA-256 of the QONNX file it was packed from.
     pub source: [u8; 32],
-    /// What it does.
+    /// The operations and their order.
     pub program: Program,
-    /// The shape of every operation's result.
+    /// The shape of each operation's result.
     pub shapes: Vec<Shape>,
     data: Data,
 }
@@ -46,10 +46,10 @@ fn lines(bytes: usize) -> usize {
 }
 
 impl Model {
-    /// Reads and checks a packed model.
+    /// Parses and checks a packed model.
     ///
     /// # Errors
-    /// When the bytes are not exactly one model whose every part fits.
+    /// If the bytes are not exactly one valid model.
     pub fn parse(bytes: &[u8]) -> Result<Self, FogError> {
         if bytes.len() < HEADER || bytes.len() > MAX_BYTES {
             return Err(if bytes.starts_with(MAGIC) || MAGIC.starts_with(bytes) {
@@ -66,7 +66,7 @@ impl Model {
         if !(1..=VERSION).contains(&word(4)) {
             return Err(FogError::Version(word(4)));
         }
-        // In u64: a length near 2^32 would wrap where usize has 32 bits.
+        // In u64: a length near 2^32 would overflow a usize of 32 bits.
         let data_at = (HEADER as u64 + u64::from(word(40))).next_multiple_of(LINE as u64);
         if data_at + u64::from(word(44)) != bytes.len() as u64 {
             return Err(FogError::Length);
@@ -88,10 +88,10 @@ impl Model {
         Ok(model)
     }
 
-    /// The bytes of a packed model.
+    /// Encodes a packed model.
     ///
     /// # Errors
-    /// When the program does not hold together, or the data holds what no model may.
+    /// If the program or its data are invalid.
     pub fn write(program: &Program, data: &[u8], source: [u8; 32]) -> Result<Vec<u8>, FogError> {
         Self::checked(program.clone(), data, source)?;
         let text =
@@ -108,22 +108,22 @@ impl Model {
         if bytes.len() > MAX_BYTES { Err(FogError::Length) } else { Ok(bytes) }
     }
 
-    /// Its tensors.
+    /// The tensors that operations refer to.
     pub fn data(&self) -> &Data {
         &self.data
     }
 
-    /// The input picture's side in pixels.
+    /// The side of the input picture, in pixels.
     pub fn size(&self) -> usize {
         self.shapes[0].w
     }
 
-    /// Bytes that an engine takes for it at most, beside the file's; more than 256 MiB are refused.
+    /// The memory, in bytes, that an engine allocates for this model at most, besides the file's; over 256 MiB is refused.
     pub fn memory(&self) -> u64 {
         limits::memory(&self.program, &self.shapes)
     }
 
-    /// The shape of the map that travels.
+    /// The shape of the map at the split point.
     pub fn split(&self) -> Shape {
         self.shapes[self.program.split]
     }

@@ -1,4 +1,4 @@
-//! What must hold of a packed model before it runs: its shapes, its numbers, and the memory that it takes.
+//! The checks of a packed model: shapes, numbers, and the memory that it needs.
 
 use super::error::FogError;
 use super::program::Program;
@@ -7,12 +7,12 @@ use crate::tensor::{Data, Kind, Shape};
 
 const MAX_OPS: usize = 4096;
 const MAX_WAYS: u8 = 8;
-/// The most that results and laid-out weights may take together. A file may name the same bytes as the weights of
-/// thousands of convolutions, and each has a copy of its own in the order of its kernel: 2 MB would become 600.
-/// The committed model takes a tenth; a phone's tab has this much to give.
+/// The limit of results and laid-out weights together, in bytes. A file may refer to the same bytes as the weights of
+/// thousands of convolutions, and each keeps its own copy in its kernel's layout: 2 MB would become 600. The committed
+/// model needs a tenth of the limit, which a phone's tab can still afford.
 pub const MAX_MEMORY: u64 = 256 << 20;
 
-/// Checks a program against the length of its data; returns the shape of every result.
+/// Checks a program against the length of its data. Returns the shape of each result.
 pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
     let refuse = |why: &str| Err(FogError::Program(why.to_owned()));
     if program.ops.is_empty() || program.ops.len() > MAX_OPS {
@@ -46,7 +46,7 @@ pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
     Ok(shapes)
 }
 
-/// Whoever takes a way must find there what it reads.
+/// Checks that every operation finds its inputs on the way that it is on.
 fn ways(program: &Program) -> Result<(), String> {
     let mut end = 0;
     for stretch in &program.stretches {
@@ -55,7 +55,7 @@ fn ways(program: &Program) -> Result<(), String> {
         }
         end = stretch.to;
     }
-    // All samples begin with the first operation and may end with the last.
+    // Every sample runs the first operation, and any sample may run the last.
     if program.way_of(0).is_some() || program.way_of(program.split).is_some() {
         return Err("its input or its split lies on one way only".into());
     }
@@ -72,13 +72,13 @@ fn ways(program: &Program) -> Result<(), String> {
                 .all(|&input| program.way_of(input).is_none_or(|way| Some(way) == own)),
         };
         if !met {
-            return Err(format!("operation {index} reads what lies on another way"));
+            return Err(format!("operation {index} reads from another way"));
         }
     }
     Ok(())
 }
 
-/// Checks the numbers of a program whose shapes were checked.
+/// Checks the numbers of a program whose shapes are valid.
 pub fn numbers(program: &Program, data: &Data, shapes: &[Shape]) -> Result<(), FogError> {
     for (index, op) in program.ops.iter().enumerate() {
         op.check(data, shapes).map_err(|why| FogError::Op { index, why })?;
@@ -86,8 +86,8 @@ pub fn numbers(program: &Program, data: &Data, shapes: &[Shape]) -> Result<(), F
     Ok(())
 }
 
-/// Bytes that an engine takes for a program at most, beside the file's: results, as if none lay where another
-/// has lain, and what each convolution keeps.
+/// The memory, in bytes, that an engine allocates for a program at most, besides the file's: all results, as if none
+/// shared a buffer, and the laid-out weights of each convolution.
 pub fn memory(program: &Program, shapes: &[Shape]) -> u64 {
     let results = shapes.iter().map(|shape| 4 * shape.len() as u64);
     let filters = program.ops.iter().filter_map(Op::filter);

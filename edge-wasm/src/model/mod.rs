@@ -1,4 +1,4 @@
-//! The packed edge model: its program, its file, and what must hold of both before it runs.
+//! The packed edge model: its program, its file format, and the checks of both before it runs.
 
 mod error;
 mod file;

@@ -1,54 +1,55 @@
-//! What a packed model does, in order.
+//! The operations of a packed model, in order.
 
 use serde::Serialize;
 
 use crate::ops::Op;
 
-/// The newest format version, and what is written where a model needs it: for weights that are nested or shared, and for
-/// ways. Others are of version 1, which edges in the field know.
+/// The newest format version. It is written only for models that need it: with nested or shared weights, or with ways. Others
+/// are written as version 1, which older edges can read.
 pub const VERSION: u32 = 2;
 
-/// What the model does, in order.
+/// The operations of a model, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Program {
-    /// The operations; each reads only earlier ones. What an exit needs comes before the exit.
+    /// The operations. Each reads only earlier ones; those that an exit needs come before the exit.
     pub ops: Vec<Op>,
-    /// The operations whose results are the exits' logits, rising.
+    /// The indices of the operations whose results are the exits' logits, ascending.
     pub exits: Vec<usize>,
-    /// The last operation: the map that travels.
+    /// The index of the last operation, whose result is the map at the split point.
     pub split: usize,
-    /// Stretches of operations that only some samples pass, in order; all samples pass the others.
+    /// Stretches of operations that only some samples run, in order. All samples run the other operations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stretches: Vec<Stretch>,
 }
 
-/// The operations from `from` up to and without `to`, passed by the samples that take `way`.
+/// The operations in `from..to`, which only samples on `way` run.
 ///
-/// What they give is read on the same way, or by [`Either`](crate::ops::Either); an exit among them is met on that way alone.
+/// Their results are read on the same way, or by [`Either`](crate::ops::Either). An exit among them is reached on that way
+/// only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stretch {
-    /// The way.
+    /// The way's index, from 0.
     pub way: u8,
-    /// The first operation.
+    /// The index of the first operation in the stretch.
     pub from: usize,
-    /// The first one behind it.
+    /// The index of the first operation after the stretch.
     pub to: usize,
 }
 
 impl Program {
-    /// The way whose samples pass an operation; none where all do.
+    /// The way whose samples run operation `op`, or `None` if all samples do.
     pub fn way_of(&self, op: usize) -> Option<u8> {
         let around = |stretch: &&Stretch| (stretch.from..stretch.to).contains(&op);
         self.stretches.iter().find(around).map(|stretch| stretch.way)
     }
 
-    /// How many ways there are; 1 where all samples go the same.
+    /// The number of ways; 1 if all samples take the same.
     pub fn ways(&self) -> u8 {
         self.stretches.iter().map(|stretch| stretch.way + 1).max().unwrap_or(1)
     }
 
-    /// The oldest format version that knows its structure. A new operation needs no new version: an engine that does not know
-    /// it refuses it by name.
+    /// The oldest format version that can express this program. New operations need no new version: an engine that does not know
+    /// one refuses it by name.
     pub(super) fn version(&self) -> u32 {
         let newer =
             |op: &Op| op.filter().is_some_and(|(_, filter)| filter.nested + filter.share > 0);

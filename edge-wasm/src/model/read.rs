@@ -1,14 +1,14 @@
-//! A program from its JSON.
+//! Decoding a program from its JSON.
 
 use serde_json::{Value, from_slice};
 
 use super::program::{Program, Stretch};
 use crate::ops::{Fields, Op};
 
-/// Reads a program.
+/// Decodes a program.
 ///
 /// # Errors
-/// Says what is not one, and where.
+/// What is wrong in the JSON, and where.
 pub fn program(json: &[u8]) -> Result<Program, String> {
     let value: Value = from_slice(json).map_err(|error| error.to_string())?;
     let all = Fields(&value);

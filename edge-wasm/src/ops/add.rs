@@ -6,12 +6,12 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Data, Shape};
 
-/// `a + b`.
+/// The sum `a + b`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Add {
-    /// A real map.
+    /// The operation that gives the first map, of real numbers.
     pub a: usize,
-    /// A real map of the same shape.
+    /// The operation that gives the second map, of the same shape.
     pub b: usize,
 }
 
@@ -34,7 +34,7 @@ impl Operation for Add {
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // It has none.
+        Ok(()) // There are no numbers to check.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {

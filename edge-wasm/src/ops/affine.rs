@@ -1,4 +1,4 @@
-//! `affine`: a factor and a term a channel.
+//! `affine`: a scale and a bias per channel.
 
 use serde::Serialize;
 
@@ -6,14 +6,14 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Blob, Data, Shape};
 
-/// `x * scale + bias` a channel.
+/// `x * scale + bias`, with a scale and a bias per channel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Affine {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// f32, one a channel.
+    /// f32, one per channel.
     pub scale: Blob,
-    /// f32, one a channel.
+    /// f32, one per channel.
     pub bias: Blob,
 }
 
@@ -53,7 +53,7 @@ impl Elementwise for Affine {
     }
 }
 
-/// `x * scale + bias`, a scale and bias a channel.
+/// `x * scale + bias`, with a scale and a bias per channel.
 pub(super) fn affine(row: &mut [f32], scale: &[f32], bias: &[f32]) {
     for pixel in row.chunks_exact_mut(scale.len()) {
         for ((x, scale), bias) in pixel.iter_mut().zip(scale).zip(bias) {

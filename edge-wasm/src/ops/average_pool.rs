@@ -1,4 +1,4 @@
-//! `average_pool`: the mean of windows.
+//! `average_pool`: the mean over windows.
 
 use serde::Serialize;
 
@@ -6,14 +6,14 @@ use super::common::{Cost, Earlier, Fields, Maps, pool};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
-/// The mean of windows of `k` x `k`, `stride` apart, without padding.
+/// The mean over windows of `k` x `k`, `stride` apart, without padding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AveragePool {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
     /// Side of the window.
     pub k: u32,
-    /// Distance of windows.
+    /// The distance between windows.
     pub stride: u32,
 }
 
@@ -31,7 +31,7 @@ impl Operation for AveragePool {
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // It has none.
+        Ok(()) // There are no numbers to check.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {

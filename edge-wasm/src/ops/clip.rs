@@ -1,4 +1,4 @@
-//! `clip`: numbers kept between two bounds.
+//! `clip`: numbers limited to a range.
 
 use serde::Serialize;
 
@@ -6,14 +6,14 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Data, Shape};
 
-/// `low` where `x` is below, `high` where it is above, else `x`. 0 and 6 make it a ReLU6.
+/// `low` where `x` is lower, `high` where it is higher, else `x`. With 0 and 6 it is a ReLU6.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Clip {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// The least that comes of it.
+    /// The smallest result.
     pub low: f32,
-    /// The most.
+    /// The largest result.
     pub high: f32,
 }
 
@@ -28,7 +28,7 @@ impl Operation for Clip {
 
     fn shape(&self, earlier: &Earlier) -> Result<Shape, String> {
         if !(self.low <= self.high && self.low.is_finite() && self.high.is_finite()) {
-            return Err("its bounds are none".into());
+            return Err("its bounds are invalid".into());
         }
         earlier.real(self.x)
     }
@@ -68,6 +68,6 @@ mod tests {
         let clip = Clip { x, low: -1.5, high: 6.0 };
         assert_eq!(given.changed(&clip, x), [-1.5, -1.5, 0.0, 5.9, 6.0, 6.0]);
         let turned = Clip { low: 6.0, high: -1.5, ..clip };
-        assert_eq!(given.shape(&turned), Err("its bounds are none".into()));
+        assert_eq!(given.shape(&turned), Err("its bounds are invalid".into()));
     }
 }

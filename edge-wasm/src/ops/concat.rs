@@ -1,4 +1,4 @@
-//! `concat`: the channels of two maps.
+//! `concat`: two maps joined along their channels.
 
 use serde::Serialize;
 
@@ -6,12 +6,12 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
-/// The channels of `a`, then those of `b`.
+/// The channels of `a`, then those of `b`, for each pixel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Concat {
-    /// A real map.
+    /// The operation that gives the first map, of real numbers.
     pub a: usize,
-    /// A real map of the same height and width.
+    /// The operation that gives the second map, of the same height and width.
     pub b: usize,
 }
 
@@ -34,7 +34,7 @@ impl Operation for Concat {
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // It has none.
+        Ok(()) // There are no numbers to check.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {

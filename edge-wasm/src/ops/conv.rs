@@ -1,4 +1,4 @@
-//! `conv`: a convolution to real numbers.
+//! `conv`: a convolution with real results.
 
 use serde::Serialize;
 
@@ -6,17 +6,17 @@ use super::common::{Cost, Earlier, Fields, Filter};
 use super::operation::{Convolution, Operation};
 use crate::tensor::{Blob, Data, Shape};
 
-/// A convolution over signs or levels, then `acc * scale + bias` a channel.
+/// A convolution over signs or levels, then `acc * scale + bias` per channel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conv {
-    /// Signs or levels.
+    /// The operation that gives the input, a map of signs or levels.
     pub x: usize,
-    /// Kernel, stride and weights.
+    /// The window and the quantised weights.
     #[serde(rename = "conv")]
     pub filter: Filter,
-    /// f32, one an output channel.
+    /// f32, one per output channel.
     pub scale: Blob,
-    /// f32, one an output channel.
+    /// f32, one per output channel.
     pub bias: Blob,
 }
 
@@ -58,7 +58,7 @@ impl Convolution for Conv {
     }
 }
 
-/// `sum * scale + bias`, a scale and bias a channel.
+/// `sum * scale + bias`, with a scale and a bias per channel.
 fn from_sums(row: &mut [f32], sums: &[i32], scale: &[f32], bias: &[f32]) {
     let pixels = row.chunks_exact_mut(scale.len()).zip(sums.chunks_exact(scale.len()));
     for (row, sums) in pixels {

@@ -1,4 +1,4 @@
-//! `conv_sign`: a convolution to signs.
+//! `conv_sign`: a convolution with signs as results.
 
 use serde::Serialize;
 
@@ -6,17 +6,17 @@ use super::common::{Cost, Earlier, Fields, Filter};
 use super::operation::{Fused, Operation};
 use crate::tensor::{Blob, Data, Kind, Shape};
 
-/// A convolution whose batch-norm and sign are folded into whole-number thresholds: +1 where `(acc >= threshold) != flip`.
+/// A convolution with batch-norm and sign folded into integer thresholds: +1 where `(acc >= threshold) != flip`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConvSign {
-    /// Signs or levels.
+    /// The operation that gives the input, a map of signs or levels.
     pub x: usize,
-    /// Kernel, stride and weights.
+    /// The window and the quantised weights.
     #[serde(rename = "conv")]
     pub filter: Filter,
-    /// i32, one an output channel.
+    /// i32, one per output channel.
     pub threshold: Blob,
-    /// u8, one an output channel: 1 turns the comparison round.
+    /// u8, one per output channel: 1 inverts the comparison.
     pub flip: Blob,
 }
 
@@ -38,7 +38,7 @@ impl Operation for ConvSign {
     }
 
     fn check(&self, data: &Data, shapes: &[Shape]) -> Result<(), String> {
-        self.filter.check(data, shapes[self.x]) // Any whole number is a threshold.
+        self.filter.check(data, shapes[self.x]) // Any integer is a valid threshold.
     }
 
     fn cost(&self, shapes: &[Shape]) -> Option<Cost> {

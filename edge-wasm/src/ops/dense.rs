@@ -10,17 +10,17 @@ use crate::tensor::{Blob, Data, Kind, Shape};
 /// A linear layer over the whole map: `sum(x * w) * scale + bias`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dense {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// Number of outputs.
+    /// The number of scores that the layer gives.
     pub outputs: u32,
-    /// Bits a weight: 8 (i8) or 32 (f32).
+    /// Bits per weight: 8 (i8) or 32 (f32).
     pub bits: u8,
-    /// Inputs (in H, W, C order) x outputs.
+    /// Weights in the order inputs (H, W, C) x outputs.
     pub weights: Blob,
-    /// f32, one an output.
+    /// f32, one per output.
     pub scale: Blob,
-    /// f32, one an output.
+    /// f32, one per output.
     pub bias: Blob,
 }
 
@@ -44,7 +44,7 @@ impl Operation for Dense {
         let inputs = earlier.real(self.x)?.len() as u64;
         let (wide, bits) = (u64::from(self.outputs), self.bits);
         if ![8, 32].contains(&bits) {
-            return Err(format!("a linear layer of {bits} bits, where 8 and 32 are known"));
+            return Err(format!("a linear layer of {bits} bits; use 8 or 32"));
         }
         earlier.holds(self.weights, inputs * wide * u64::from(bits / 8), "weights")?;
         earlier.holds(self.scale, 4 * wide, "scales")?;
@@ -60,7 +60,7 @@ impl Operation for Dense {
         data.finite(self.bias, "biases")
     }
 
-    /// Its inputs are real: it counts at 32 bits.
+    /// Its inputs are real, so it counts at 32 bits.
     fn cost(&self, shapes: &[Shape]) -> Option<Cost> {
         let inputs = shapes[self.x].len() as u64;
         let macs = inputs * u64::from(self.outputs);
@@ -107,6 +107,6 @@ mod tests {
             assert_eq!(dense.cost(given.shapes()), Some(Cost { bits: 32, macs: 6, reads: 8 }));
         }
         let dense = Dense { x, outputs: 3, bits: 4, weights: bytes, scale, bias };
-        assert!(given.refusal(&dense).contains("where 8 and 32 are known"));
+        assert!(given.refusal(&dense).contains("use 8 or 32"));
     }
 }

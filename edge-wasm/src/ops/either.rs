@@ -1,4 +1,4 @@
-//! `either`: the map of the way that is taken.
+//! `either`: the map of the sample's way.
 
 use serde::Serialize;
 
@@ -6,10 +6,10 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
-/// The map of the way that the sample takes: one of several of the same shape, of which only that one is computed.
+/// The map of the way that the sample takes: one of several maps of the same shape, of which only that one is computed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Either {
-    /// A real map a way.
+    /// A real map for each way.
     pub of: Vec<usize>,
 }
 
@@ -30,12 +30,12 @@ impl Operation for Either {
         }
         match first {
             Some(first) if alike => Ok(first),
-            _ => Err("it takes fewer than two maps, or of different shapes".into()),
+            _ => Err("it needs at least two maps of the same shape".into()),
         }
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // It has none.
+        Ok(()) // There are no numbers to check.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {
@@ -63,6 +63,6 @@ mod tests {
             given.way = way;
             assert_eq!(given.gathered(&either), [number]);
         }
-        assert!(given.refusal(&Either { of: vec![0] }).contains("fewer than two maps"));
+        assert!(given.refusal(&Either { of: vec![0] }).contains("at least two maps"));
     }
 }

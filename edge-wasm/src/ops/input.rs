@@ -6,12 +6,12 @@ use super::common::{Cost, Earlier, Fields};
 use super::operation::{Operation, Source};
 use crate::tensor::{Blob, Data, Kind, Shape};
 
-/// The picture's bytes to 8-bit levels, through a table of 256 entries a channel.
+/// The picture's bytes as 8-bit levels, through a table of 256 entries per channel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Input {
-    /// Side of the square picture.
+    /// Side of the square picture, in pixels.
     pub size: u32,
-    /// i8, 3 x 256: the level of every byte of every channel.
+    /// i8, 3 x 256: the level of each byte value, per channel.
     pub table: Blob,
 }
 
@@ -32,7 +32,7 @@ impl Operation for Input {
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // Any level is one.
+        Ok(()) // Any level is valid.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {

@@ -1,6 +1,6 @@
-//! From the list of operations to what all of them do: a `match` by role, in which none can be forgotten.
+//! The list of operations and what all of them do: a `match` by role, so that none can be forgotten.
 
-/// Makes [`Op`](super::Op) of operations' words in a packed model, which are their modules', and their types, by
+/// Makes [`Op`](super::Op) from each operation's name in a packed model, which is also its module's, and its type, by
 /// [`Role`](super::operation::Role).
 macro_rules! operations {
     (
@@ -22,7 +22,7 @@ macro_rules! operations {
         }
 
         impl Op {
-            /// How it runs.
+            /// The role of the operation.
             pub fn role(&self) -> Role {
                 match self {
                     $(Self::$Source(_))|* => Role::Source,
@@ -34,7 +34,7 @@ macro_rules! operations {
                 }
             }
 
-            /// The map that a convolution reads, and its weights; none of other roles.
+            /// The map that a convolution reads, and its weights; `None` for other roles.
             pub fn filter(&self) -> Option<(usize, &Filter)> {
                 match self {
                     $(Self::$Convolution(op) => Some(op.filter()),)*
@@ -44,7 +44,7 @@ macro_rules! operations {
                 }
             }
 
-            /// A convolution as `backend` reads it; none of other roles.
+            /// A convolution with its weights laid out for `backend`; `None` for other roles.
             pub(crate) fn layer(
                 &self,
                 data: &Data,
@@ -61,7 +61,7 @@ macro_rules! operations {
                 Some(Layer::new(x, shapes[x], filter, thresholds, data, backend))
             }
 
-            /// The levels of a picture, of the first operation.
+            /// Fills in the levels of a picture. Only for the first operation.
             pub(crate) fn fill(&self, data: &Data, rgb: &[u8], levels: &mut [i8]) {
                 match self {
                     $(Self::$Source(op) => op.fill(data, rgb, levels),)*
@@ -71,7 +71,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Row `y` of real numbers, of the operation that a step begins with; `sums` are its own, if it convolves.
+            /// Computes row `y` of real numbers, for the first operation of a step. `sums` are its own if it convolves.
             pub(crate) fn row(&self, maps: &Maps, y: usize, sums: &[i32], row: &mut [f32]) {
                 match self {
                     $(Self::$Convolution(op) => op.row(maps.data, sums, row),)*
@@ -85,7 +85,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Changes row `y` of `from` in its place, of an operation that may.
+            /// Changes row `y` of `from` in place, for an element-wise operation.
             pub(crate) fn change(&self, maps: &Maps, from: usize, y: usize, row: &mut [f32]) {
                 match self {
                     $(Self::$Elementwise(op) => op.change(maps, from, y, row),)*
@@ -95,7 +95,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Writes row `y` of signs or levels, of an operation that makes them of real numbers.
+            /// Writes row `y` of signs or levels, for a quantiser.
             pub(crate) fn quantise(
                 &self,
                 data: &Data,
@@ -112,7 +112,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Bits of an element of its result.
+            /// Bits per element of the result.
             pub fn bits(&self) -> u8 {
                 match self {
                     $(Self::$Quantiser(op) => op.bits(),)*
@@ -128,7 +128,7 @@ macro_rules! operations {
     (@all $($word:ident: $Name:ident,)*) => {
         $(pub use $word::$Name;)*
 
-        /// One operation. `x`, `a` and `b` are indices of earlier operations.
+        /// An operation. Its fields `x`, `a` and `b` are indices of earlier operations.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Op {
             $(
@@ -148,7 +148,7 @@ macro_rules! operations {
         impl Serialize for Op {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 match self {
-                    // JSON has no use for the index.
+                    // The index of the variant does not appear in JSON.
                     $(Self::$Name(op) => to.serialize_newtype_variant("Op", 0, stringify!($word), op),)*
                 }
             }
@@ -162,7 +162,7 @@ macro_rules! operations {
                 })
             }
 
-            /// Visits the indices of the operations whose results this one reads, to change them.
+            /// Visits the indices of the operations whose results this one reads, and may change them.
             pub fn for_each_input(&mut self, visit: impl FnMut(&mut usize)) {
                 match self {
                     $(Self::$Name(op) => op.for_each_input(visit),)*
@@ -175,17 +175,17 @@ macro_rules! operations {
                 }
             }
 
-            /// Checks its numbers, behind all shapes.
+            /// Checks the operation's numbers, once all shapes are known.
             ///
             /// # Errors
-            /// Says which number is none that a model may have.
+            /// The first number that is not allowed.
             pub(crate) fn check(&self, data: &Data, shapes: &[Shape]) -> Result<(), String> {
                 match self {
                     $(Self::$Name(op) => op.check(data, shapes),)*
                 }
             }
 
-            /// What it costs a sample; none where the energy model counts nothing.
+            /// The cost per sample, or `None` if the energy model does not count the operation.
             pub fn cost(&self, shapes: &[Shape]) -> Option<Cost> {
                 match self {
                     $(Self::$Name(op) => op.cost(shapes),)*

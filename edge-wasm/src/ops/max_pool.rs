@@ -1,4 +1,4 @@
-//! `max_pool`: the maximum of windows.
+//! `max_pool`: the maximum over windows.
 
 use serde::Serialize;
 
@@ -6,14 +6,14 @@ use super::common::{Cost, Earlier, Fields, Maps, pool};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
-/// The maximum of windows of `k` x `k`, `stride` apart, without padding.
+/// The maximum over windows of `k` x `k`, `stride` apart, without padding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MaxPool {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
     /// Side of the window.
     pub k: u32,
-    /// Distance of windows.
+    /// The distance between windows.
     pub stride: u32,
 }
 
@@ -31,7 +31,7 @@ impl Operation for MaxPool {
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
-        Ok(()) // It has none.
+        Ok(()) // There are no numbers to check.
     }
 
     fn cost(&self, _: &[Shape]) -> Option<Cost> {

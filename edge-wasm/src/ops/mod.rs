@@ -1,9 +1,9 @@
-//! The operations of a packed edge model: a file each, the list of them, and what they have in [`common`].
+//! The operations of a packed edge model: one file each, the list of them, and their shared parts in [`common`].
 //!
-//! [`operation`] says what an operation consists of. Whoever adds one writes its file, names it in the list below under the
-//! [`Role`] that it has: without a piece of it, that does not compile. A line of the packer then makes one of an ONNX node. Rows
-//! of real numbers meet the operations in the order in which these add and multiply everywhere, so that every build gives the
-//! same bits. Their loops are written so that compilers turn them into vectors: no branch, no call that a target lacks.
+//! [`operation`] defines what an operation consists of. To add one, write its file and name it in the list below under its
+//! [`Role`]; if a piece is missing, it does not compile. Then add a line to the packer that makes one from an ONNX node. All
+//! builds apply the same additions and multiplications to a row of real numbers in the same order, so that they give the
+//! same bits. Loops are written so that compilers vectorise them: no branches, and no calls that a target lacks.
 
 #[macro_use]
 mod list;
@@ -53,10 +53,10 @@ operations! {
 }
 
 impl Op {
-    /// Reads `{"word": {…}}`.
+    /// Reads an operation from `{"name": {…}}`.
     ///
     /// # Errors
-    /// Says what is no operation in it.
+    /// What is wrong with it.
     pub(crate) fn read(value: &Value) -> Result<Self, String> {
         let named = value.as_object().filter(|map| map.len() == 1);
         let (word, fields) =
@@ -64,9 +64,9 @@ impl Op {
         Self::named(word, Fields(fields))
     }
 
-    /// Indices of the operations whose results this one reads.
+    /// The indices of the operations whose results this one reads.
     pub fn inputs(&self) -> Vec<usize> {
-        // Called, not copied into the visit of every operation.
+        // A function of its own, so that it is not inlined for every operation.
         #[inline(never)]
         fn push(inputs: &mut Vec<usize>, input: usize) {
             inputs.push(input);
@@ -76,10 +76,10 @@ impl Op {
         inputs
     }
 
-    /// The shape of the result, given those of earlier operations and the data's length.
+    /// The shape of the result, given the shapes of earlier operations and the length of the data.
     ///
     /// # Errors
-    /// Says what does not fit: an index, a shape, a length, a size over the limits.
+    /// What is wrong: an index, a shape, a length, or a size over the limits.
     pub fn shape(&self, earlier: &[Shape], data: usize) -> Result<Shape, String> {
         let shape = self.own_shape(&Earlier { shapes: earlier, data })?;
         let elements = shape.h as u64 * shape.w as u64 * shape.c as u64;
@@ -90,7 +90,7 @@ impl Op {
     }
 }
 
-/// What no schedule of a checked model leads to: a source behind the input, a quantiser at the head of a step.
+/// Cannot happen in the schedule of a checked model: a source after the input, or a quantiser as the head of a step.
 fn out_of_role() -> ! {
-    unreachable!("an operation is asked for what its role does not give")
+    unreachable!("an operation was used outside its role")
 }

@@ -1,96 +1,96 @@
-//! What an operation is: [`Operation`], and the trait of its role, which is how it runs.
+//! The definition of an operation: [`Operation`], and a trait for its role, which is how it runs.
 //!
-//! An operation is a file beside this one, named like its word in a packed model, and a line in the list of [`super`]. It has
-//! to say all that these traits ask for; what costs nothing, or has no numbers to check, says that too.
+//! Each operation is a file in this folder, with the name that it has in a packed model, and an entry in the list of [`super`].
+//! It must implement every method of these traits, even if it costs nothing or has no numbers to check.
 
 use super::common::{Cost, Earlier, Fields, Filter, Maps};
 use crate::tensor::{Blob, Data, Shape};
 
-/// What every operation says of itself.
+/// What every operation must provide.
 pub trait Operation: Sized {
-    /// Reads its fields.
+    /// Reads the operation's fields.
     ///
     /// # Errors
-    /// Says which is missing, or is none.
+    /// Which field is missing or invalid.
     fn read(of: Fields) -> Result<Self, String>;
 
-    /// Visits the indices of the operations whose results it reads, to change them.
+    /// Visits the indices of the operations whose results this one reads, and may change them.
     fn for_each_input(&mut self, visit: impl FnMut(&mut usize));
 
-    /// The shape of its result. Whatever it says of sizes is checked here.
+    /// The shape of the result. All sizes are checked here.
     ///
     /// # Errors
-    /// Says what does not fit: an index, a shape, a length.
+    /// What is wrong: an index, a shape or a length.
     fn shape(&self, earlier: &Earlier) -> Result<Shape, String>;
 
-    /// Checks its numbers, behind all shapes.
+    /// Checks the operation's numbers, once all shapes are known.
     ///
     /// # Errors
-    /// Says which number is none that a model may have.
+    /// The first number that is not allowed.
     fn check(&self, data: &Data, shapes: &[Shape]) -> Result<(), String>;
 
-    /// What it costs a sample; none where the energy model counts nothing.
+    /// The cost per sample, or `None` if the energy model does not count the operation.
     fn cost(&self, shapes: &[Shape]) -> Option<Cost>;
 }
 
-/// How an operation runs. What changes the map's shape, such as a pool, is a [`Gather`]; what keeps it, and reads each number
-/// once, is [`Elementwise`].
+/// How an operation runs. An operation that changes the map's shape, such as a pool, is a [`Gather`]; one that keeps it and
+/// reads each number once is [`Elementwise`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// [`Source`].
+    /// The operation implements [`Source`].
     Source,
-    /// [`Convolution`].
+    /// The operation implements [`Convolution`].
     Convolution,
-    /// [`Fused`].
+    /// The operation implements [`Fused`].
     Fused,
-    /// [`Gather`].
+    /// The operation implements [`Gather`].
     Gather,
-    /// [`Elementwise`].
+    /// The operation implements [`Elementwise`].
     Elementwise,
-    /// [`Quantiser`].
+    /// The operation implements [`Quantiser`].
     Quantiser,
 }
 
-/// Gives levels of the picture, and is the first operation.
+/// The first operation, which makes levels from the picture.
 pub trait Source: Operation {
-    /// The levels of RGB bytes, row by row.
+    /// Fills in the levels of RGB bytes, row by row.
     fn fill(&self, data: &Data, rgb: &[u8], levels: &mut [i8]);
 }
 
-/// Convolves to real numbers.
+/// A convolution with real results.
 pub trait Convolution: Operation {
-    /// The map that it reads, and its weights.
+    /// The map that the convolution reads, and its weights.
     fn filter(&self) -> (usize, &Filter);
-    /// A row of the result from one of whole-number sums.
+    /// Computes a row of the result from a row of integer sums.
     fn row(&self, data: &Data, sums: &[i32], row: &mut [f32]);
 }
 
-/// Convolves to signs at once.
+/// A convolution with signs as results.
 pub trait Fused: Operation {
-    /// The map that it reads, and its weights.
+    /// The map that the convolution reads, and its weights.
     fn filter(&self) -> (usize, &Filter);
-    /// The thresholds of its outputs, and which of them turn the comparison round.
+    /// The thresholds of the outputs, and the flags that invert their comparisons.
     fn thresholds(&self) -> (Blob, Blob);
 }
 
-/// Takes real numbers from one or several maps, wherever they lie there: pools, `concat`, `dense`.
+/// An operation that reads real numbers anywhere in one or several maps: pools, `concat`, `dense`.
 pub trait Gather: Operation {
-    /// Row `y` of the result.
+    /// Computes row `y` of the result.
     fn row(&self, maps: &Maps, y: usize, row: &mut [f32]);
 }
 
-/// Changes real numbers, each for itself, as `clip` does: a row may meet it in its place, while it is in the fastest memory.
+/// An operation on each real number by itself, such as `clip`. It can change a row in place, while the row is in the fastest cache.
 pub trait Elementwise: Operation {
-    /// The map whose rows it changes where none is at hand.
+    /// The map whose rows the operation changes, if no row is at hand.
     fn x(&self) -> usize;
-    /// Changes row `y` of `from`, a map that it reads, into that of its result.
+    /// Changes row `y` of `from`, a map that the operation reads, into row `y` of the result.
     fn change(&self, maps: &Maps, from: usize, y: usize, row: &mut [f32]);
 }
 
-/// Makes signs or levels of real numbers.
+/// An operation that makes signs or levels from real numbers.
 pub trait Quantiser: Operation {
-    /// Bits that an element takes as it travels: 1, 2, 4 or 8.
+    /// Bits per element in a frame: 1, 2, 4 or 8.
     fn bits(&self) -> u8;
-    /// Writes row `y` of `map`, of this shape, from one of real numbers.
+    /// Writes row `y` of `map`, which has this shape, from a row of real numbers.
     fn quantise(&self, data: &Data, shape: Shape, y: usize, row: &[f32], map: &mut [u64]);
 }

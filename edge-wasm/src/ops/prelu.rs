@@ -1,4 +1,4 @@
-//! `prelu`: a slope a channel below zero.
+//! `prelu`: a slope per channel for negative numbers.
 
 use serde::Serialize;
 
@@ -6,12 +6,12 @@ use super::common::{Cost, Earlier, Fields, Maps};
 use super::operation::{Elementwise, Operation};
 use crate::tensor::{Blob, Data, Shape};
 
-/// `x` where positive, else `x * slope` with a slope a channel. ONNX's Relu, LeakyRelu and PRelu all become one.
+/// `x` where positive, else `x * slope`, with a slope per channel. ONNX's Relu, LeakyRelu and PRelu all become this.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prelu {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// f32, one a channel.
+    /// f32, one per channel.
     pub slope: Blob,
 }
 
@@ -49,7 +49,7 @@ impl Elementwise for Prelu {
     }
 }
 
-/// `x` where positive, else `x * slope`. Without a branch, so that compilers turn the loop into vectors.
+/// `x` where positive, else `x * slope`. It has no branch, so that compilers vectorise the loop.
 fn prelu(row: &mut [f32], slope: &[f32]) {
     for pixel in row.chunks_exact_mut(slope.len()) {
         for (x, slope) in pixel.iter_mut().zip(slope) {

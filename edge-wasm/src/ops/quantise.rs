@@ -9,13 +9,13 @@ use crate::tensor::{Data, Kind, Shape};
 /// The nearest level, ties to even: `clamp(round(x / scale), low, high)`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quantise {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// What a level is worth.
+    /// The value of one level.
     pub scale: f32,
-    /// The lowest level.
+    /// The smallest level of the result.
     pub low: i8,
-    /// The highest level.
+    /// The largest level of the result.
     pub high: i8,
 }
 
@@ -35,7 +35,7 @@ impl Operation for Quantise {
 
     fn shape(&self, earlier: &Earlier) -> Result<Shape, String> {
         if !(self.scale > 0.0 && self.scale.is_finite()) || self.low >= self.high {
-            return Err("its scale or range is not one".into());
+            return Err("its scale or range is invalid".into());
         }
         Ok(Shape { kind: Kind::Level, ..earlier.real(self.x)? })
     }
@@ -62,10 +62,10 @@ impl Quantiser for Quantise {
     }
 }
 
-/// Added to a number below 2^22, this leaves the nearest whole one, ties to even, in the sum's lowest bits.
+/// Adding this to a number below 2^22 leaves the nearest integer, ties to even, in the lowest bits of the sum.
 const WHOLE: f32 = 12_582_912.0;
 
-/// The nearest level, ties to even.
+/// The nearest levels, ties to even, limited to `low..=high`.
 fn nearest(levels: &mut [i8], row: &[f32], scale: f32, low: i8, high: i8) {
     let (low, high) = (f32::from(low), f32::from(high));
     for (level, x) in levels.iter_mut().zip(row) {

@@ -9,9 +9,9 @@ use crate::tensor::{Blob, Data, Kind, Shape};
 /// +1 where `x` is at least the channel's threshold, else -1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sign {
-    /// A real map.
+    /// The operation that gives the input, a map of real numbers.
     pub x: usize,
-    /// f32, one a channel.
+    /// f32, one per channel.
     pub threshold: Blob,
 }
 
@@ -50,7 +50,7 @@ impl Quantiser for Sign {
     }
 }
 
-/// Signs of real numbers: +1 where a number is at least its channel's threshold.
+/// The signs of real numbers: +1 where a number is at least its channel's threshold.
 fn signs(words: &mut [u64], row: &[f32], thresholds: &[f32]) {
     let c = thresholds.len();
     for (words, row) in words.chunks_exact_mut(c.div_ceil(64)).zip(row.chunks_exact(c)) {
@@ -65,7 +65,7 @@ fn signs(words: &mut [u64], row: &[f32], thresholds: &[f32]) {
     }
 }
 
-/// 64 bytes of 0 or 1 to as many bits: each product moves the eight lowest bits into one byte.
+/// Packs 64 bytes of 0 or 1 into 64 bits: each product moves the lowest bits of eight bytes into one byte.
 fn join(bytes: &[u8; 64]) -> u64 {
     let eights = bytes.as_chunks::<8>().0.iter().rev();
     eights.fold(0, |word, eight| {
@@ -85,7 +85,7 @@ mod tests {
         let numbers: Vec<f32> = (0..2 * 65).map(|i| i as f32).collect();
         let x = given.real([2, 1, 65], &numbers);
         let sign = Sign { x, threshold: given.blob(&[64.0_f32; 65]) };
-        // Of the first pixel the last channel alone, of the second all.
+        // In the first pixel only the last channel is +1, in the second all are.
         assert_eq!(given.quantised(&sign, x, 4), [0, 1, u64::MAX, 1]);
     }
 }

@@ -1,88 +1,88 @@
-//! What a session says of a picture, with the field names that page and command line show.
+//! A session's answer to a picture, with the field names that page and command line show.
 
 use fogline::frame::Request;
 #[cfg(doc)]
 use fogline::policy::Verdict;
 use serde::Serialize;
 
-/// The answer on one picture.
+/// The answer to one picture.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
-    /// The class's name.
+    /// The name of the class.
     pub label: String,
-    /// Its index.
+    /// The index of the class.
     pub index: usize,
-    /// Its probability.
+    /// The probability of the class.
     pub confidence: f32,
-    /// Probabilities, one a class.
+    /// One probability per class.
     pub scores: Vec<f32>,
-    /// `exit-N` or `cloud`.
+    /// `exit-N`, an extension's name, or `cloud`.
     pub origin: String,
-    /// Set where the cloud should have answered and did not.
+    /// Set if the cloud should have answered but did not.
     pub degraded: Option<Degraded>,
-    /// The exits that were met.
+    /// The exits that the picture reached.
     pub exits: Vec<ExitReport>,
-    /// Times.
+    /// How long each part took.
     pub timings: Timings,
-    /// Bytes of the request's body that were handed to a connection, on every try; of a frame with more samples, this one's share.
+    /// Bytes of the request's body that were sent, over all tries. If a frame held several samples, this one's share.
     pub bytes_sent: usize,
-    /// The way that it went on the edge, where there are several.
+    /// The way that the picture took on the edge, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way: Option<u8>,
 }
 
-/// Why an exit answered in the cloud's place.
+/// Why an exit answered in place of the cloud.
 #[derive(Debug, Clone, Serialize)]
 pub struct Degraded {
-    /// A machine word.
+    /// An error code, such as `cloud_late`.
     pub reason: String,
-    /// A sentence.
+    /// The reason as a sentence.
     pub message: String,
-    /// The question, where the cloud may well answer it another time.
+    /// The request, if the cloud may answer it later.
     #[serde(skip)]
     pub question: Option<Request>,
 }
 
-/// What one exit said.
+/// The answer of one exit.
 #[derive(Debug, Clone, Serialize)]
 pub struct ExitReport {
-    /// `exit-N`.
+    /// The exit's name, such as `exit-1`.
     pub name: String,
-    /// The class's name.
+    /// The name of the class.
     pub label: String,
-    /// The policy's threshold; an extension decides nothing and has none.
+    /// The policy's threshold. An extension has none, because it decides nothing.
     pub threshold: Option<f32>,
-    /// The judgement, with its label as `index`.
+    /// What the exit decided, in the same JSON object.
     #[serde(flatten)]
     pub verdict: Judgement,
 }
 
-/// A [`Verdict`] with names for JSON.
+/// A [`Verdict`] with the field names of the JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Judgement {
-    /// The class's index.
+    /// The index of the class.
     pub index: usize,
-    /// Its probability.
+    /// The probability of the class.
     pub confidence: f32,
     /// The policy's measure.
     pub certainty: f32,
     /// Whether the measure passed the threshold.
     pub sure: bool,
-    /// Probabilities, one a class.
+    /// One probability per class.
     pub scores: Vec<f32>,
 }
 
-/// Milliseconds in each part.
+/// How long each part took, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
-    /// In the edge's layers and exits.
+    /// The edge's layers and exits.
     pub edge_ms: f64,
-    /// Waiting for the cloud, tries and pauses included.
+    /// Waiting for the cloud, including retries and pauses.
     pub cloud_ms: f64,
-    /// How many of these the function itself took, by its own word; the others were spent on the wire.
+    /// The part of `cloud_ms` that the function reports as its own; the rest is the network's.
     pub function_ms: Option<f64>,
-    /// On the edge and on the cloud.
+    /// Edge and cloud together.
     pub total_ms: f64,
 }

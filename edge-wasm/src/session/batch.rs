@@ -1,4 +1,4 @@
-//! Many pictures, answered in their order; hard ones ask the cloud together, in one frame.
+//! Many pictures, answered in order. Hard ones ask the cloud together, in one frame.
 
 use fogline::frame::{MAX_BATCH, MAX_FRAME};
 
@@ -8,34 +8,35 @@ use super::pair::Session;
 use super::quota::Quota;
 use crate::cloud::{Client, Transport};
 
-/// What a sample takes in a frame beside its map, and a frame beside its samples, at most.
+/// The most bytes that a frame adds to each map, and to the request.
 const BESIDE: usize = 64;
-/// The most that wait, behind a hard one, for others to ask together with.
+/// The most pictures that wait for a request to fill up.
 const LONGEST: usize = 1024;
 
-/// How many pictures are sent: together, and in all.
+/// The sizes of requests, and optionally a quota of offloaded pictures.
 pub struct Batch {
     most: usize,
     quota: Option<Quota>,
 }
 
 impl Batch {
-    /// Up to `most` samples in a request; fewer where a frame does not hold as many.
+    /// Sends up to `most` samples per request, or as many as fit a frame.
     pub fn new(session: &Session, most: usize) -> Self {
         Self { most: self::most(session, most), quota: None }
     }
 
-    /// The same, sending no more than a quota of pictures.
+    /// Limits the offloaded pictures to a quota.
     #[must_use]
     pub fn within(self, quota: Option<Quota>) -> Self {
         Self { quota, ..self }
     }
 
-    /// Takes pictures, each a key with its RGB bytes or with why there are none, until there is something to answer and
-    /// nothing more to wait for: as many hard pictures as a request holds, pictures of which none is hard, or the end. Gives
-    /// their answers, in their order; `None` when there are no more pictures.
+    /// Takes pictures, each a key with its RGB bytes or with an error, and returns answers in the same order; `None` at the
+    /// end. Easy pictures are answered at once. From the first hard picture on, it takes pictures until a request is full or
+    /// there are no more.
     ///
     /// # Panics
+    /// If a picture does not have the model's input size.
     /// When a picture is not of the model's input size.
     pub async fn next<K, P: AsRef<[u8]>, E, T: Transport>(
         &mut self,
@@ -75,7 +76,7 @@ impl Batch {
     }
 }
 
-/// As many samples of `most` as one request holds.
+/// `most`, or the number of samples that fit one request, if that is less.
 pub fn most(session: &Session, most: usize) -> usize {
     let fit = (MAX_FRAME - BESIDE) / (session.manifest().payload_bytes() + BESIDE);
     most.min(fit).clamp(1, MAX_BATCH)
@@ -94,7 +95,7 @@ mod tests {
     use crate::cloud::{Reply, TransportError};
     use crate::kernel::Backend;
 
-    /// A function that gives sample `i` of a request to class `i`, and keeps how many it was asked for.
+    /// A cloud that assigns sample `i` of a request to class `i`, and records the number of samples in each request.
     #[derive(Default)]
     struct Counting {
         asked: RefCell<Vec<usize>>,
@@ -127,7 +128,7 @@ mod tests {
     const EASY: usize = 0;
     const HARD: usize = 1;
 
-    /// A session whose exits are sure of the easy picture alone.
+    /// A session whose exits are sure of the easy picture only.
     fn session() -> Session {
         let manifest = include_bytes!("../../tests/tiny/manifest.json");
         let model = include_bytes!("../../tests/tiny/edge.fog");
@@ -141,7 +142,7 @@ mod tests {
 
     type Answers = Vec<(usize, Result<Answer, &'static str>)>;
 
-    /// The answers on easy and hard pictures, and on what is none, in the groups that they come in.
+    /// The answers to easy pictures, hard ones and errors, in the groups in which they are returned.
     fn answers(batch: &mut Batch, counting: &Counting, kinds: &[Option<usize>]) -> Vec<Answers> {
         let (mut session, client) = (session(), Client::new(counting));
         let picture = |kind: &Option<usize>| kind.map(|kind| PICTURES[kind]).ok_or("no picture");
@@ -173,13 +174,13 @@ mod tests {
         };
         let said: Vec<Vec<_>> =
             groups.iter().map(|group| group.iter().map(said).collect()).collect();
-        // Nothing waits where none is hard.
+        // An easy picture waits for nothing.
         assert_eq!((said[0].len(), said[0][0].1.as_str()), (1, "exit-1"));
         assert_eq!(said[1][0], (1, "cloud".to_owned(), 0));
         assert_eq!((said[1][1].0, said[1][1].1.as_str()), (2, "exit-1"));
         assert_eq!(said[1][2], (3, "no picture".to_owned(), 0));
         assert_eq!(said[1][3], (4, "cloud".to_owned(), 1));
-        // Nor at the end.
+        // Nor does the last one.
         assert_eq!(said[2], [(5, "cloud".to_owned(), 0)]);
         assert_eq!(said.len(), 3);
         assert_eq!(*counting.asked.borrow(), [2, 1]);

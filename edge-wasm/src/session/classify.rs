@@ -1,4 +1,4 @@
-//! From pixels to an answer: the one way that a picture goes, in a browser, on a gateway and in tests.
+//! From pixels to an answer: the only path, in a browser, on a gateway and in tests.
 
 use fogline::manifest::Manifest;
 
@@ -9,12 +9,12 @@ use crate::clock;
 use crate::cloud::{Asked, Client, CloudError, Transport};
 
 impl Session {
-    /// Classifies RGB bytes, row by row, of the model's input size. The edge runs at once. What is returned waits for the
-    /// cloud alone, where no exit is sure, and leaves the session free for the next picture. Without a cloud, and when it
-    /// does not answer, the best exit's answer is marked degraded.
+    /// Classifies RGB bytes, row by row, of the model's input size. The edge runs at once. If no exit is sure, the returned
+    /// future waits for the cloud, while the session is free for the next picture. If there is no cloud or it does not answer,
+    /// the result is the best exit's answer, marked as degraded.
     ///
     /// # Panics
-    /// When `rgb` is not of the model's input size.
+    /// If `rgb` does not have the model's input size.
     pub fn classify<'c, T: Transport>(
         &mut self,
         rgb: &[u8],
@@ -23,10 +23,11 @@ impl Session {
         self.classify_telling(rgb, cloud, &|_, _| {})
     }
 
-    /// The same; before the cloud is asked, `asking` gets the best exit's answer and the packed map that is sent.
+    /// As [`Self::classify`]. Before it asks the cloud, it calls `asking` with the best exit's answer and the packed map that
+    /// is sent.
     ///
     /// # Panics
-    /// When `rgb` is not of the model's input size.
+    /// If `rgb` does not have the model's input size.
     pub fn classify_telling<'c, T: Transport>(
         &mut self,
         rgb: &[u8],
@@ -44,10 +45,10 @@ impl Session {
         }
     }
 
-    /// Classifies RGB bytes where there is no cloud to ask.
+    /// Classifies RGB bytes without a cloud.
     ///
     /// # Panics
-    /// When `rgb` is not of the model's input size.
+    /// If `rgb` does not have the model's input size.
     pub fn classify_alone(&mut self, rgb: &[u8]) -> Answer {
         self.draft(rgb).conclude(
             &self.manifest,
@@ -56,7 +57,7 @@ impl Session {
         )
     }
 
-    /// The edge's part.
+    /// Runs the edge on a picture and measures the time.
     pub(super) fn draft(&mut self, rgb: &[u8]) -> Draft {
         let began = clock::now();
         let pass = self.run_edge(rgb);

@@ -1,4 +1,4 @@
-//! A picture between edge and cloud: what the exits found, and the map to send where none was sure.
+//! A picture between edge and cloud: the exits' verdicts, and the map to send if none is sure.
 
 use fogline::manifest::Manifest;
 use fogline::policy::Verdict;
@@ -8,17 +8,17 @@ use super::pair::{EdgePass, Session, request};
 use super::quota::{Exceeded, Quota};
 use crate::cloud::{Asked, CloudError};
 
-/// The answer of the best exit, until the cloud has had its say.
+/// The best exit's answer, which the cloud may still replace.
 pub(super) struct Draft {
     best: Answer,
-    /// The packed map, where no exit was sure.
+    /// The packed map, if no exit was sure.
     map: Option<Vec<u8>>,
     /// Why the map may not be sent.
     spared: Option<Exceeded>,
 }
 
 impl Draft {
-    /// What the exits make of a picture, in `edge_ms` milliseconds.
+    /// The draft of a picture whose edge pass took `edge_ms` milliseconds.
     pub(super) fn of(session: &Session, pass: EdgePass, edge_ms: f64) -> Self {
         let manifest = session.manifest();
         let reports = pass.verdicts.iter().zip(&manifest.exits).enumerate().map(
@@ -36,7 +36,7 @@ impl Draft {
             },
         );
         let exits = reports.collect();
-        // Where one was sure, it ended there.
+        // If an exit was sure, it is the last one reached.
         let hard = pass.map.is_some();
         let best = if hard { most_confident(&pass.verdicts) } else { pass.verdicts.len() - 1 };
         let verdict = &pass.verdicts[best];
@@ -55,7 +55,7 @@ impl Draft {
         Self { best, map: pass.map, spared: None }
     }
 
-    /// The same, sent only if a quota lets it.
+    /// Sends the map only if a quota allows it.
     pub(super) fn within(self, quota: &mut Quota) -> Self {
         let certainty = self.best.exits.last().map(|exit| exit.verdict.certainty);
         let spared = quota.pass(certainty.filter(|_| self.map.is_some())).err();
@@ -67,12 +67,12 @@ impl Draft {
         &self.best
     }
 
-    /// The map, where it is to be sent.
+    /// The map, if it may be sent.
     pub(super) fn to_send(&self) -> Option<&Vec<u8>> {
         self.map.as_ref().filter(|_| self.spared.is_none())
     }
 
-    /// The answer, with what came of asking the cloud by the request of this id. A picture without a map asked nothing.
+    /// The answer, given the outcome of the request with this id. A picture without a map was not in the request.
     pub(super) fn conclude(
         self,
         manifest: &Manifest,
@@ -105,7 +105,7 @@ impl Draft {
     }
 }
 
-/// The exit with the highest confidence, of equals the first.
+/// The index of the exit with the highest confidence; the first of equal ones.
 fn most_confident(verdicts: &[Verdict]) -> usize {
     (1..verdicts.len()).fold(0, |best, i| {
         if verdicts[i].confidence > verdicts[best].confidence { i } else { best }

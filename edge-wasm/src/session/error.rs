@@ -1,4 +1,4 @@
-//! Why a pair cannot be loaded, or not decide as it is told to.
+//! Why a pair cannot be loaded, or cannot decide in a given way.
 
 use core::fmt;
 
@@ -11,20 +11,20 @@ use crate::model::FogError;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The manifest.
+    /// The manifest cannot be parsed, or fails a check.
     Manifest(ManifestError),
-    /// The packed model.
+    /// The packed model cannot be parsed, or fails a check.
     Fog(FogError),
-    /// The packed model is not the one that the manifest names.
+    /// The packed model does not have the size and SHA-256 in the manifest.
     Corrupt,
-    /// The manifest and the packed model contradict each other.
+    /// Manifest and packed model contradict each other.
     Mismatch(String),
     /// The exits cannot decide by the manifest's policy.
     Decision(DecisionError),
 }
 
 impl LoadError {
-    /// The machine word of this error.
+    /// The stable error code, such as `model_corrupt`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Manifest(error) => error.word(),
@@ -43,7 +43,7 @@ impl fmt::Display for LoadError {
             Self::Fog(error) => error.fmt(f),
             Self::Corrupt => write!(
                 f,
-                "{EDGE_FOG} does not have the size and SHA-256 that the manifest states: fetch it again"
+                "{EDGE_FOG} does not match the size and SHA-256 in the manifest: fetch it again"
             ),
             Self::Mismatch(why) => {
                 write!(f, "manifest and {EDGE_FOG} contradict each other: {why}")
@@ -61,29 +61,29 @@ impl From<DecisionError> for LoadError {
     }
 }
 
-/// Why a pair's exits cannot decide as they are told to.
+/// Why a pair's exits cannot decide by a policy or thresholds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecisionError {
-    /// The policy needs each exit's own score of its answer.
+    /// The policy needs each exit's score of its own answer.
     NoScore {
-        /// An exit without one.
+        /// An exit without such a score.
         exit: String,
-        /// The policy.
+        /// The policy that was to decide.
         policy: Policy,
     },
     /// The manifest has no threshold for the policy, and none was given.
     NoThreshold {
-        /// The exit.
+        /// The exit without a threshold.
         exit: String,
-        /// The policy.
+        /// The policy that was to decide.
         policy: Policy,
     },
-    /// Not one threshold for each exit that decides.
+    /// The number of thresholds is not the number of exits that decide.
     Count {
-        /// How many were given.
+        /// The number of thresholds given.
         given: usize,
-        /// How many exits decide.
+        /// The number of exits that decide.
         exits: usize,
     },
     /// A threshold is NaN.
@@ -91,7 +91,7 @@ pub enum DecisionError {
 }
 
 impl DecisionError {
-    /// The machine word of this error.
+    /// The stable error code, such as `policy_unavailable`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::NoScore { .. } | Self::NoThreshold { .. } => "policy_unavailable",
@@ -105,7 +105,7 @@ impl fmt::Display for DecisionError {
         match self {
             Self::NoScore { exit, policy } => write!(
                 f,
-                "{exit} gives no score of its own answer, which policy '{policy}' needs: choose another policy or pair"
+                "{exit} does not score its own answer, as policy '{policy}' needs: choose another policy or pair"
             ),
             Self::NoThreshold { exit, policy } => write!(
                 f,

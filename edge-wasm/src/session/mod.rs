@@ -1,7 +1,7 @@
-//! Pairs at work: pictures in, answers out, with everything that led to them.
+//! Sessions: a loaded pair that turns pictures into answers, with all the evidence for them.
 //!
-//! A [`Session`] is one pair, and classifies one picture; [`batch`] classifies many, and sends the hard ones together;
-//! [`quota`] bounds how many are sent; [`score`] counts how well they were answered.
+//! A [`Session`] is one pair and classifies one picture; [`batch`] classifies many and sends the hard ones together;
+//! [`quota`] limits the offload rate; [`score`] measures accuracy, bytes and energy.
 
 mod answer;
 pub mod batch;

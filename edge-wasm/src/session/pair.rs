@@ -1,4 +1,4 @@
-//! One pair of models at work: a picture in, an answer out, with everything that led to it.
+//! A loaded pair of models.
 
 use std::sync::Arc;
 
@@ -11,34 +11,34 @@ use crate::engine::{Engine, Stop};
 use crate::kernel::Backend;
 use crate::model::{Model, Program};
 
-/// A loaded pair.
+/// A loaded pair of models, ready to classify pictures.
 pub struct Session {
-    /// Shared with questions that are on their way.
+    /// Shared with requests that are in progress.
     pub(super) manifest: Arc<Manifest>,
     engine: Engine,
     policy: Policy,
     thresholds: Vec<f32>,
 }
 
-/// What the edge found out about one picture.
+/// The edge's result for one picture.
 #[derive(Debug, Clone)]
 pub struct EdgePass {
-    /// The exits that were met; the last is sure, unless there is a map.
+    /// The verdicts of the exits that the picture reached. The last is sure, unless there is a map.
     pub verdicts: Vec<Verdict>,
-    /// The packed map, when no exit was sure.
+    /// The packed map, if no exit was sure.
     pub map: Option<Vec<u8>>,
-    /// The way that an exit sent the picture, where there are several.
+    /// The way that the picture took, if there are several.
     pub way: Option<u8>,
 }
 
-/// The way of an extension; samples that it does not answer take way 0.
+/// The way of an extension. Samples that it does not answer take way 0.
 const EXTENSION: u8 = 1;
 
 impl Session {
-    /// Loads a pair from its manifest and packed model, and checks the one against the other.
+    /// Loads a pair from its manifest and packed model, and checks that they match.
     ///
     /// # Errors
-    /// When either is malformed, altered, or of another pair.
+    /// If either is invalid or was altered, or if they are not of the same pair.
     pub fn load(manifest: &[u8], fog: &[u8], backend: Backend) -> Result<Self, LoadError> {
         let manifest = Manifest::parse(manifest).map_err(LoadError::Manifest)?;
         let file = manifest.files.get(EDGE_FOG).ok_or_else(|| {
@@ -53,9 +53,9 @@ impl Session {
         let engine = Engine::new(model, backend);
         let split = ([shape.c, shape.h, shape.w].map(|n| n as u32), engine.split_bits());
         let pairs = [
-            ("scores an exit", manifest.exit_scores(), classes),
+            ("scores per exit", manifest.exit_scores(), classes),
             ("exits", manifest.exits.len(), engine.model().program.exits.len()),
-            ("pixels a side", manifest.input.size as usize, engine.model().size()),
+            ("pixels per side", manifest.input.size as usize, engine.model().size()),
         ];
         for (what, said, is) in pairs {
             if said != is {
@@ -76,20 +76,20 @@ impl Session {
         Ok(session)
     }
 
-    /// The pair's manifest.
+    /// The manifest that the pair was loaded from.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The instructions that the convolutions run on, such as `relaxed-simd`.
+    /// The backend of the convolutions.
     pub fn backend(&self) -> Backend {
         self.engine.backend()
     }
 
-    /// Decides by this policy from now on, with these thresholds, one for each exit that decides, or with the manifest's.
+    /// Decides by `policy` from now on, with the given thresholds, one for each exit that decides, or the manifest's.
     ///
     /// # Errors
-    /// When the pair's exits cannot decide by the policy, or the thresholds are not one number for each.
+    /// If the pair's exits cannot decide by the policy, or there is not one number for each exit that decides.
     pub fn decide_by(
         &mut self,
         policy: Policy,
@@ -118,15 +118,15 @@ impl Session {
         Ok(())
     }
 
-    /// The threshold of every exit that decides.
+    /// The threshold of each exit that decides.
     pub fn thresholds(&self) -> &[f32] {
         &self.thresholds
     }
 
-    /// Runs the edge on RGB bytes, up to the exit that answers or to the split.
+    /// Runs the edge on RGB bytes, up to the exit that answers or to the split point.
     ///
     /// # Panics
-    /// When `rgb` is not of the model's input size.
+    /// If `rgb` does not have the model's input size.
     pub fn run_edge(&mut self, rgb: &[u8]) -> EdgePass {
         self.engine.start(rgb);
         let (mut verdicts, mut way, mut settled) = (vec![], None, false);
@@ -152,13 +152,13 @@ impl Session {
         }
     }
 
-    /// Whether an extension answers for what a sure exit said.
+    /// Whether an extension answers in place of an exit that is sure of this class.
     fn is_hard(&self, verdict: &Verdict) -> bool {
         let label = &self.manifest.classes[verdict.label];
         self.manifest.extension().is_some_and(|exit| exit.extends.contains(label))
     }
 
-    /// Takes the way that a sample goes behind exit `index`, where it turns off there.
+    /// Chooses the sample's way after exit `index`, if it depends on that exit.
     fn turn(&mut self, index: usize, verdict: &Verdict) -> Option<u8> {
         let way = if verdict.sure {
             Some(EXTENSION)
@@ -171,7 +171,7 @@ impl Session {
         way
     }
 
-    /// What exit `index` (from 0) makes of its logits. An extension is always sure.
+    /// The verdict of exit `index` (from 0) on its logits. An extension is always sure.
     pub fn judge(&self, index: usize, logits: &[f32]) -> Verdict {
         let classes = self.manifest.classes.len();
         let temperature = self.manifest.exits[index].temperature;
@@ -181,18 +181,18 @@ impl Session {
         }
     }
 
-    /// The exit that answers, by the judgements of all; none means the cloud. As [`Session::run_edge`] decides.
+    /// The exit that answers, given the verdicts of all exits, or `None` for the cloud. It agrees with [`Session::run_edge`].
     pub fn ending(&self, verdicts: &[Verdict]) -> Option<usize> {
         let deciding = &verdicts[..self.thresholds.len()];
         let sure = deciding.iter().position(|verdict| verdict.sure)?;
         Some(if self.is_hard(&deciding[sure]) { deciding.len() } else { sure })
     }
 
-    /// Runs past every exit, an extension too, to the split: all logits, the packed map, and the way that an exit sent it. For
-    /// evaluation.
+    /// Runs past every exit, including an extension, to the split point. Returns all logits, the packed map, and the way that
+    /// an exit chose. For evaluation.
     ///
     /// # Panics
-    /// When `rgb` is not of the model's input size.
+    /// If `rgb` does not have the model's input size.
     pub fn run_through(&mut self, rgb: &[u8]) -> (Vec<Vec<f32>>, Vec<u8>, Option<u8>) {
         self.engine.start(rgb);
         if self.manifest.extension().is_some() {
@@ -211,23 +211,23 @@ impl Session {
         }
     }
 
-    /// How many ways a sample may go on the edge; 1 where all go the same.
+    /// The number of ways on the edge; 1 if all samples take the same.
     pub fn ways(&self) -> u8 {
         self.engine.model().program.ways()
     }
 
-    /// The policy that decides.
+    /// The policy by which exits decide at present.
     pub fn policy(&self) -> Policy {
         self.policy
     }
 
-    /// The request that carries `maps` to the cloud.
+    /// The request that sends `maps` to the cloud.
     pub fn request(&self, maps: Vec<Vec<u8>>, request_id: [u8; 16]) -> Request {
         request(&self.manifest, maps, request_id)
     }
 }
 
-/// The request that carries a pair's `maps` to the cloud.
+/// The request that sends a pair's `maps` to the cloud.
 pub(super) fn request(manifest: &Manifest, maps: Vec<Vec<u8>>, request_id: [u8; 16]) -> Request {
     let split = &manifest.split;
     let tensor = |bytes| Tensor { shape: split.shape, bits: split.bits, bytes };
@@ -235,15 +235,15 @@ pub(super) fn request(manifest: &Manifest, maps: Vec<Vec<u8>>, request_id: [u8; 
     Request { pair: manifest.pair_digest(), request_id, tensors }
 }
 
-/// Whether the ways that the manifest's exits send samples are those that the packed model has behind them.
+/// Checks that the ways that the manifest's exits choose are those that the packed model has after them.
 fn check_ways(manifest: &Manifest, program: &Program) -> Result<(), LoadError> {
     let deciding = manifest.deciding().len();
     let extends = deciding < manifest.exits.len();
     for (index, (exit, &op)) in manifest.exits.iter().zip(&program.exits).enumerate() {
-        // An extension, and no other exit, lies on a way.
+        // Only an extension is on a way itself.
         let lies = program.way_of(op) == (index == deciding).then_some(EXTENSION);
         let there = exit.ways.iter().all(|to| !extends && to.way < program.ways());
-        // What lies on a way before the exit that chooses it has run on another, or not at all.
+        // Operations on a way must come after the exit that chooses it, or they have already run on another way or not at all.
         let chooses = !exit.ways.is_empty() || (extends && index + 1 == deciding);
         let behind = !chooses || program.stretches.iter().all(|stretch| stretch.from > op);
         if !(lies && there && behind) {

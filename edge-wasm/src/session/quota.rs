@@ -1,26 +1,26 @@
-//! How many pictures may go to the cloud: a share of the latest ones, those that the exits doubt most.
+//! A limit of the offload rate: the most doubtful of the latest pictures go to the cloud, up to a share.
 //!
-//! A [`Quota`] looks at every picture. Of the latest [`WINDOW`], no more than the share were sent at any moment, from the first
-//! picture on; and a hard one is sent only where it is among the most doubtful ones of the window. So the last exit's
-//! threshold follows the pictures: where many are hard, it lies between what is doubtful and what is more so.
+//! A [`Quota`] sees every picture. At any moment, from the first picture on, at most the allowed share of the latest
+//! [`WINDOW`] pictures was sent. A hard picture is sent only if it is among the most doubtful ones of the window. The last
+//! exit's effective threshold thus follows the pictures: the more hard ones there are, the stricter it gets.
 
 use core::fmt;
 use std::collections::VecDeque;
 
 use fogline::policy::Policy;
 
-/// As many pictures are looked back on.
+/// The number of latest pictures that a quota considers.
 pub const WINDOW: usize = 256;
 
-/// One of the latest pictures.
+/// A picture in the window.
 #[derive(Clone, Copy)]
 struct Seen {
-    /// Greater is less sure; the least of all where an exit was sure.
+    /// Greater means less sure; minus infinity if an exit was sure.
     doubt: f32,
     sent: bool,
 }
 
-/// A bound on the share of pictures that go to the cloud.
+/// A limit of the share of pictures that go to the cloud.
 pub struct Quota {
     share: f64,
     policy: Policy,
@@ -30,16 +30,16 @@ pub struct Quota {
 /// Why a picture is not sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exceeded {
-    /// The share.
+    /// The allowed share, from 0 to 1.
     pub share: f64,
-    /// The last exit's threshold at that moment. None where all that were hard could be sent, were they not too many
-    /// at once.
+    /// The last exit's effective threshold at this moment. `None` if all hard pictures of the window would be within the
+    /// share, but too many of them came at once.
     pub threshold: Option<f32>,
 }
 
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no more than {}% of the latest pictures go to the cloud", self.share * 100.0)?;
+        write!(f, "at most {}% of the latest pictures may go to the cloud", self.share * 100.0)?;
         match self.threshold {
             Some(threshold) => write!(f, ": the last exit's threshold is {threshold} for now"),
             None => f.write_str(", and as many did"),
@@ -48,15 +48,15 @@ impl fmt::Display for Exceeded {
 }
 
 impl Quota {
-    /// A share, 0 to 1, of pictures whose exits decide by `policy`.
+    /// A quota with a share from 0 to 1, for pictures whose exits decide by `policy`.
     pub fn new(share: f64, policy: Policy) -> Self {
         Self { share, policy, latest: VecDeque::with_capacity(WINDOW) }
     }
 
-    /// Takes the next picture into account: of a hard one, the last exit's certainty.
+    /// Records the next picture; `hard` is the last exit's certainty if no exit was sure.
     ///
     /// # Errors
-    /// Where it would go to the cloud, and may not.
+    /// If the picture is hard but may not be sent.
     pub fn pass(&mut self, hard: Option<f32>) -> Result<(), Exceeded> {
         let doubt = hard.map_or(f32::NEG_INFINITY, |certainty| self.doubt(certainty));
         if self.latest.len() == WINDOW {
@@ -73,12 +73,12 @@ impl Quota {
         Ok(())
     }
 
-    /// The certainty of the last picture that may be sent, were all of the window sent by their doubt.
+    /// The certainty of the last picture within the share, if the window's pictures were sent in order of doubt.
     fn threshold(&self, most: usize) -> Option<f32> {
         let mut doubts: Vec<f32> = self.latest.iter().map(|seen| seen.doubt).collect();
         doubts.sort_by(|a, b| b.total_cmp(a));
         let last = doubts.get(most.checked_sub(1)?).copied().filter(|doubt| doubt.is_finite())?;
-        // Its own inverse.
+        // `doubt` is its own inverse.
         Some(self.doubt(last))
     }
 
@@ -91,7 +91,7 @@ impl Quota {
 mod tests {
     use super::*;
 
-    /// A number in 0..1 that looks random, of `at`.
+    /// A pseudo-random number in 0..1, from `at`.
     fn noise(at: usize) -> f32 {
         ((at as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32
     }
@@ -102,7 +102,7 @@ mod tests {
             let mut quota = Quota::new(share, Policy::Entropy);
             let mut sent = vec![];
             for at in 0..3 * WINDOW {
-                // First all are equally hard, then some, then more and more so.
+                // First all pictures are equally hard, then some, then each more than the one before.
                 let doubt = [1.0, noise(at), at as f32][at / WINDOW];
                 let hard = at / WINDOW != 1 || at % 2 == 0;
                 sent.push(quota.pass(hard.then_some(doubt)).is_ok() && hard);
@@ -123,7 +123,7 @@ mod tests {
             for at in 0..4 * WINDOW {
                 let doubt = noise(at);
                 let outcome = quota.pass(Some(sign * doubt));
-                // The first window is not full, and knows little.
+                // The first window is not full yet, so its threshold is rough.
                 match outcome {
                     _ if at < WINDOW => {}
                     Ok(()) => {
@@ -136,7 +136,7 @@ mod tests {
                     }
                 }
             }
-            // A fifth of three windows, less what came when it could not go.
+            // A fifth of three windows, minus hard pictures that came at a moment when none could be sent.
             assert!((120..=154).contains(&sent), "{policy}: {sent}");
         }
     }
@@ -148,7 +148,7 @@ mod tests {
         let mut none = Quota::new(0.0, Policy::Entropy);
         assert!(none.pass(None).is_ok());
         let exceeded = none.pass(Some(0.1)).unwrap_err();
-        let expected = "no more than 0% of the latest pictures go to the cloud, and as many did";
+        let expected = "at most 0% of the latest pictures may go to the cloud, and as many did";
         assert_eq!(exceeded.to_string(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! How well pictures of known classes were answered: accuracy, origins, bytes, energy.
+//! Evaluation on pictures of known classes: accuracy, origins, bytes, energy.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::answer::Answer;
 
-/// Pictures, and how many of them were answered rightly.
+/// A number of pictures, and how many of them were answered correctly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// All of them.
+    /// The number of pictures that were answered.
     pub pictures: u64,
-    /// Those whose label is their class.
+    /// The number of those that were labelled with their class.
     pub right: u64,
 }
 
@@ -23,32 +23,32 @@ impl Tally {
         self.right += u64::from(right);
     }
 
-    /// The share of right answers, 0 where there are none at all.
+    /// The share of correct answers; 0 if there are no pictures.
     pub fn accuracy(&self) -> f64 {
         self.right as f64 / self.pictures.max(1) as f64
     }
 }
 
-/// Answers, counted.
+/// Counts of answers to pictures of known classes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Score {
-    /// All answers.
+    /// Every answer, degraded or not.
     pub all: Tally,
-    /// Those that came from where they should, by origin.
+    /// Answers that are not degraded, by origin.
     pub origins: BTreeMap<String, Tally>,
-    /// Those where an exit answered in the cloud's place, by reason.
+    /// Answers that an exit gave in place of the cloud, by error code.
     pub degraded: BTreeMap<String, Tally>,
     /// Bytes sent to the cloud.
     pub bytes_sent: u64,
-    /// Bytes of the pictures' files, which would have been sent instead.
+    /// Bytes of the picture files, as if they had been sent instead.
     pub file_bytes: u64,
-    /// Picojoules in all of the answers that are not degraded.
+    /// Energy of all answers that are not degraded, in picojoules.
     pub energy: Terms,
 }
 
 impl Score {
-    /// Counts the answer on a picture of class `index`, from a file of `file_bytes`.
+    /// Counts the answer to a picture of class `index`, from a file of `file_bytes` bytes.
     pub fn add(&mut self, manifest: &Manifest, answer: &Answer, index: usize, file_bytes: usize) {
         let right = answer.index == index;
         self.all.add(right);
@@ -65,8 +65,8 @@ impl Score {
             energy::of_sample(manifest, ending, answer.way.unwrap_or(0), &Constants::default());
     }
 
-    /// Picojoules of a picture, on the mean. None where the cloud was missed: the fewer hard pictures were finished, the
-    /// better it would look.
+    /// The mean energy per picture in picojoules. `None` if an answer is degraded: the energy that the cloud did not spend
+    /// would look like savings.
     pub fn mean_energy(&self) -> Option<Terms> {
         self.degraded.is_empty().then(|| self.energy / self.all.pictures.max(1) as f64)
     }

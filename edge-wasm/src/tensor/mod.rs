@@ -1,6 +1,6 @@
-//! What maps and weights are, whatever reads them: how large, of which numbers, and where a packed model keeps them.
+//! Maps and weights: their shapes, their data types, and their place in a packed model.
 //!
-//! Maps lie in memory as H, W, C: a pixel's channels side by side, so that a binary convolution reads whole words of signs.
+//! Maps are stored as H, W, C, with a pixel's channels side by side, so that a binary convolution reads whole words of signs.
 
 mod data;
 mod shape;

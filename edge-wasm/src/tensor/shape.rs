@@ -1,41 +1,41 @@
-//! The size of a map, and the numbers that it holds.
+//! The shape of a map, and its data type.
 
-/// What kind of numbers a map holds.
+/// The data type of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// f32.
+    /// Real numbers, as f32.
     Real,
-    /// Whole numbers of up to 8 bits.
+    /// Integers of up to 8 bits.
     Level,
-    /// +1 and -1.
+    /// Signs, +1 and -1.
     Sign,
 }
 
-/// Kind and size of an operation's result.
+/// The shape and data type of an operation's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// What it holds.
+    /// What its numbers are: real, levels or signs.
     pub kind: Kind,
-    /// Height.
+    /// Rows.
     pub h: usize,
-    /// Width.
+    /// Pixels per row.
     pub w: usize,
     /// Channels.
     pub c: usize,
 }
 
 impl Shape {
-    /// Elements in all.
+    /// The number of elements: `h * w * c`.
     pub fn len(self) -> usize {
         self.h * self.w * self.c
     }
 
-    /// Never: every shape that an operation may have holds something.
+    /// Always false: a valid shape has elements.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// u64 words that hold a pixel's signs.
+    /// The number of u64 words for a pixel's signs.
     pub fn words(self) -> usize {
         self.c.div_ceil(64)
     }
@@ -47,12 +47,12 @@ impl core::fmt::Display for Shape {
     }
 }
 
-/// The longest side, channel count and window that a model may have.
+/// The largest side, number of channels and window of a model.
 pub(crate) const LARGEST: u32 = 4096;
-/// The most elements that one map may have.
+/// The largest number of elements of a map.
 pub(crate) const MOST_ELEMENTS: u64 = 1 << 24;
 
-/// The height and width of what windows of `k`, `stride` apart, with `pad` around the map, give.
+/// The height and width of the result of windows of `k` x `k`, `stride` apart, with padding `pad` around the map.
 pub(crate) fn windows(x: Shape, k: u32, stride: u32, pad: u32) -> Result<(usize, usize), String> {
     let side = |length: usize| {
         let padded = length + 2 * pad as usize;

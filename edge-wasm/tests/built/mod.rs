@@ -1,4 +1,4 @@
-//! Models that are built by hand, for tests.
+//! Hand-built models for tests.
 
 use fogline_edge::model::{FogError, Model, Program, Stretch};
 use fogline_edge::ops::{AveragePool, Conv, Filter, Input, Op, Sign};
@@ -11,9 +11,9 @@ pub struct Built {
     pub stretches: Vec<Stretch>,
 }
 
-/// The exit of every model here.
+/// The index of the exit in every model.
 pub const EXIT: usize = 2;
-/// The signs that further operations may read.
+/// The index of the signs that further operations may read.
 pub const SIGNS: usize = 3;
 
 impl Built {
@@ -57,7 +57,7 @@ impl Built {
         Blob { at: at as u32, len: (self.data.len() - at) as u32 }
     }
 
-    /// The packed model, whose last operation is the split.
+    /// The packed model; its last operation is the split.
     pub fn write(&self) -> Result<Vec<u8>, FogError> {
         let split = self.ops.len() - 1;
         let (ops, stretches) = (self.ops.clone(), self.stretches.clone());

@@ -43,7 +43,7 @@ def read(file: bytes) -> Header:
         name = BRANDS.get(file[8:12]) if file[4:8] == b"ftyp" else next((name for start, name in OTHERS.items() if file.startswith(start)), None)
         raise PictureError(f"{f'a picture in {name}' if name else 'not a picture'}: give a JPEG, PNG or WebP file")
     if header.width * header.height > MOST_PIXELS:
-        raise PictureError(f"a picture of {header.width}x{header.height} pixels, where 1 to {MOST_PIXELS} pixels are allowed")
+        raise PictureError(f"the picture has {header.width}x{header.height} pixels, but 1 to {MOST_PIXELS} are allowed")
     if not header.whole:
         raise PictureError("the picture is truncated or damaged: it ends early")
     return header

@@ -1,4 +1,4 @@
-//! Who asks the cloud: nobody in particular, whoever holds a token, or whoever holds AWS keys.
+//! Authentication to the cloud: none, a bearer token, or AWS keys.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,22 +11,22 @@ use wstd::http::{HeaderValue, Uri};
 use crate::component::fault::Fault;
 use crate::component::pair;
 
-/// The variable with a bearer token, which is no option: whoever lists processes would see it.
+/// The variable with a bearer token. It is no option, because lists of processes show options.
 pub const TOKEN: &str = "FOGLINE_TOKEN";
 
-/// How the cloud knows who asks.
+/// How to authenticate to the cloud.
 #[derive(clap::Args)]
 pub struct Auth {
-    /// File with a bearer token; without it, FOGLINE_TOKEN where that is set (`wasmtime run --env FOGLINE_TOKEN`).
+    /// File with a bearer token. Without it, the variable FOGLINE_TOKEN is used if set (`wasmtime run --env FOGLINE_TOKEN`).
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Sign for a function URL of auth type AWS_IAM, by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where keys are
-    /// lent, AWS_SESSION_TOKEN (`wasmtime run --env …` each); the region is the URL's, else AWS_REGION.
+    /// Sign requests to a function URL of auth type AWS_IAM, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary
+    /// keys, AWS_SESSION_TOKEN (pass each with `wasmtime run --env`). The region is the URL's, or else AWS_REGION.
     #[arg(long)]
     iam: bool,
 }
 
-/// What is shown to the cloud. It has no text: it is never printed.
+/// The credentials to send. They implement neither `Debug` nor `Display`, so that they are never printed.
 pub enum Proof {
     Nothing,
     Token(HeaderValue),
@@ -34,12 +34,11 @@ pub enum Proof {
 }
 
 impl Auth {
-    /// The proof for a function on this host.
+    /// The credentials for a function on this host.
     pub fn proof(&self, host: &str) -> Result<Proof, Fault> {
-        // Either may come from the environment or the configuration: clap would not see all of it.
+        // Either may come from the environment or the file, which clap's conflict check would miss.
         if self.iam && self.token_file.is_some() {
-            let both =
-                "a token file and iam are both set: pass --iam=false, or leave the token file out";
+            let both = "--token-file and --iam are both set: remove one, or pass --iam=false";
             return Err(Fault::new("auth_conflict", both));
         }
         if self.iam {
@@ -65,11 +64,15 @@ impl Auth {
     }
 }
 
-/// Says nothing of what was there in its place.
+/// The error for an invalid token, whose text stays secret.
 fn no_token() -> Fault {
-    Fault::new("token_invalid", "the token is not one word of visible ASCII characters")
+    Fault::new("token_invalid", "the token must be one word of visible ASCII characters")
 }
 
+/// The AWS keys in the environment, and the region of a function on this host.
+///
+/// # Errors
+/// If a variable is missing.
 fn keys(host: &str) -> Result<Signer, Fault> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let needed = |name: &str| {
@@ -90,7 +93,7 @@ fn keys(host: &str) -> Result<Signer, Fault> {
 }
 
 impl Proof {
-    /// The headers that a post of `body` to `url` needs beside its own.
+    /// The headers that authenticate a POST of `body` to `url`.
     pub fn headers(&self, url: &Uri, body: &[u8]) -> Vec<(&'static str, HeaderValue)> {
         match self {
             Self::Nothing => vec![],
@@ -102,7 +105,7 @@ impl Proof {
                     Unsigned { method: "POST", path: url.path(), headers: &headers, body };
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let signed = signer.sign(request, now.as_secs()).into_iter();
-                // Keys that are no header's text are no keys: AWS refuses what goes without them.
+                // Keys that do not fit a header are invalid, and AWS refuses the request without them.
                 signed.filter_map(|(name, value)| Some((name, value.try_into().ok()?))).collect()
             }
         }

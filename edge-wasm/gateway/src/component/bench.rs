@@ -1,4 +1,4 @@
-//! `fogline bench`: how fast this device is.
+//! `fogline bench`: the speed of this device.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,26 +9,26 @@ use serde::Serialize;
 use crate::component::fault::{Fault, json, say};
 use crate::component::pair::{self, PairOptions};
 
-/// Measure pictures a second, and milliseconds by the exit where pictures end.
+/// Measure pictures per second, and milliseconds by the exit that answers.
 ///
-/// The pictures are decoded once, which is timed apart, and pass the edge in turn, on one thread, until the time is
-/// over. The cloud is not asked.
+/// The pictures are decoded once, which is timed separately. Then they run through the edge in turn, on one thread, until
+/// the time is over. The cloud is not asked.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The pictures: files, or folders with all that is below them.
+    /// Pictures: files, or folders with everything below them.
     #[arg(required = true)]
     pictures: Vec<PathBuf>,
     #[command(flatten)]
     pair: PairOptions,
-    /// How long; every picture passes at least once.
+    /// How long to measure; every picture runs at least once.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// One JSON object, for machines, instead of a table.
+    /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
 }
 
-/// What is printed; milliseconds are medians.
+/// The result; milliseconds are medians.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -46,7 +46,7 @@ struct Ending {
     ms: f64,
 }
 
-/// Prints it; true unless a picture cannot be read, which is an error.
+/// Measures and prints. Always returns true: a picture that cannot be read is an error.
 pub fn run(options: &Options) -> Result<bool, Fault> {
     let mut session = options.pair.load()?;
     let (decoder, mut decoding) = (options.pair.decoder(&session), vec![]);
@@ -87,18 +87,18 @@ pub fn run(options: &Options) -> Result<bool, Fault> {
         say(&json(&report))?;
         return Ok(true);
     }
-    say(&format!("{:<12} {:>8} {:>10}", "ends at", "passes", "median ms"))?;
+    say(&format!("{:<12} {:>8} {:>10}", "answered by", "passes", "median ms"))?;
     for (name, Ending { passes, ms }) in &report.endings {
         say(&format!("{name:<12} {passes:>8} {ms:>10.3}"))?;
     }
     let Report { backend, edge_per_second, decode_ms, .. } = report;
     say(&format!(
-        "\n{edge_per_second:.0} pictures a second through the edge, {backend}; reading and decoding one takes {decode_ms:.2} ms"
+        "\n{edge_per_second:.0} pictures per second through the edge, {backend}; reading and decoding one takes {decode_ms:.2} ms"
     ))?;
     Ok(true)
 }
 
-/// The upper median of what is not empty.
+/// The upper median of a list that is not empty.
 fn median(numbers: &mut [f64]) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]

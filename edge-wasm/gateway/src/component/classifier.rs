@@ -1,4 +1,4 @@
-//! What classifies: a pair, the cloud behind it, and how much is sent there, as options of a command name them.
+//! The classifier that a command's options describe: a pair, its cloud, and the allowed offload rate.
 
 use fogline_edge::cloud::Client;
 use fogline_edge::session::batch::Batch;
@@ -9,7 +9,7 @@ use crate::component::fault::Fault;
 use crate::component::pair::{Decoder, PairOptions};
 use crate::component::transport::WasiHttp;
 
-/// Which pair, which cloud, how much.
+/// Options for the pair, the cloud and the offload rate.
 #[derive(clap::Args)]
 pub struct Setup {
     #[command(flatten)]
@@ -21,11 +21,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Loads and verifies the pair. Up to `most` hard pictures ask the cloud in one request.
+    /// Loads and verifies the pair. Up to `most` hard pictures share a request to the cloud.
     pub fn load(&self, most: usize) -> Result<Classifier, Fault> {
         let session = self.pair.load()?;
         let cloud = self.cloud.client()?;
-        // Without a cloud nothing is sent, and every answer says so.
+        // Without a cloud nothing is sent, so there is nothing to limit.
         let quota = cloud.as_ref().and_then(|_| self.offload.quota(&session));
         let batch = Batch::new(&session, most).within(quota);
         let decoder = self.pair.decoder(&session);
@@ -33,7 +33,7 @@ impl Setup {
     }
 }
 
-/// A pair at work.
+/// A loaded pair with its cloud.
 pub struct Classifier {
     pub session: Session,
     pub cloud: Option<Client<WasiHttp>>,
@@ -42,7 +42,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// The next answers, in the order of the pictures; `None` behind the last.
+    /// The next answers, in the order of the pictures; `None` after the last.
     pub async fn next<K, P: AsRef<[u8]>>(
         &mut self,
         pictures: &mut impl Iterator<Item = (K, Result<P, Fault>)>,

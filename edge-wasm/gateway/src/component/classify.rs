@@ -1,4 +1,4 @@
-//! `fogline classify`: an answer for every picture.
+//! `fogline classify`: one answer per picture.
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,9 @@ use crate::component::spool::{Form, Spooling};
 
 /// Classify JPEG, PNG and WebP files.
 ///
-/// A picture that an exit is sure of is answered here. Any other sends its packed feature map, about
-/// 1 KiB and not the picture, to the cloud. Without a cloud, or when it is out of reach, the best exit
-/// answers and the answer is marked degraded. The exit status is 0 when every picture was answered, else 1.
+/// If an exit is sure of a picture, the picture is answered here. Otherwise its packed feature map (about 1 KiB; never the
+/// picture itself) is sent to the cloud. If there is no cloud or it does not answer, the best exit answers, and the answer is
+/// marked as degraded. The exit status is 0 if every picture was answered, else 1.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  wasmtime run -S http --dir . fogline.wasm classify cat.jpg \\\n      \
@@ -24,38 +24,39 @@ use crate::component::spool::{Form, Spooling};
         camera | wasmtime run -S http --dir . fogline.wasm classify - --json --model DIR"
 )]
 pub struct Options {
-    /// The pictures: files, folders with all that is below them, or - for one on standard input.
+    /// Pictures: files, folders with everything below them, or - for one picture on standard input.
     #[arg(required = true)]
     pictures: Vec<PathBuf>,
     #[command(flatten)]
     setup: Setup,
     #[command(flatten)]
     spooling: Spooling,
-    /// Exit with status 1 also when an answer is degraded, unless the cloud gave it by the end of the run (--spool).
+    /// Exit with status 1 also if an answer is degraded, unless the cloud answered it by the end of the run (--spool).
     #[arg(long)]
     strict: bool,
-    /// One JSON object a line, for machines, instead of a table.
+    /// Print one JSON object per line instead of a table.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Whether every picture was answered, and with `--strict` from where it should.
+/// Classifies and prints. Returns whether every picture was answered and, with `--strict`, by an exit that was sure or by
+/// the cloud.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut classifier = options.setup.load(options.setup.cloud.batch())?;
     let mut kept = options.spooling.open()?;
     if kept.is_some() && classifier.cloud.is_none() {
-        let why = "without --cloud no picture misses it, and none is spooled";
+        let why = "--spool has no effect without --cloud";
         complain(&Fault::new("spool_without_cloud", why));
     }
     let pictures = match pair::pictures(&options.pictures) {
-        // What an earlier run has spooled is work all the same.
+        // Without pictures there may still be frames that an earlier run spooled.
         Err(fault) if fault.error == pair::EMPTY && kept.is_some() => vec![],
         pictures => pictures?,
     };
     let most = options.setup.cloud.most(&classifier.session);
     let mut progress = Progress::beside_lines(pictures.len());
     let mut all = true;
-    // As wide as the longest name, within reason.
+    // As wide as the longest name, up to a limit.
     let width = pictures.iter().map(|path| shown(path).chars().count()).max().unwrap_or(0);
     let width = width.clamp(7, 60);
     let form = if options.json { Form::Json } else { Form::Row(width) };
@@ -76,19 +77,19 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
             let answer = outcome.as_ref().ok();
             heard |= answer.is_some_and(|answer| answer.origin == "cloud");
             let name = kept.as_mut().zip(answer).and_then(|(kept, answer)| kept.keep(path, answer));
-            // What is spooled may be settled yet.
+            // A spooled question may still be answered.
             let stands = |a: &Answer| a.degraded.is_none() || name.is_some();
             all &= answer.is_some_and(|answer| !options.strict || stands(answer));
             print(path, &outcome, name, form)?;
         }
-        // One request for what waits behind every one that was answered: new pictures come first.
+        // Send one request of spooled samples after each answer of the cloud, so that new pictures come first.
         if let (true, Some(kept), Some(cloud)) = (heard, &mut kept, &classifier.cloud) {
             kept.settle(&classifier.session, cloud, most, form).await?;
         }
     }
     if let Some(kept) = &mut kept {
         if let Some(cloud) = &classifier.cloud {
-            // The circuit may be open, and this is the last try.
+            // The circuit may be open, but this is the last chance to ask.
             cloud.forgive();
             while kept.settle(&classifier.session, cloud, most, form).await? {}
         }
@@ -98,6 +99,7 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     Ok(all)
 }
 
+/// Prints an answer as JSON or as a row, and an error also on standard error.
 fn print(
     path: &Path,
     outcome: &Result<Answer, Fault>,

@@ -1,4 +1,4 @@
-//! The cloud that finishes hard pictures, as the command line names it.
+//! The cloud that finishes hard pictures, as the options name it.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,37 +12,37 @@ use crate::component::auth::Auth;
 use crate::component::fault::Fault;
 use crate::component::transport::WasiHttp;
 
-/// Which function, and how it is asked.
+/// Options for the function, and for requests to it.
 #[derive(clap::Args)]
 pub struct Cloud {
     /// Base URL of the cloud function; frames are posted to URL/infer.
     #[arg(long = "cloud", value_name = "URL")]
     url: Option<String>,
-    /// How long the cloud may take, tries included, before the best exit answers in its place.
+    /// How long the cloud may take, including retries, before the best exit answers instead.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     deadline: Duration,
-    /// How many hard pictures ask the cloud in one request; fewer where a frame, 1 MiB, holds fewer.
+    /// Maximum number of hard pictures per request; fewer if a frame (1 MiB) does not hold as many.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: u16,
-    /// The most bytes of bodies a second, tries included. Questions wait for those before them; one that would wait beyond
-    /// its deadline is answered here, degraded by `over_bandwidth`.
+    /// Maximum bytes of request bodies per second, including retries. Requests wait for those before them. A picture whose
+    /// request would wait past its deadline is answered here, degraded with `over_bandwidth`.
     #[arg(long, value_name = "N")]
     max_bytes_per_second: Option<NonZeroU32>,
     #[command(flatten)]
     auth: Auth,
 }
 
-/// How much goes there.
+/// Options for the offload rate.
 #[derive(clap::Args)]
 pub struct Offload {
-    /// The largest share of pictures, 0 to 1, that goes to the cloud, of the latest 256. The last exit's threshold follows
-    /// the pictures, so that the most doubtful ones go; the others are answered here, degraded by `over_quota`.
+    /// Maximum share of pictures that go to the cloud, 0 to 1, of the latest 256. The last exit's threshold adapts, so that the
+    /// most doubtful pictures go; the others are answered here, degraded with `over_quota`.
     #[arg(long, value_name = "RATE", value_parser = share)]
     max_offload: Option<f64>,
 }
 
 impl Offload {
-    /// The bound, if there is one, on what this pair sends.
+    /// The quota for this pair, if the options set one.
     pub fn quota(&self, session: &Session) -> Option<Quota> {
         self.max_offload.map(|share| Quota::new(share, session.policy()))
     }
@@ -54,7 +54,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Cloud {
-    /// The function's client, if one is named.
+    /// The function's client, or `None` without `--cloud`.
     pub fn client(&self) -> Result<Option<Client<WasiHttp>>, Fault> {
         let Some(url) = &self.url else { return Ok(None) };
         let http = WasiHttp::new(url).map_err(|why| Fault::new("cloud_url", why))?;
@@ -63,23 +63,23 @@ impl Cloud {
         Ok(Some(client.at_most(self.max_bytes_per_second)))
     }
 
-    /// How long a question may take.
+    /// The deadline of a request.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// Pictures in a request.
+    /// The maximum number of pictures per request.
     pub fn batch(&self) -> usize {
         self.batch.into()
     }
 
-    /// Feature maps in a request of nothing else.
+    /// The maximum number of feature maps in a request of spooled samples.
     pub fn most(&self, session: &Session) -> usize {
         batch::most(session, self.batch())
     }
 }
 
-/// A number of seconds, as options give them.
+/// Parses an option in seconds, from 0.001 to 3600.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("'{text}' is not a number of seconds"))?;
     if !(0.001..=3600.0).contains(&seconds) {

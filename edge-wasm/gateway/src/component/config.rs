@@ -1,7 +1,7 @@
-//! Where options come from: the command line, over the environment, over one TOML file, over what is built in.
+//! Where options come from: the command line, the environment, one TOML file, or the default, in this order.
 //!
-//! Nobody lists options here: every one with a long name has a variable and a key of that name, whichever command it
-//! belongs to. A file's value takes the place of the built-in one.
+//! There is no list of options here. Every option of every command that has a long name also has a variable and a key in the
+//! file. A value in the file replaces the default.
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +22,10 @@ use crate::component::pair;
 const FILE: &str = "config";
 const PREFIX: &str = "FOGLINE_";
 
-/// A key's texts: more than one where its value is an array.
+/// The values by key; an array has several.
 type Values = BTreeMap<String, Vec<String>>;
 
-/// The command, reading environment and file where its line says nothing.
+/// The command, with defaults from environment and file.
 pub fn layered(command: Command) -> Result<Command, Fault> {
     let file = Arg::new(FILE)
         .long(FILE)
@@ -47,20 +47,20 @@ pub fn layered(command: Command) -> Result<Command, Fault> {
     Ok(command.mut_subcommands(|command| command.mut_args(|arg| by_default(arg, &values))))
 }
 
-/// Says which variables are nobody's: one that is misspelt would count as one that is not set.
+/// Warns about variables with Fogline's prefix that belong to no option: a misspelt one would silently have no effect.
 fn tell_of_unknown(command: &Command) {
     let names = options(command).filter_map(Arg::get_long).map(variable);
     let known: BTreeSet<_> = names.chain([variable(FILE), TOKEN.to_owned()]).collect();
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with(PREFIX) && !known.contains(name.as_ref()) {
-            let why = format!("{} is the variable of no option", name.escape_debug());
+            let why = format!("{} belongs to no option: check its spelling", name.escape_debug());
             complain(&Fault::new("variable_unknown", why));
         }
     }
 }
 
-/// The file that the command line names, or else the environment. It must be known before the line can be parsed.
+/// The file named on the command line or in the environment. It is needed before the command line can be parsed.
 fn named(mut line: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     while let Some(word) = line.next() {
         match word.to_str() {
@@ -77,11 +77,12 @@ fn named(mut line: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     env::var_os(variable(FILE)).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
+/// The environment variable of an option: `FOGLINE_MAX_OFFLOAD` for `max-offload`.
 fn variable(option: &str) -> String {
     PREFIX.to_owned() + &option.to_ascii_uppercase().replace('-', "_")
 }
 
-/// One that is empty counts as one that is not set.
+/// Adds the option's variable. An empty variable counts as not set.
 fn with_variable(arg: Arg) -> Arg {
     let name = arg.get_long().map(variable);
     let is_empty = |name: &String| env::var_os(name).is_some_and(|value| value.is_empty());
@@ -91,7 +92,7 @@ fn with_variable(arg: Arg) -> Arg {
     }
 }
 
-/// Paths are checked against the folders that the host gave.
+/// Checks that paths are in a folder that the host has given access to.
 fn within_folders(arg: Arg) -> Arg {
     if arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() {
         return arg.value_parser(PathBufValueParser::new().try_map(given));
@@ -99,18 +100,17 @@ fn within_folders(arg: Arg) -> Arg {
     arg
 }
 
-/// The path, if it can mean what it says. WASI's library takes `/data` for `data` in the folder where it runs, if it was
-/// given that one and not `/data`.
+/// The path, if wasmtime gives access to it. WASI's library would take `/data` for `data` in the working folder if only that
+/// folder is accessible.
 fn given(path: PathBuf) -> Result<PathBuf, String> {
     let is_below = |folder: &str| folder.starts_with('/') && path.starts_with(folder);
     if path.is_relative() || get_directories().iter().any(|(_, folder)| is_below(folder)) {
         return Ok(path);
     }
-    Err("it is in no folder that wasmtime was given: add --dir FOLDER, or --dir FOLDER::NAME"
-        .into())
+    Err("wasmtime gives no access to this path: add --dir FOLDER, or --dir FOLDER::NAME".into())
 }
 
-/// A switch that a file or the environment turned on can be turned off again: `--json=false`.
+/// Lets a flag that file or environment turned on be turned off again: `--json=false`.
 fn switch(arg: Arg) -> Arg {
     if !matches!(arg.get_action(), ArgAction::SetTrue) {
         return arg;
@@ -126,6 +126,7 @@ fn switch(arg: Arg) -> Arg {
         .hide_possible_values(true)
 }
 
+/// The option with the file's value as its default.
 fn by_default(arg: Arg, values: &Values) -> Arg {
     match arg.get_long().and_then(|option| values.get(option)) {
         Some(texts) => arg.required(false).default_values(texts.clone()),
@@ -133,10 +134,14 @@ fn by_default(arg: Arg, values: &Values) -> Arg {
     }
 }
 
+/// The values in a TOML file.
+///
+/// # Errors
+/// If the file is not TOML, or has an unknown option or an invalid value; with the line.
 fn read(command: &Command, path: &Path) -> Result<Values, Fault> {
     let bytes = pair::read(path)?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| Fault::new("config_syntax", "it is no text"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Fault::new("config_syntax", "it is not UTF-8 text"))?;
     let line = |at: usize| text[..at.min(text.len())].lines().count().max(1);
     let table = DeTable::parse(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.end);
@@ -149,7 +154,7 @@ fn read(command: &Command, path: &Path) -> Result<Values, Fault> {
             Fault::new(word, format!("line {}: {why}", line(key.span().end)))
         };
         let arg = options(command).find(|arg| arg.get_long() == Some(name)).ok_or_else(|| {
-            fault("config_key", &format!("'{name}' is no option; there are {}", known(command)))
+            fault("config_key", &format!("'{name}' is not an option; use {}", known(command)))
         })?;
         let texts = texts(value.get_ref(), arg).ok_or_else(|| {
             fault("config_value", &format!("'{name}' cannot be a date or a table"))
@@ -160,7 +165,7 @@ fn read(command: &Command, path: &Path) -> Result<Values, Fault> {
     Ok(values)
 }
 
-/// All options of all commands: a file may serve several.
+/// The options of all commands, since one file may serve several.
 fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     let of_commands = command.get_subcommands().flat_map(Command::get_arguments);
     of_commands.filter(|arg| arg.get_long().is_some())
@@ -173,11 +178,11 @@ fn known(command: &Command) -> String {
     names.join(", ")
 }
 
-/// The value as the command line would have it.
+/// The value as it would be written on the command line.
 fn texts(value: &DeValue, arg: &Arg) -> Option<Vec<String>> {
     let one = |value: &DeValue| match value {
         DeValue::String(text) => Some(text.to_string()),
-        // Written in hexadecimal, say: options read decimal numbers.
+        // Options only parse decimal numbers, but TOML may have hexadecimal ones, for example.
         DeValue::Integer(number) => {
             let number = i64::from_str_radix(number.as_str(), number.radix());
             number.ok().map(|number| number.to_string())
@@ -193,7 +198,7 @@ fn texts(value: &DeValue, arg: &Arg) -> Option<Vec<String>> {
     }
 }
 
-/// Has the option's own parser look at every text, so that what it finds can be said with the line.
+/// Checks the values with the option's own parser, so that errors can name the line.
 fn check(arg: &Arg, name: &str, texts: &[String]) -> Result<(), String> {
     if texts.is_empty() || (texts.len() > 1 && arg.get_value_delimiter().is_none()) {
         return Err(format!("'{name}' takes one value"));

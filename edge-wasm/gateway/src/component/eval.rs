@@ -1,4 +1,4 @@
-//! `fogline eval`: how well a folder of known pictures is answered.
+//! `fogline eval`: accuracy on a folder of labelled pictures.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -16,25 +16,26 @@ use crate::component::progress::Progress;
 
 /// Measure accuracy, exits, bytes and energy on pictures of known classes.
 ///
-/// The folder holds one folder a class, named as the class is. Energy is a model, in the paper's form and with its
-/// constants; it is not stated where answers are degraded, since what nobody finished would look saved. The exit status is 0 when every picture was answered, else 1.
+/// The folder contains one folder per class, with the class's name. Energy is an estimate by the paper's model and its
+/// constants. It is not stated if answers are degraded, because energy that the cloud did not spend would look like savings.
+/// The exit status is 0 if every picture was answered, else 1.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm eval test --model onnx-models/cifar10-w1/3.0.0 \\\n      \
         --cloud URL --batch 64"
 )]
 pub struct Options {
-    /// The folder: DIR/CLASS/**/*.jpg, *.png or *.webp.
+    /// Folder with DIR/CLASS/**/*.jpg, *.png or *.webp.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]
     setup: Setup,
-    /// One JSON object, for machines, instead of a table.
+    /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
 }
 
-/// What is printed.
+/// What an evaluation found, as `--json` prints it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
@@ -46,7 +47,7 @@ struct Report<'a> {
     accuracy: f64,
     #[serde(flatten)]
     score: &'a Score,
-    /// Picojoules a picture.
+    /// Mean energy per picture in picojoules.
     system: Option<Terms>,
     radio: f64,
     twin: Terms,
@@ -54,14 +55,14 @@ struct Report<'a> {
     pictures_per_second: f64,
 }
 
-/// Whether every picture was answered.
+/// Measures and prints. Returns whether every picture was answered.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut classifier = options.setup.load(options.setup.cloud.batch())?;
     let pictures = pair::pictures(std::slice::from_ref(&options.folder))?;
     let classes = &classifier.session.manifest().classes;
     let class = |path: &PathBuf| {
         source::class_of(classes, &options.folder, path).ok_or_else(|| {
-            let message = format!("it lies in the folder of no class ({})", classes.join(", "));
+            let message = format!("its folder is not named after a class ({})", classes.join(", "));
             Fault::new("class_unknown", message).of(path)
         })
     };
@@ -121,7 +122,7 @@ fn table(report: &Report) -> Result<(), Fault> {
     let score = report.score;
     let all = score.all.pictures;
     say(&format!(
-        "{} {}, {all} pictures, exits decide by {} at {:?}\n",
+        "{} {}, {all} pictures, policy {} with thresholds {:?}\n",
         report.name, report.version, report.policy, report.thresholds
     ))?;
     let row = |name: &str, tally: &Tally| {
@@ -132,7 +133,7 @@ fn table(report: &Report) -> Result<(), Fault> {
             tally.accuracy() * 100.0
         ))
     };
-    say(&format!("{:<24} {:>8} {:>9} {:>15}", "ends here", "pictures", "share", "right of those"))?;
+    say(&format!("{:<24} {:>8} {:>9} {:>15}", "answered by", "pictures", "share", "accuracy"))?;
     for (origin, tally) in &score.origins {
         row(origin, tally)?;
     }
@@ -152,16 +153,16 @@ fn table(report: &Report) -> Result<(), Fault> {
         let twin = report.twin;
         say(&format!(
             "\n{:<24} {:>8} {:>9} {:>15}",
-            "µJ a picture", "system", "twin", "times less"
+            "µJ per picture", "system", "twin", "times less"
         ))?;
         energy("computation", system.computation, twin.computation)?;
         energy("memory", system.memory, twin.memory)?;
         say(&format!("{:<24} {:>8.0}", "radio", report.radio / 1e6))?;
     } else {
-        say("\nenergy is not stated: what the cloud should have finished would look saved")?;
+        say("\nenergy is not stated: degraded answers would make it look too low")?;
     }
     say(&format!(
-        "\n{:.0} bytes sent a picture, whose file has {:.0}; {:.1} pictures a second",
+        "\n{:.0} bytes sent per picture, whose file has {:.0}; {:.1} pictures per second",
         mean(score.bytes_sent),
         mean(score.file_bytes),
         report.pictures_per_second

@@ -1,4 +1,4 @@
-//! What went wrong, and how anything is said.
+//! Errors, and all output of the command.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write, stderr, stdout};
@@ -9,10 +9,12 @@ use fogline_edge::device::picture::PictureError;
 use fogline_edge::session::{DecisionError, LoadError};
 use serde::Serialize;
 
-/// An error with its machine word.
+/// An error with its stable code.
 #[derive(Clone, Serialize)]
 pub struct Fault {
+    /// The error code, which never changes its meaning.
     pub error: String,
+    /// What was wrong, where, and what to do.
     pub message: String,
 }
 
@@ -21,7 +23,7 @@ impl Fault {
         Self { error: error.to_owned(), message: message.to_string() }
     }
 
-    /// The same, saying what file it is about.
+    /// The same error, with the file that it is about.
     pub fn of(&self, path: &Path) -> Self {
         Self { error: self.error.clone(), message: format!("{}: {}", shown(path), self.message) }
     }
@@ -57,48 +59,50 @@ impl From<PictureError> for Fault {
     }
 }
 
-/// WASI's number for whatever it has no word for.
+/// WASI's code for errors that have no other.
 const EIO: i32 = 29;
 
-/// What the system says of a file, and what it may mean here.
+/// The system's error message for a file, with a hint if it may be about the sandbox.
 pub fn hinted(error: &io::Error) -> String {
     if error.raw_os_error() == Some(EIO) {
-        return "it cannot be read or written: the disk failed, or it is no file".into();
+        return "it cannot be read or written: the disk failed, or it is not a file".into();
     }
     let hint = match error.kind() {
         ErrorKind::NotFound | ErrorKind::PermissionDenied => {
-            " (wasmtime shows a component only folders given with --dir)"
+            " (wasmtime gives access only to folders given with --dir)"
         }
         _ => "",
     };
     format!("{error}{hint}")
 }
 
-/// The first line of what the host says. Under RUST_BACKTRACE=1 a backtrace of wasmtime follows, which is no client's business.
+/// The first line of an error from the host. With RUST_BACKTRACE=1 the next lines are wasmtime's backtrace, which no client needs.
 pub fn first_line(error: &impl Display) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// A line on standard output. `println!` would end a full disk or a closed pipe in a trap.
+/// Prints a line on standard output. `println!` would trap if the disk is full or the pipe is closed.
 pub fn say(line: &str) -> Result<(), Fault> {
     writeln!(stdout(), "{line}").map_err(|error| Fault::new("output_closed", error))
 }
 
+/// Prints an error on standard error: `fogline: error[CODE]: message`.
 pub fn complain(fault: &Fault) {
     let _ = writeln!(stderr(), "fogline: error[{}]: {}", fault.error, fault.message);
 }
 
-/// A line beside the answers that is no error.
+/// Prints a note on standard error.
 pub fn note(text: &str) {
     let _ = writeln!(stderr(), "fogline: {text}");
 }
 
-/// A path that is fit for a terminal: a file's name may hold any character.
+/// A path that is safe to print on a terminal: file names may contain control characters.
 pub fn shown(path: &Path) -> String {
     let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     path.display().to_string().chars().map(plain).collect()
 }
 
+/// A value as one line of JSON.
 pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data always has a JSON form")
 }

@@ -1,4 +1,4 @@
-//! Files from a web server, of a bounded size.
+//! Downloads of limited size.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,14 +10,16 @@ use wstd::http::{Body, Client, Request, Uri};
 use crate::component::fault::{Fault, first_line};
 use crate::component::transport::{checked, why};
 
-/// Where a pair's files are.
+/// Where the files of a pair are.
 pub struct Place {
+    /// The URL of `manifest.json`.
     pub manifest: Uri,
+    /// The URL of `edge.fog`, in the same folder.
     pub fog: Uri,
 }
 
 impl Place {
-    /// By the URL of its manifest, or of the folder.
+    /// The place given by the URL of its manifest or of its folder.
     pub fn of(url: &str) -> Result<Self, Fault> {
         let is_manifest =
             |file: &str| Path::new(file).extension().is_some_and(|json| json == "json");
@@ -30,7 +32,7 @@ impl Place {
     }
 }
 
-/// Ends what takes too long.
+/// Runs `fetching` with a time limit.
 pub async fn within<T>(
     limit: Duration,
     fetching: impl Future<Output = Result<T, Fault>>,
@@ -42,11 +44,11 @@ pub async fn within<T>(
     fetching.timeout(wstd::time::Duration::from(limit)).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// A file of at most `most` bytes. Tried once: whoever pulls by the clock comes again.
+/// Downloads a file of at most `most` bytes. There are no retries: scheduled pulls simply run again.
 pub async fn get(url: &Uri, most: u64) -> Result<Vec<u8>, Fault> {
     let fault = |word, what: String| Fault::new(word, format!("{url}: {what}"));
     let broken = |what| fault("pull_unreachable", what);
-    // A body with nothing in it is written all the same, and may meet a stream that wasmtime has closed: a GET has none.
+    // An empty body would still be written, perhaps to a stream that wasmtime has closed: send none.
     let nothing = Body::from_http_body(Empty::<&'static [u8]>::new());
     let request = Request::get(url).body(nothing);
     let request = request.map_err(|error| broken(error.to_string()))?;
@@ -55,15 +57,16 @@ pub async fn get(url: &Uri, most: u64) -> Result<Vec<u8>, Fault> {
     if !status.is_success() {
         let elsewhere = response.headers().get("location").and_then(|to| to.to_str().ok());
         let elsewhere = elsewhere.filter(|_| status.is_redirection());
-        // Followed, it might lead the model of a gateway to another host unseen.
-        let elsewhere =
-            elsewhere.map_or(String::new(), |to| format!(": it is at {}", to.escape_debug()));
+        // Redirects are not followed: they could silently fetch a gateway's model from another host.
+        let elsewhere = elsewhere.map_or(String::new(), |to| {
+            format!(", not following its redirect to {}", to.escape_debug())
+        });
         return Err(fault("pull_refused", format!("status {}{elsewhere}", status.as_u16())));
     }
     let limit = usize::try_from(most).unwrap_or(usize::MAX);
     let body = Limited::new(response.into_body().into_boxed_body(), limit).collect().await;
     let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
-        Ok(_) => fault("pull_too_large", format!("over {most} bytes")),
+        Ok(_) => fault("pull_too_large", format!("larger than {most} bytes")),
         Err(error) => broken(first_line(&error)),
     })?;
     Ok(body.to_bytes().to_vec())

@@ -1,4 +1,4 @@
-//! `fogline info`: what a pair is, and what runs it.
+//! `fogline info`: the pair in a folder, and the engine.
 
 use fogline_edge::session::Session;
 use serde_json::{Value, json};
@@ -11,12 +11,12 @@ use crate::component::pair::PairOptions;
 pub struct Options {
     #[command(flatten)]
     pair: PairOptions,
-    /// One JSON object, for machines.
+    /// Print one JSON object instead of lines.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Prints it; always true.
+/// Prints the pair. Always returns true.
 pub fn run(options: &Options) -> Result<bool, Fault> {
     let session = options.pair.load()?;
     if options.json {
@@ -63,7 +63,7 @@ fn print(session: &Session) -> Result<(), Fault> {
     line("pair", format!("{} {}", manifest.name, manifest.version))?;
     line("digest", hex::encode(manifest.pair_digest()))?;
     line("classes", format!("{}: {}", manifest.classes.len(), manifest.classes.join(", ")))?;
-    line("takes", format!("RGB, {0}x{0}, scaled from any picture", manifest.input.size))?;
+    line("input", format!("RGB, {0}x{0}, scaled from any picture", manifest.input.size))?;
     line("policy", session.policy().to_string())?;
     for (index, exit) in manifest.exits.iter().enumerate() {
         let (block, heat) = (exit.after_block, exit.temperature);
@@ -72,13 +72,13 @@ fn print(session: &Session) -> Result<(), Fault> {
             None => format!("answers for {}", exit.extends.join(", ")),
         };
         let ways =
-            exit.ways.iter().map(|to| format!(", from confidence {} way {}", to.from, to.way));
+            exit.ways.iter().map(|to| format!(", way {} from confidence {}", to.way, to.from));
         let ways: String = ways.collect();
         line(&exit.name, format!("{decides}, after block {block}, temperature {heat}{ways}"))?;
     }
     let [channels, height, width] = manifest.split.shape;
     let (bits, bytes) = (manifest.split.bits, manifest.payload_bytes());
-    line("split", format!("{channels}x{height}x{width} at {bits} bits, {bytes} bytes a sample"))?;
+    line("split", format!("{channels}x{height}x{width} at {bits} bits, {bytes} bytes per sample"))?;
     for part in &manifest.parts {
         let macs = part
             .macs
@@ -90,7 +90,7 @@ fn print(session: &Session) -> Result<(), Fault> {
     if let Some(measured) = &manifest.measured {
         let exits = measured.exits.iter().map(|share| format!("{:.2}%", share * 100.0));
         let (exits, end) = (exits.collect::<Vec<_>>().join(", "), measured.final_head * 100.0);
-        line("measured", format!("exits {exits}, cloud {end:.2}%, of {}", measured.data))?;
+        line("measured", format!("exits {exits}, cloud {end:.2}%, on {}", measured.data))?;
     }
     let (version, frame) = (env!("CARGO_PKG_VERSION"), fogline::frame::VERSION);
     line("engine", format!("{version}, {}, frame version {frame}", session.backend()))

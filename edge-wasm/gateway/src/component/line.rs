@@ -1,4 +1,4 @@
-//! What becomes of one picture, as JSON: the same from the command line and over HTTP.
+//! The result of one picture as JSON, the same on the command line and over HTTP.
 
 use fogline_edge::device::spool::Name;
 use fogline_edge::session::Answer;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::component::fault::Fault;
 
-/// A picture with its answer, or with why there is none.
+/// A picture with its answer or its error.
 #[derive(Serialize)]
 pub struct Line<'a> {
     picture: String,
@@ -27,7 +27,7 @@ enum Said<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Of the picture of this name, whose question may be in a spool.
+    /// The line of picture `picture`; `spooled` is the name of its question in a spool.
     pub fn of(picture: String, outcome: &'a Result<Answer, Fault>, spooled: Option<Name>) -> Self {
         let outcome = match outcome {
             Ok(answer) => Said::Answer { answer, spooled },

@@ -1,4 +1,4 @@
-//! The command, and what its words do.
+//! The command line: its arguments, and one module per command.
 
 mod auth;
 mod bench;
@@ -26,10 +26,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use fault::{Fault, complain, json, say};
 
-/// Classifies pictures on this device; hard ones finish in the cloud.
+/// Classifies pictures on this device; hard ones are finished in the cloud.
 ///
-/// Every option of a command may also stand in the environment or in a TOML file: `COMMAND --help` names its variable, and
-/// its key is its long name. What the command line says counts first, then the environment, then the file.
+/// Options of commands can also be set in the environment or in a TOML file. `COMMAND --help` names each option's variable; its
+/// key in the file is its long name. The command line takes precedence over the environment, and the environment over the file.
 #[derive(Parser)]
 #[command(name = "fogline", version)]
 struct Args {
@@ -49,7 +49,7 @@ enum Command {
     Rollback(rollback::Options),
 }
 
-/// Does what the command line says.
+/// Runs the command that the command line names, and returns its exit status.
 pub fn main() -> ExitCode {
     let command = match config::layered(Args::command()) {
         Ok(command) => Args::from_arg_matches(&command.get_matches()),
@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
 
 fn failed(fault: &Fault, in_json: bool) -> ExitCode {
     if in_json {
-        // Where this cannot be said, the line below is all there is.
+        // If this cannot be printed either, the line below still is.
         let _ = say(&json(fault));
     }
     complain(fault);

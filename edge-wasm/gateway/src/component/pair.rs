@@ -1,4 +1,4 @@
-//! The pair that decides, and the pictures that it is given.
+//! The pair that a command runs, and the pictures that it reads.
 
 use std::fs;
 use std::io::{Read, stdin};
@@ -14,40 +14,40 @@ use fogline_edge::session::Session;
 
 use crate::component::fault::{Fault, complain, hinted, note};
 
-/// Larger files are not read: no picture within the limits needs more.
+/// The size limit of a picture's file, in bytes. No picture within the pixel limit needs more.
 const MOST_BYTES: u64 = 50 << 20;
 
-/// A folder holds no picture.
+/// The error code of a folder without pictures.
 pub const EMPTY: &str = "folder_empty";
 
-/// What decides.
+/// Options for the pair and how it decides.
 #[derive(clap::Args)]
 pub struct PairOptions {
-    /// Folder of the pair: manifest.json and edge.fog.
+    /// Folder of the pair, with manifest.json and edge.fog.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// How exits decide [default: the manifest's].
+    /// How exits decide [default: the manifest's policy].
     #[arg(long, value_parser = PossibleValuesParser::new(Policy::ALL.iter().map(|policy| policy.name())).try_map(|name| name.parse::<Policy>()))]
     policy: Option<Policy>,
     #[arg(long, value_name = "N,…", value_delimiter = ',', allow_hyphen_values = true, help = thresholds_help())]
     thresholds: Option<Vec<f32>>,
-    /// The most pixels that a picture may have; larger ones are refused before memory is taken for them, which is up to
-    /// 20 bytes a pixel.
+    /// Maximum pixels of a picture. Larger pictures are refused before memory is allocated for them, which is up to 20 bytes
+    /// per pixel.
     #[arg(long, value_name = "N", default_value_t = MOST_PIXELS)]
     max_pixels: u64,
 }
 
 fn thresholds_help() -> String {
     format!(
-        "Thresholds in place of the manifest's, one for each exit: `0.3,0.5`. More pictures end at an exit with a higher \
-         threshold of {}, or a lower one of {}",
+        "Thresholds instead of the manifest's, one per exit: `0.3,0.5`. An exit answers more pictures if its threshold is \
+         higher ({}) or lower ({})",
         Policy::names(|rule| rule.sure == Sure::AtMost),
         Policy::names(|rule| rule.sure == Sure::AtLeast)
     )
 }
 
 impl PairOptions {
-    /// Loads and verifies it.
+    /// Loads and verifies the pair, and sets its policy and thresholds.
     pub fn load(&self) -> Result<Session, Fault> {
         let mut session = load(&self.model)?;
         let policy = self.policy.unwrap_or(session.policy());
@@ -55,13 +55,13 @@ impl PairOptions {
         Ok(session)
     }
 
-    /// What opens pictures for it.
+    /// The decoder for the pair's pictures.
     pub fn decoder(&self, session: &Session) -> Decoder {
         Decoder { size: session.manifest().input.size, max_pixels: self.max_pixels }
     }
 }
 
-/// From files to pixels of the pair's size.
+/// Decodes picture files to pixels of the pair's input size.
 #[derive(Clone, Copy)]
 pub struct Decoder {
     size: u32,
@@ -69,7 +69,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A picture's pixels, and the bytes of its file.
+    /// A picture's pixels, and the size of its file in bytes.
     pub fn open(self, path: &Path) -> (Result<Vec<u8>, Fault>, usize) {
         match read(path) {
             Ok(file) => (self.decode(&file), file.len()),
@@ -83,19 +83,19 @@ impl Decoder {
     }
 }
 
-/// Loads and verifies the pair of a folder.
+/// Loads and verifies the pair in a folder.
 pub fn load(model: &Path) -> Result<Session, Fault> {
     Ok(Folder::at(model).load(Backend::fastest())?)
 }
 
-/// The pictures that `paths` mean. What else lies in folders is said, and what cannot be listed stands among the pictures.
+/// The pictures that `paths` name. Other files in folders are reported; a folder that cannot be listed is among the pictures.
 pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
     let Found { pictures, empty, left_out } = source::pictures(paths);
     if !left_out.is_empty() {
         note(&left_out.to_string());
     }
     for folder in empty {
-        let fault = Fault::new(EMPTY, "no JPEG, PNG or WebP file is in it").of(&folder);
+        let fault = Fault::new(EMPTY, "contains no JPEG, PNG or WebP file").of(&folder);
         if pictures.is_empty() {
             return Err(fault);
         }
@@ -104,9 +104,9 @@ pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
     Ok(pictures)
 }
 
-/// All of a file, or of standard input.
+/// Reads a file, or standard input, as a whole.
 pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    let too_large = || Fault::new("file_too_large", format!("over {MOST_BYTES} bytes"));
+    let too_large = || Fault::new("file_too_large", format!("larger than {MOST_BYTES} bytes"));
     let unreadable = |error| Fault::new("file_unreadable", hinted(&error));
     if path.as_os_str() == STDIN {
         let mut bytes = vec![];
@@ -115,11 +115,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     }
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if metadata.is_dir() {
-        // It stands here since it cannot be listed, or not to its end.
+        // It is among the pictures because it cannot be listed completely.
         let why = match fs::read_dir(path) {
             Ok(mut entries) => match entries.find_map(Result::err) {
                 Some(error) => {
-                    format!("{error}: a name in it cannot be read; the others are taken")
+                    format!("{error}: a name in it cannot be read; the others are used")
                 }
                 None => "a folder, not a file".to_owned(),
             },
@@ -127,7 +127,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Fault> {
         };
         return Err(Fault::new("folder_unreadable", why));
     }
-    // A pipe would never end.
+    // Reading a pipe might never end.
     if !metadata.is_file() {
         return Err(Fault::new("file_unreadable", "not a regular file"));
     }

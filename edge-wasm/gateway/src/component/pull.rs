@@ -1,4 +1,4 @@
-//! `fogline pull`: a newer pair from a web server.
+//! `fogline pull`: installs a newer pair from a web server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,13 +12,12 @@ use crate::component::cloud::seconds;
 use crate::component::fault::{Fault, json, say};
 use crate::component::fetch::{self, Place};
 
-/// Fetch a newer pair, check it, and put it in the place of the one in a folder.
+/// Fetch a newer pair, check it, and replace the pair in a folder with it.
 ///
-/// The pair must have the size and SHA-256 that its manifest states, and run here: anything else is refused, and the folder
-/// stays as it was. The pair that it replaces is kept, and `fogline rollback` puts it back. Runs that are under way end
-/// with the pair that they began with. Where this very pair is there already, nothing changes. The exit status is 0
-/// when the folder holds the pair, else 1. One pull at a time may change a folder; one that is killed leaves a pair that
-/// loads.
+/// The pair must have the size and SHA-256 in its manifest, and it must run on this engine. Otherwise it is refused, and the
+/// folder stays as it was. The replaced pair is kept; `fogline rollback` puts it back. Runs in progress finish with the pair that
+/// they started with. If this very pair is already in the folder, nothing changes. The exit status is 0 if the folder has the
+/// pair, else 1. Only one pull at a time may change a folder. If a pull is killed, the folder still has a pair that loads.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  wasmtime run -S http --dir . fogline.wasm pull https://example.org/models/mine/1.1.0 --model model\n  \
@@ -26,18 +25,18 @@ use crate::component::fetch::{self, Place};
         --model model --older --json"
 )]
 pub struct Options {
-    /// The pair's manifest.json on any web server, or the folder that it is in; edge.fog lies beside it.
+    /// URL of the pair's manifest.json, or of its folder, on any web server; edge.fog must be in the same folder.
     url: String,
-    /// Folder of the pair, made where there is none: what the other commands call --model.
+    /// Folder of the pair, the other commands' --model. It is created if it does not exist.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Take a version that is older than the one in the folder, too.
+    /// Also accept a version that is older than the one in the folder.
     #[arg(long)]
     older: bool,
-    /// How long fetching may take in all.
+    /// Time limit for all downloads together.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     time_limit: Duration,
-    /// One JSON object, for machines.
+    /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
 }
@@ -74,7 +73,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Pulls it; always true.
+/// Installs the pair. Always returns true: failures are errors.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let place = Place::of(&options.url)?;
     let (folder, backend) = (Folder::at(&options.model), Backend::fastest());
@@ -99,18 +98,18 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// Says what a folder holds now, and held before.
+/// Prints the pairs in a folder before and after a change.
 pub fn print(outcome: Done, change: &Change, in_json: bool) -> Result<(), Fault> {
     let (now, replaced) = (Named::of(&change.now), change.before.as_ref().map(Named::of));
     if in_json {
         return say(&json(&ChangeLine { outcome, now, replaced }));
     }
     let is = format!("{} {}", now.name, now.version);
-    let was = replaced.map_or(String::new(), |was| format!(" in place of {}", was.version));
+    let was = replaced.map_or(String::new(), |was| format!(", replacing {}", was.version));
     match outcome {
         Done::Installed => say(&format!("{is} installed")),
-        Done::Updated => say(&format!("{is}{was}; `fogline rollback` goes back")),
-        Done::Unchanged => say(&format!("{is} is there already")),
-        Done::RolledBack => say(&format!("{is} is back{was}")),
+        Done::Updated => say(&format!("{is} installed{was}; `fogline rollback` undoes this")),
+        Done::Unchanged => say(&format!("{is} is already installed")),
+        Done::RolledBack => say(&format!("{is} restored{was}")),
     }
 }

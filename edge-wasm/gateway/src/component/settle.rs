@@ -1,4 +1,4 @@
-//! `fogline settle`: answers on what an earlier run left in its spool.
+//! `fogline settle`: answers for the samples in a spool.
 
 use std::path::PathBuf;
 
@@ -11,36 +11,35 @@ use crate::component::spool::{Form, Kept};
 
 /// Ask the cloud about the feature maps that `classify --spool` left.
 ///
-/// Frames of another pair stay for their own model; damaged ones are put aside. The exit status is 0 when no frame of this
-/// pair is left and none was damaged or taken out by somebody else, else 1. One run at a time may use a spool.
+/// Frames of another pair stay for their own model; damaged ones are renamed. The exit status is 0 if no frame of this pair is
+/// left, and none was damaged or removed by another process; else 1. Only one run at a time may use a spool.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm settle --spool spool --model onnx-models/cifar10-w1/3.0.0 \\\n      \
         --cloud URL"
 )]
 pub struct Options {
-    /// The folder.
+    /// Folder that `classify --spool` named.
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
-    /// Folder of the pair: manifest.json and edge.fog.
+    /// Folder of the pair, with manifest.json and edge.fog.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     #[command(flatten)]
     cloud: Cloud,
-    /// One JSON object a line, for machines, instead of a table.
+    /// Print one JSON object per line instead of a table.
     #[arg(long)]
     pub json: bool,
 }
 
-/// The width of a picture's name.
+/// The width of the column for pictures' names.
 const WIDTH: usize = 40;
 
-/// Whether all of this pair's is settled.
+/// Settles and prints. Returns whether every frame of this pair was answered.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let session = pair::load(&options.model)?;
     let cloud = options.cloud.client()?;
-    let cloud =
-        cloud.ok_or_else(|| Fault::new("no_cloud", "nobody can settle without --cloud URL"))?;
+    let cloud = cloud.ok_or_else(|| Fault::new("no_cloud", "settle needs --cloud URL"))?;
     let mut kept = Kept::of(Spool::open(&options.spool, u64::MAX)?);
     let form = if options.json { Form::Json } else { Form::Row(WIDTH) };
     let most = options.cloud.most(&session);

@@ -1,4 +1,4 @@
-//! The questions that the cloud missed, as a run keeps and settles them.
+//! The spool of a run: samples that the cloud missed are kept, and settled later.
 
 use std::path::{Path, PathBuf};
 
@@ -10,20 +10,20 @@ use serde::Serialize;
 use crate::component::fault::{Fault, complain, json, say, shown};
 use crate::component::transport::WasiHttp;
 
-/// Where questions are kept that the cloud missed.
+/// Options for the spool.
 #[derive(clap::Args)]
 pub struct Spooling {
-    /// Keep the feature maps of hard pictures that the cloud did not answer in this folder, and ask again once it
-    /// answers, and at the end. Later answers are lines of their own. `fogline settle` settles what is left.
+    /// Keep the feature maps of hard pictures that the cloud did not answer in this folder. They are asked again once the cloud
+    /// answers, and at the end of the run. Each late answer is a line of its own. `fogline settle` settles what is left.
     #[arg(long = "spool", value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// How much of the disk the folder may take; where it is full, the oldest are dropped.
+    /// Maximum size of the folder, in MiB; when it is full, the oldest feature maps are dropped.
     #[arg(long = "spool-mib", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     mib: u32,
 }
 
 impl Spooling {
-    /// The folder, if one is named, made where there is none.
+    /// The spool, if the options name a folder, which is created if it does not exist.
     pub fn open(&self) -> Result<Option<Kept>, Fault> {
         let Some(folder) = &self.folder else { return Ok(None) };
         Ok(Some(Kept::of(Spool::create(folder, u64::from(self.mib) << 20)?)))
@@ -40,9 +40,9 @@ pub enum Form {
 /// The spool of a run.
 pub struct Kept {
     spool: Spool,
-    /// Nothing more is asked in this run: the cloud refuses, or does not answer.
+    /// Whether asking has stopped for this run, because the cloud refuses or does not answer.
     rests: bool,
-    /// It has been said that frames are dropped.
+    /// Whether dropped frames were reported.
     dropped: bool,
 }
 
@@ -52,7 +52,7 @@ struct Sum {
 }
 
 impl Kept {
-    /// What an earlier run left.
+    /// The state of a run with this spool.
     pub fn of(spool: Spool) -> Self {
         Self { spool, rests: false, dropped: false }
     }
@@ -61,13 +61,13 @@ impl Kept {
         self.spool.counts()
     }
 
-    /// Whether the cloud has answered all that was here of this pair.
+    /// Whether the cloud has answered every frame of this pair.
     pub fn is_settled(&self) -> bool {
         let Balance { left, foreign, dropped, damaged, gone, .. } = self.counts();
         left == foreign && dropped + damaged + gone == 0
     }
 
-    /// Keeps the question of an answer that the cloud should have given, and may give yet.
+    /// Spools the question of a degraded answer, if the cloud may answer it later. Returns its name in the spool.
     pub fn keep(&mut self, path: &Path, answer: &Answer) -> Option<Name> {
         let question = answer.degraded.as_ref()?.question.as_ref()?;
         let kept = self.spool.keep(&path.display().to_string(), question);
@@ -75,13 +75,13 @@ impl Kept {
             self.dropped = true;
             complain(&Fault::new(
                 "spool_full",
-                "the spool is full: from here on the oldest frames are dropped (--spool-mib allows more)",
+                "the spool is full: the oldest frames are dropped from now on (raise --spool-mib)",
             ));
         }
         kept.map_err(|error| complain(&error.into())).ok()
     }
 
-    /// Asks about the oldest `most`, prints the answers, and takes them out; whether there is more to ask.
+    /// Asks about the oldest `most` frames, prints the answers, and removes the frames. Returns whether there may be more.
     pub async fn settle(
         &mut self,
         session: &Session,
@@ -110,17 +110,17 @@ impl Kept {
                 Ok(true)
             }
             Err(error) => {
-                // The same refusal would come again; a cloud that is away may come back.
+                // A refusal would be repeated, but a cloud that is away may come back.
                 self.rests = !error.may_pass();
                 let left = self.counts().left;
-                let message = format!("{error}: {left} spooled frames stay where they are");
+                let message = format!("{error}: {left} frames stay in the spool");
                 complain(&Fault::new(error.word(), message));
                 Ok(false)
             }
         }
     }
 
-    /// Says how frames of another pair, such as that before a `pull`, get their answers.
+    /// Reports frames of another pair, such as the one before a `pull`, and how to get their answers.
     pub fn tell_of_foreign(&self) {
         let foreign = self.counts().foreign;
         if foreign > 0 {
@@ -131,7 +131,7 @@ impl Kept {
         }
     }
 
-    /// Prints what became of everything.
+    /// Prints what became of all frames.
     pub fn sum(&self, form: Form) -> Result<(), Fault> {
         let counts = self.counts();
         let Balance { found, spooled, settled, dropped, damaged, gone, left, foreign, unwritten } =

@@ -1,4 +1,4 @@
-//! The cloud over WASI's HTTP.
+//! The [`Transport`] over WASI HTTP.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,18 +21,18 @@ pub struct WasiHttp {
 }
 
 impl WasiHttp {
-    /// A function by its base URL.
+    /// Posts to the function with this base URL.
     pub fn new(base: &str) -> Result<Self, String> {
         let url = checked(base, &format!("{}/infer", base.trim_end_matches('/')))?;
         Ok(Self { url, proof: Proof::Nothing })
     }
 
-    /// The same, showing who asks.
+    /// Sets the credentials to send.
     pub fn proving(self, proof: Proof) -> Self {
         Self { proof, ..self }
     }
 
-    /// The function's host.
+    /// The host of the function's URL.
     pub fn host(&self) -> &str {
         self.url.host().unwrap_or_default()
     }
@@ -44,7 +44,7 @@ impl WasiHttp {
         let stream = AsyncOutputStream::new(out.write().expect("it is taken once"));
         let written = stream.write_all(body).await;
         drop(stream);
-        // Where the body is not taken, the response says why.
+        // If the server did not accept the body, its response says why.
         if written.is_ok() {
             let _ = OutgoingBody::finish(out, None);
         }
@@ -68,15 +68,15 @@ impl WasiHttp {
         }
     }
 
-    /// A request as WASI has it: its own kind, and not wstd's, whose client may say that the body was not taken in place of
-    /// why there is no connection.
+    /// Sends a request with WASI's own types. wstd's client may report that the body was not accepted, which hides why there is
+    /// no connection.
     fn request(
         &self,
         body: &[u8],
         limit: Duration,
     ) -> Result<(OutgoingRequest, RequestOptions), String> {
         let fixed = ["content-type", "accept"].map(|name| (name.to_owned(), MEDIA_TYPE.into()));
-        // Anew on every try: a signature holds for minutes.
+        // Sign every try anew: a signature is valid for minutes only.
         let proof = self.proof.headers(&self.url, body).into_iter();
         let proof = proof.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
         let fields = Fields::from_list(&fixed.into_iter().chain(proof).collect::<Vec<_>>());
@@ -86,7 +86,7 @@ impl WasiHttp {
         let authority = self.url.authority().map(Authority::as_str);
         let path = self.url.path_and_query().map(PathAndQuery::as_str);
         let options = RequestOptions::new();
-        // A little earlier than all that is late, so that it is known that nothing was sent.
+        // Time out a little before the deadline, so that it is known that nothing was sent.
         let connect = limit.mul_f64(0.9).as_nanos() as u64;
         request
             .set_method(&Method::Post)
@@ -94,12 +94,12 @@ impl WasiHttp {
             .and_then(|()| request.set_authority(authority))
             .and_then(|()| request.set_path_with_query(path))
             .and_then(|()| options.set_connect_timeout(Some(connect)))
-            .map_err(|()| format!("'{}' is no address of a request", self.url))?;
+            .map_err(|()| format!("'{}' is not a valid address for a request", self.url))?;
         Ok((request, options))
     }
 }
 
-/// How long a `Retry-After` means: seconds, or up to a date.
+/// The wait that a `Retry-After` asks for, in seconds or up to a date.
 fn retry_after(said: &str) -> Option<Duration> {
     let to_date = || {
         let date = httpdate::parse_http_date(said).ok()?;
@@ -108,7 +108,7 @@ fn retry_after(said: &str) -> Option<Duration> {
     said.parse().map(Duration::from_secs).ok().or_else(to_date)
 }
 
-/// Why there is no answer, and whether there was a connection to send on.
+/// The error for WASI's code, which tells if there was a connection to send on.
 fn failed(code: ErrorCode) -> TransportError {
     let is_before = matches!(
         code,
@@ -126,10 +126,10 @@ fn failed(code: ErrorCode) -> TransportError {
     error(why(&code.into()))
 }
 
-/// A URL that `given`, which somebody wrote, led to.
+/// Parses and checks `url`, which was made from `given`; errors quote the latter.
 pub fn checked(given: &str, url: &str) -> Result<Uri, String> {
     if given.contains(['?', '#']) {
-        return Err(format!("'{given}' has a query or fragment, where its path should go on"));
+        return Err(format!("'{given}' has a query or fragment; give a URL that ends in a path"));
     }
     let url: Uri = url.parse().map_err(|error| format!("'{given}' is not a URL: {error}"))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) {
@@ -137,24 +137,24 @@ pub fn checked(given: &str, url: &str) -> Result<Uri, String> {
     }
     let authority = url.authority().map_or("", |authority| authority.as_str());
     if authority.contains('@') {
-        return Err(format!("'{given}' names a user, which nobody is told here"));
+        return Err(format!("'{given}' contains a user name or password: remove it"));
     }
     if url.host().is_none_or(|host| host != authority && url.port_u16().is_none()) {
-        return Err(format!("'{given}' has a port that is none"));
+        return Err(format!("'{given}' has an invalid port"));
     }
     Ok(url)
 }
 
-/// WASI's code as words: its own text is Rust's debug form.
+/// An error as a sentence: WASI's own text is Rust's debug form.
 pub fn why(error: &Error) -> String {
     match error.downcast_ref::<ErrorCode>() {
         Some(ErrorCode::DnsTimeout | ErrorCode::DnsError(_)) => "its name was not found".into(),
         Some(ErrorCode::ConnectionRefused) => "it refused the connection".into(),
-        Some(ErrorCode::ConnectionTerminated) => "it broke the connection off".into(),
-        Some(ErrorCode::ConnectionTimeout) => "it did not take the connection in time".into(),
+        Some(ErrorCode::ConnectionTerminated) => "it closed the connection".into(),
+        Some(ErrorCode::ConnectionTimeout) => "it did not accept the connection in time".into(),
         Some(ErrorCode::TlsCertificateError) => "its TLS certificate is not valid".into(),
         Some(ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_)) => {
-            "it and this device agree on no TLS".into()
+            "TLS negotiation failed".into()
         }
         _ => first_line(error),
     }
@@ -175,7 +175,7 @@ impl Transport for WasiHttp {
     }
 }
 
-/// Random bytes that nobody can guess.
+/// Unpredictable bytes from the host's generator.
 pub fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
     wstd::rand::get_random_bytes(&mut bytes);

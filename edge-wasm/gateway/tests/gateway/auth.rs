@@ -1,11 +1,11 @@
-//! Who asks: what the function is shown, and nobody else.
+//! Authentication: what the function receives, and that nobody else does.
 
 use std::fs;
 
 use crate::bench::Bench;
 use crate::cloud::{Say, Scripted, scripted};
 
-/// Classifies a hard picture; gives the header that proves who asks, and all that was printed.
+/// Classifies a hard picture. Returns the header that authenticates the request, and everything that was printed.
 fn asked(environment: &[&str], arguments: &[&str]) -> (Option<String>, String, Scripted) {
     let bench = Bench::new();
     bench.never_sure();
@@ -24,7 +24,7 @@ fn a_token_is_shown_to_the_function_and_never_printed() {
     let (header, printed, _) = asked(&["FOGLINE_TOKEN=word-of-the-environment"], &[]);
     assert_eq!(header.as_deref(), Some("Bearer word-of-the-environment"), "{printed}");
     assert!(printed.contains(r#""origin":"cloud""#) && !printed.contains("word-of"), "{printed}");
-    // The flag is stronger than the environment.
+    // The flag takes precedence over the environment.
     let file = ["--token-file", "token"];
     let (header, printed, _) = asked(&["FOGLINE_TOKEN=word-of-the-environment"], &file);
     assert_eq!(header.as_deref(), Some("Bearer word-of-a-file"), "{printed}");

@@ -1,4 +1,4 @@
-//! A cloud that fails: every picture is answered, once, in time, and says why.
+//! A cloud that fails: every picture is answered exactly once, in time, and with the reason.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::cloud::{Say, Scripted, scripted};
 
-/// Classifies the frog, of which no exit is sure, within a second.
+/// Classifies the frog, of which no exit is sure, with a deadline of one second.
 fn frog(cloud: &Scripted) -> Value {
     let bench = Bench::new();
     bench.never_sure();
@@ -21,7 +21,7 @@ fn degraded(cloud: &Scripted, reason: &str) {
     let line = frog(cloud);
     assert_eq!(line["degraded"]["reason"], reason, "{line}");
     assert!(line["origin"].as_str().unwrap().starts_with("exit-"), "{line}");
-    // The deadline, and what a busy machine takes to notice.
+    // The deadline, and the time that a busy machine takes to notice.
     assert!(line["timings"]["cloudMs"].as_f64().unwrap() < 5000.0, "{line}");
 }
 

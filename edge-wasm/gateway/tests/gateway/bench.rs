@@ -14,7 +14,7 @@ pub fn variable(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{name} is not set: run these tests by `cargo xtask test`"))
 }
 
-/// A folder with a copy of the pair, to be tampered with, and of the samples.
+/// A folder with copies of the pair, which tests may alter, and of the samples.
 pub struct Bench {
     pub folder: TempDir,
 }
@@ -44,7 +44,7 @@ impl Bench {
         fs::write(&path, manifest.to_string()).unwrap();
     }
 
-    /// Lets no exit be sure, so that every picture goes to the cloud.
+    /// Sets thresholds at which no exit is ever sure, so that every picture goes to the cloud.
     pub fn never_sure(&self) {
         self.change_manifest(|manifest| {
             for exit in manifest["exits"].as_array_mut().unwrap() {
@@ -53,12 +53,12 @@ impl Bench {
         });
     }
 
-    /// The component, to be run on `arguments` in the folder.
+    /// The command that runs the component on `arguments` in the folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_in(&[], arguments)
     }
 
-    /// The same, in this environment.
+    /// The same, with these environment variables.
     pub fn command_in(&self, environment: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(variable("FOGLINE_WASMTIME"));
         command.args(["run", "--allow-precompiled", "-S", "http", "--dir", "."]);
@@ -73,7 +73,7 @@ impl Bench {
         self.command(arguments).output().unwrap()
     }
 
-    /// The same with something on standard input.
+    /// Runs the component with `input` on standard input.
     pub fn run_on(&self, input: &[u8], arguments: &[&str]) -> Output {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -82,12 +82,12 @@ impl Bench {
         child.wait_with_output().unwrap()
     }
 
-    /// Runs with `--model . --json`; gives whether the status was 0, and the lines.
+    /// Runs with `--model . --json`. Returns whether the exit status was 0, and the lines.
     pub fn lines(&self, arguments: &[&str]) -> (bool, Vec<Value>) {
         lines(&self.run(&[arguments, &["--model", ".", "--json"]].concat()))
     }
 
-    /// Classifies one picture with `--json`; gives whether the status was 0, and the line.
+    /// Classifies one picture with `--json`. Returns whether the exit status was 0, and the line.
     pub fn classify(&self, picture: &str, cloud: Option<&str>) -> (bool, Value) {
         let mut arguments = vec!["classify", picture];
         if let Some(cloud) = cloud {
@@ -98,7 +98,7 @@ impl Bench {
     }
 }
 
-/// Whether the status was 0, and the lines of JSON.
+/// Whether the exit status was 0, and the lines of JSON.
 pub fn lines(output: &Output) -> (bool, Vec<Value>) {
     let text = std::str::from_utf8(&output.stdout).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -107,7 +107,7 @@ pub fn lines(output: &Output) -> (bool, Vec<Value>) {
     (output.status.success(), lines.collect())
 }
 
-/// That a picture is refused by this word.
+/// Checks that a picture is refused with this error code.
 pub fn refused(bench: &Bench, picture: &str, word: &str) {
     let (success, line) = bench.classify(picture, None);
     assert!(!success, "{line}");
@@ -115,7 +115,7 @@ pub fn refused(bench: &Bench, picture: &str, word: &str) {
     assert!(line["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
 }
 
-/// A picture of 50,000 by 50,000 pixels, by its header: signature and IHDR of an 8-bit RGB picture, then an empty IDAT.
+/// A header that claims 50,000 by 50,000 pixels: signature and IHDR of an 8-bit RGB picture, then an empty IDAT.
 pub fn huge() -> Vec<u8> {
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     png.extend(50_000_u32.to_be_bytes());

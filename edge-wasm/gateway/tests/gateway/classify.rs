@@ -37,7 +37,7 @@ fn a_picture_that_an_exit_is_sure_of_sends_nothing() {
 fn without_a_cloud_the_best_exit_answers_and_says_why() {
     let bench = Bench::new();
     bench.never_sure();
-    // A port that was free a moment ago: nobody listens there.
+    // A port that was free a moment ago: nothing listens there.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (cloud, reason) in
         [(None, "no_cloud"), (Some(format!("http://127.0.0.1:{port}")), "cloud_unreachable")]
@@ -80,7 +80,7 @@ fn a_path_in_no_given_folder_is_refused_by_its_name() {
         );
     }
     assert!(!bench.path("nowhere").exists());
-    // A folder that was given is one, whatever it is called inside.
+    // A folder is accessible under the name that it was given.
     let mut command = Command::new(variable("FOGLINE_WASMTIME"));
     command.args(["run", "--allow-precompiled", "-S", "http", "--dir"]);
     command
@@ -93,7 +93,7 @@ fn a_path_in_no_given_folder_is_refused_by_its_name() {
 
 #[test]
 fn a_disk_that_fails_is_said_in_words() {
-    // Reading its own memory at address 0 fails as a disk does.
+    // Reading its own memory at address 0 fails as a broken disk does.
     let bench = Bench::new();
     let mut command = Command::new(variable("FOGLINE_WASMTIME"));
     command.args(["run", "--allow-precompiled", "-S", "http", "--dir", ".", "--dir", "/proc"]);
@@ -136,7 +136,7 @@ fn what_is_no_picture_is_refused_by_word() {
     let whole = fs::read(bench.path("frog.png")).unwrap();
     fs::write(bench.path("cut.png"), &whole[..whole.len() / 2]).unwrap();
     refused(&bench, "cut.png", "picture_damaged");
-    // A JPEG's first bytes up to its picture data, and then nothing.
+    // The first bytes of a JPEG, up to its pixels.
     fs::write(bench.path("cut.jpg"), b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0")
         .unwrap();
     refused(&bench, "cut.jpg", "picture_damaged");
@@ -189,7 +189,7 @@ fn an_entry_that_cannot_be_read_costs_itself_alone() {
     let (success, lines) = bench.lines(&["classify", "card"]);
     assert!(!success);
     let pictures: Vec<_> = lines.iter().map(|line| line["picture"].as_str().unwrap()).collect();
-    // A component hears no name that is not UTF-8: the folder's line stands for it.
+    // WASI does not show names that are not UTF-8: the folder's line reports it.
     assert_eq!(pictures, ["card", "card/a.png", "card/cam.jpg", "card/z.png"]);
     assert_eq!(lines[0]["error"], "folder_unreadable");
     assert_eq!(lines[2]["error"], "file_unreadable");
@@ -228,7 +228,7 @@ fn help_teaches() {
     assert!(text.contains("wasmtime run -S http") && text.contains("degraded"), "{text}");
 }
 
-/// The samples in a folder of their own: no exit is sure of any.
+/// Moves the samples to the folder `set`, and makes no exit sure of any. Returns their number.
 fn folder_of_hard(bench: &Bench) -> usize {
     bench.never_sure();
     fs::create_dir_all(bench.path("set/deep")).unwrap();

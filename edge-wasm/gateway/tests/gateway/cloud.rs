@@ -1,4 +1,4 @@
-//! A function that does as it is told, on a port of its own.
+//! A function with scripted responses, on a port of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use fogline::frame::{Request, Response};
 
-/// How a request is treated.
+/// How the function treats a request.
 #[derive(Clone, Copy)]
 pub enum Say {
-    /// Sample `i` is of class `i`, of ten.
+    /// Assigns sample `i` to class `i`, of ten.
     Scores,
-    /// This status, with these headers, each ended by its line's end.
+    /// Responds with this status and these headers, each with its line ending.
     Status(u16, &'static str),
-    /// Nothing, on a connection that stays.
+    /// Does not respond, but keeps the connection open.
     Nothing,
-    /// A byte of the answer a second.
+    /// Sends one byte of the response per second.
     Dribble,
-    /// The connection breaks.
+    /// Closes the connection.
     Break,
 }
 
@@ -30,12 +30,12 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// How many samples each request held.
+    /// The number of samples in each request.
     pub fn samples(&self) -> Vec<usize> {
         self.samples.lock().unwrap().clone()
     }
 
-    /// A header of the latest request, by its name in lower case.
+    /// A header of the latest request, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<String> {
         let head = self.head.lock().unwrap();
         head.iter().find_map(|line| {
@@ -45,14 +45,14 @@ impl Scripted {
     }
 }
 
-/// A function that treats request `n`, from 0, by `script(n)`.
+/// A function that treats request `n`, from 0, as `script(n)` says.
 pub fn scripted(script: impl Fn(usize) -> Say + Send + 'static) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let samples = Arc::new(Mutex::new(vec![]));
     let head = Arc::new(Mutex::new(vec![]));
     let (seen, latest) = (Arc::clone(&samples), Arc::clone(&head));
-    // Ends with the tests' process.
+    // The thread ends with the test process.
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -67,7 +67,7 @@ pub fn scripted(script: impl Fn(usize) -> Say + Send + 'static) -> Scripted {
     Scripted { url, samples, head }
 }
 
-/// Reads a request's head and body, in whichever of HTTP's two ways its length is told.
+/// Reads the head and body of a request, with either of HTTP's ways to state the length.
 fn read(stream: &mut TcpStream) -> Option<(Vec<String>, Request)> {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length, mut chunked) = (vec![], 0, false);
@@ -120,7 +120,7 @@ fn answer(mut stream: TcpStream, request: &Request, say: Say) {
             "HTTP/1.1 {status} Said\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
         )
     };
-    // Whoever asked may have given up.
+    // The client may have given up.
     let _ = match say {
         Say::Scores => stream.write_all(&[head(200, "", body.len()).as_bytes(), &body].concat()),
         Say::Status(status, headers) => stream.write_all(head(status, headers, 0).as_bytes()),

@@ -1,4 +1,4 @@
-//! Options by command line, environment and file.
+//! Options from the command line, the environment and a file.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::bench::{Bench, lines};
 
 const EXAMPLE: &str = include_str!("../../../../infra/gateway/fogline.toml");
 
-/// What `info` says under a configuration.
+/// The output of `info` with a configuration.
 fn info(config: &str, environment: &[&str], arguments: &[&str]) -> (bool, Value) {
     let bench = Bench::new();
     fs::write(bench.path("fogline.toml"), config).unwrap();
@@ -22,13 +22,13 @@ fn thresholds(info: &Value) -> Vec<f64> {
     info["exits"].as_array().unwrap().iter().map(|e| e["threshold"].as_f64().unwrap()).collect()
 }
 
-/// The names of a command's options, and that each names its variable.
+/// The names of a command's options. Also checks that the help of each names its variable.
 fn options(command: &str) -> Vec<String> {
     let output = Bench::new().run(&[command, "--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let (_, text) = text.split_once("\nOptions:").expect("a list of options");
     let (text, _) = text.split_once("\nExample").expect("an example behind it");
-    // An option's text goes on to the next one's name.
+    // An option's text extends to the next option's name.
     let mut names = vec![];
     for part in text.split("\n      --").skip(1) {
         let name: String =
@@ -52,7 +52,7 @@ fn the_command_line_counts_before_the_environment_and_it_before_the_file() {
     assert_eq!(thresholds(&by_environment), [0.5, 0.75]);
     let (_, by_line) = info(file, &environment, &["--thresholds", "1,2", "--policy", "entropy"]);
     assert_eq!((&by_line["decidesBy"], thresholds(&by_line)), (&"entropy".into(), vec![1.0, 2.0]));
-    // Thresholds as one text, as the line has them.
+    // Thresholds as one string, as on the command line.
     assert_eq!(thresholds(&info("model = '.'\nthresholds = '3,4'", &[], &[]).1), [3.0, 4.0]);
 }
 
@@ -69,7 +69,7 @@ fn the_environment_names_the_file_and_switches_are_turned_off_again() {
     assert!(said(&["info", "--json=false"], &environment).starts_with("pair "));
     let both = ["FOGLINE_CONFIG=a.toml", "FOGLINE_JSON=no"];
     assert!(said(&["info"], &both).starts_with("pair "));
-    // The line's file is read, and no other.
+    // Only the file named on the command line is read.
     let missing = said(&["info", "--config=missing.toml"], &environment);
     assert!(missing.contains("error[file_unreadable]: missing.toml"), "{missing}");
 }
@@ -104,7 +104,7 @@ fn a_misspelt_variable_is_said() {
 #[test]
 fn what_is_wrong_with_a_file_is_said_with_its_line() {
     let wrong = [
-        ("model = '.'\n\ncluod = 'http://host'", "config_key", "line 3: 'cluod' is no option"),
+        ("model = '.'\n\ncluod = 'http://host'", "config_key", "line 3: 'cluod' is not an option"),
         ("batch = 16\nbatch = 17", "config_syntax", "line 2: "),
         ("# a\nmodel = ", "config_syntax", "line 2: "),
         ("model = '.'\nbatch = 300 # many", "config_value", "line 2: invalid value '300'"),
@@ -128,7 +128,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_line() {
 fn the_example_holds_every_option_and_all_of_it_is_accepted() {
     let (success, as_it_is) = info(EXAMPLE, &[], &["--model", "."]);
     assert!(success, "{as_it_is}");
-    // And what is commented out.
+    // Including the options that are commented out.
     let is_option = |line: &str| {
         let (key, value) = line.split_once(" = ").unwrap_or_default();
         !value.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '-')

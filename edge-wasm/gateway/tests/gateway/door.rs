@@ -1,4 +1,4 @@
-//! A way to the function that can be shut: to the gateway, a function that was killed, and started again.
+//! A proxy to the function that can be shut: to the gateway, the function is then killed, and later restarted.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ struct Open {
 }
 
 impl Door {
-    /// An open door to a function, by its base URL.
+    /// An open door to the function with this base URL.
     pub fn to(url: &str) -> Self {
         let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -55,7 +55,7 @@ impl Door {
         self.open = Some(Open { shut, passing, listening });
     }
 
-    /// Refuses connections from now on, and breaks those off that are under way.
+    /// Refuses new connections and closes those in progress.
     pub fn shut(&mut self) {
         let Some(Open { shut, passing, listening }) = self.open.take() else { return };
         shut.store(true, Ordering::SeqCst);

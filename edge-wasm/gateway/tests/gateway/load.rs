@@ -1,4 +1,4 @@
-//! `wasmtime serve` under load: clients that leave, clients that send slowly, and a server that is told to stop.
+//! `wasmtime serve` under load: clients that leave, clients that send slowly, and a server that is stopped.
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::bench::Bench;
 use crate::cloud::{Say, scripted};
 use crate::server::{BOUNDS, Server, ask, leave, promise};
 
-/// A picture of four megapixels, the most that the unit takes.
+/// A picture of four megapixels, the largest that the systemd unit allows.
 fn four_megapixels() -> Vec<u8> {
     let mut png = Cursor::new(vec![]);
     RgbImage::new(2000, 2000).write_to(&mut png, ImageFormat::Png).unwrap();
@@ -25,7 +25,7 @@ fn gauge(server: &Server, name: &str) -> f64 {
     line.trim().parse().unwrap()
 }
 
-/// How many requests for pictures are worked on, or wait.
+/// The number of classification requests in progress or waiting.
 fn slots(server: &Server) -> usize {
     fs::read_dir(server.bench.path("metrics/work")).map_or(0, Iterator::count)
 }
@@ -38,7 +38,7 @@ fn leaving_clients_memory() {
         leave(&server, &picture);
     }
     assert!(gauge(&server, "fogline_in_flight ") <= 8.0);
-    // 150 instances would take as many times 30 MiB.
+    // 150 instances would take 150 times 30 MiB.
     assert!(server.most_memory() < 1 << 20, "{} KiB", server.most_memory());
     while gauge(&server, "fogline_in_flight ") > 0.0 {
         thread::yield_now();
@@ -105,7 +105,7 @@ fn probes_do_not_wait_behind_work() {
     let cloud_url = format!("FOGLINE_CLOUD={}", cloud.url);
     let server = Server::never_sure(&[&cloud_url, "FOGLINE_DEADLINE=20"]);
     let frog = fs::read(server.bench.path("frog.png")).unwrap();
-    // Eight at work, half of whom send slowly while the others wait for a cloud that hangs, and eight that wait for them.
+    // Eight at work, half of which send slowly while the others wait for a cloud that hangs, and eight that wait for them.
     let clients: Vec<_> = (0..16)
         .map(|at| match at % 2 {
             0 => promise(&server, 1000, b"abc"),
@@ -149,7 +149,7 @@ fn a_second_signal_ends_a_server_that_a_connection_holds() {
     let mut kept = server.connect();
     assert_eq!(ask(&mut kept, "GET", "/health", "", b"").status, 200);
     server.interrupt();
-    // It is one signal where the second comes before the first was seen.
+    // Two signals count as one if the second comes before the first was handled.
     thread::sleep(Duration::from_secs(1));
     server.interrupt();
     assert!(server.ended());

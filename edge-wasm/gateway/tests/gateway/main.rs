@@ -1,5 +1,5 @@
-//! The component under the real wasmtime CLI, against the real function on the local stack, and against
-//! scripted ones where a function has to fail.
+//! The component under the real wasmtime CLI, with the real function on the local stack, and with scripted functions where
+//! one has to fail.
 //!
 //! `cargo xtask test` builds them, brings the stack up and says where they are:
 //! FOGLINE_WASMTIME, FOGLINE_COMPONENT (in its machine code), FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD.

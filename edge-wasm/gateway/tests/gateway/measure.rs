@@ -5,7 +5,7 @@ use std::fs;
 use crate::bench::{Bench, variable};
 use crate::cloud::{Say, scripted};
 
-/// Samples in folders of their classes.
+/// Puts the samples into folders named after their classes.
 fn set(bench: &Bench) {
     for class in ["frog", "ship", "cat"] {
         let file = format!("{class}.png");
@@ -72,7 +72,7 @@ fn info_says_what_decides_and_what_runs() {
     assert_eq!(info["classes"].as_array().unwrap().len(), 10);
     assert_eq!(info["engine"]["backend"], "simd128");
     let text = String::from_utf8(bench.run(&["info", "--model", "."]).stdout).unwrap();
-    for word in ["exit-1", "1024 bytes a sample", "simd128", "airplane"] {
+    for word in ["exit-1", "1024 bytes per sample", "simd128", "airplane"] {
         assert!(text.contains(word), "{word}: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! `fogline pull` and `fogline rollback`: another version in the place of a pair, or nothing at all.
+//! `fogline pull` and `fogline rollback`: either another version replaces the pair, or nothing changes.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::bench::{Bench, lines};
 use crate::web::{Served, Web};
 
-/// A version of the tiny pair: of 1 bit, or of 4.
+/// A version of the tiny pair with 1 or 4 bits.
 fn version(bits: u8, number: &str) -> (Vec<u8>, Vec<u8>) {
     let folder = Path::new(if bits == 1 { "../tests/tiny" } else { "../tests/tiny4" });
     let mut manifest: Value =
@@ -36,7 +36,7 @@ fn gateway() -> (Bench, Web) {
     (bench, web)
 }
 
-/// A command on the folder; whether its status was 0, and what it said.
+/// Runs a command on the folder. Returns whether the exit status was 0, and the output.
 fn on_model(bench: &Bench, arguments: &[&str]) -> (bool, Value) {
     let (success, mut said) =
         lines(&bench.run(&[arguments, &["--model", "model", "--json"]].concat()));
@@ -49,7 +49,7 @@ fn pull(bench: &Bench, web: &Web, path: &str, arguments: &[&str]) -> (bool, Valu
     on_model(bench, &[&["pull", &url], arguments].concat())
 }
 
-/// The version and the bits that a run of the component finds in the folder.
+/// The version and the bits that the component loads from the folder.
 fn loaded(bench: &Bench) -> (String, u64) {
     let (success, info) = on_model(bench, &["info"]);
     assert!(success, "{info}");
@@ -65,7 +65,7 @@ fn files(bench: &Bench) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// That a pull is refused by this word, and changes nothing.
+/// Checks that a pull is refused with this error code and changes nothing.
 fn refused(bench: &Bench, web: &Web, path: &str, arguments: &[&str], word: &str) -> String {
     let before = files(bench);
     let (success, said) = pull(bench, web, path, arguments);
@@ -85,7 +85,7 @@ fn a_newer_pair_is_pulled_used_and_rolled_back_once() {
     assert_eq!(loaded(&bench), ("1.1.0".to_owned(), 4));
     let (success, line) = on_model(&bench, &["classify", "frog.png"]);
     assert!(success && line["origin"].as_str().unwrap().starts_with("exit-"), "{line}");
-    // The same again, by its folder: nothing is fetched but the manifest, and nothing changes.
+    // The same pair again, by its folder: only the manifest is fetched, and nothing changes.
     let (before, asked) = (files(&bench), web.asked().len());
     let (success, said) = pull(&bench, &web, "/tiny/1.1.0/", &[]);
     assert!(success, "{said}");
@@ -130,10 +130,10 @@ fn a_folder_is_made_and_the_options_come_from_environment_and_file() {
     assert!(bench.path("new/model/manifest.json").exists());
     assert_eq!(pull(&[], "0.9.0")["error"], "older_version");
     assert_eq!(pull(&["FOGLINE_OLDER=true"], "0.9.0")["outcome"], "updated");
-    // And for people.
+    // And without JSON.
     let output = bench.run(&["rollback", "--model", "new/model"]);
     assert!(output.status.success());
-    assert_eq!(output.stdout, b"tiny 1.0.0 is back in place of 0.9.0\n");
+    assert_eq!(output.stdout, b"tiny 1.0.0 restored, replacing 0.9.0\n");
 }
 
 #[test]
@@ -170,14 +170,14 @@ fn what_is_no_pair_that_runs_here_changes_nothing() {
             "file_too_large",
         ),
         ("other", changed("/name", "tiny-too".into()), whole.clone(), "other_pair"),
-        // Of the right size and digest, and not what the manifest says of it.
+        // The size and digest are right, but the model does not match the manifest.
         ("mismatch", changed("/split/bits", 1.into()), whole, "model_mismatch"),
     ];
     for (at, manifest, fog, word) in cases {
         serve(at, manifest, fog);
         refused(&bench, &web, &format!("/{at}"), &[], word);
     }
-    // Nothing was fetched that could be known not to be wanted.
+    // Nothing was fetched that was already known to be refused.
     for at in ["page", "format", "huge", "other", "endless-manifest"] {
         assert!(!web.asked().contains(&format!("/{at}/edge.fog")), "{at}");
     }
@@ -187,7 +187,7 @@ fn what_is_no_pair_that_runs_here_changes_nothing() {
     refused(&bench, &web, "/nothing", &[], "pull_refused");
     web.serve("/moved/manifest.json", Served::Moved("http://elsewhere/"));
     let message = refused(&bench, &web, "/moved", &[], "pull_refused");
-    assert!(message.contains("it is at http://elsewhere/"), "{message}");
+    assert!(message.contains("redirect to http://elsewhere/"), "{message}");
     assert_eq!(loaded(&bench), ("1.0.0".to_owned(), 1));
 }
 
@@ -204,7 +204,7 @@ fn a_server_that_stops_in_the_middle_or_is_not_there_changes_nothing() {
     assert_eq!(said["error"], "pull_url", "{said}");
 }
 
-/// A pull that waits, and is killed when `is_there`.
+/// Starts a pull and kills it once `is_there`.
 fn killed(bench: &Bench, url: &str, is_there: impl Fn() -> bool) {
     let mut pull = bench.command(&["pull", url, "--model", "model", "--json"]);
     let mut child = pull.stdout(Stdio::null()).spawn().unwrap();
@@ -214,7 +214,7 @@ fn killed(bench: &Bench, url: &str, is_there: impl Fn() -> bool) {
         assert!(began.elapsed() < Duration::from_mins(1), "it never came so far");
         thread::sleep(Duration::from_millis(5));
     }
-    // To where it waits.
+    // Until it waits.
     thread::sleep(Duration::from_millis(300));
     assert!(running(&mut child), "it did not wait");
     child.kill().unwrap();
@@ -240,7 +240,7 @@ fn a_pull_that_is_killed_while_it_fetches_changes_nothing() {
     assert_eq!(loaded(&bench), ("1.1.0".to_owned(), 4));
 }
 
-/// Each file that is written in its turn is a pipe that nobody reads: there the component waits, and is killed.
+/// Replaces each file in turn by a pipe that nobody reads, so that the component waits there and is killed.
 #[cfg(unix)]
 #[test]
 fn a_pull_that_is_killed_at_any_file_leaves_a_pair_that_loads_and_is_made_again() {
@@ -252,13 +252,13 @@ fn a_pull_that_is_killed_at_any_file_leaves_a_pair_that_loads_and_is_made_again(
         let pipe = bench.path(&format!("model/{name}.new"));
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let url = format!("{}/tiny/1.1.0", web.url);
-        // What is written before it is in its place by then.
+        // The files before it have been written by then.
         killed(&bench, &url, || match turn {
             0 => web.asked().contains(&"/tiny/1.1.0/edge.fog".to_owned()),
             _ => bench.path(&format!("model/{}", written[turn - 1])).exists(),
         });
         assert_eq!(loaded(&bench), ("1.0.0".to_owned(), 1), "{name}");
-        // Whoever starts it again finds no pipe of ours.
+        // The next run must not find the pipe.
         fs::remove_file(&pipe).unwrap();
         fs::write(&pipe, "half").unwrap();
         let (success, said) = pull(&bench, &web, "/tiny/1.1.0", &[]);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::cloud::{Say, scripted};
 
-/// The lines of so many hard pictures, and how many samples the cloud got.
+/// Classifies hard pictures. Returns the lines, and the number of samples that the cloud received.
 fn classify(pictures: usize, arguments: &[&str]) -> (Vec<Value>, usize) {
     let bench = Bench::new();
     bench.never_sure();
@@ -35,16 +35,16 @@ fn no_more_than_the_share_goes_and_the_rest_says_by_what_threshold() {
     assert!((6..=12).contains(&sent), "{sent} of 60");
     assert!(lines.iter().filter(|line| line["origin"] == "cloud").count() == sent);
     let message = over.last().unwrap()["degraded"]["message"].as_str().unwrap();
-    assert!(message.contains("no more than 20%") && message.contains("threshold is"), "{message}");
+    assert!(message.contains("at most 20%") && message.contains("threshold is"), "{message}");
 }
 
 #[test]
 fn what_the_line_does_not_carry_in_time_is_spooled_for_later() {
-    // The first request takes the line for longer than the deadline.
+    // The first request occupies the line for longer than the deadline.
     let line = ["--batch", "2", "--deadline", "2", "--max-bytes-per-second", "100"];
     let (lines, sent) = classify(6, &[&line[..], &["--spool", "spool"]].concat());
     assert_eq!(degraded(&lines, "over_bandwidth").len(), 4, "{lines:?}");
     let sum = &lines.last().unwrap()["spool"];
-    // At the end of the run the line is not free yet, either.
+    // At the end of the run the line is still occupied.
     assert_eq!((&sum["spooled"], &sum["left"], sent), (&4.into(), &4.into(), 2), "{sum}");
 }

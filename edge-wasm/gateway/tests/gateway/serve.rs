@@ -1,4 +1,4 @@
-//! `wasmtime serve`: each route, each refusal, and what is counted of them.
+//! `wasmtime serve`: every route, every refusal, and the metrics of both.
 
 use std::fs;
 use std::io::Write;
@@ -19,13 +19,13 @@ fn file(server: &Server, name: &str) -> Vec<u8> {
     fs::read(server.bench.path(name)).unwrap()
 }
 
-/// What the pair takes of a sample.
+/// A sample as pixels of the pair's input size.
 fn pixels(server: &Server, name: &str) -> Vec<u8> {
     let rgba = image::open(server.bench.path(name)).unwrap().into_rgba8();
     picture::from_rgba(&rgba, rgba.width(), rgba.height(), 32).unwrap()
 }
 
-/// A form of files, as curl sends them.
+/// A multipart form with files, as curl sends it.
 fn form(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = vec![];
     for (name, file) in files {
@@ -49,7 +49,7 @@ fn every_route_answers() {
     assert_eq!(ready["pair"]["name"], "cifar10-w1");
     let counters = server.counters();
     assert!(counters.values().all(|&number| number == 0.0), "{counters:?}");
-    // Series are there before there is anything to count.
+    // Series exist before anything is counted.
     for name in ["samples_total cloud", "degraded_total cloud_late", "refused_total busy"] {
         assert!(counters.contains_key(&format!("fogline_{name}")), "{counters:?}");
     }
@@ -62,7 +62,7 @@ fn every_route_answers() {
     let page = server.get("/");
     let text = String::from_utf8_lossy(&page.body);
     assert!(text.contains("cifar10-w1") && text.contains("simd128"), "{text}");
-    // Nothing from elsewhere, no script, and only the style that was sent.
+    // Nothing from other hosts, no scripts, and only the page's own style.
     let policy = page.header("content-security-policy").unwrap();
     let nonce = policy.split('\'').find_map(|word| word.strip_prefix("nonce-")).unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
@@ -138,8 +138,8 @@ fn what_is_no_picture_is_refused_by_status_and_word_and_counted() {
         println!("{content_type}, {} bytes", body.len());
         server.classify(content_type, body).refused(status, word);
     }
-    // What is too large is refused before it is there, also where its length has more than 32 bits, and what breaks off
-    // holds nobody up.
+    // A body that is too large is refused before it has arrived, even if its length exceeds 32 bits. A body that is cut off
+    // holds up nobody.
     for length in [(50 << 20) + 1, 1 << 32, 1 << 50] {
         let mut over = promise(&server, length, b"");
         read(&mut over, true).expect("a reply").refused(413, "too_large");
@@ -191,7 +191,7 @@ fn a_client_is_shown_no_backtrace() {
     let reply = read(&mut client, true).expect("a reply");
     assert_eq!(reply.status, 400);
     let said = reply.json()["message"].as_str().unwrap().to_owned();
-    assert!(said.starts_with("the body breaks off: ") && !said.contains('\n'), "{said}");
+    assert!(said.starts_with("the body is incomplete: ") && !said.contains('\n'), "{said}");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn instances_remember_what_they_sent_and_that_the_cloud_is_away() {
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server =
         Server::never_sure(&[&format!("FOGLINE_CLOUD=http://{nowhere}"), "FOGLINE_DEADLINE=0.1"]);
-    // More than one instance may have to find out.
+    // Each instance has to find out for itself.
     let mut reasons = (0..100).map(|_| reason(server.classify(PIXELS, &frog)));
     assert!(reasons.any(|reason| reason == "circuit_open"));
     let mut clouds = (0..100).map(|_| server.get("/ready").json()["cloud"].clone());
@@ -272,7 +272,7 @@ fn a_question_to_the_cloud_holds_up_nobody_else() {
     let cloud = scripted(|_| Say::Nothing);
     let url = format!("FOGLINE_CLOUD={}", cloud.url);
     let server = Server::start(bench, &[&url, "FOGLINE_DEADLINE=5"]);
-    // Which samples an exit is sure of, and which not.
+    // Samples of which an exit is sure, and others.
     let names = ["frog.png", "ship.png", "cat.png", "horse.png", "truck.png", "airplane.png"];
     let is_hard = |name: &&&str| server.bench.classify(name, None).1["degraded"].is_object();
     let (hard, easy) = (names.iter().find(is_hard), names.iter().find(|name| !is_hard(name)));
@@ -301,7 +301,7 @@ fn twenty_at_once_are_answered_and_their_counts_add_up_and_outlive_the_server() 
                 for _ in 0..10 {
                     let mut ask = || ask(&mut connection, "POST", "/classify", &head, &frog);
                     let mut reply = ask();
-                    // Eight at work and eight that wait are all.
+                    // Eight at work and eight waiting are the limit.
                     while reply.status == 503 {
                         thread::sleep(Duration::from_millis(10));
                         reply = ask();
@@ -367,7 +367,7 @@ fn a_damaged_count_is_said_and_costs_no_answer() {
     fs::write(bench.path("metrics/000.counts"), "no counts").unwrap();
     let server = Server::start(bench, &[]);
     for answered in [0.0, 1.0, 2.0] {
-        // Counted once, also when the file is written anew.
+        // Counted once, even if the file is rewritten.
         let counters = server.counters();
         assert_eq!(counters["fogline_counts_damaged_total"], 1.0, "{counters:?}");
         let samples = counters.iter().filter(|(name, _)| name.starts_with("fogline_samples"));

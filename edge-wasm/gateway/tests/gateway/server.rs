@@ -1,4 +1,4 @@
-//! The component under `wasmtime serve`, on a port of its own, and a client that says what it likes.
+//! The component under `wasmtime serve`, on a port of its own, and a client that can send anything.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +18,7 @@ pub struct Server {
     address: String,
 }
 
-/// Wasmtime's options in docs/gateway.md and in infra/gateway/fogline-serve.service, which bound what clients can cost.
+/// The limits in docs/gateway.md and infra/gateway/fogline-serve.service: wasmtime's options for what clients may cost.
 pub const BOUNDS: [&str; 12] = [
     "--max-concurrent-requests",
     "20",
@@ -35,7 +35,7 @@ pub const BOUNDS: [&str; 12] = [
 ];
 
 impl Server {
-    /// Serves the bench's pair, and counts, with these variables beside.
+    /// Serves the bench's pair and keeps metrics, with further variables.
     pub fn start(bench: Bench, environment: &[&str]) -> Self {
         let mut command = Command::new(variable("FOGLINE_WASMTIME"));
         command.args(["serve", "--allow-precompiled", "-S", "cli", "--addr", "127.0.0.1:0"]);
@@ -58,34 +58,34 @@ impl Server {
         let line = said.next().expect("wasmtime says where it serves").unwrap();
         let address = line.strip_prefix("Serving HTTP on http://").expect(&line);
         let address = address.trim_end_matches('/').to_owned();
-        // What else it says is shown where a test fails.
+        // Further output is shown if a test fails.
         thread::spawn(move || said.map_while(Result::ok).for_each(|line| println!("{line}")));
         Self { bench, child, address }
     }
 
-    /// A server none of whose exits is ever sure.
+    /// A server with exits that are never sure.
     pub fn never_sure(environment: &[&str]) -> Self {
         let bench = Bench::new();
         bench.never_sure();
         Self::start(bench, environment)
     }
 
-    /// What wasmtime's process says of itself in `/proc`: `VmHWM`, in KiB.
+    /// The peak memory of wasmtime's process in KiB, from `VmHWM` in `/proc`.
     pub fn most_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Sends the process SIGINT, on which it takes no more connections.
+    /// Sends SIGINT to the process, which then accepts no more connections.
     pub fn interrupt(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     }
 
-    /// Waits for the end of a server that was told to stop.
+    /// Waits for a server that was told to stop. Returns whether it ended well.
     pub fn ended(mut self) -> bool {
-        // A minute: this fails, and never waits for the hour of an idle instance.
+        // One minute, so that the test fails instead of waiting for an idle instance, which lives for an hour.
         for _ in 0..600 {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.success();
@@ -108,7 +108,7 @@ impl Server {
         ask(&mut self.connect(), "POST", "/classify", &content_type, body)
     }
 
-    /// What Prometheus reads of counters, by name and label, once all is written down: that is right behind an answer.
+    /// The counters, by name and label, as Prometheus reads them. They are complete shortly after an answer.
     pub fn counters(&self) -> BTreeMap<String, f64> {
         let mut last = self.counted();
         loop {
@@ -147,7 +147,7 @@ impl Drop for Server {
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
-    /// Lines of `name: value`, the names in lower case.
+    /// Lines of `name: value`, with lower-case names.
     pub head: Vec<String>,
     pub body: Vec<u8>,
 }
@@ -161,13 +161,13 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The answers of a request that was answered.
+    /// The answers in a successful response.
     pub fn answers(&self) -> Vec<Value> {
         assert_eq!(self.status, 200, "{}", self.json());
         self.json()["answers"].as_array().unwrap().clone()
     }
 
-    /// That this is a refusal of this status and word.
+    /// Checks that this is a refusal with this status and error code.
     pub fn refused(&self, status: u16, word: &str) {
         let said = self.json();
         assert_eq!((self.status, &said["error"]), (status, &word.into()), "{said}");
@@ -175,7 +175,7 @@ impl Reply {
     }
 }
 
-/// A request on a connection that stays, and its reply.
+/// Sends a request on a connection that stays open, and returns the reply.
 pub fn ask(stream: &mut TcpStream, method: &str, path: &str, head: &str, body: &[u8]) -> Reply {
     let length = body.len();
     let head = format!(
@@ -185,12 +185,12 @@ pub fn ask(stream: &mut TcpStream, method: &str, path: &str, head: &str, body: &
     read(stream, method != "HEAD").expect("a reply")
 }
 
-/// A picture that a client posts, and leaves before there is an answer.
+/// Posts a picture and leaves before there is an answer.
 pub fn leave(server: &Server, picture: &[u8]) {
     drop(promise(server, picture.len() as u64, picture));
 }
 
-/// The head of a picture that promises so many bytes, and the first of them, on a connection that stays.
+/// Sends the head of a picture that announces `length` bytes, and the first of them. Returns the open connection.
 pub fn promise(server: &Server, length: u64, first: &[u8]) -> TcpStream {
     let mut stream = server.connect();
     let head = format!(
@@ -200,7 +200,7 @@ pub fn promise(server: &Server, length: u64, first: &[u8]) -> TcpStream {
     stream
 }
 
-/// The next reply on a connection.
+/// Reads the next reply on a connection.
 pub fn read(stream: &mut TcpStream, has_body: bool) -> Option<Reply> {
     let mut lines = vec![];
     let mut reader = BufReader::new(stream);

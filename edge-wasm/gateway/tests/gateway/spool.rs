@@ -1,4 +1,4 @@
-//! `--spool` and `fogline settle`: what the cloud missed is kept, and answered once.
+//! `--spool` and `fogline settle`: what the cloud missed is kept, and answered exactly once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::bench::{Bench, lines, variable};
 use crate::cloud::{Say, scripted};
 use crate::door::Door;
 
-/// A folder `set` of so many copies of samples, which goes to the cloud whole where `hard`.
+/// A folder `set` with copies of samples, all of which go to the cloud if `hard`.
 fn set(pictures: usize, hard: bool) -> Bench {
     let bench = Bench::new();
     if hard {
@@ -28,7 +28,7 @@ fn set(pictures: usize, hard: bool) -> Bench {
     bench
 }
 
-/// Where nobody listens: a port that was free a moment ago.
+/// A URL where nothing listens: its port was free a moment ago.
 fn nowhere() -> String {
     format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }
@@ -38,7 +38,7 @@ fn classify(bench: &Bench, cloud: &str, arguments: &[&str]) -> (bool, Vec<Value>
     bench.lines(&[&line, arguments].concat())
 }
 
-/// Settles; gives whether the status was 0, the lines and what was said on standard error.
+/// Settles the spool. Returns whether the exit status was 0, the lines, and the text on standard error.
 fn settle(bench: &Bench, cloud: &str) -> (bool, Vec<Value>, String) {
     let output =
         bench.run(&["settle", "--spool", "spool", "--model", ".", "--json", "--cloud", cloud]);
@@ -46,14 +46,14 @@ fn settle(bench: &Bench, cloud: &str) -> (bool, Vec<Value>, String) {
     (success, lines, String::from_utf8(output.stderr).unwrap())
 }
 
-/// What the last line says of the spool.
+/// A number in the last line's summary of the spool.
 fn sum<'a>(lines: &'a [Value], name: &str) -> &'a Value {
     let sum = &lines.last().unwrap()["spool"][name];
     assert!(sum.is_u64(), "{name}: {lines:?}");
     sum
 }
 
-/// Pictures by the name under which they were spooled, or settled: each once.
+/// Pictures by the name under which they were spooled or settled; each name must occur once.
 fn by_name(lines: &[Value], settled: bool) -> BTreeMap<&str, &str> {
     let mut names = BTreeMap::new();
     for line in lines.iter().filter(|line| line["settled"].is_object() == settled) {
@@ -89,7 +89,7 @@ fn what_a_cloud_misses_is_answered_at_once_and_settled_by_the_next_that_answers(
     assert_eq!(by_name(&late, true), by_name(&away, false));
     assert_eq!((sum(&late, "found"), sum(&late, "settled")), (&7.into(), &7.into()));
     assert!(frames(&bench).is_empty());
-    // The same answers as the cloud gives at once.
+    // The same answers as the cloud gives directly.
     let (_, there) = classify(&bench, &variable("FOGLINE_CLOUD"), &[]);
     for (late, there) in late[..7].iter().zip(&there) {
         assert_eq!(late["settled"]["scores"], there["scores"], "{late} {there}");
@@ -117,7 +117,7 @@ fn a_run_settles_as_soon_as_its_cloud_answers_again() {
 #[test]
 fn at_the_end_of_a_run_what_is_left_is_tried_once_more() {
     let bench = set(6, true);
-    // Five questions of three tries open the circuit; the sixth is not sent.
+    // Five requests of three tries each open the circuit; the sixth is not sent.
     let cloud = scripted(|request| if request < 15 { Say::Break } else { Say::Scores });
     let (_, lines) = classify(&bench, &cloud.url, &["--batch", "1"]);
     assert_eq!(lines[5]["degraded"]["reason"], "circuit_open", "{lines:?}");
@@ -134,7 +134,7 @@ fn strict_takes_what_was_settled_in_the_run_for_answered_and_nothing_else() {
     assert_eq!((success, by_name(&lines, true).len()), (true, 2), "{lines:?}");
     let (success, lines) = strict(|_| Say::Break);
     assert_eq!((success, sum(&lines, "left")), (false, &6.into()));
-    // Nobody asks that again.
+    // This refusal is final, so it is not asked again.
     let (success, lines) = strict(|_| Say::Status(404, ""));
     assert_eq!((success, sum(&lines, "spooled")), (false, &0.into()));
 }
@@ -184,7 +184,7 @@ fn a_full_spool_drops_the_oldest_and_says_so() {
     let (success, answered) = lines(&output);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(success && said.matches("error[spool_full]").count() == 1, "{said}");
-    // A MiB holds 256 blocks.
+    // One MiB holds 256 blocks.
     assert_eq!((sum(&answered, "spooled"), sum(&answered, "dropped")), (&300.into(), &44.into()));
     let scores = scripted(|_| Say::Scores);
     let (success, late, _) = settle(&bench, &scores.url);
@@ -257,7 +257,7 @@ fn the_table_marks_what_is_spooled_and_settled() {
     assert!(text.contains("1 settled, 0 dropped"), "{text}");
 }
 
-/// Classifies so many pictures while the cloud is out of reach after a third of the answers, and back after two thirds.
+/// Classifies pictures while the cloud is out of reach from a third of the answers on, and back from two thirds on.
 fn away_and_back(pictures: usize, hard: bool, away: impl Fn()) {
     let bench = set(pictures, hard);
     let mut door = Door::to(&variable("FOGLINE_CLOUD"));
@@ -315,7 +315,7 @@ fn a_cloud_that_is_out_of_reach_for_a_while_costs_no_answer() {
     away_and_back(300, true, || {});
 }
 
-/// The same at length, with the function's process, which the stack starts again, killed in the middle of its work.
+/// A long run of the same, in which the function's process is killed at work and restarted by the stack.
 #[test]
 #[ignore = "takes minutes: cargo xtask test --soak"]
 fn ten_thousand_pictures_while_the_cloud_is_killed_and_restarted() {

@@ -1,4 +1,4 @@
-//! A web server for a pair's files, which serves them as it is told.
+//! A web server for a pair's files, with scripted behaviour.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -6,17 +6,17 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What is at a path.
+/// What a path serves.
 #[derive(Clone)]
 pub enum Served {
     File(Vec<u8>),
-    /// Half of the bytes that were promised, and the connection ends.
+    /// Sends half of the announced bytes and closes the connection.
     Half(Vec<u8>),
-    /// The first half of the bytes, and no more on a connection that stays.
+    /// Sends half of the bytes, then nothing on an open connection.
     Stuck(Vec<u8>),
-    /// More bytes than anybody wants, of a length that is not told.
+    /// Sends bytes without end, without a stated length.
     Endless,
-    /// Another place.
+    /// Redirects to another URL.
     Moved(&'static str),
 }
 
@@ -33,14 +33,14 @@ impl Web {
         let files = Arc::new(Mutex::new(BTreeMap::new()));
         let asked = Arc::new(Mutex::new(vec![]));
         let (served, seen) = (Arc::clone(&files), Arc::clone(&asked));
-        // Ends with the tests' process.
+        // The thread ends with the test process.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
                 let Some(path) = path(&stream) else { continue };
                 seen.lock().unwrap().push(path.clone());
                 let file = served.lock().unwrap().get(&path).cloned();
-                // Whoever asked may have gone.
+                // The client may have left.
                 thread::spawn(move || drop(answer(stream, file)));
             }
         });
@@ -51,7 +51,7 @@ impl Web {
         self.files.lock().unwrap().insert(path.to_owned(), file);
     }
 
-    /// The paths that somebody asked for.
+    /// The paths that were requested, in order.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -61,7 +61,7 @@ fn path(stream: &TcpStream) -> Option<String> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next()?.ok()?;
     let head: Vec<_> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-    // Many a server reads no body of a GET, and its connection breaks where there is one.
+    // Many servers do not read the body of a GET, and the connection then breaks.
     if head.iter().any(|line| line.to_ascii_lowercase().starts_with("transfer-encoding")) {
         return None;
     }

@@ -9,6 +9,7 @@ use fogline_edge::ops::{self, Dense, Filter};
 use fogline_edge::tensor::{Blob, Kind};
 
 impl Lowering<'_> {
+    /// Input `index` of a node as quantised weights.
     fn weights(&self, node: &NodeProto, index: usize) -> Result<Weights, String> {
         match self.value(node, index)? {
             Value::Weights(weights) => Ok(weights),
@@ -16,6 +17,8 @@ impl Lowering<'_> {
         }
     }
 
+    /// `Conv` with quantised input and weights: one group, a square kernel, equal pads and strides. The sums are carried, so
+    /// that a batch-norm and a sign after it become thresholds.
     pub(super) fn conv(&mut self, node: &NodeProto) -> Result<Value, String> {
         let Value::Quantised { op: x, scale: worth } = self.value(node, 0)? else {
             return Err("its input is not quantised: put BipolarQuant or Quant before it".into());
@@ -28,7 +31,7 @@ impl Lowering<'_> {
             return Err(format!("its weights have shape {:?}, not (out, in, k, k)", weights.dims));
         };
         if k != wide || inputs != shape.c || node.int("group", 1) != 1 {
-            return Err("groups and oblong kernels are not supported".into());
+            return Err("groups and non-square kernels are not supported".into());
         }
         let padding = node.text("auto_pad", "NOTSET");
         let pads = node.ints("pads", &[0; 4]);
@@ -39,7 +42,9 @@ impl Lowering<'_> {
         }
         if !plain || pads.iter().any(|p| *p != pads[0]) || strides.iter().any(|s| *s != strides[0])
         {
-            return Err("auto_pad, dilation, uneven pads and strides are not supported".into());
+            return Err(
+                "auto_pad, dilation, unequal pads and unequal strides are not supported".into()
+            );
         }
         let signs = shape.kind == Kind::Sign;
         if signs && weights.bits != 1 {
@@ -48,7 +53,7 @@ impl Lowering<'_> {
         if !signs && weights.bits == 1 {
             if weights.nested.is_some() {
                 return Err(
-                    "signs that are the highest bits of levels work over signs alone".into()
+                    "1-bit weights that are nested in levels are supported over signs only".into(),
                 );
             }
             weights.bits = 2;
@@ -93,7 +98,7 @@ impl Lowering<'_> {
         Ok(Value::Real(Carried { base: Base::Sums { x, filter }, shape, scale, bias }))
     }
 
-    /// outputs, k, k, words.
+    /// The stored weights: outputs, k, k, words.
     fn sign_words(&mut self, weights: &Weights) -> Blob {
         let [outputs, inputs, k] = [weights.dims[0], weights.dims[1], weights.dims[2]];
         let per_pixel = inputs.div_ceil(64);
@@ -106,7 +111,7 @@ impl Lowering<'_> {
         self.blob(&words)
     }
 
-    /// k, k, inputs, outputs.
+    /// The stored weights: k, k, inputs, outputs.
     fn level_bytes(&mut self, weights: &Weights, bits: u8) -> Result<Blob, String> {
         let [outputs, inputs, k] = [weights.dims[0], weights.dims[1], weights.dims[2]];
         let mut levels = vec![0; weights.levels.len()];
@@ -119,13 +124,14 @@ impl Lowering<'_> {
         Ok(self.blob(&bytes))
     }
 
+    /// `Gemm` and `MatMul` over a flattened map of real numbers, with weights in f32 or quantised to 8 bits.
     pub(super) fn dense(&mut self, node: &NodeProto) -> Result<Value, String> {
         let x = match self.value(node, 0)? {
             Value::Flat(x) => x,
             Value::Real(affine) if (affine.shape.h, affine.shape.w) == (1, 1) => {
                 self.settle(affine)?
             }
-            _ => return Err("its input is not a flattened real map".into()),
+            _ => return Err("its input must be a flattened map of real numbers".into()),
         };
         if node.float("alpha", 1.0) != 1.0
             || node.float("beta", 1.0) != 1.0
@@ -147,16 +153,13 @@ impl Lowering<'_> {
         }
         let shape = self.shapes[x];
         let [first, second] = dims[..] else {
-            return Err(format!("its weights have shape {dims:?}"));
+            return Err(format!("its weights have shape {dims:?}, not two dimensions"));
         };
         let (outputs, inputs) = if transposed { (first, second) } else { (second, first) };
         if inputs != shape.len() {
-            return Err(format!(
-                "its weights take {inputs} numbers, its input has {}",
-                shape.len()
-            ));
+            return Err(format!("its weights need {inputs} inputs, but it has {}", shape.len()));
         }
-        // ONNX flattens C, H, W; maps lie as H, W, C here.
+        // ONNX flattens C, H, W; here, maps are stored as H, W, C.
         let pixels = shape.h * shape.w;
         let from = |i: usize, o: usize| {
             let flat = (i % shape.c) * pixels + i / shape.c;
@@ -176,7 +179,7 @@ impl Lowering<'_> {
     }
 }
 
-/// The signs that weights share by hashing, `share` each; none where some do not agree.
+/// The signs that `share` weights each share by hashing, or `None` if weights that would share one differ.
 fn shared_signs(weights: &Weights, share: u8) -> Option<Vec<u64>> {
     let count = weights.levels.len();
     if share < 2 || !count.is_multiple_of(usize::from(share)) {

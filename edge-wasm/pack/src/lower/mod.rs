@@ -1,9 +1,8 @@
-//! From the graph's nodes to operations.
+//! Lowering: from the graph's nodes to operations.
 //!
-//! Every tensor of the graph is followed as a [`Value`]. Affine steps (batch-norm, constant
-//! additions and factors) are not computed where they stand but carried along in f64, until an
-//! operation needs the numbers: a convolution then takes them into its scale and bias, a sign
-//! into its thresholds.
+//! Each tensor of the graph is tracked as a [`Value`]. Affine steps (batch-norms, added and multiplied
+//! constants) are not computed in place but carried along in f64 until an operation needs the
+//! numbers: a convolution then folds them into its scale and bias, and a sign into its thresholds.
 
 mod affine;
 mod layers;
@@ -26,7 +25,7 @@ use value::Value;
 use crate::error::PackError;
 use crate::onnx::{Graph, NodeProto};
 
-/// Lowers a graph for pictures that are normalised as `input` says.
+/// Lowers a graph for pictures that are normalised as `input` states.
 pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackError> {
     let mut lowering = Lowering {
         graph,
@@ -40,7 +39,7 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
     let size = i64::from(input.size);
     if !matches!(graph.input_dims[..], [_, 3, h, w] if h == size && w == size) {
         return Err(PackError::Graph(format!(
-            "the input '{}' has shape {:?}, where the manifest calls for [1, 3, {size}, {size}]",
+            "the input '{}' has shape {:?}, but the manifest needs [1, 3, {size}, {size}]",
             graph.input, graph.input_dims
         )));
     }
@@ -49,7 +48,7 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
         let value = lowering.node(node).map_err(named)?;
         value.is_finite().map_err(named)?;
         if let Some(output) = node.output.first() {
-            // What several nodes read is computed once, here, not by each of them.
+            // Compute a value that several nodes read once, here, and not for each of them.
             let readers =
                 graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output).count();
             let value = match value {
@@ -67,10 +66,15 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
 }
 
 impl Lowering<'_> {
+    /// Finds the exits and the split among the graph's outputs.
     fn outputs(&mut self) -> Result<(), String> {
         let (split, exits) = match self.graph.outputs.split_last() {
             Some((split, exits)) if !exits.is_empty() => (split, exits),
-            _ => return Err("an edge model has at least two outputs: exits, then the split".into()),
+            _ => {
+                return Err(
+                    "an edge model needs at least two outputs: exits, then the split".into()
+                );
+            }
         };
         for name in exits {
             let value = self.values.get(name).cloned();
@@ -93,6 +97,7 @@ impl Lowering<'_> {
         }
     }
 
+    /// Lowers one node by its operator.
     fn node(&mut self, node: &NodeProto) -> Result<Value, String> {
         match node.op_type.as_str() {
             "BipolarQuant" => self.bipolar_quant(node),
@@ -104,7 +109,7 @@ impl Lowering<'_> {
             "PRelu" | "Relu" | "LeakyRelu" => self.relu(node),
             "AveragePool" | "MaxPool" | "GlobalAveragePool" => self.pool(node),
             "Clip" => {
-                // Inputs, or attributes as before opset 11; either side may be open.
+                // Inputs, or attributes before opset 11. Either bound may be missing.
                 let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;
                 let high = self.number(node, 2, "max", Some(node.float("max", f32::MAX)))?;
                 let x = self.real(node, 0)?;
@@ -114,7 +119,7 @@ impl Lowering<'_> {
             "Gather" => self.way(node),
             "Flatten" | "Reshape" => self.flatten(node),
             "Identity" | "Dropout" => self.value(node, 0),
-            _ => Err("the edge has no such operation".into()),
+            _ => Err("the edge does not support this operator".into()),
         }
     }
 }

@@ -7,21 +7,23 @@ use super::value::{Base, Carried, Value, Weights};
 use crate::onnx::{Constant, NodeProto};
 use fogline_edge::ops::{ConvSign, Input, Quantise, Sign};
 
-/// Levels of a `Quant` node.
+/// The levels of a `Quant` node.
 struct Grid {
     scale: Constant,
     low: f32,
     high: f32,
     bits: u8,
-    /// 0, or half a level where levels lie beside 0 instead of on it.
+    /// 0, or half a level if levels are beside 0 instead of on it.
     beside: f32,
 }
 
 impl Grid {
+    /// The nearest level of `value`, ties to even, limited to the grid.
     fn level(&self, value: f32, scale: f32) -> f32 {
         (value / scale - self.beside).round_ties_even().clamp(self.low, self.high)
     }
 
+    /// The levels of constant weights, and the value of a level per output.
     fn levels(&self, weights: &Constant) -> Result<(Vec<i8>, Vec<f32>), String> {
         let scale = per_output(&self.scale, &weights.dims)?;
         let each = weights.values.len() / weights.dims.first().copied().unwrap_or(1).max(1);
@@ -29,6 +31,7 @@ impl Grid {
         Ok((weights.values.iter().enumerate().map(level).collect(), scale))
     }
 
+    /// The scale of an activation, which must be a single one.
     fn single_scale(&self) -> Result<f32, String> {
         match self.scale.values[..] {
             [scale] if scale > 0.0 => Ok(scale),
@@ -38,6 +41,8 @@ impl Grid {
 }
 
 impl Lowering<'_> {
+    /// `BipolarQuant`: the signs of constant weights or, for a map, thresholds: integer ones straight after a convolution, else
+    /// real ones.
     pub(super) fn bipolar_quant(&mut self, node: &NodeProto) -> Result<Value, String> {
         let scale = self.constant(node, 1)?.clone();
         if let Ok(weights) = self.constant(node, 0) {
@@ -64,7 +69,7 @@ impl Lowering<'_> {
                 let (threshold, flip) = (self.blob(&threshold), self.blob(&flip));
                 self.push(ConvSign { x, filter, threshold, flip })
             }
-            // x + b >= 0 exactly where x >= -b, in floating point too.
+            // x + b >= 0 exactly if x >= -b, also in floating point.
             Base::Op(x) if scale.iter().all(|&s| s == 1.0) => {
                 let negated: Vec<f64> = bias.iter().map(|b| -b).collect();
                 let threshold = self.floats(&negated);
@@ -80,19 +85,25 @@ impl Lowering<'_> {
         Ok(Value::Quantised { op: op?, scale: worth })
     }
 
+    /// The levels that a `Quant` node allows.
+    ///
+    /// # Errors
+    /// If the bit width, zero point or rounding mode is not supported.
     fn grid(&self, node: &NodeProto) -> Result<Grid, String> {
         let beside = match self.constant(node, 2)?.values[..] {
             [0.0] => 0.0,
             [-0.5] if self.constant(node, 0).is_ok() => 0.5,
-            _ => return Err("its zero point is not 0, nor -0.5 over weights".into()),
+            _ => return Err("its zero point must be 0, or -0.5 for weights".into()),
         };
         let bits = self.number(node, 3, "bit width", None)?;
         if !(2.0..=8.0).contains(&bits) || bits.fract() != 0.0 {
-            return Err(format!("{bits} bits, where 2 to 8 are known (1 bit is BipolarQuant)"));
+            return Err(format!(
+                "{bits} bits are not supported: use 2 to 8, or BipolarQuant for 1"
+            ));
         }
         let mode = node.text("rounding_mode", "ROUND");
         if mode != "ROUND" {
-            return Err(format!("rounding mode {mode}, where ROUND is known"));
+            return Err(format!("rounding mode {mode} is not supported: use ROUND"));
         }
         let (signed, narrow) = (node.int("signed", 1) == 1, node.int("narrow", 0) == 1);
         let (low, high) = match (signed, bits.exp2()) {
@@ -107,13 +118,16 @@ impl Lowering<'_> {
         let bits = if signed { bits as u8 } else { bits as u8 + 1 };
         let bits = packed::WIDTHS.into_iter().find(|&width| width >= bits).unwrap_or(8);
         if beside > 0.0 && !(signed && !narrow && (bits == 2 || bits == 4)) {
-            return Err("weights beside 0 are signed, not narrow, and of 2 or 4 bits".into());
+            return Err(
+                "weights with a zero point of -0.5 must be signed, not narrow, of 2 or 4 bits"
+                    .into(),
+            );
         }
         Ok(Grid { scale: self.constant(node, 1)?.clone(), low, high, bits, beside })
     }
 
-    /// The levels of a tensor that several nodes quantise to different widths, and its name with the largest; nothing where
-    /// none of them lie beside 0. `own` are those of this node: they must be the highest `bits` of the others.
+    /// The levels of a tensor that several nodes quantise to different bit widths, and its name with the largest width; `None`
+    /// if no levels are beside 0. `own` are this node's levels, which must be the highest `bits` of the others.
     #[expect(clippy::type_complexity, reason = "levels, and the tensor's name with its bits")]
     fn nested(
         &self,
@@ -137,6 +151,7 @@ impl Lowering<'_> {
         Ok(Some((levels, (node.input[0].clone(), widest.bits))))
     }
 
+    /// `Quant`: the levels of constant weights, of the picture (as a table of its bytes), or of a map.
     pub(super) fn quant(&mut self, node: &NodeProto) -> Result<Value, String> {
         let grid = self.grid(node)?;
         if let Ok(weights) = self.constant(node, 0) {
@@ -173,7 +188,7 @@ impl Lowering<'_> {
     }
 }
 
-/// The whole-number threshold of `scale * sum + bias >= 0`, and whether the comparison turns round.
+/// The integer threshold of `scale * sum + bias >= 0`, and whether the comparison is inverted.
 fn threshold(scale: f64, bias: f64) -> (i32, u8) {
     let whole = |value: f64| value.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
     if scale > 0.0 {
@@ -185,17 +200,20 @@ fn threshold(scale: f64, bias: f64) -> (i32, u8) {
     }
 }
 
-/// A weight's scale: one number, or one an output.
+/// The scale of weights: one number, or one per output.
 fn per_output(scale: &Constant, dims: &[usize]) -> Result<Vec<f32>, String> {
     let outputs = match dims {
         [outputs, rest @ ..] if !rest.is_empty() && !dims.contains(&0) => *outputs,
-        _ => return Err(format!("weights of shape {dims:?}")),
+        _ => return Err(format!("weights of shape {dims:?} are not supported")),
     };
     let values = match scale.values.len() {
         1 => vec![scale.values[0]; outputs],
         n if n == outputs && scale.dims.first() == Some(&n) => scale.values.clone(),
         _ => {
-            return Err(format!("a scale of shape {:?} for weights of shape {dims:?}", scale.dims));
+            return Err(format!(
+                "a scale of shape {:?} does not fit weights of shape {dims:?}",
+                scale.dims
+            ));
         }
     };
     if values.iter().all(|&s| s > 0.0 && s.is_finite()) {

@@ -1,4 +1,4 @@
-//! What changes a map's shape: pools, maps joined, maps made flat.
+//! Nodes that change a map's shape: pools, concatenation, flattening.
 
 use super::lowering::Lowering;
 use super::value::Value;
@@ -6,6 +6,7 @@ use crate::onnx::NodeProto;
 use fogline_edge::ops::{AveragePool, Concat, MaxPool};
 
 impl Lowering<'_> {
+    /// `AveragePool`, `MaxPool` and `GlobalAveragePool`, with square windows and without padding.
     pub(super) fn pool(&mut self, node: &NodeProto) -> Result<Value, String> {
         let x = self.real(node, 0)?;
         let shape = self.shapes[x];
@@ -35,9 +36,10 @@ impl Lowering<'_> {
         }
     }
 
+    /// `Concat` of two or more maps along their channels.
     pub(super) fn concat(&mut self, node: &NodeProto) -> Result<Value, String> {
         if node.int("axis", 1) != 1 || node.input.len() < 2 {
-            return Err("only maps of the same size are joined, along their channels".into());
+            return Err("only maps of the same size can be joined, along their channels".into());
         }
         let mut a = self.real(node, 0)?;
         for index in 1..node.input.len() {
@@ -47,6 +49,8 @@ impl Lowering<'_> {
         Ok(Value::Real(self.identity(a)))
     }
 
+    /// `Flatten` and `Reshape` to one row per sample. Maps keep their layout; the linear layer that follows reorders its
+    /// weights.
     pub(super) fn flatten(&mut self, node: &NodeProto) -> Result<Value, String> {
         let flat = match node.op_type.as_str() {
             "Flatten" => node.int("axis", 1) == 1,
@@ -57,7 +61,7 @@ impl Lowering<'_> {
         if flat {
             Ok(Value::Flat(self.real(node, 0)?))
         } else {
-            Err("only to one row a sample".into())
+            Err("only flattening to one row per sample is supported".into())
         }
     }
 }

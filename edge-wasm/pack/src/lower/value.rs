@@ -1,61 +1,69 @@
-//! What the packer knows of a tensor of the graph.
+//! What the packer knows about a tensor of the graph.
 
 use std::collections::BTreeMap;
 
 use fogline_edge::ops::Filter;
 use fogline_edge::tensor::Shape;
 
+/// A tensor of the graph, as far as it is computed.
 #[derive(Clone)]
 pub enum Value {
+    /// The graph's input.
     Picture,
+    /// Real numbers, not computed yet.
     Real(Carried),
-    /// Signs or levels that an operation gives, each worth `scale`.
-    Quantised {
-        op: usize,
-        scale: f32,
-    },
-    /// A real map whose next reader takes it as one row.
+    /// Signs or levels from an operation, each worth `scale`.
+    Quantised { op: usize, scale: f32 },
+    /// A real map that its next reader sees as one row.
     Flat(usize),
+    /// Quantised constants, which only layers can read.
     Weights(Weights),
-    /// 1 for the samples that take this way, else 0.
+    /// 1 for samples that take this way, else 0.
     Way(usize),
-    /// The maps of some of the ways, by their index, each times its [`Value::Way`].
+    /// The maps of some of the ways, by index, each multiplied by its [`Value::Way`].
     Ways(BTreeMap<usize, usize>),
 }
 
-/// `base * scale + bias` a channel, not computed yet.
+/// `base * scale + bias` per channel, not computed yet.
 #[derive(Clone)]
 pub struct Carried {
+    /// Where the numbers come from.
     pub base: Base,
+    /// The shape of the map.
     pub shape: Shape,
+    /// One factor per channel, applied first.
     pub scale: Vec<f64>,
+    /// One term per channel, added last.
     pub bias: Vec<f64>,
 }
 
+/// The numbers to which a carried scale and bias apply.
 #[derive(Clone)]
 pub enum Base {
+    /// The result of an operation that gives real numbers.
     Op(usize),
-    /// The whole-number sums of a convolution.
-    Sums {
-        x: usize,
-        filter: Filter,
-    },
+    /// The integer sums of a convolution.
+    Sums { x: usize, filter: Filter },
 }
 
-/// Quantised weights: levels (signs are levels of 1 bit) and what one is worth, an output channel.
+/// Quantised weights: levels (signs are levels of 1 bit), and the value of a level per output channel.
 #[derive(Clone)]
 pub struct Weights {
+    /// The shape in ONNX's order, outputs first.
     pub dims: Vec<usize>,
+    /// The levels in ONNX's order.
     pub levels: Vec<i8>,
+    /// Bits per weight: 1, 2, 4 or 8.
     pub bits: u8,
+    /// The value of a level, one per output channel.
     pub scale: Vec<f32>,
-    /// The tensor and the bits of the levels that these weights are the highest bits of; `levels` are those.
+    /// If these weights are the highest bits of shared levels: those levels' tensor and bits. `levels` then holds them.
     pub nested: Option<(String, u8)>,
 }
 
 impl Value {
-    /// Refuses factors and terms that f32 has no number for. Constants are finite each, what is made of them need
-    /// not be, and a threshold would hide it: that of NaN is 0.
+    /// Refuses scales and biases that f32 cannot represent. Each constant is finite, but what is made of them need not be, and
+    /// a threshold would hide this: that of NaN is 0.
     pub fn is_finite(&self) -> Result<(), String> {
         let Self::Real(Carried { scale, bias, .. }) = self else { return Ok(()) };
         for (channel, (&scale, &bias)) in scale.iter().zip(bias).enumerate() {

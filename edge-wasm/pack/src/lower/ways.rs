@@ -1,4 +1,4 @@
-//! Maps of several ways, of which the graph's second input chooses one.
+//! The maps of several ways, one of which the graph's second input chooses.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,18 @@ use crate::onnx::NodeProto;
 use fogline_edge::ops::Either;
 
 impl Lowering<'_> {
-    /// An element of the graph's second input.
+    /// One element of the graph's second input.
     pub(super) fn way(&self, node: &NodeProto) -> Result<Value, String> {
-        let (name, ways) =
-            self.graph.way.as_ref().ok_or("only of the input 'way' an element is taken")?;
+        let (name, ways) = self.graph.way.as_ref().ok_or("only the input 'way' can be indexed")?;
         match (node.input.first() == Some(name), &self.constant(node, 1)?.values[..]) {
             (true, &[index]) if (0.0..*ways as f32).contains(&index) => {
                 Ok(Value::Way(index as usize))
             }
-            _ => Err(format!("it takes no element of '{name}', which has {ways}")),
+            _ => Err(format!("it needs one element of '{name}', which has {ways}")),
         }
     }
 
-    /// The product of a map and its way, or the sum of such products; with those of all ways it is [`Either`].
+    /// The product of a map and its way, or the sum of such products. The sum over all ways becomes [`Either`].
     pub(super) fn ways(&mut self, node: &NodeProto) -> Result<Option<Value>, String> {
         let of = |index| self.value(node, index);
         let maps = match (node.op_type.as_str(), of(0), of(1)) {

@@ -1,4 +1,4 @@
-//! One thing that is done to a folder's files. A change is a list of them, so that a test can end it behind every one.
+//! One edit of a folder's files. A change is a list of edits, so that a test can stop it after each of them.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -8,11 +8,11 @@ use super::FolderError;
 
 #[derive(Debug, Clone)]
 pub(super) enum Edit {
-    /// A new file, which nobody reads under this name.
+    /// Writes a new file, under a name that nothing reads.
     Write(PathBuf, Vec<u8>),
-    /// From one name to another, wholly or not at all.
+    /// Renames a file atomically.
     Rename(PathBuf, PathBuf),
-    /// A file that nobody needs.
+    /// Removes a file that is no longer needed.
     Remove(PathBuf),
 }
 
@@ -22,11 +22,11 @@ impl Edit {
             Self::Write(path, bytes) => {
                 let written = File::create(path).and_then(|mut file| {
                     file.write_all(bytes)?;
-                    // Before its rename: a power cut might keep the name, and lose what is in the file.
+                    // Before the rename: after a power cut the new name might otherwise lead to an incomplete file.
                     file.sync_all()
                 });
                 written.map_err(|error| {
-                    // A full disk has better uses for half a file.
+                    // Leave no half-written file on a full disk.
                     let _ = fs::remove_file(path);
                     FolderError::Unwritable(path.clone(), error)
                 })
@@ -35,7 +35,7 @@ impl Edit {
                 fs::rename(from, to).map_err(|error| FolderError::Unwritable(to.clone(), error))
             }
             Self::Remove(path) => {
-                // The change is done: what stays takes room only until the next.
+                // The change is done. If the file stays, the next change removes it.
                 let _ = fs::remove_file(path);
                 Ok(())
             }

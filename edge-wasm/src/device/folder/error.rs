@@ -1,4 +1,4 @@
-//! What is wrong with a pair's folder, or with a pair that should go into it.
+//! Errors of a pair's folder, and of a pair that is to be put into it.
 
 use core::fmt;
 use std::io;
@@ -6,38 +6,38 @@ use std::path::{Path, PathBuf};
 
 use crate::session::LoadError;
 
-/// Why a pair is not loaded from a folder, or not put into it.
+/// Why a pair cannot be loaded from a folder or put into it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// The pair does not load.
+    /// The pair cannot be loaded.
     Load(LoadError),
     /// A file, or the folder, cannot be read.
     Unreadable(PathBuf, io::Error),
     /// A file, or the folder, cannot be written.
     Unwritable(PathBuf, io::Error),
-    /// A file has more bytes than are read.
+    /// A file is larger than the limit, given in bytes.
     TooLarge(PathBuf, u64),
     /// The folder holds a newer version.
     Older {
         /// The version in the folder.
         here: String,
-        /// The one that should go into it.
+        /// The version that was to replace it.
         new: String,
     },
     /// The folder holds a pair of another name.
     OtherPair {
-        /// The name in the folder.
+        /// The name of the pair in the folder.
         here: String,
-        /// The one that should go into it.
+        /// The name of the pair that was to replace it.
         new: String,
     },
-    /// No pair was replaced, or it was put back already.
+    /// The folder keeps no previous pair: none was replaced, or it was rolled back already.
     NoPrevious(PathBuf),
 }
 
 impl FolderError {
-    /// The machine word of this error.
+    /// The stable error code, such as `older_version`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Load(error) => error.word(),
@@ -50,7 +50,7 @@ impl FolderError {
         }
     }
 
-    /// The file or folder, where it is about one.
+    /// The file or folder that the error is about, if there is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Unreadable(path, _)
@@ -68,17 +68,17 @@ impl fmt::Display for FolderError {
             Self::Load(error) => error.fmt(f),
             Self::Unreadable(_, why) => write!(f, "cannot be read: {why}"),
             Self::Unwritable(_, why) => write!(f, "cannot be written: {why}"),
-            Self::TooLarge(_, most) => write!(f, "over {most} bytes"),
+            Self::TooLarge(_, most) => write!(f, "larger than {most} bytes"),
             Self::Older { here, new } => {
-                write!(f, "version {new} is older than {here}, which is here")
+                write!(f, "version {new} is older than {here}, the version in the folder")
             }
             Self::OtherPair { here, new } => {
                 write!(
                     f,
-                    "the folder holds '{here}', and '{new}' is another pair: give it a folder of its own"
+                    "the folder holds another pair, '{here}': use a different folder for '{new}'"
                 )
             }
-            Self::NoPrevious(_) => f.write_str("no replaced pair is kept here"),
+            Self::NoPrevious(_) => f.write_str("the folder keeps no previous pair to go back to"),
         }
     }
 }

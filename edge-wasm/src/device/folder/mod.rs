@@ -1,20 +1,20 @@
-//! A pair's folder on a device, and how another version takes the place of the one in it.
+//! A pair's folder on a device, and how a new version replaces the pair in it.
 //!
-//! The folder is what it always was, `manifest.json` and `edge.fog`, until a version is [put](Folder::put) into it. From
-//! then on packed models have their digests in their names, and stand beside each other:
+//! At first the folder holds just `manifest.json` and `edge.fog`. Once a version is [put](Folder::put) into it, packed
+//! models have their digests in their names and lie side by side:
 //!
 //! ```text
 //! manifest.json          the pair that is loaded
 //! previous.json          the manifest that it replaced
-//! edge-SHA256.fog        a packed model for each
-//! edge.fog               that of a pair that was copied here by hand
+//! edge-SHA256.fog        the packed model of each
+//! edge.fog               the packed model of a pair that was copied here by hand
 //! ```
 //!
-//! Two files cannot be exchanged at once, and WASI exchanges no folders; but a rename puts one file in the place of another,
-//! wholly or not at all, and a manifest says by digest which packed model is its own. So the manifest's rename is the
-//! switch, and [`Folder::put`] and [`Folder::roll_back`] only see to it that the packed models of both manifests are there
-//! whenever it may happen. What a kill leaves behind at any other moment is files that no manifest names; the next change
-//! takes them away. One change at a time: two at once would write to the same new files.
+//! Two files cannot be exchanged atomically, and WASI cannot exchange folders. But a rename replaces one file atomically,
+//! and a manifest identifies its packed model by digest. So renaming the manifest is the switch. [`Folder::put`] and
+//! [`Folder::roll_back`] make sure that the packed models of both manifests are in place before it. If the process is
+//! killed at any other moment, the only leftovers are files that no manifest names; the next change removes them. Only
+//! one change may run at a time: two would write to the same new files.
 
 mod edit;
 mod error;
@@ -35,29 +35,29 @@ pub use error::FolderError;
 /// The file name of a pair's manifest.
 pub const MANIFEST: &str = "manifest.json";
 const PREVIOUS: &str = "previous.json";
-/// The ending of a file that is being written.
+/// The suffix of a file that is being written.
 const NEW: &str = ".new";
-/// The largest manifest that is read.
+/// The size limit of a manifest, in bytes.
 pub const MOST_MANIFEST: u64 = 1 << 20;
-/// The largest packed model that is read.
+/// The size limit of a packed model, in bytes.
 pub const MOST_FOG: u64 = 50 << 20;
 
-/// A folder with a pair, or with none yet.
+/// A folder that holds a pair, or is meant to.
 pub struct Folder {
     path: PathBuf,
 }
 
-/// What a folder held, and holds now.
+/// The pairs in a folder before and after a change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The pair that is loaded from now on.
+    /// The manifest of the pair that is loaded from now on.
     pub now: Manifest,
-    /// The one before, where there was one that could be read.
+    /// The manifest before the change, if there was one that could be read.
     pub before: Option<Manifest>,
 }
 
 impl Folder {
-    /// A folder, whether it is there or not.
+    /// The folder at `path`, which need not exist yet.
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
@@ -65,12 +65,12 @@ impl Folder {
     /// Loads and verifies the pair.
     ///
     /// # Errors
-    /// When it cannot be read, or is no pair that runs here.
+    /// If a file cannot be read, or the pair is invalid or does not run on this engine.
     pub fn load(&self, backend: Backend) -> Result<Session, FolderError> {
         self.pair(&self.read(MANIFEST, MOST_MANIFEST)?, backend)
     }
 
-    /// The pair of a manifest, which may be the previous one.
+    /// Loads the pair of a manifest, which may be the previous one.
     fn pair(&self, manifest: &[u8], backend: Backend) -> Result<Session, FolderError> {
         let named = fog_name(&parse(manifest)?);
         let named = named.filter(|name| self.path.join(name).exists());
@@ -78,12 +78,12 @@ impl Folder {
         Ok(Session::load(manifest, &fog, backend)?)
     }
 
-    /// What must be fetched for a manifest, to be [put](Folder::put) here with it: the size and digest of its packed model,
-    /// or nothing where this very pair is here and loads.
+    /// What must be fetched so that `manifest` can be [put](Folder::put) here: the size and digest of its packed model, or
+    /// `None` if this very pair is already here and loads.
     ///
     /// # Errors
-    /// When the manifest is none; when it is another pair's than the one that is here; when its version is older, and
-    /// `older` is not allowed; when its packed model is too large.
+    /// If the manifest is invalid, the folder holds a pair of another name, the version is older than the folder's and
+    /// `older` is false, or the packed model is larger than [`MOST_FOG`].
     pub fn wants(
         &self,
         manifest: &[u8],
@@ -101,7 +101,7 @@ impl Folder {
         if here == manifest && self.pair(&here, backend).is_ok() {
             return Ok(None);
         }
-        // What is no manifest has no version that could be newer.
+        // An invalid manifest has no version to compare with.
         let Ok(here) = Manifest::parse(&here) else { return Ok(Some(file)) };
         if here.name != new.name {
             return Err(FolderError::OtherPair { here: here.name, new: new.name });
@@ -112,11 +112,11 @@ impl Folder {
         Ok(Some(file))
     }
 
-    /// Puts a pair in the place of the one that is here, which is kept for [`Folder::roll_back`] where it loads. Makes the
-    /// folder where there is none.
+    /// Replaces the pair in the folder, which is created if it does not exist. The replaced pair is kept for
+    /// [`Folder::roll_back`] if it loads.
     ///
     /// # Errors
-    /// When the pair does not run here, or cannot be written: then the one that was here still is.
+    /// If the pair does not run on this engine or cannot be written. The folder's pair then stays.
     pub fn put(
         &self,
         manifest: &[u8],
@@ -134,13 +134,13 @@ impl Folder {
         Ok(Change { now, before })
     }
 
-    /// The way from the pair that is here to another.
+    /// The edits that replace the folder's pair.
     ///
-    /// A kill before the last rename leaves `manifest.json` as it was, and its packed model, to which nothing is done. At the
-    /// last rename the other packed model is here, whole. A kill after it leaves files too many.
+    /// If the process is killed before the last rename, `manifest.json` and its packed model are still as they were. At the
+    /// last rename the new packed model is already complete. If it is killed later, unneeded files are left.
     ///
-    /// A kill between the last two renames leaves both manifests the same, and so nothing to roll back to: the pair that
-    /// was previous is given up one rename before it would have been anyway.
+    /// If it is killed between the last two renames, both manifests are the same, and there is nothing to roll back to. The
+    /// previous pair is then lost one rename earlier than it would have been anyway.
     fn steps_to_put(
         &self,
         manifest: &[u8],
@@ -155,7 +155,7 @@ impl Folder {
             needed.push(name);
         }
         let here = self.read_if_there(MANIFEST)?;
-        // What does not load is nothing to go back to: the previous pair stays.
+        // A pair that does not load is no use for a rollback, so the previous pair stays.
         let here = here.filter(|here| self.pair(here, backend).is_ok());
         let previous = match here {
             Some(here) if here != manifest => {
@@ -170,10 +170,10 @@ impl Folder {
         Ok(steps)
     }
 
-    /// Puts the pair back that was replaced last. Once: there is nothing behind it.
+    /// Puts the last replaced pair back. This works once: only one replaced pair is kept.
     ///
     /// # Errors
-    /// When there is none, or it does not load: then nothing changes.
+    /// If no replaced pair is kept, or it does not load. The folder then stays as it is.
     pub fn roll_back(&self, backend: Backend) -> Result<Change, FolderError> {
         let here = self.read_if_there(MANIFEST)?;
         let previous =
@@ -186,20 +186,20 @@ impl Folder {
         Ok(Change { now, before: here.and_then(|here| Manifest::parse(&here).ok()) })
     }
 
-    /// One rename, and what it leaves over: no kill can come in between.
+    /// The edits of a rollback: one rename, so that a kill cannot come in between, then the clean-up.
     fn steps_to_roll_back(&self, previous: &Manifest) -> Result<Vec<Edit>, FolderError> {
         let mut steps = vec![Edit::Rename(self.path.join(PREVIOUS), self.path.join(MANIFEST))];
         steps.extend(self.steps_to_clear(fog_name(previous).as_slice())?);
         Ok(steps)
     }
 
-    /// Writes a file beside its place, and renames it to it.
+    /// The edits that write a file under another name and then rename it into place.
     fn replace(&self, name: &str, bytes: &[u8]) -> [Edit; 2] {
         let (new, place) = (self.path.join(name.to_owned() + NEW), self.path.join(name));
         [Edit::Write(new.clone(), bytes.to_owned()), Edit::Rename(new, place)]
     }
 
-    /// Takes away what earlier changes left, but for the packed models that are needed. Nothing that has another name.
+    /// The edits that remove leftovers of earlier changes, but no packed model in `needed` and no file of another name.
     fn steps_to_clear(&self, needed: &[String]) -> Result<Vec<Edit>, FolderError> {
         let unreadable = |error| FolderError::Unreadable(self.path.clone(), error);
         let mut steps = vec![];
@@ -244,7 +244,7 @@ fn parse(manifest: &[u8]) -> Result<Manifest, LoadError> {
     Manifest::parse(manifest).map_err(LoadError::Manifest)
 }
 
-/// What the packed model of a manifest is called, where it names one.
+/// The file name of a manifest's packed model, if the manifest names one.
 fn fog_name(manifest: &Manifest) -> Option<String> {
     let file = manifest.files.get(EDGE_FOG)?;
     Some(format!("edge-{}.fog", file.sha256.to_ascii_lowercase()))

@@ -13,7 +13,7 @@ const FOUR: (&[u8], &[u8]) = (
     include_bytes!("../../../tests/tiny4/edge.fog"),
 );
 
-/// A pair of these files, as a version of one model.
+/// The files of a pair, with another version in the manifest.
 fn version((manifest, fog): (&[u8], &'static [u8]), version: &str) -> (Vec<u8>, &'static [u8]) {
     let mut manifest: Value = serde_json::from_slice(manifest).unwrap();
     manifest["name"] = "tiny".into();
@@ -21,7 +21,7 @@ fn version((manifest, fog): (&[u8], &'static [u8]), version: &str) -> (Vec<u8>, 
     (manifest.to_string().into_bytes(), fog)
 }
 
-/// A folder as somebody copied it: version 1.0.0.
+/// A folder as if copied by hand, with version 1.0.0.
 fn copied() -> (TempDir, Folder) {
     let directory = tempdir().unwrap();
     let (manifest, fog) = version(ONE, "1.0.0");
@@ -36,7 +36,7 @@ fn put(folder: &Folder, pair: &(Vec<u8>, &[u8])) -> Result<Change, FolderError> 
     folder.put(&pair.0, pair.1, Backend::fastest())
 }
 
-/// The version that is loaded.
+/// The version that loads.
 fn loaded(folder: &Folder) -> String {
     folder.load(Backend::fastest()).unwrap().manifest().version.clone()
 }
@@ -69,7 +69,7 @@ fn a_newer_pair_takes_the_place_and_the_old_one_comes_back_once() {
     assert_eq!(folder.load(Backend::fastest()).unwrap().manifest().split.bits, 1);
     assert_eq!(word(folder.roll_back(Backend::fastest())), "no_previous");
     assert_eq!(loaded(&folder), "1.0.0");
-    // As it was before.
+    // The folder is as it was before.
     assert_eq!(files(&directory), ["edge.fog", "manifest.json", "notes.txt"]);
 }
 
@@ -81,7 +81,7 @@ fn only_the_pair_and_the_one_before_are_kept() {
         assert_eq!(loaded(&folder), number);
     }
     let fog = fog_name(&Manifest::parse(FOUR.0).unwrap()).unwrap();
-    // The latest two differ in their manifests alone.
+    // Only the manifests of the latest two differ.
     let kept = [&*fog, "edge.fog", "manifest.json", "notes.txt", "previous.json"];
     assert_eq!(files(&directory), kept);
     folder.roll_back(Backend::fastest()).unwrap();
@@ -118,7 +118,7 @@ fn what_should_not_take_the_place_is_refused() {
     let large = changed("/files/edge.fog/bytes", (MOST_FOG + 1).into());
     assert_eq!(word(wants(&large, false)), "file_too_large");
     assert_eq!(word(wants(&changed("/files", serde_json::json!({})), false)), "model_mismatch");
-    // The right size and digest, of a model that is not the manifest's.
+    // The size and digest match, but the model is not the manifest's.
     let wrong = changed("/split/bits", 1.into());
     assert_eq!(word(folder.put(&wrong, FOUR.1, Backend::fastest())), "model_mismatch");
     let newer = version(FOUR, "2.0.0").0;
@@ -134,7 +134,7 @@ fn a_damaged_pair_is_mended_and_not_kept() {
     let fog = directory.path().join(fog_name(&Manifest::parse(FOUR.0).unwrap()).unwrap());
     fs::write(&fog, "half").unwrap();
     assert_eq!(word(folder.load(Backend::fastest())), MODEL_CORRUPT);
-    // The same pair again is wanted, and the one before it stays the one before it.
+    // Putting the same pair again keeps the previous pair.
     assert!(folder.wants(&newer.0, false, Backend::fastest()).unwrap().is_some());
     put(&folder, &newer).unwrap();
     assert_eq!(loaded(&folder), "1.1.0");
@@ -143,7 +143,7 @@ fn a_damaged_pair_is_mended_and_not_kept() {
     assert_eq!(loaded(&folder), "1.2.0");
     folder.roll_back(Backend::fastest()).unwrap();
     assert_eq!(loaded(&folder), "1.0.0");
-    // And what is no manifest is no version.
+    // An invalid manifest has no version.
     fs::write(directory.path().join(MANIFEST), "half").unwrap();
     assert!(folder.wants(&newer.0, false, Backend::fastest()).unwrap().is_some());
     assert_eq!(put(&folder, &newer).unwrap().before, None);
@@ -161,7 +161,7 @@ fn a_previous_pair_that_does_not_load_is_not_put_back() {
     assert_eq!(loaded(&folder), "1.1.0");
 }
 
-/// Ends a change behind its first `done` steps, in the middle of the next where that writes.
+/// Applies the first `done` edits, and half of the next one if it writes.
 fn killed(steps: &[Edit], done: usize) {
     for step in &steps[..done] {
         step.run().unwrap();
@@ -171,7 +171,7 @@ fn killed(steps: &[Edit], done: usize) {
     }
 }
 
-/// The number of the step from which on the other pair is loaded.
+/// The number of edits after which the new pair loads.
 fn switch(steps: &[Edit]) -> usize {
     let is_switch = |step: &Edit| matches!(step, Edit::Rename(_, to) if to.ends_with(MANIFEST));
     steps.iter().position(is_switch).unwrap()

@@ -1,4 +1,4 @@
-//! JPEG, PNG and WebP files.
+//! Decoding of JPEG, PNG and WebP files.
 
 use std::fmt::Display;
 use std::io::Cursor;
@@ -11,24 +11,25 @@ use libjpeg_turbo_rs::{ComponentInfo, DecodeLimits, Decoder, JpegError, PixelFor
 use super::header::{Header, Kind};
 use super::{PictureError, check_size, fit};
 
-/// The most bytes that a pixel takes while it is decoded: coefficients of four channels, their planes, and the result.
+/// The most memory per pixel that decoding takes, in bytes: coefficients of four channels, their planes, and the result.
 const PIXEL: u64 = 16;
-/// What a decoder takes beside the pixels: an embedded colour profile, tables.
+/// The most memory that a decoder takes besides, in bytes: an embedded colour profile, tables.
 const BESIDE: u64 = 4 << 20;
-/// The most passes of a progressive JPEG, of which cameras and programs write about ten: each may cost a whole decoding.
+/// The limit of scans in a progressive JPEG: each may cost a whole decoding. Cameras and programs write about ten.
 const MOST_SCANS: usize = 100;
 
-/// Decodes a JPEG, PNG or WebP file of at most `most` pixels to `size` x `size` RGB bytes, whatever its name says.
-/// The size in the header is checked before anything is allocated. Of an animation the first frame is taken.
+/// Decodes a JPEG, PNG or WebP file of at most `most` pixels to `size` x `size` RGB bytes. The format is taken from the
+/// bytes, not from a name. The size in the header is checked before anything is allocated. Of an animation, the first
+/// frame is taken.
 ///
 /// # Errors
-/// When it is no picture, a damaged one, or too large.
+/// If the file is not a picture, is damaged, or is too large.
 pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError> {
     let Header { kind, width, height, orientation, whole } = Header::read(file)?;
     if (width, height) != (0, 0) {
         check_size(width, height, most)?;
     }
-    // Decoders fill what is missing with grey; a cut picture must not pass for a whole one.
+    // Decoders fill what is missing with grey, and a truncated picture must not pass for a complete one.
     if !whole {
         return Err(damaged("it ends early"));
     }
@@ -38,7 +39,7 @@ pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError
         Kind::Png => png(file, memory),
         Kind::Webp => webp(file, memory),
     }?;
-    // As browsers do: a telephone's upright picture is often stored lying on its side.
+    // As browsers do: phones often store an upright picture on its side.
     if orientation != Orientation::NoTransforms {
         picture.apply_orientation(orientation);
     }
@@ -52,7 +53,7 @@ fn damaged(why: impl Display) -> PictureError {
     PictureError::Damaged(format!("{why}"))
 }
 
-/// The same levels as libjpeg-turbo's, which training and browsers decode with.
+/// Decodes a JPEG to the same levels as libjpeg-turbo, with which training and browsers decode.
 fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureError> {
     let refused = |error| match error {
         JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => {
@@ -69,19 +70,20 @@ fn jpeg(file: &[u8], most: u64, memory: u64) -> Result<DynamicImage, PictureErro
     let decoder = Decoder::new_with_limits(file, limits).map_err(refused)?;
     let frame = decoder.header();
     if decoder.is_arithmetic() || frame.is_lossless || frame.precision != 8 {
-        return Err(damaged("it is coded in a way that browsers do not decode either"));
+        return Err(damaged("its JPEG coding is not supported, in browsers either"));
     }
-    // Of others the decoder asks for pixels that are not there, and panics.
+    // With other sampling, the decoder asks for pixels that do not exist, and panics.
     if !is_sampled_as_usual(&frame.components) {
-        return Err(damaged("its channels are sampled as no program samples them"));
+        return Err(damaged("its channels have an unusual sampling"));
     }
     let decoder = decoder.with_output_format(PixelFormat::Rgb).with_block_smoothing(true);
     let picture = decoder.decode_image().map_err(refused)?;
     let pixels = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.data);
-    pixels.map(DynamicImage::ImageRgb8).ok_or_else(|| damaged("its sides contradict its pixels"))
+    pixels.map(DynamicImage::ImageRgb8).ok_or_else(|| damaged("its size contradicts its pixels"))
 }
 
-/// Whether no channel has more samples than the first, or a third of them, and of four, black has all and colours are alike.
+/// Whether the sampling factors are ones that programs write: 1, 2 or 4, none above the first channel's. Of four channels,
+/// black must match the first, and the other two each other.
 fn is_sampled_as_usual(channels: &[ComponentInfo]) -> bool {
     let sampling = channels.iter().map(|c| [c.horizontal_sampling, c.vertical_sampling]);
     let sampling: Vec<[u8; 2]> = sampling.collect();
@@ -122,7 +124,7 @@ fn webp(file: &[u8], memory: u64) -> Result<DynamicImage, PictureError> {
     } else {
         RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
     };
-    picture.ok_or_else(|| damaged("its sides contradict its pixels"))
+    picture.ok_or_else(|| damaged("its size contradicts its pixels"))
 }
 
 #[cfg(test)]
@@ -154,7 +156,7 @@ mod tests {
         [&length[..], &named, &crc32(&named).to_be_bytes()].concat()
     }
 
-    /// A PNG of rows that hold their filter's byte, stored and not compressed.
+    /// A PNG with uncompressed rows, each of which begins with its filter byte.
     fn png(width: u32, height: u32, depth: u8, kind: u8, between: &[u8], rows: &[u8]) -> Vec<u8> {
         let sizes = [width.to_be_bytes(), height.to_be_bytes()].concat();
         let header = chunk(*b"IHDR", &[&sizes[..], &[depth, kind, 0, 0, 0]].concat());
@@ -173,7 +175,7 @@ mod tests {
         compress(pixels, width, height, format, 100, Subsampling::S420).unwrap()
     }
 
-    /// Black on the left, white on the right: 16x8.
+    /// A 16x8 picture: black on the left, white on the right.
     fn halves() -> Vec<u8> {
         let pixels: Vec<u8> = (0..8 * 16).map(|at| if at % 16 < 8 { 0 } else { 255 }).collect();
         jpeg(16, 8, PixelFormat::Grayscale, &pixels)
@@ -184,7 +186,7 @@ mod tests {
         assert!(!rgb.iter().zip(&expected).any(far), "{rgb:?} for {expected:?}");
     }
 
-    /// `tests/pictures/make.py` says what recipe and page make of the same tree.
+    /// `tests/pictures/make.py` states what recipe and page read from the same tree.
     #[test]
     fn a_tree_of_pictures_is_read_as_recipe_and_page_read_it() {
         let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
@@ -230,7 +232,7 @@ mod tests {
         near(&decode(&grey, 1, 64).unwrap(), [90, 90, 90]);
         let colour = jpeg(8, 8, PixelFormat::Rgb, &[200, 100, 50].repeat(64));
         near(&decode(&colour, 1, 64).unwrap(), [200, 100, 50]);
-        // Red in cyan, magenta, yellow and black, 8x8, as Pillow writes it.
+        // 8x8 red pixels in cyan, magenta, yellow and black, as Pillow writes them.
         let cmyk = hex::decode(
             "ffd8ffee000e41646f626500640000000000ffdb004300100b0c0e0c0a100e0d0e1211101318281a1816161831\
              23251d283a333d3c3933383740485c4e404457453738506d51575f626768673e4d71797064785c656763ffc000\
@@ -243,7 +245,7 @@ mod tests {
     #[test]
     fn a_picture_that_lies_on_its_side_is_set_upright() {
         let lying = halves();
-        // Exif, big-endian, one entry: orientation 6, to be turned clockwise by a quarter.
+        // Exif, big-endian, with one entry: orientation 6, turn clockwise by 90 degrees.
         let exif = b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         let file = [&lying[..2], exif, &lying[2..]].concat();
         let upright = decode(&file, 8, 128).unwrap();
@@ -286,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_inflates_without_end_takes_no_more_than_the_bound() {
-        // A profile of zeros, a gigabyte if it were whole, in stored blocks of 64 KiB cut off after 8 MiB.
+        // A profile of zeros in stored blocks of 64 KiB: it would be 1 GiB, but is cut off after 8 MiB.
         let block = [&[0, 0xff, 0xff, 0, 0][..], &vec![0; 0xffff]].concat();
         let profile = [&b"p\0\0\x78\x01"[..], &block.repeat(128)].concat();
         let bomb = png(1, 1, 8, GREY, &chunk(*b"iCCP", &profile), &[0, 77]);
@@ -302,7 +304,7 @@ mod tests {
             let right = decode(&file, 8, 128).unwrap();
             for end in 0..file.len() {
                 match decode(&file[..end], 8, 128) {
-                    // Nothing but the end's own chunk is missing.
+                    // Only the end chunk is missing.
                     Ok(rgb) => assert!(rgb == right && end + 12 >= file.len(), "{end}"),
                     Err(PictureError::Unknown) => assert!(end < 8, "{end}"),
                     Err(error) => assert_eq!(error.word(), "picture_damaged", "{end}: {error}"),
@@ -314,7 +316,7 @@ mod tests {
     #[test]
     fn any_byte_may_be_wrong() {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/tree");
-        // The parts of a WebP say their lengths in 24 bits, and are believed.
+        // The chunks of a WebP state their lengths in 24 bits, and the decoder trusts them.
         let (most, beside) = (4096, 1 << 24);
         for path in source::pictures(&[tree]).pictures {
             let right = std::fs::read(&path).unwrap();
@@ -322,7 +324,7 @@ mod tests {
                 for bits in [1 << (at % 8), 0xff] {
                     let mut wrong = right.clone();
                     wrong[at] ^= bits;
-                    // Pixels or an error, both of which are fine: no panic, and no memory beyond the bound.
+                    // Pixels or an error are both fine, but no panic, and no memory beyond the limit.
                     let memory = measure(|| {
                         if let Ok(rgb) = decode(&wrong, 8, most) {
                             assert_eq!(rgb.len(), 8 * 8 * 3);
@@ -334,7 +336,7 @@ mod tests {
         }
     }
 
-    /// The decoder's panics that fuzzing found.
+    /// Panics of the decoder that fuzzing found.
     #[test]
     fn channels_that_are_sampled_oddly_are_refused() {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/tree");

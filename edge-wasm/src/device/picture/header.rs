@@ -1,13 +1,13 @@
-//! What a file is, how large its picture is, how it is turned and whether it is all there, from its own bytes.
+//! Format, size and orientation of a picture, and whether its file is complete, from its bytes.
 //!
-//! The page and the recipe ask the same of the same bytes, in `web-demo/worker/header.js` and
-//! `fogline_recipe/header.py`; docs/pictures.md has the rule.
+//! The page (`web-demo/worker/header.js`) and the recipe (`fogline_recipe/header.py`) follow the same rules;
+//! docs/pictures.md states them.
 
 use image::metadata::Orientation;
 
 use super::PictureError;
 
-/// Brands in the first box of an ISO file, and what its picture is called.
+/// Brands in the first box of an ISO file, and the format's name.
 const BRANDS: [(&[u8], &str); 9] = [
     (b"avif", "AVIF"),
     (b"avis", "AVIF"),
@@ -19,7 +19,7 @@ const BRANDS: [(&[u8], &str); 9] = [
     (b"mif1", "HEIC"),
     (b"msf1", "HEIC"),
 ];
-/// How files of other formats begin.
+/// The first bytes of other formats, and their names.
 const OTHERS: [(&[u8], &str); 8] = [
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
@@ -31,7 +31,7 @@ const OTHERS: [(&[u8], &str); 8] = [
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
 ];
 
-/// A format that is decoded.
+/// A format that can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Jpeg,
@@ -39,24 +39,24 @@ pub enum Kind {
     Webp,
 }
 
-/// What a picture's file says of itself.
+/// What a picture's file states about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     pub kind: Kind,
-    /// As it is stored; 0 when the file ends before it says so.
+    /// Width as stored, in pixels; 0 if the file ends before it.
     pub width: u32,
     pub height: u32,
-    /// How it is set upright: by the first Exif ahead of a JPEG's or a PNG's pixels that is not empty.
+    /// The turn that sets the picture upright: from the first non-empty Exif before the pixels of a JPEG or PNG.
     pub orientation: Orientation,
-    /// Whether the file reaches its picture's end. What lies behind does not matter.
+    /// Whether the file contains the end of its picture. Bytes after it do not matter.
     pub whole: bool,
 }
 
 impl Header {
-    /// Reads it.
+    /// Reads the header of a JPEG, PNG or WebP file.
     ///
     /// # Errors
-    /// When the bytes begin like no picture that is decoded.
+    /// If the first bytes are not those of a supported format.
     pub fn read(file: &[u8]) -> Result<Self, PictureError> {
         match file {
             [0xff, 0xd8, 0xff, ..] => Ok(jpeg(file)),
@@ -72,7 +72,7 @@ impl Header {
     }
 }
 
-/// The name of a format that is not decoded.
+/// The name of the file's format, if it is a known one that is not supported.
 fn named(file: &[u8]) -> Option<&'static str> {
     if file.get(4..8) == Some(b"ftyp") {
         let brand = file.get(8..12)?;
@@ -98,9 +98,9 @@ fn jpeg(file: &[u8]) -> Header {
                 header.whole = true;
                 break;
             }
-            // A stuffed zero, or a marker that stands alone.
+            // A stuffed zero, or a marker without a segment.
             (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => at += 2,
-            // Segments are stepped over whole: the thumbnail in one has an end marker of its own.
+            // Skip the segment as a whole: a thumbnail in it has an end marker of its own.
             (0xff, _) => {
                 let Some(length) = word(at + 2).map(usize::from) else { break };
                 let end = at + 2 + length.max(2);
@@ -115,13 +115,13 @@ fn jpeg(file: &[u8]) -> Header {
                         let block = body.and_then(|body| body.strip_prefix(b"Exif\0\0"));
                         exif = block.filter(|block| !block.is_empty());
                     }
-                    // What follows pixels turns nothing.
+                    // Exif after the pixels does not count.
                     0xda => exif = exif.or(Some(&[])),
                     _ => {}
                 }
                 at = end;
             }
-            // Pixels, or padding between segments: on to the next marker.
+            // Pixels, or padding between segments: go to the next marker.
             _ => match file[at..].iter().position(|&byte| byte == 0xff) {
                 Some(more) => at += more,
                 None => break,
@@ -138,7 +138,7 @@ fn png(file: &[u8]) -> Header {
     let mut exif = None;
     let mut at = 8;
     while let (Some(length), Some(name)) = (long(at), array::<4>(file, at + 4)) {
-        // With the checksum behind it.
+        // Including the checksum after the body.
         let body = at + 8;
         let Some(end) = body.checked_add(length as usize).and_then(|end| end.checked_add(4)) else {
             break;
@@ -190,7 +190,7 @@ fn webp(file: &[u8]) -> Header {
     header
 }
 
-/// What the TIFF block of Exif says, if it says anything that makes sense.
+/// The orientation in Exif's TIFF block; no turn if it is missing or invalid.
 fn turned(exif: Option<&[u8]>) -> Orientation {
     exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }

@@ -1,7 +1,7 @@
-//! Pictures to what the model takes: the same pixels on page and gateway.
+//! From pictures to the model's input: the same pixels on page and gateway.
 //!
-//! A picture is cut to its central square and scaled with a triangle filter, which averages
-//! when it shrinks. Transparent parts stand on white.
+//! A picture is cropped to its central square and scaled with a triangle filter, which averages
+//! when it shrinks. Transparent parts are put on white.
 
 #[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 mod file;
@@ -15,41 +15,41 @@ pub use file::decode;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
-/// The most pixels that a picture may have, where nobody says otherwise: 50 megapixels, as telephones count them.
+/// The default limit of a picture's pixels: 50 megapixels, as phones count them.
 pub const MOST_PIXELS: u64 = 52_000_000;
 
 /// Why something is not a picture that can be classified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PictureError {
-    /// No picture, or of a format that has no name here.
+    /// Not a picture, or of a format that is not known here.
     Unknown,
-    /// A picture of another format than JPEG, PNG and WebP.
+    /// A picture of the named format, which is not supported.
     Format(&'static str),
-    /// Begins like a picture, but is cut short or damaged.
+    /// A JPEG, PNG or WebP file that is truncated or damaged.
     Damaged(String),
-    /// Has more pixels than are allowed, or a side of 0.
+    /// More pixels than are allowed, or a side of 0.
     Size {
-        /// Width in pixels.
+        /// Pixels per row.
         width: u32,
-        /// Height in pixels.
+        /// Rows.
         height: u32,
-        /// The most pixels that are allowed.
+        /// The limit of pixels.
         most: u64,
     },
-    /// Wants more memory than any picture of the pixels that are allowed.
+    /// Decoding needs more memory than any picture within the limit should.
     Memory,
     /// The RGBA bytes are not `width * height * 4`.
     Bytes {
-        /// Bytes that the size calls for.
+        /// The bytes that the size needs.
         need: u64,
-        /// Bytes that are there.
+        /// The bytes that were given.
         got: u64,
     },
 }
 
 impl PictureError {
-    /// The machine word of this error.
+    /// The stable error code, such as `picture_size`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Unknown | Self::Format(_) => "picture_unknown",
@@ -65,15 +65,14 @@ impl fmt::Display for PictureError {
             Self::Unknown => f.write_str("not a picture: give a JPEG, PNG or WebP file"),
             Self::Format(name) => write!(f, "a picture in {name}: give a JPEG, PNG or WebP file"),
             Self::Damaged(why) => write!(f, "the picture is cut short or damaged: {why}"),
-            Self::Size { width, height, most } => write!(
-                f,
-                "a picture of {width}x{height} pixels, where 1 to {most} pixels are allowed"
-            ),
+            Self::Size { width, height, most } => {
+                write!(f, "the picture has {width}x{height} pixels, but 1 to {most} are allowed")
+            }
             Self::Memory => {
-                f.write_str("the picture wants more memory than any of the pixels that are allowed")
+                f.write_str("the picture needs more memory than its pixels should take")
             }
             Self::Bytes { need, got } => {
-                write!(f, "{got} bytes of RGBA, where the size calls for {need}")
+                write!(f, "{got} bytes of RGBA, but the size needs {need}")
             }
         }
     }
@@ -89,10 +88,10 @@ fn check_size(width: u32, height: u32, most: u64) -> Result<(), PictureError> {
     Ok(())
 }
 
-/// Cuts and scales RGBA bytes to `size` x `size` RGB bytes.
+/// Crops and scales RGBA bytes to `size` x `size` RGB bytes.
 ///
 /// # Errors
-/// When the bytes do not match the size, or the size is out of bounds.
+/// If the bytes do not match the size, or the size has a side of 0 or too many pixels.
 pub fn from_rgba(rgba: &[u8], width: u32, height: u32, size: u32) -> Result<Vec<u8>, PictureError> {
     check_size(width, height, MOST_PIXELS)?;
     let need = u64::from(width) * u64::from(height) * 4;
@@ -102,7 +101,7 @@ pub fn from_rgba(rgba: &[u8], width: u32, height: u32, size: u32) -> Result<Vec<
     Ok(fit(rgba, width, height, size))
 }
 
-/// The same of bytes that do match their size.
+/// [`from_rgba`] after its checks.
 fn fit(rgba: &[u8], width: u32, height: u32, size: u32) -> Vec<u8> {
     let side = width.min(height);
     let (left, top) = ((width - side) / 2, (height - side) / 2);

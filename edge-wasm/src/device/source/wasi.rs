@@ -1,4 +1,4 @@
-//! A folder's names as WASI itself gives them: `read_dir` ends at the first that is not UTF-8.
+//! A folder's names by WASI itself: `read_dir` stops at the first name that is not UTF-8.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags};
 
-/// The names that are UTF-8, each with whether it is a folder's; none when the folder cannot be opened.
+/// The names that are UTF-8, each with whether it is a folder. `None` if the folder cannot be opened.
 pub fn entries(folder: &Path) -> Option<Vec<(OsString, bool)>> {
     let given = get_directories();
     let within = given.iter().filter_map(|(directory, at)| {
@@ -16,7 +16,7 @@ pub fn entries(folder: &Path) -> Option<Vec<(OsString, bool)>> {
         };
         Some((directory, below?.to_str()?))
     });
-    // Of folders that were given one inside the other, the inner one.
+    // If one given folder is inside another, the inner one.
     let (directory, below) = within.min_by_key(|(_, below)| below.len())?;
     let below = if below.is_empty() { "." } else { below };
     let (flags, read) = (OpenFlags::DIRECTORY, DescriptorFlags::READ);

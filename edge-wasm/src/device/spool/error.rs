@@ -1,4 +1,4 @@
-//! What is wrong with a spool.
+//! Errors of a spool.
 
 use core::fmt;
 use std::io;
@@ -12,20 +12,20 @@ use super::DAMAGED;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SpoolError {
-    /// The folder cannot be listed, or a file in it not be read.
+    /// The folder cannot be listed, or a file in it cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// Nothing can be written there, renamed or removed.
+    /// A file cannot be written, renamed or removed.
     Unwritable(PathBuf, io::Error),
-    /// The file is not what was written.
+    /// A file was altered or truncated.
     Damaged(PathBuf, &'static str),
-    /// One frame is larger than the bound.
+    /// The spool's size limit, in bytes, is smaller than one frame.
     TooSmall(PathBuf, u64),
-    /// The request cannot be framed.
+    /// The request cannot be encoded as a frame.
     Frame(FrameError),
 }
 
 impl SpoolError {
-    /// The machine word of this error.
+    /// The stable error code, such as `spool_damaged`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Unreadable(..) => "spool_unreadable",
@@ -36,7 +36,7 @@ impl SpoolError {
         }
     }
 
-    /// The file or folder, where it is about one.
+    /// The file or folder that the error is about, if there is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Unreadable(path, _)
@@ -54,9 +54,11 @@ impl fmt::Display for SpoolError {
             Self::Unreadable(_, why) => write!(f, "cannot be read: {why}"),
             Self::Unwritable(_, why) => write!(f, "cannot be written: {why}"),
             Self::Damaged(_, why) => {
-                write!(f, "is not what was spooled ({why}), and is put aside as .{DAMAGED}")
+                write!(f, "damaged ({why}), and renamed to end in .{DAMAGED}")
             }
-            Self::TooSmall(_, most) => write!(f, "may hold {most} bytes, and one frame takes more"),
+            Self::TooSmall(_, most) => {
+                write!(f, "the limit of {most} bytes is smaller than one frame")
+            }
             Self::Frame(error) => error.fmt(f),
         }
     }

@@ -1,14 +1,14 @@
-//! Hard samples whose question the cloud should have answered and did not: kept on disk until it does.
+//! Hard samples that the cloud should have answered but did not, kept on disk until it does.
 //!
-//! A spool is a folder with a file a sample: the name of its picture and its frame, under a digest. A file is
-//! written beside its place and renamed, so that a run that ends in the middle leaves no half of one. Nothing is
-//! flushed to the disk for a sample's sake: what a power cut takes of a file shows by its digest. The folder is
-//! bounded; where a frame does not fit any more, the oldest make room, and are counted.
+//! A spool is a folder with one file per sample: the picture's name and the frame, with their SHA-256. Each file is
+//! written under another name and then renamed, so that an interrupted run leaves no half-written file. Files are not
+//! flushed to disk one by one: after a power cut, the digest shows which are damaged. The folder's size is limited; when
+//! it is full, the oldest frames are dropped and counted.
 //!
-//! [`Spool::oldest`] reads what the cloud can be asked now, [`settle()`] asks, and [`Spool::settled`] takes out what
-//! has been handed on: in this order, so that an answer may come twice after a crash, and is never lost by it.
-//! Frames of other pairs stay for their own edge; damaged files are put aside as `NAME.damaged`. Nobody else may
-//! settle the same folder meanwhile, or both hand on the same answers.
+//! [`Spool::oldest`] reads the samples to ask about, [`settle()`] asks the cloud, and [`Spool::settled`] removes those
+//! whose answers were passed on. In this order a crash may repeat an answer, but never loses one. Frames of other pairs
+//! stay for their own edge; damaged files are renamed to `NAME.damaged`. Only one process may settle a folder at a time:
+//! two would pass on the same answers.
 //!
 //! At every moment, found + spooled = settled + dropped + damaged + gone + left.
 
@@ -35,41 +35,41 @@ pub use error::SpoolError;
 pub use name::Name;
 pub use settle::{LateAnswer, Settled, settle};
 
-/// A file takes whole blocks of a disk, and is counted so.
+/// The file size is rounded up to this block size of the disk, in bytes.
 const BLOCK: u64 = 4096;
-/// The endings of a frame, of one that is being written, and of one that is damaged.
+/// The extensions of a frame, of one that is being written, and of a damaged one.
 const FRAME: &str = "frame";
 const NEW: &str = "new";
 const DAMAGED: &str = "damaged";
-/// What became of frames since the spool was opened.
+/// The numbers of frames since the spool was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Balance {
-    /// Those that an earlier run had left.
+    /// Frames that an earlier run left.
     pub found: u64,
-    /// Those that were added.
+    /// Frames added by this run.
     pub spooled: u64,
-    /// Those that the cloud has answered.
+    /// Frames answered by the cloud and removed.
     pub settled: u64,
-    /// Those that made room for newer ones.
+    /// Frames dropped to make room for newer ones.
     pub dropped: u64,
-    /// Those that were altered or cut off, and put aside.
+    /// Frames that were altered or truncated, and renamed.
     pub damaged: u64,
-    /// Those that somebody else took out.
+    /// Frames removed by another process.
     pub gone: u64,
-    /// Those that are there.
+    /// Frames still in the spool.
     pub left: u64,
-    /// Those of them that are not this pair's, as far as anybody looked.
+    /// Frames among those left that were found to be of another pair so far.
     pub foreign: u64,
-    /// Those that could not be written, and are in none of the other numbers.
+    /// Frames that could not be written; these are in no other number.
     pub unwritten: u64,
 }
 
 /// A sample that waits for the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// What it is called.
+    /// The sample's name in the spool.
     pub name: Name,
-    /// What its picture is called.
+    /// The name of its picture.
     pub picture: String,
     map: Vec<u8>,
 }
@@ -81,15 +81,15 @@ struct Held {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// To be asked about, as far as anybody knows.
+    /// To ask about, as far as is known.
     Waiting,
     /// Of another pair.
     Foreign,
-    /// The disk neither gives it nor lets it go, this time.
+    /// Its file can neither be read nor renamed at present.
     Stuck,
 }
 
-/// A folder of frames.
+/// A folder with one frame per sample that waits for the cloud.
 pub struct Spool {
     folder: PathBuf,
     most: u64,
@@ -100,20 +100,20 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens a folder, and makes it where there is none. It may take `most` bytes of a disk.
+    /// Opens a folder and creates it if it does not exist. It may take up to `most` bytes of the disk.
     ///
     /// # Errors
-    /// When it cannot be made or listed.
+    /// If the folder cannot be created or listed.
     pub fn create(folder: &Path, most: u64) -> Result<Self, SpoolError> {
         let made = fs::create_dir_all(folder);
         made.map_err(|error| SpoolError::Unwritable(folder.to_owned(), error))?;
         Self::open(folder, most)
     }
 
-    /// Opens a folder that is there.
+    /// Opens an existing folder.
     ///
     /// # Errors
-    /// When it cannot be listed.
+    /// If the folder cannot be listed.
     pub fn open(folder: &Path, most: u64) -> Result<Self, SpoolError> {
         let mut spool = Self {
             folder: folder.to_owned(),
@@ -133,7 +133,7 @@ impl Spool {
             };
             match part(path.extension()).as_deref() {
                 Some(FRAME) => spool.hold(name, file.metadata().map_err(unreadable)?.len()),
-                // A run ended while it was written.
+                // A run was interrupted while it wrote this file.
                 Some(NEW) => drop(fs::remove_file(path)),
                 _ => spool.next = spool.next.max(name.sequence + 1),
             }
@@ -153,10 +153,10 @@ impl Spool {
         self.folder.join(format!("{name}.{ending}"))
     }
 
-    /// Keeps a request of one sample, from a picture of this name. The oldest make room where there is none.
+    /// Keeps a request of one sample, from the picture of this name. Drops the oldest frames if the folder is full.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the request cannot be written.
     pub fn keep(&mut self, picture: &str, request: &Request) -> Result<Name, SpoolError> {
         let kept = self.write(picture, request);
         match kept {
@@ -189,16 +189,16 @@ impl Spool {
         Ok(name)
     }
 
-    /// Takes a sample out whose answer has been handed on.
+    /// Removes a sample whose answer was passed on.
     ///
     /// # Errors
-    /// When its file cannot be removed: another run will settle it again.
+    /// If its file cannot be removed: another run will then settle it again.
     pub fn settled(&mut self, name: Name) -> Result<(), SpoolError> {
         self.counts.settled += u64::from(self.remove(name)?);
         Ok(())
     }
 
-    /// Removes a file; whether it was still there.
+    /// Removes a file. Returns whether it still existed.
     fn remove(&mut self, name: Name) -> Result<bool, SpoolError> {
         let path = self.file(name, FRAME);
         let there = match fs::remove_file(&path) {
@@ -224,7 +224,7 @@ impl Spool {
         }
     }
 
-    /// The oldest `most` samples that this pair's cloud can be asked about, and what came to light on the way.
+    /// The oldest `most` samples that this pair's cloud can answer, and the errors encountered.
     pub fn oldest(&mut self, session: &Session, most: usize) -> (Vec<Waiting>, Vec<SpoolError>) {
         let (mut waiting, mut troubles) = (vec![], vec![]);
         let (pair, split) = (session.manifest().pair_digest(), &session.manifest().split);
@@ -242,7 +242,7 @@ impl Spool {
                 {
                     waiting.push(Waiting { name, picture, map: tensor.bytes });
                 }
-                Ok(_) => troubles.push(self.put_aside(name, "its map is not of the pair's split")),
+                Ok(_) => troubles.push(self.put_aside(name, "its map does not match the split")),
                 Err(Unread::Damaged(why)) => troubles.push(self.put_aside(name, why)),
                 Err(Unread::Io(error)) if error.kind() == ErrorKind::NotFound => {
                     self.release(name);
@@ -257,7 +257,7 @@ impl Spool {
         (waiting, troubles)
     }
 
-    /// Renames a damaged file, for somebody to look at: it is a frame no more.
+    /// Renames a damaged file so that somebody can examine it; it no longer counts as a frame.
     fn put_aside(&mut self, name: Name, why: &'static str) -> SpoolError {
         let (path, aside) = (self.file(name, FRAME), self.file(name, DAMAGED));
         if let Err(error) = fs::rename(&path, aside) {
@@ -269,12 +269,12 @@ impl Spool {
         SpoolError::Damaged(path, why)
     }
 
-    /// How many made room for newer ones so far.
+    /// The number of frames dropped for newer ones so far.
     pub fn dropped(&self) -> u64 {
         self.counts.dropped
     }
 
-    /// What became of frames so far.
+    /// The numbers of frames so far.
     pub fn counts(&self) -> Balance {
         let foreign = self.held.values().filter(|held| held.state == State::Foreign).count();
         Balance { left: self.held.len() as u64, foreign: foreign as u64, ..self.counts }

@@ -1,13 +1,13 @@
-//! What a kept sample is called.
+//! The name of a spooled sample.
 
 use core::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Digits of a sequence number in a name.
+/// The digits of the sequence number in a name.
 const DIGITS: usize = 12;
 
-/// What a kept sample is called: its place in the order, and the start of its request's id.
+/// The name of a spooled sample: its sequence number, and the start of its request id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
     pub(super) sequence: u64,
@@ -27,12 +27,12 @@ impl Serialize for Name {
 }
 
 impl Name {
-    /// The name of a file that is a spool's, by its name without the ending.
+    /// Parses a file name without its extension; `None` if it is not a spooled sample's.
     pub(super) fn parse(stem: &str) -> Option<Self> {
         let (sequence, tag) = stem.split_once('-')?;
         let name =
             Self { sequence: sequence.parse().ok()?, tag: u32::from_str_radix(tag, 16).ok()? };
-        // Not `+1`, nor another way to write the same.
+        // Only the canonical form: not `+1`, for example.
         (name.to_string() == stem && sequence.len() == DIGITS).then_some(name)
     }
 }

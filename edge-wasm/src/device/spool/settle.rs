@@ -1,4 +1,4 @@
-//! Asking the cloud about what was kept.
+//! Asking the cloud about spooled samples.
 
 use fogline::policy::Verdict;
 use serde::Serialize;
@@ -7,44 +7,43 @@ use super::{Name, Waiting};
 use crate::cloud::{Client, CloudError, Transport};
 use crate::session::Session;
 
-/// The answer on a sample that had to wait, with the picture that it is about. Serialised as the line that the command
-/// prints.
+/// A late answer and the picture that it is about. It serialises to the line that the command prints.
 #[derive(Debug, Clone, Serialize)]
 pub struct Settled {
-    /// What its picture is called.
+    /// The name of the picture.
     pub picture: String,
-    /// The answer.
+    /// The answer, whose fields are part of the same line.
     #[serde(rename = "settled")]
     pub answer: LateAnswer,
-    /// What the sample is called.
+    /// The sample's name in the spool.
     #[serde(rename = "spooled")]
     pub name: Name,
 }
 
-/// What the cloud says. The exits have said theirs long ago.
+/// The cloud's answer, without the exits' earlier ones.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LateAnswer {
-    /// The class's name.
+    /// The name of the class.
     pub label: String,
-    /// Its index.
+    /// The index of the class.
     pub index: usize,
-    /// Its probability.
+    /// The probability of the class.
     pub confidence: f32,
-    /// Probabilities, one a class.
+    /// One probability per class.
     pub scores: Vec<f32>,
-    /// `cloud`.
+    /// Always `cloud`.
     pub origin: &'static str,
-    /// Milliseconds of the request that the sample was in, tries and pauses included.
+    /// Milliseconds of the request that the sample was part of, including retries and pauses.
     pub cloud_ms: f64,
-    /// The sample's share of the bytes that were sent for this answer.
+    /// The sample's share of the bytes sent for this answer.
     pub bytes_sent: usize,
 }
 
-/// Asks about samples in one request, which a frame must hold.
+/// Asks the cloud about samples in one request, which must fit a frame.
 ///
 /// # Errors
-/// When the cloud does not answer, for all of them.
+/// If the cloud does not answer; then no sample is answered.
 pub async fn settle<T: Transport>(
     session: &Session,
     cloud: &Client<T>,
@@ -55,7 +54,7 @@ pub async fn settle<T: Transport>(
         waiting.into_iter().map(|one| ((one.name, one.picture), one.map)).unzip();
     let outcomes = cloud.ask(&session.request(maps, cloud.new_id()), classes.len()).await;
     let settled = named.into_iter().zip(outcomes).map(|((name, picture), outcome)| {
-        // As the answer would have been at once.
+        // The same as for an answer without delay.
         let verdict = Verdict::last(&outcome.result?);
         let answer = LateAnswer {
             label: classes[verdict.label].clone(),

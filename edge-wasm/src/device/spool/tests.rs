@@ -18,12 +18,12 @@ fn session() -> Session {
     Session::load(manifest, model, Backend::fastest()).unwrap()
 }
 
-/// A sample of this session's, told from others by `mark`.
+/// A sample of this session, with `mark` as the first byte of its map.
 fn request(session: &Session, mark: u8) -> Request {
     session.request(vec![vec![mark; session.manifest().payload_bytes()]], [mark; 16])
 }
 
-/// A request whose file takes `bytes`, whatever its pair.
+/// A request whose file takes `bytes`, of any pair.
 fn of_size(bytes: u32, picture: &str) -> Request {
     let around = entry::write(picture, &plain(1000)).unwrap().len() as u32 - 1000;
     plain(bytes - around)
@@ -46,13 +46,13 @@ fn names(waiting: &[Waiting]) -> Vec<&str> {
     waiting.iter().map(|one| one.picture.as_str()).collect()
 }
 
-/// Whether nothing went missing.
+/// Whether the numbers add up, so that no frame was lost.
 fn adds_up(counts: Balance) -> bool {
     let Balance { found, spooled, settled, dropped, damaged, gone, left, .. } = counts;
     found + spooled == settled + dropped + damaged + gone + left
 }
 
-/// A cloud that gives every sample to the class of its map's first byte, after it has been away for some posts.
+/// A cloud that assigns each sample to the class in its map's first byte, after failing some posts.
 struct Marks {
     away: RefCell<Vec<Result<Reply, TransportError>>>,
     asked: RefCell<Vec<usize>>,
@@ -186,7 +186,7 @@ fn altered_and_foreign_files_are_said_and_neither_asked_about_nor_removed() {
     let counts = spool.counts();
     assert_eq!((counts.damaged, counts.gone, counts.left, counts.foreign), (3, 1, 2, 1));
     assert!(adds_up(counts));
-    // Another run finds the two that are left, and takes no name again.
+    // The next run finds the two that are left, and does not reuse a name.
     let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
     assert_eq!(spool.counts().found, 2);
     let name = spool.keep("6.png", &request(&session, 6)).unwrap();
@@ -259,7 +259,7 @@ proptest! {
     #[test]
     fn no_bytes_are_worse_than_an_error(bytes in vec(any::<u8>(), 0..300)) {
         prop_assert!(Entry::parse(&bytes).is_err());
-        // Behind a digest that holds, too.
+        // Also if the digest is right.
         let whole = [b"FOGS\x01", fogline::manifest::sha256_hex(&bytes).as_bytes(), &bytes].concat();
         prop_assert!(Entry::parse(&whole).is_err());
     }

@@ -1,12 +1,12 @@
-//! What operations cost.
+//! The cost of operations in the energy model.
 
-/// What an operation costs a sample, in the energy model's words.
+/// What an operation costs per sample, as the energy model counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
-    /// The width at which it counts.
+    /// The bit width that MACs and reads count at.
     pub bits: u8,
-    /// Multiplications and additions. Taps over the padding count, as in the usual formula.
+    /// Multiply-accumulates. Taps over the padding count, as in the usual formula.
     pub macs: u64,
-    /// Weights and elements of the input map, each read once.
+    /// Weights and elements of the input map, each of which is read once.
     pub reads: u64,
 }

@@ -1,30 +1,30 @@
-//! What an operation's shape follows from.
+//! What an operation's shape depends on.
 
 use crate::tensor::{Blob, Kind, Shape};
 
-/// What an operation may build on: the shapes of those before it, and the length of the data.
+/// The shapes of all earlier operations, and the length of the model's data.
 pub struct Earlier<'a> {
-    /// The shape of every earlier operation.
+    /// The shape of each earlier operation's result.
     pub shapes: &'a [Shape],
-    /// Bytes of data.
+    /// The length of the data in bytes.
     pub data: usize,
 }
 
 impl Earlier<'_> {
-    /// The shape of an earlier operation.
+    /// The shape of an earlier operation's result.
     ///
     /// # Errors
-    /// When it does not come before.
+    /// If operation `index` is not an earlier one.
     #[inline(never)]
     pub fn of(&self, index: usize) -> Result<Shape, String> {
         let shape = self.shapes.get(index).copied();
-        shape.ok_or_else(|| format!("it reads operation {index}, which does not come before"))
+        shape.ok_or_else(|| format!("it reads operation {index}, which is not earlier"))
     }
 
-    /// The shape of an earlier operation that gives real numbers.
+    /// The shape of an earlier operation's result, which must be real numbers.
     ///
     /// # Errors
-    /// When it gives others, or does not come before.
+    /// If the result is not real numbers, or operation `index` is not an earlier one.
     #[inline(never)]
     pub fn real(&self, index: usize) -> Result<Shape, String> {
         self.of(index).and_then(|shape| match shape.kind {
@@ -33,27 +33,27 @@ impl Earlier<'_> {
         })
     }
 
-    /// Whether the data hold a tensor of so many bytes, its `what`.
+    /// Checks that the data contain tensor `blob`, of `bytes` bytes. `what` names it in errors.
     ///
     /// # Errors
-    /// When it lies elsewhere, or has another length.
+    /// If the tensor is outside the data, is not aligned, or has another length.
     #[inline(never)]
     pub fn holds(&self, blob: Blob, bytes: u64, what: &str) -> Result<(), String> {
-        // In u64, since usize has 32 bits in WebAssembly and a hostile model may say anything.
+        // In u64: a usize has 32 bits in WebAssembly, and a hostile model may state any number.
         let end = u64::from(blob.at) + u64::from(blob.len);
         if !blob.at.is_multiple_of(64) || end > self.data as u64 {
-            Err(format!("its {what} lie outside the data or out of line"))
+            Err(format!("its {what} are outside the data or misaligned"))
         } else if u64::from(blob.len) != bytes {
-            Err(format!("its {what} take {} bytes, where {bytes} are needed", blob.len))
+            Err(format!("its {what} take {} bytes, but need {bytes}", blob.len))
         } else {
             Ok(())
         }
     }
 
-    /// Whether the data hold an f32 a channel of `shape`, its `what`.
+    /// Checks that the data contain tensor `blob`, of one f32 per channel of `shape`.
     ///
     /// # Errors
-    /// As [`Self::holds`].
+    /// As for [`Self::holds`].
     pub fn holds_channels(&self, blob: Blob, shape: Shape, what: &str) -> Result<(), String> {
         self.holds(blob, 4 * shape.c as u64, what)
     }

@@ -1,9 +1,9 @@
-//! What a convolution needs besides its input: its window, and its weights, however they are stored.
+//! What a convolution needs besides its input: its window and its weights, in any storage form.
 //!
-//! As they are, signs or levels. *Nested*: convolutions of several widths read the same levels, each its highest bits of them.
-//! *Shared*: the signs are fewer than the weights, and a hash says which of them is whose (Chen et al. 2015, "HashedNets",
-//! arXiv 1504.04788), as deflate-inflate has it (Nazir et al. 2021, doi 10.1002/cpe.6593). Both are laid out when a model is
-//! loaded, so that it runs as fast as any.
+//! *Plain* weights are stored as signs or levels. *Nested* weights are shared by convolutions of several bit widths, each of
+//! which uses the highest bits of the same levels. *Shared* weights have fewer stored signs than weights, and a hash assigns
+//! a sign to each weight (Chen et al. 2015, "HashedNets", arXiv 1504.04788), as in deflate-inflate (Nazir et al. 2021, doi
+//! 10.1002/cpe.6593). Nested and shared weights are laid out when a model is loaded, so they run as fast as plain ones.
 
 use serde::Serialize;
 
@@ -18,21 +18,21 @@ use crate::tensor::{Blob, Data, Kind, LARGEST, Shape, windows};
 pub struct Filter {
     /// Side of the square kernel.
     pub k: u32,
-    /// Distance of output pixels in input pixels.
+    /// The distance of neighbouring output pixels, in input pixels.
     pub stride: u32,
-    /// Zeros around the input.
+    /// Padding on each side of the input.
     pub pad: u32,
-    /// Output channels.
+    /// The number of output channels.
     pub outputs: u32,
-    /// Bits a weight: 1 over signs, 2, 4 or 8 over levels.
+    /// Bits per weight: 1 over signs; 2, 4 or 8 over levels.
     pub bits: u8,
-    /// 1 bit: u64 words, outputs x k x k x ceil(inputs / 64). More: packed levels, k x k x inputs x outputs.
+    /// At 1 bit u64 words, outputs x k x k x ceil(inputs / 64); above, packed levels, k x k x inputs x outputs.
     pub weights: Blob,
-    /// Above 0, the bits of the levels that the weights are stored as, whatever their own: the highest `bits` of a level,
-    /// q, are the weight 2q + 1.
+    /// If above 0, the bits of the stored levels, of which the weights use the highest `bits`: a level of q in these bits is
+    /// the weight 2q + 1.
     #[serde(skip_serializing_if = "is_zero")]
     pub nested: u8,
-    /// Above 0, how many weights share each stored sign; weights are 1 bit, words of signs are stored.
+    /// If above 0, the number of weights that share each stored sign. Weights then have 1 bit.
     #[serde(skip_serializing_if = "is_zero")]
     pub share: u8,
 }
@@ -43,7 +43,7 @@ fn is_zero(number: &u8) -> bool {
 }
 
 impl Filter {
-    /// `{"conv": {…}}`.
+    /// Reads the fields of an operation with a filter.
     #[inline(never)]
     pub(in crate::ops) fn read(of: Fields) -> Result<Self, String> {
         let of = Fields(of.get("conv")?);
@@ -59,14 +59,14 @@ impl Filter {
         })
     }
 
-    /// The shape of this convolution over the result of operation `x`, with its weights checked against the data.
+    /// The shape of this convolution over the result of operation `x`. Also checks the length of its weights.
     #[inline(never)]
     pub(in crate::ops) fn shape(&self, x: usize, earlier: &Earlier) -> Result<Shape, String> {
         let x = earlier.of(x)?;
         let right = match self.bits {
             1 => Kind::Sign,
             2 | 4 | 8 => Kind::Level,
-            bits => return Err(format!("weights of {bits} bits, where 1, 2, 4 and 8 are known")),
+            bits => return Err(format!("weights of {bits} bits; use 1, 2, 4 or 8")),
         };
         if x.kind != right {
             return Err(format!("weights of {} bits over a map of {:?}", self.bits, x.kind));
@@ -78,7 +78,7 @@ impl Filter {
         }
         let shape = self.output(x)?;
         let products = u64::from(self.k) * u64::from(self.k) * x.c as u64;
-        // An odd level of a nested weight goes as far as 2^bits - 1.
+        // A nested weight is odd, and goes up to 2^bits - 1.
         let largest = match (self.bits, self.nested) {
             (1, _) => 1,
             (bits, 0) => 128 << (bits - 1),
@@ -99,7 +99,7 @@ impl Filter {
             }
             (nested, share, bits) => {
                 return Err(format!(
-                    "{weights} weights of {bits} bits, nested in {nested}, shared by {share}, cannot be stored so"
+                    "{weights} weights of {bits} bits cannot be nested in {nested} or shared by {share}"
                 ));
             }
         };
@@ -107,16 +107,16 @@ impl Filter {
         Ok(shape)
     }
 
-    /// The shape of this convolution over `x`.
+    /// The shape of this convolution over a map of shape `x`.
     ///
     /// # Errors
-    /// When the kernel does not fit into the padded map.
+    /// If the kernel does not fit the padded map.
     pub fn output(&self, x: Shape) -> Result<Shape, String> {
         let (h, w) = windows(x, self.k, self.stride, self.pad)?;
         Ok(Shape { kind: Kind::Real, h, w, c: self.outputs as usize })
     }
 
-    /// The geometry of this convolution over `x`.
+    /// The geometry of this convolution over a map of shape `x`.
     pub fn geometry(&self, x: Shape) -> Geometry {
         let (k, stride, pad) = (self.k as usize, self.stride as usize, self.pad as usize);
         let side = |length: usize| (length + 2 * pad - k) / stride + 1;
@@ -124,11 +124,11 @@ impl Filter {
         Geometry { x, out, outputs: self.outputs as usize, k, stride, pad }
     }
 
-    /// Signs beyond the channels must be 0: kernels that count whole words would count them, others not.
+    /// Checks that signs beyond the channels are 0: kernels that count whole words would include them, others would not.
     pub(in crate::ops) fn check(&self, data: &Data, x: Shape) -> Result<(), String> {
         let beyond = u64::MAX.checked_shl((x.c % 64) as u32).filter(|_| !x.c.is_multiple_of(64));
         let (Some(beyond), (1, 0, 0)) = (beyond, (self.bits, self.nested, self.share)) else {
-            return Ok(()); // other weights become signs of as many channels as there are
+            return Ok(()); // Other weights are unpacked to exactly as many signs as there are channels.
         };
         let words: &[u64] = data.tensor(self.weights);
         let last = words.iter().skip(x.words() - 1).step_by(x.words());
@@ -138,7 +138,7 @@ impl Filter {
         Ok(())
     }
 
-    /// What it costs over `x`: it counts at the width of its weights.
+    /// The cost of this convolution over `x`, at the bit width of its weights.
     pub(in crate::ops) fn cost(&self, x: Shape) -> Cost {
         let g = self.geometry(x);
         let products = g.k * g.k * g.x.c;
@@ -146,7 +146,7 @@ impl Filter {
         Cost { bits: self.bits, macs: macs as u64, reads: (weights + g.x.len()) as u64 }
     }
 
-    /// Bytes that it takes over `x` on the backend that needs most.
+    /// The bytes that it needs over `x`, on the backend that needs most.
     pub(crate) fn memory(&self, x: Shape) -> u64 {
         let (outputs, taps) = (u64::from(self.outputs), u64::from(self.k).pow(2));
         let (channels, pixels) = (x.c as u64, (x.h * x.w) as u64);
@@ -154,11 +154,11 @@ impl Filter {
             let words = outputs * channels.div_ceil(64) * 8;
             words.max(outputs.next_multiple_of(64) * channels.div_ceil(8)) * taps
         } else {
-            // Pairs of 16 bits, and as many of the map; or quads of bytes and a sum beside each pixel's.
+            // Pairs of 16 bits, for weights and map; or quads of bytes, with a sum for each pixel.
             let (pairs, quads) = (4 * channels.div_ceil(2), 4 * channels.div_ceil(4));
             outputs.next_multiple_of(16) * taps * pairs.max(quads) + pixels * pairs.max(quads + 4)
         };
-        // To unfold shared or nested signs takes time by the weight.
+        // Unpacking shared or nested signs takes time per weight.
         let unfolded = if self.share + self.nested > 0 { outputs * taps * channels } else { 0 };
         // Runs of taps, and thresholds with two sets of limits.
         weights + unfolded + 24 * taps + 13 * outputs.next_multiple_of(64)

@@ -1,4 +1,4 @@
-//! Maps and tensors for the tests of operations.
+//! Inputs for the tests of operations: maps and tensors.
 
 use core::fmt::Debug;
 
@@ -10,9 +10,9 @@ use super::fields::Fields;
 use super::maps::Maps;
 use crate::tensor::{Blob, Data, Kind, Shape};
 
-/// An operation that a packed model holds.
+/// An operation that can be written to a packed model.
 pub trait Written: PartialEq + Debug + Sized {
-    /// What comes back of its fields.
+    /// Writes the operation's fields and reads them again.
     fn read_back(&self) -> Result<Self, String>;
 }
 
@@ -22,7 +22,7 @@ impl<O: Operation + Serialize + PartialEq + Debug> Written for O {
     }
 }
 
-/// What an operation is given: earlier maps, and data.
+/// The inputs of an operation: earlier maps, and data.
 pub struct Given {
     bytes: Vec<u8>,
     data: Data,
@@ -33,18 +33,18 @@ pub struct Given {
 }
 
 impl Given {
-    /// Nothing yet.
+    /// No maps and no data.
     pub fn new() -> Self {
         let (shapes, places, buffers) = (vec![], vec![], vec![]);
         Self { bytes: vec![], data: Data::new(&[]), shapes, places, buffers, way: 0 }
     }
 
-    /// Adds a map of real numbers; gives its index.
+    /// Adds a map of real numbers and returns its index.
     pub fn real(&mut self, [h, w, c]: [usize; 3], numbers: &[f32]) -> usize {
         self.map(Shape { kind: Kind::Real, h, w, c }, bytemuck::cast_slice(numbers))
     }
 
-    /// Adds a map of levels.
+    /// Adds a map of levels and returns its index.
     pub fn levels(&mut self, [h, w, c]: [usize; 3], levels: &[i8]) -> usize {
         self.map(Shape { kind: Kind::Level, h, w, c }, bytemuck::cast_slice(levels))
     }
@@ -58,7 +58,7 @@ impl Given {
         self.shapes.len() - 1
     }
 
-    /// Adds a tensor.
+    /// Adds a tensor and returns its place.
     pub fn blob<T: bytemuck::Pod>(&mut self, values: &[T]) -> Blob {
         let at = self.bytes.len().next_multiple_of(64);
         self.bytes.resize(at, 0);
@@ -80,24 +80,24 @@ impl Given {
         Maps { data, shapes, places, buffers, way: *way }
     }
 
-    /// The shape of an operation's result. Its fields are written and read on the way.
+    /// The shape of an operation's result. Also checks that its fields survive writing and reading.
     pub fn shape(&self, op: &(impl Operation + Written)) -> Result<Shape, String> {
         assert_eq!(op.read_back().as_ref(), Ok(op));
         op.shape(&Earlier { shapes: &self.shapes, data: self.bytes.len() })
     }
 
-    /// What comes of an operation's shape and its numbers.
+    /// The error of an operation that must be refused.
     pub fn refusal(&self, op: &(impl Operation + Written)) -> String {
         let checked = self.shape(op).and_then(|_| op.check(&self.data, &self.shapes));
         checked.expect_err("it is not refused")
     }
 
-    /// The result of an operation that gathers.
+    /// The result of a gathering operation.
     pub fn gathered(&self, op: &(impl Gather + Written)) -> Vec<f32> {
         self.rows(op, |y, row| op.row(&self.maps(), y, row))
     }
 
-    /// What an elementwise operation makes of `from`.
+    /// The result of an element-wise operation on `from`.
     pub fn changed(&self, op: &(impl Elementwise + Written), from: usize) -> Vec<f32> {
         self.rows(op, |y, row| {
             row.copy_from_slice(self.maps().real_row(from, y));
@@ -117,7 +117,7 @@ impl Given {
         all
     }
 
-    /// The words of what a quantiser makes of `from`.
+    /// The words of a quantiser's result on `from`.
     pub fn quantised(
         &self,
         op: &(impl Quantiser + Written),

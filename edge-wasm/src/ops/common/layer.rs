@@ -5,11 +5,11 @@ use super::maps::Maps;
 use crate::kernel::{Backend, LevelConv, SignConv, Thresholds};
 use crate::tensor::{Blob, Data, Shape};
 
-/// A convolution and the operation that it reads.
+/// A convolution, its laid-out weights, and the operation that it reads.
 pub struct Layer {
     x: usize,
     layout: Layout,
-    /// Where its sums become signs at once.
+    /// The thresholds, if the sums become signs at once.
     thresholds: Option<Thresholds>,
 }
 
@@ -19,7 +19,7 @@ enum Layout {
 }
 
 impl Layer {
-    /// Over the result of operation `x`, of this shape.
+    /// A layer over the result of operation `x`, of the given shape.
     pub(in crate::ops) fn new(
         x: usize,
         shape: Shape,
@@ -39,7 +39,7 @@ impl Layer {
         Self { x, layout, thresholds }
     }
 
-    /// Row `y` of the sums.
+    /// Computes row `y` of the sums.
     pub fn sums(&mut self, y: usize, maps: &Maps, sums: &mut [i32]) {
         match &mut self.layout {
             Layout::Signs(conv) => conv.row(y, maps.signs(self.x), sums),
@@ -52,7 +52,7 @@ impl Layer {
         self.thresholds.is_some()
     }
 
-    /// Row `y` as signs, where it is fused; `sums` is room for theirs.
+    /// Computes row `y` as signs, for a fused layer. `sums` is scratch space for its sums.
     pub fn signs(&mut self, y: usize, maps: &Maps, sums: &mut [i32], signs: &mut [u64]) {
         let Some(thresholds) = &mut self.thresholds else { return };
         match &mut self.layout {

@@ -1,4 +1,4 @@
-//! Results that are there, for the operations behind them to read.
+//! The results that are available to an operation.
 
 use crate::tensor::{Data, Shape};
 
@@ -9,9 +9,9 @@ pub struct Maps<'a> {
     pub data: &'a Data,
     /// The shape of every operation's result.
     pub shapes: &'a [Shape],
-    /// The buffer of each; none where it was never stored.
+    /// The index of each result's buffer; `None` if the result is never stored.
     pub places: &'a [Option<usize>],
-    /// Where they lie.
+    /// The memory that `places` refers to, in u64 words.
     pub buffers: &'a [Vec<u64>],
     /// The way that the run takes.
     pub way: u8,
@@ -28,7 +28,7 @@ impl<'a> Maps<'a> {
         &self.words(op)[..shape.h * shape.w * shape.words()]
     }
 
-    /// A map of real numbers (f32) or of levels (i8): H, W, C.
+    /// A map of real numbers (f32) or levels (i8): H, W, C.
     pub fn numbers<T: bytemuck::Pod>(&self, op: usize) -> &'a [T] {
         &bytemuck::cast_slice(self.words(op))[..self.shapes[op].len()]
     }

@@ -1,4 +1,4 @@
-//! What operations have in common: what they read and give, and what several of them consist of.
+//! What operations share: what they read and return, and the parts that several of them consist of.
 
 mod cost;
 mod earlier;

@@ -2,13 +2,13 @@
 
 use crate::tensor::{Shape, windows};
 
-/// The shape of what windows of `k`, `stride` apart, give.
+/// The shape of the result of windows of `k` x `k`, `stride` apart.
 pub fn shape(x: Shape, k: u32, stride: u32) -> Result<Shape, String> {
     let (h, w) = windows(x, k, stride, 0)?;
     Ok(Shape { h, w, ..x })
 }
 
-/// Joins what lies in each window of output row `y`, beginning with `first`.
+/// Folds the numbers in each window of output row `y`, starting from `first`.
 pub fn row(
     row: &mut [f32],
     y: usize,

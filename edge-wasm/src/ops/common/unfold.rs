@@ -1,4 +1,4 @@
-//! The weights of convolutions as kernels want them, however they are stored.
+//! Unpacking of a convolution's stored weights for the kernels.
 
 use std::borrow::Cow;
 use std::iter;
@@ -12,7 +12,7 @@ use crate::tensor::{Data, Shape};
 const MULTIPLIER: u64 = 2_654_435_761;
 
 impl Filter {
-    /// Taps, inputs, outputs.
+    /// Numbers of taps, inputs and outputs.
     fn sizes(&self, x: Shape) -> [usize; 3] {
         [(self.k * self.k) as usize, x.c, self.outputs as usize]
     }
@@ -30,7 +30,7 @@ impl Filter {
             words[(output * taps + tap) * x.words() + input / 64] |= 1 << (input % 64);
         };
         if self.share > 0 {
-            // In the order of ONNX: outputs, inputs, taps.
+            // In ONNX's order: outputs, inputs, taps.
             for (weight, value) in values(taps * inputs * outputs, self.share).enumerate() {
                 if stored[value / 64] >> (value % 64) & 1 == 1 {
                     set(weight / taps / inputs, weight % taps, weight / taps % inputs);
@@ -58,7 +58,8 @@ impl Filter {
     }
 }
 
-/// Which value each of `count` weights has that share values by `share`. Every value has as many weights.
+/// The index of the stored value for each of `count` weights, if `share` weights share each value. All values have equally
+/// many weights.
 pub fn values(count: usize, share: u8) -> impl Iterator<Item = usize> {
     let size = (count / usize::from(share)) as u64;
     let factors =

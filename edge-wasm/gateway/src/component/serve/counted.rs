@@ -1,10 +1,11 @@
-//! What instances have counted, in a folder that they share.
+//! The metrics of all instances, in a folder that they share.
 //!
-//! Every [`Slot`] has a file there, which whoever holds the slot adds to right behind an answer, not before, since nobody
-//! should wait for that: a count is there a moment after the answer. It is one write to a file that stays where it is: a new
-//! file, renamed, takes five ways from the sandbox to the disk, and half a millisecond. The file begins with the SHA-256 of
-//! what it says, so that whoever meets one half written knows, and reads it once more.
-//! Counts outlive a server where the folder does. A file that was damaged, by a power cut say, costs what it held, and is counted.
+//! Every [`Slot`] has a file there. The slot's holder adds to it right after its answer, not before, so that no client waits
+//! for it: a count appears a moment after the answer. It takes one write to the existing file. A new file and a rename would
+//! take five calls through the sandbox, and half a millisecond. The file begins with the SHA-256 of the rest, so that a reader
+//! notices a half-written file and reads it again.
+//! Counts survive a server if the folder does. A damaged file, after a power cut for example, loses its counts, and is
+//! itself counted.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -18,27 +19,27 @@ use super::Options;
 use super::slot::Slot;
 use crate::component::fault::{Fault, complain, hinted};
 
-/// The folder or a file cannot be read or written.
+/// The error code if the folder or a file in it cannot be read or written.
 pub const METRICS_UNUSABLE: &str = "metrics_unusable";
 
-/// What the files' names end in.
+/// The file name extension of metrics.
 const ENDING: &str = "counts";
 
-/// How often a file is read that holds no counts: somebody may be writing it.
+/// How often an unreadable file is read before it counts as damaged: somebody may be writing it.
 const TRIES: u32 = 5;
 
 thread_local! {
-    /// What the instance has counted and not yet written down.
+    /// What the instance has counted but not yet written.
     static COUNTS: RefCell<Metrics> = RefCell::default();
 }
 
-/// Counts.
+/// Applies `add` to the counts that the instance has not yet written.
 pub fn count(add: impl FnOnce(&mut Metrics)) {
     COUNTS.with_borrow_mut(add);
 }
 
-/// Writes down what has been counted: by the slot of whoever worked, else by one of those that are for this alone. Where all
-/// of them are taken, it is written down with what comes next. A disk that is full costs counts, and no answers.
+/// Writes what was counted to the file of `slot`, or to that of a slot reserved for this. If all of those are taken, it is
+/// written with the next counts. A full disk loses counts, but no answers.
 pub fn write(options: &Options, slot: Option<Slot>) {
     let Some(folder) = &options.metrics else { return };
     let counts = COUNTS.take();
@@ -56,7 +57,7 @@ pub fn write(options: &Options, slot: Option<Slot>) {
     }
 }
 
-/// Adds to a file that nobody else writes.
+/// Adds counts to a file that nobody else writes.
 fn add(path: &Path, counts: &Metrics) -> io::Result<()> {
     let mut file =
         File::options().read(true).write(true).create(true).truncate(false).open(path)?;
@@ -67,18 +68,18 @@ fn add(path: &Path, counts: &Metrics) -> io::Result<()> {
     let json = serde_json::to_vec(&sum).expect("plain data always has a JSON form");
     let length = text.len();
     text = [sha256_hex(&json).into_bytes(), json].join(&b'\n');
-    // A shorter text is filled up, so that one write does.
+    // A shorter text is padded, so that a single write replaces the whole file.
     text.resize(length.max(text.len()), b' ');
     file.rewind()?;
     file.write_all(&text)
 }
 
-/// What all instances have counted.
+/// The sum of all instances' metrics.
 pub fn sum(folder: &Path) -> Result<Metrics, Fault> {
     let mut sum = Metrics::default();
     let files = match fs::read_dir(folder) {
         Ok(files) => files,
-        // No instance has been asked for anything yet.
+        // No instance has handled a request yet.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(sum),
         Err(error) => return Err(unusable(folder, &error)),
     };
@@ -91,6 +92,7 @@ pub fn sum(folder: &Path) -> Result<Metrics, Fault> {
     Ok(sum)
 }
 
+/// The metrics in a file, read again if it is being written.
 fn read(file: &Path) -> Result<Metrics, Fault> {
     for _ in 0..TRIES {
         let text = fs::read(file).map_err(|error| unusable(file, &error))?;
@@ -101,13 +103,13 @@ fn read(file: &Path) -> Result<Metrics, Fault> {
     Ok(damaged(file))
 }
 
-/// What is known of the counts of a damaged file: that there is one.
+/// The metrics of a damaged file: just that it is damaged.
 fn damaged(file: &Path) -> Metrics {
-    complain(&Fault::new("metrics_damaged", "it holds no counts, and is left out").of(file));
+    complain(&Fault::new("metrics_damaged", "damaged, so its counts are lost").of(file));
     Metrics { damaged: 1, ..Metrics::default() }
 }
 
-/// The counts of a file that is whole; one that nobody has written yet holds none.
+/// The metrics in an intact file; an empty file, which nobody has written to yet, has none.
 fn parse(text: &[u8]) -> Option<Metrics> {
     if text.is_empty() {
         return Some(Metrics::default());
@@ -117,6 +119,7 @@ fn parse(text: &[u8]) -> Option<Metrics> {
     is_whole.then(|| serde_json::from_slice(json).ok())?
 }
 
+/// The error for a folder or file of metrics that cannot be used.
 pub fn unusable(path: &Path, error: &io::Error) -> Fault {
     Fault::new(METRICS_UNUSABLE, hinted(error)).of(path)
 }

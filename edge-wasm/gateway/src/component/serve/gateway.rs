@@ -1,4 +1,4 @@
-//! An instance at work: its pair and its cloud.
+//! An instance: a loaded pair and its cloud.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use super::{Options, not_ready, options};
 use crate::component::classifier::Classifier;
 use crate::component::fault::{Fault, complain};
 
-/// How long pictures are decoded before others may go on: wasmtime has a thread a processor, for all instances.
+/// How long an instance decodes pictures before it lets others run: wasmtime has one thread per processor for all instances.
 const TURN: Duration = Duration::from_millis(20);
 
-/// What requests that an instance gets have in common.
+/// The state that an instance keeps between requests.
 pub struct Gateway {
     classifier: Classifier,
 }
 
 impl Gateway {
-    /// As environment and file say.
+    /// Loads the pair that environment and file name.
     pub fn load() -> Result<Self, Fault> {
         options().and_then(Self::of).map_err(|fault| {
             complain(&fault);
@@ -30,16 +30,16 @@ impl Gateway {
     }
 
     fn of(options: &'static Options) -> Result<Self, Fault> {
-        // A request's hard pictures ask together, whatever `batch` says: they have one deadline.
+        // All hard pictures of an HTTP request go to the cloud together, whatever `batch` is: they share one deadline.
         Ok(Self { classifier: options.setup.load(MAX_BATCH)? })
     }
 
-    /// The pair.
+    /// The loaded pair.
     pub fn session(&self) -> &Session {
         &self.classifier.session
     }
 
-    /// What becomes of questions to the cloud now.
+    /// The state of the cloud: what happens to hard pictures now.
     pub fn cloud(&self) -> &'static str {
         match &self.classifier.cloud {
             None => "not_configured",
@@ -48,7 +48,7 @@ impl Gateway {
         }
     }
 
-    /// What becomes of every picture, in their order.
+    /// The results of a request's pictures, in their order.
     pub async fn classify(
         &mut self,
         pictures: Vec<(String, Picture)>,

@@ -1,4 +1,4 @@
-//! From a request to a response.
+//! Handling of requests.
 
 use std::cell::Cell;
 use std::io::{Write as _, stderr};
@@ -21,7 +21,7 @@ use crate::component::fault::Fault;
 use crate::component::line::Line;
 use crate::component::transport::random;
 
-/// What becomes of a request's pictures.
+/// The body of a response to `/classify`.
 #[derive(Serialize)]
 struct Answers<'a> {
     answers: Vec<Line<'a>>,
@@ -33,7 +33,7 @@ wasip2::http::proxy::export!(Handler with_types_in wasip2);
 
 impl Guest for Handler {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        // Held until all is done, also for one who reads slowly or has left.
+        // The slot is held until all is done, even for a client that reads slowly or has left.
         let mut slot = None;
         let began = Instant::now();
         wstd::runtime::block_on(async {
@@ -42,17 +42,17 @@ impl Guest for Handler {
             response.send(out).await;
             log(&request, status, began);
         });
-        // Whoever asked has the answer by now.
+        // The client has its answer by now.
         if let Ok(options) = options() {
             counted::write(options, slot);
         }
     }
 }
 
-/// A line of a request, where its level is logged. Also of one whose client has left: what it cost was paid.
+/// Logs a request if its level is logged. This includes requests whose clients have left, because they cost work too.
 fn log(request: &IncomingRequest, status: u16, began: Instant) {
     let level = Level::of(status);
-    // Where options cannot be read, nobody has said what to leave out.
+    // If the options cannot be read, log everything.
     if options().is_ok_and(|options| level > options.log) {
         return;
     }
@@ -69,16 +69,16 @@ fn log(request: &IncomingRequest, status: u16, began: Instant) {
 }
 
 thread_local! {
-    /// What the instance keeps from one request to the next. Requests come one after the other.
+    /// The instance's state, kept between requests. An instance handles one request at a time.
     static GATEWAY: Cell<Option<Gateway>> = const { Cell::new(None) };
 }
 
-/// The instance's, loaded where it is not yet; a pair that does not load is tried again by the next request.
+/// The instance's state. If it is not loaded, loads it; the next request tries again if that fails.
 fn gateway() -> Result<Gateway, Fault> {
     GATEWAY.take().map_or_else(Gateway::load, Ok)
 }
 
-/// Looks at it.
+/// The result of `look` on the instance's state. An error if the pair cannot be loaded.
 fn seen<T>(look: impl FnOnce(&Gateway) -> T) -> Result<T, Fault> {
     let gateway = gateway()?;
     let what = look(&gateway);
@@ -86,6 +86,7 @@ fn seen<T>(look: impl FnOnce(&Gateway) -> T) -> Result<T, Fault> {
     Ok(what)
 }
 
+/// The response to a request, by its path and method.
 async fn answer(request: &IncomingRequest, slot: &mut Option<Slot>) -> Response {
     let path = request.path_with_query().unwrap_or_default();
     let path = path.split('?').next().unwrap_or_default();
@@ -104,19 +105,20 @@ async fn answer(request: &IncomingRequest, slot: &mut Option<Slot>) -> Response 
         "/health" => Ok(Response::json(&json!({"status": "live"}))),
         "/ready" => ready(),
         "/metrics" => metrics(),
-        _ => Err(Fault::new(NOT_FOUND, format!("there is nothing at '{path}'"))),
+        _ => Err(Fault::new(NOT_FOUND, format!("nothing exists at '{path}'"))),
     };
     response.unwrap_or_else(|fault| Response::refusal(&fault))
 }
 
+/// `POST /classify`: the results of the pictures in the body.
 async fn classify(request: &IncomingRequest, slot: &mut Option<Slot>) -> Result<Response, Fault> {
     let options = options().map_err(|fault| not_ready(&fault))?;
-    // First of all: a refusal must not cost the loading of a pair.
+    // Before anything else, so that refusing a request does not cost loading a pair.
     *slot = options.begin().await?;
     let mut gateway = gateway()?;
     let response = match taken(request, &gateway, options).await {
         Ok(pictures) => match &gateway.classify(pictures).await[..] {
-            // One that cannot be read loses no others; alone, it is all of the request, and counted by now.
+            // In a request of several pictures, one that cannot be read does not affect the others. Alone, it is refused.
             [(_, Err(fault))] => Ok(Response::refusal(fault)),
             answered => {
                 let lines =
@@ -141,6 +143,7 @@ async fn taken(
     pictures(&content_type, body, gateway.session().manifest().input.size).await
 }
 
+/// `GET /ready`: the loaded pair and the state of the cloud, or why there is no pair.
 fn ready() -> Result<Response, Fault> {
     seen(|gateway| {
         let manifest = gateway.session().manifest();
@@ -152,26 +155,26 @@ fn ready() -> Result<Response, Fault> {
     })
 }
 
+/// `GET /metrics`: the metrics of all instances, and gauges of this one.
 fn metrics() -> Result<Response, Fault> {
     let options = options().map_err(|fault| not_ready(&fault))?;
-    let nowhere =
-        || Fault::new(NOT_FOUND, "nothing is counted: name a folder for it (FOGLINE_METRICS)");
+    let nowhere = || Fault::new(NOT_FOUND, "metrics are off: set FOGLINE_METRICS to a folder");
     let folder = options.metrics.as_deref().ok_or_else(nowhere)?;
     let mut counts = counted::sum(folder)?;
     counts.name(&REASONS, &REFUSALS);
     let working = Slot::taken(folder, 0..options.max_work, options.longest_work());
     let mut text = counts.to_string();
-    text += &gauge("in_flight", "Requests for /classify that are worked on.", "", working);
+    text += &gauge("in_flight", "Requests for /classify in progress.", "", working);
     let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     text += &gauge("build_info", "The engine's version.", &version, 1);
-    // A pair that does not load is /ready's to say.
+    // If the pair cannot be loaded, /ready reports it.
     if let Ok(own) = seen(gauges) {
         text += &own;
     }
     Ok(Response::of("text/plain; version=0.0.4", text))
 }
 
-/// The reasons that a question to the cloud has here, and refusals of ours: series that are there before the first of them.
+/// The error codes of degraded answers and refusals that have a series from the start, with the value 0.
 const REASONS: [&str; 8] = [
     "no_cloud",
     "cloud_unreachable",
@@ -184,13 +187,13 @@ const REASONS: [&str; 8] = [
 ];
 const REFUSALS: [&str; 5] = [BUSY, BODY_LATE, MALFORMED, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE];
 
-/// What the instance that is asked knows.
+/// The gauges of the instance that handles the request.
 fn gauges(gateway: &Gateway) -> String {
     let manifest = gateway.session().manifest();
     let pair = format!("{{name={:?},version={:?}}}", manifest.name, manifest.version);
     let open = usize::from(gateway.cloud() == "left_alone");
-    gauge("pair_info", "The pair that decides.", &pair, 1)
-        + &gauge("circuit_open", "Whether the instance asked leaves the cloud alone.", "", open)
+    gauge("pair_info", "The loaded pair.", &pair, 1)
+        + &gauge("circuit_open", "Whether this instance's circuit breaker is open.", "", open)
 }
 
 fn gauge(name: &str, help: &str, labels: &str, value: usize) -> String {
@@ -198,6 +201,7 @@ fn gauge(name: &str, help: &str, labels: &str, value: usize) -> String {
     format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name}{labels} {value}\n")
 }
 
+/// `GET /`: the page for people.
 fn page() -> Result<Response, Fault> {
     let folder = options().map_err(|fault| not_ready(&fault))?.metrics.as_deref();
     let counts = folder.map(counted::sum).transpose()?;

@@ -1,4 +1,4 @@
-//! Requests and responses, as WASI has them.
+//! HTTP requests and responses over WASI.
 
 use std::time::Duration;
 
@@ -13,36 +13,36 @@ use wstd::io::{AsyncInputStream, AsyncOutputStream};
 use super::counted::METRICS_UNUSABLE;
 use crate::component::fault::{Fault, first_line, json};
 
-/// How long a body may take to come, or an answer to be taken.
+/// The time limit for receiving a body, and for sending a response.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Other content than what is taken.
+/// The error code of an unsupported content type.
 pub const UNSUPPORTED_MEDIA_TYPE: &str = "unsupported_media_type";
-/// As much is worked on as may be.
+/// The error code if too many requests are in progress.
 pub const BUSY: &str = "busy";
-/// The body does not come in.
+/// The error code if the body did not arrive in time.
 pub const BODY_LATE: &str = "body_late";
 
-/// A header's value, where it is text.
+/// The value of a header, if it is text.
 pub fn header(request: &IncomingRequest, name: &str) -> Option<String> {
     String::from_utf8(request.headers().get(name).into_iter().next()?).ok()
 }
 
-/// All of a body, which has at most so many bytes.
+/// The body of a request, which may have at most `most` bytes.
 pub async fn body(request: &IncomingRequest, most: usize) -> Result<Vec<u8>, Fault> {
-    let too_large = || Fault::new(TOO_LARGE, format!("a body has at most {most} bytes"));
-    // A length of any size: that of memory has 32 bits here.
+    let too_large = || Fault::new(TOO_LARGE, format!("the body is larger than {most} bytes"));
+    // In u64: a length may exceed this target's usize of 32 bits.
     let length = header(request, "content-length").and_then(|length| length.parse::<u64>().ok());
     let length = length.unwrap_or_default();
     if length > most as u64 {
         return Err(too_large());
     }
-    let broken = |why: String| Fault::new(MALFORMED, format!("the body breaks off: {why}"));
+    let broken = |why: String| Fault::new(MALFORMED, format!("the body is incomplete: {why}"));
     let taken = || broken("it was taken before".into());
     let body = request.consume().map_err(|()| taken())?;
     let stream = AsyncInputStream::new(body.stream().map_err(|()| taken())?);
     let all = async {
-        // All of it at once: one that grows is copied, and the memory of an instance never shrinks.
+        // Allocate it at once: growing would copy it, and an instance's memory never shrinks.
         let (mut bytes, mut piece) = (Vec::with_capacity(length as usize), vec![0; 1 << 16]);
         loop {
             match stream.read(&mut piece).await.map_err(|error| broken(first_line(&error)))? {
@@ -54,12 +54,12 @@ pub async fn body(request: &IncomingRequest, most: usize) -> Result<Vec<u8>, Fau
     };
     let late = || {
         let seconds = PATIENCE.as_secs();
-        Fault::new(BODY_LATE, format!("the body was not there after {seconds} seconds"))
+        Fault::new(BODY_LATE, format!("the body did not arrive within {seconds} seconds"))
     };
     all.timeout(wstd::time::Duration::from(PATIENCE)).await.map_err(|_| late())?
 }
 
-/// A response with all of its body.
+/// A response with its complete body, ready to send.
 pub struct Response {
     status: u16,
     headers: Vec<(&'static str, String)>,
@@ -67,18 +67,18 @@ pub struct Response {
 }
 
 impl Response {
-    /// One of status 200.
+    /// A response with status 200.
     pub fn of(content_type: &str, body: String) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
         Self { status: 200, headers, body: body.into_bytes() }
     }
 
-    /// JSON, with status 200.
+    /// A JSON response with status 200.
     pub fn json(value: &impl Serialize) -> Self {
         Self::of("application/json", json(value))
     }
 
-    /// A refusal, with the status that its word has.
+    /// A refusal, with the status of its error code.
     pub fn refusal(fault: &Fault) -> Self {
         let status = match fault.error.as_str() {
             BODY_LATE => 408,
@@ -92,24 +92,24 @@ impl Response {
         if fault.error == BUSY { response.with("retry-after", "1") } else { response }
     }
 
-    /// The refusal of a method, where others are allowed.
+    /// The refusal of a method; `allowed` lists the path's methods.
     pub fn wrong_method(path: &str, allowed: &str) -> Self {
-        let why = format!("'{path}' answers to {allowed} alone");
+        let why = format!("'{path}' only allows {allowed}");
         Self::refusal(&Fault::new(METHOD_NOT_ALLOWED, why)).with("allow", allowed)
     }
 
-    /// The same, with a header.
+    /// Adds a header with this name and value.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// Its status.
+    /// The HTTP status code that is sent.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// Sends it. Whoever asked may have gone, which is no fault.
+    /// Sends the response. It is no error if the client has left.
     pub async fn send(self, out: ResponseOutparam) {
         let length = self.body.len().to_string();
         let Self { status, headers, body: bytes } = self
@@ -123,7 +123,7 @@ impl Response {
         let body = response.body().expect("it is taken once");
         ResponseOutparam::set(out, Ok(response));
         let stream = AsyncOutputStream::new(body.write().expect("it is taken once"));
-        // One who does not read must not keep the instance from others.
+        // A client that does not read must not occupy the instance.
         let all = stream.write_all(&bytes).timeout(wstd::time::Duration::from(PATIENCE)).await;
         drop(stream);
         if matches!(all, Ok(Ok(()))) {

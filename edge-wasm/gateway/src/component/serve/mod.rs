@@ -1,23 +1,23 @@
-//! `wasmtime serve`: answers over HTTP.
+//! `wasmtime serve`: classification over HTTP.
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /classify` | what becomes of every picture of the body, as `classify --json` prints it |
-//! | `GET /health`, `GET /ready` | whether it lives; which pair is loaded, and whether the cloud is left alone |
-//! | `GET /metrics` | counts and times, as Prometheus reads them |
-//! | `GET /` | a page of the same for people |
+//! | `POST /classify` | the result of every picture in the body, as `classify --json` prints it |
+//! | `GET /health`, `GET /ready` | whether the gateway is alive; which pair is loaded, and the state of the cloud |
+//! | `GET /metrics` | metrics for Prometheus |
+//! | `GET /` | a page with pair and metrics |
 //!
-//! It is an export of the same component as the commands, `wasi:http/incoming-handler`, and not a command that listens on a
-//! socket: wasmtime's own server then speaks HTTP outside of the sandbox, and a picture that breaks an instance breaks no other.
-//! The price is that state is an instance's. Wasmtime gives an instance one request at a time; where all are busy, it makes
-//! another, so that nobody waits behind a question to the cloud, and processors are used as there are. By
-//! `--max-instance-reuse-count` and `--idle-instance-timeout` an instance stays for the requests to come: it loads the pair
-//! once, and has a circuit, a quota and a share of the line of its own. Without them all of it is made anew for every request.
-//! The work of a client that has left goes on, and its request counts no more: `-O pooling-total-component-instances` bounds
-//! how many instances there are, and `-W max-memory-size` what each may take. Who is at work, and what is counted, has to add
-//! up over all of them: it lies in a folder.
+//! This is the export `wasi:http/incoming-handler` of the same component as the commands, and not a command that listens on a
+//! socket. Wasmtime's server speaks HTTP outside the sandbox, and a picture that breaks one instance does not affect others.
+//! The price is that state belongs to an instance. Wasmtime gives an instance one request at a time and creates another one
+//! when all are busy, so that no request waits while another asks the cloud, and all processors are used. With
+//! `--max-instance-reuse-count` and `--idle-instance-timeout` an instance stays for later requests. It then loads the pair
+//! once, and has its own circuit breaker, quota and rate limit. Without these options, every request starts from scratch.
+//! When a client leaves, its work goes on, but wasmtime no longer counts its request. `-O pooling-total-component-instances`
+//! therefore limits the number of instances, and `-W max-memory-size` the memory of each. The requests in progress and the
+//! metrics must add up over all instances, so they are kept in a folder.
 //!
-//! There are no arguments: options come from the environment and the file that it names, as the commands' do.
+//! There are no arguments: options come from the environment and from the file that it names, as for the commands.
 
 mod counted;
 mod gateway;
@@ -40,11 +40,12 @@ use crate::component::classifier::Setup;
 use crate::component::fault::Fault;
 use crate::component::{Args, Command, config};
 
-/// Answer over HTTP, under `wasmtime serve`.
+/// Classify over HTTP, under `wasmtime serve`.
 ///
-/// POST /classify takes a picture (image/png, image/jpeg, image/webp), several (multipart/form-data), or pixels
-/// (application/octet-stream: RGB of the pair's size, one picture after the other). There are /health, /ready, /metrics, and a
-/// page at /. Options come from the environment or FOGLINE_CONFIG. Nobody is asked who they are: choose an address that only those who may ask can reach.
+/// POST /classify takes one picture (image/png, image/jpeg, image/webp), several (multipart/form-data), or pixels
+/// (application/octet-stream: RGB of the pair's input size, one picture after the other). There are also /health, /ready,
+/// /metrics, and a page at /. Options come from the environment or the file in FOGLINE_CONFIG. There is no authentication of
+/// clients: listen on an address that only they can reach.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  wasmtime serve -S cli --addr 127.0.0.1:8080 --max-instance-reuse-count 1000000 \\\n      \
@@ -56,25 +57,24 @@ use crate::component::{Args, Command, config};
 pub struct Options {
     #[command(flatten)]
     setup: Setup,
-    /// Folder in which instances keep what they count, for /metrics to add up, and who of them is at work. One server at a
-    /// time may use it.
+    /// Folder for the metrics of all instances and for the requests in progress. Only one server at a time may use it.
     #[arg(long, value_name = "DIR")]
     metrics: Option<PathBuf>,
-    /// The most requests for /classify that are worked on at once, also for clients that have left. As many wait for them;
-    /// others are refused as busy. Needs --metrics. Give wasmtime more than twice as many by --max-concurrent-requests, and
-    /// /health never waits for work.
+    /// Maximum number of /classify requests in progress, including those whose clients have left. As many more wait; any further
+    /// ones are refused as busy. Needs --metrics. Set wasmtime's --max-concurrent-requests to more than twice this number, so
+    /// that /health never waits for work.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     max_work: u32,
-    /// The most of a request's body.
+    /// Maximum size of a request's body, in MiB.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=50))]
     max_body_mib: u64,
-    /// Which requests are a line of their own on standard error: those that failed here (5xx), those that were refused as
-    /// well (4xx and 503), or all.
+    /// Which requests to log on standard error: those that failed here (5xx), also those that were refused (4xx and 503), or
+    /// all.
     #[arg(long, value_enum, default_value_t = Level::Error)]
     log: Level,
 }
 
-/// Which requests are logged.
+/// The lowest level of requests that are logged.
 #[derive(Clone, Copy, PartialEq, PartialOrd, clap::ValueEnum)]
 enum Level {
     Error,
@@ -83,10 +83,10 @@ enum Level {
 }
 
 impl Level {
-    /// That of a request with this status.
+    /// The level of a request with this status.
     fn of(status: u16) -> Self {
         match status {
-            // What is busy or not ready yet refuses, and says why elsewhere.
+            // Busy and not ready are refusals, not failures.
             503 => Self::Warn,
             500.. => Self::Error,
             400.. => Self::Warn,
@@ -104,7 +104,8 @@ impl Level {
 }
 
 impl Options {
-    /// A place among those at work, where these are counted. As many as work may wait for one; beyond them it is refused.
+    /// A slot for a request, if requests in progress are limited. Waits for one, unless as many requests as there are slots
+    /// already wait: then the request is refused.
     async fn begin(&self) -> Result<Option<Slot>, Fault> {
         let most = self.max_work;
         let slot = self.slot(0..most)?;
@@ -119,35 +120,35 @@ impl Options {
                 return Ok(Some(slot));
             }
         }
-        let why = format!("{most} requests are worked on, as many as may be: ask again in a while");
+        let why = format!("{most} requests are in progress, which is the limit: try again later");
         Err(Fault::new(http::BUSY, why))
     }
 
-    /// A free slot of these, if there is one, and a folder for them.
+    /// A free slot with one of these numbers, if there is one. Creates the folder of slots.
     fn slot(&self, numbers: Range<u32>) -> Result<Option<Slot>, Fault> {
         let Some(folder) = &self.metrics else { return Ok(None) };
         Slot::take(folder, numbers, self.longest_work())
     }
 
-    /// How long work may take; what takes longer is not done by anybody any more.
+    /// The time limit of a request's work, after which its slot counts as abandoned.
     fn longest_work(&self) -> Duration {
         self.setup.cloud.deadline() + http::PATIENCE * 4
     }
 }
 
-/// Says how it is done: a command has no requests.
+/// Explains how to serve: a command has no HTTP requests.
 pub fn run(_: &Options) -> Result<bool, Fault> {
-    let how = "`wasmtime serve` runs this, and takes options from the environment: `serve --help` has an example";
+    let how = "start this with `wasmtime serve`, and set options in the environment: `serve --help` has an example";
     Err(Fault::new("not_a_command", how))
 }
 
-/// What environment and file say, read once an instance.
+/// The options from environment and file, read once per instance.
 fn options() -> Result<&'static Options, Fault> {
     static OPTIONS: OnceLock<Result<Options, Fault>> = OnceLock::new();
     OPTIONS.get_or_init(read).as_ref().map_err(Fault::clone)
 }
 
-/// A fault of pair or options, as whoever asks is told: they may be put right.
+/// The error for clients if options or pair are faulty: the fault may be fixed while the server runs.
 fn not_ready(fault: &Fault) -> Fault {
     Fault::new(NOT_READY, format!("error[{}]: {}", fault.error, fault.message))
 }

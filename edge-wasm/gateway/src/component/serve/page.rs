@@ -1,4 +1,4 @@
-//! The gateway for people: what it runs and what it has answered, on a page that loads nothing else.
+//! The gateway's page for people: pair and metrics, in one self-contained document.
 
 use core::fmt;
 
@@ -6,11 +6,11 @@ use fogline_edge::device::metrics::{Metrics, Words};
 
 use super::gateway::Gateway;
 
-/// The page of a gateway, and of what it has counted where that is kept.
+/// The page of an instance, with the metrics if they are kept.
 pub struct Page<'a> {
     pub gateway: &'a Gateway,
     pub counts: Option<Metrics>,
-    /// What the page's style must show to be taken.
+    /// The nonce that allows the page's style under its content security policy.
     pub nonce: &'a str,
 }
 
@@ -25,8 +25,8 @@ impl fmt::Display for Page<'_> {
                 ("pair".into(), format!("{} {}", manifest.name, manifest.version)),
                 ("digest".into(), hex::encode(manifest.pair_digest())),
                 (
-                    "exits decide by".into(),
-                    format!("{} at {}", session.policy(), thresholds.join(", ")),
+                    "policy".into(),
+                    format!("{} with thresholds {}", session.policy(), thresholds.join(", ")),
                 ),
                 ("cloud".into(), self.gateway.cloud().replace('_', " ")),
                 ("engine".into(), format!("{}, {}", env!("CARGO_PKG_VERSION"), session.backend())),
@@ -37,7 +37,7 @@ impl fmt::Display for Page<'_> {
                 words.iter().map(|(word, number)| (word.to_owned(), number.to_string())).collect()
             };
             tables += &table("Answered by", rows(&counts.samples));
-            tables += &table("Of these degraded by", rows(&counts.degraded));
+            tables += &table("Degraded, by reason", rows(&counts.degraded));
             tables += &table("Refused by", rows(&counts.refused));
             tables +=
                 &table("Sent to the cloud", [("bytes".into(), counts.bytes_sent.to_string())]);
@@ -46,7 +46,7 @@ impl fmt::Display for Page<'_> {
     }
 }
 
-/// A table of names and texts, which may be anybody's.
+/// An HTML table of names and texts, which are escaped.
 fn table(caption: &str, rows: impl IntoIterator<Item = (String, String)>) -> String {
     let rows = rows.into_iter().map(|(name, text)| {
         format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", shown(&name), shown(&text))

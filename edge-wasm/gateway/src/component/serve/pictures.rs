@@ -1,4 +1,4 @@
-//! The pictures of a request's body.
+//! The pictures in a request's body.
 
 use std::convert::Infallible;
 
@@ -11,18 +11,18 @@ use multer::bytes::Bytes;
 use super::http::UNSUPPORTED_MEDIA_TYPE;
 use crate::component::fault::Fault;
 
-/// The most characters of a file's name.
+/// The length at which a file's name is cut, in characters.
 const LONGEST_NAME: usize = 255;
 
-/// A picture as it came.
+/// A picture as it was received.
 pub enum Picture {
     /// A JPEG, PNG or WebP file.
     File(Bytes),
-    /// RGB bytes of the size that the pair takes.
+    /// RGB bytes of the pair's input size.
     Pixels(Bytes),
 }
 
-/// Pictures with their names: those of their files, or their numbers from 1.
+/// Pictures with their names: the file names, or numbers from 1.
 pub async fn pictures(
     content_type: &str,
     body: Vec<u8>,
@@ -37,26 +37,26 @@ pub async fn pictures(
         _ => {
             let taken =
                 "image/png, image/jpeg, image/webp, multipart/form-data, application/octet-stream";
-            let message = format!("content of type '{essence}' is not taken, but {taken}");
+            let message = format!("content type '{essence}' is not supported; use {taken}");
             return Err(Fault::new(UNSUPPORTED_MEDIA_TYPE, message));
         }
     };
     match pictures.len() {
-        0 => Err(Fault::new(MALFORMED, "there is no picture in the body")),
+        0 => Err(Fault::new(MALFORMED, "the body contains no picture")),
         1..=MAX_BATCH => Ok(pictures),
         _ => Err(too_many()),
     }
 }
 
 fn too_many() -> Fault {
-    Fault::new(TOO_LARGE, format!("a request has at most {MAX_BATCH} pictures"))
+    Fault::new(TOO_LARGE, format!("a request may have at most {MAX_BATCH} pictures"))
 }
 
 fn pixels(body: &Bytes, size: u32) -> Result<Vec<(String, Picture)>, Fault> {
     let each = size as usize * size as usize * 3;
     if !body.len().is_multiple_of(each) {
         let message = format!(
-            "{} bytes, where every picture has {each}: {size}x{size} pixels of RGB",
+            "{} bytes, but every picture has {each}: {size}x{size} pixels of RGB",
             body.len()
         );
         return Err(Fault::new(MALFORMED, message));
@@ -65,11 +65,11 @@ fn pixels(body: &Bytes, size: u32) -> Result<Vec<(String, Picture)>, Fault> {
         let pixels = body.slice(at * each..(at + 1) * each);
         ((at + 1).to_string(), Picture::Pixels(pixels))
     };
-    // One more than there may be is seen to be too many.
+    // One more than allowed is enough to see that there are too many.
     Ok((0..(body.len() / each).min(MAX_BATCH + 1)).map(picture).collect())
 }
 
-/// The boundary of a form. Senders leave out the quotes that `=`, `:`, `/` and `?` need, and readers of types then refuse it.
+/// The boundary of a form. Some clients omit the quotes that `=`, `:`, `/` and `?` need, which type parsers then reject.
 fn boundary(content_type: &str) -> Option<&str> {
     const NAME: &str = "boundary=";
     let mut parameters = content_type.split(';').skip(1).map(str::trim_start);
@@ -81,11 +81,11 @@ fn boundary(content_type: &str) -> Option<&str> {
     quoted.or(Some(boundary)).filter(|boundary| (1..=70).contains(&boundary.len()))
 }
 
-/// Every part is a picture, whatever its field is called.
+/// The pictures of a form: every part is one, whatever its field's name.
 async fn parts(content_type: &str, body: Bytes) -> Result<Vec<(String, Picture)>, Fault> {
     let malformed = |error: multer::Error| Fault::new(MALFORMED, error);
     let boundary = boundary(content_type).ok_or_else(|| {
-        Fault::new(MALFORMED, "the content type names no boundary of 1 to 70 characters")
+        Fault::new(MALFORMED, "the content type has no boundary of 1 to 70 characters")
     })?;
     let stream = BodyDataStream::new(Full::<Bytes>::new(body));
     let mut multipart = Multipart::new::<_, Bytes, Infallible, _>(stream, boundary);
@@ -94,7 +94,7 @@ async fn parts(content_type: &str, body: Bytes) -> Result<Vec<(String, Picture)>
         if pictures.len() == MAX_BATCH {
             return Err(too_many());
         }
-        // The answer says it again.
+        // The answer repeats the name.
         let name = part.file_name().map(|name| name.chars().take(LONGEST_NAME).collect());
         let name = name.unwrap_or_else(|| (pictures.len() + 1).to_string());
         let file = part.bytes().await.map_err(malformed)?;

@@ -1,8 +1,8 @@
-//! Who is at work, over all instances of a server: a file for each, in the folder that they share.
+//! The requests in progress, over all instances of a server: one file each, in the folder that they share.
 //!
-//! Wasmtime counts connections, and lets an instance go on whose client has left: clients that come and go make instances
-//! without end. Instances have no memory in common, and WASI has no locks, but a file that must be new is made by one alone.
-//! Such a file is a slot, and there are so many of them. Whoever holds one works, and is the only one to write the slot's counts.
+//! Wasmtime limits connections, but an instance keeps working after its client has left: clients that come and go could start
+//! any number of instances. Instances share no memory, and WASI has no locks, but only one of them can create a file with a
+//! given name. Such a file is a slot, and the number of slots is limited. Only a slot's holder may work, and write the slot's metrics.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -13,18 +13,18 @@ use std::time::{Duration, SystemTime};
 use super::counted::unusable;
 use crate::component::fault::Fault;
 
-/// Their folder in that of the counts: whoever lists a folder fails where a file goes meanwhile.
+/// The slots' own folder, in that of the metrics: listing a folder fails if a file disappears meanwhile.
 const FOLDER: &str = "work";
 
-/// A place among those at work, free again when this is dropped.
+/// A slot, which is free again when this is dropped.
 pub struct Slot {
     number: u32,
     file: PathBuf,
 }
 
 impl Slot {
-    /// A free one of these, if there is one. One whose file is older than `longest` is free as well: whoever had it has
-    /// trapped, or was killed with its server.
+    /// Takes a free slot with one of these numbers, if there is one. A slot whose file is older than `longest` counts as free:
+    /// its holder has trapped, or was killed with its server.
     pub fn take(
         folder: &Path,
         numbers: Range<u32>,
@@ -46,13 +46,13 @@ impl Slot {
         Ok(None)
     }
 
-    /// How many of these are taken.
+    /// How many of these slots are taken.
     pub fn taken(folder: &Path, numbers: Range<u32>, longest: Duration) -> usize {
         let files = numbers.map(|number| path(folder, number));
         files.filter(|file| file.exists() && !is_left(file, longest)).count()
     }
 
-    /// Its number.
+    /// The number of the slot, which names its files.
     pub fn number(&self) -> u32 {
         self.number
     }
@@ -60,12 +60,12 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // One that stays is taken for left after a while.
+        // A file that cannot be removed counts as abandoned after a while.
         let _ = fs::remove_file(&self.file);
     }
 }
 
-/// Makes the folder of slots, and the one around it, where there is none.
+/// Creates the folder of slots, and its parent, if they do not exist.
 pub fn make_folder(folder: &Path) -> Result<(), Fault> {
     fs::create_dir_all(folder.join(FOLDER)).map_err(|error| unusable(folder, &error))
 }
@@ -74,6 +74,7 @@ fn path(folder: &Path, number: u32) -> PathBuf {
     folder.join(FOLDER).join(format!("{number:03}"))
 }
 
+/// Whether a slot's holder is gone: its file is older than `longest`.
 fn is_left(file: &Path, longest: Duration) -> bool {
     let made = fs::metadata(file).and_then(|file| file.modified());
     let age = made.ok().and_then(|made| SystemTime::now().duration_since(made).ok());
