@@ -15,7 +15,7 @@ use web_sys::{
 };
 
 use super::error;
-use crate::cloud::{MAX_REPLY, Reply, Transport, TransportError};
+use crate::cloud::{MAX_REPLY, Reply, Transport, TransportError, seconds};
 
 // Declared here instead of taken from `Window`, so that the engine also runs in a worker.
 #[wasm_bindgen]
@@ -132,7 +132,7 @@ fn retry_after(said: &str) -> Option<Duration> {
         let ms = Date::parse(said) - Date::now();
         (ms.is_finite()).then(|| Duration::from_secs_f64(ms.max(0.0) / 1e3))
     };
-    said.parse().map(Duration::from_secs).ok().or_else(to_date)
+    seconds(said).or_else(to_date)
 }
 
 /// Whether the browser reports that it is offline.

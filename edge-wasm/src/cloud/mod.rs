@@ -63,6 +63,12 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// The seconds that a `Retry-After` gives; too many for a number count as the most.
+pub fn seconds(said: &str) -> Option<Duration> {
+    let is_number = !said.is_empty() && said.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(said.parse().unwrap_or(u64::MAX)))
+}
+
 /// Why there is no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

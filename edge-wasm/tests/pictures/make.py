@@ -13,9 +13,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 HERE = Path(__file__).parent
+PngImagePlugin.MAX_TEXT_CHUNK = 1 << 24
 ROW = 3  # of the central square, which tells all eight orientations apart
 
 
@@ -76,6 +77,7 @@ SUBSAMPLED = {name: file(ODD, "JPEG", quality=80, **options) for name, options i
     "411": {"subsampling": "4:1:1"}, "progressive": {"progressive": True}, "restarts": {"restart_marker_blocks": 1},
 }.items()}
 GREY = file(ODD.convert("L"), "JPEG")
+LARGE_PROFILE = with_chunks(PNG, chunk(b"iCCP", b"zeros\0\0" + zlib.compress(bytes(1 << 21))))
 CMYK = file(ODD.convert("CMYK"), "JPEG")
 
 # What is a picture, by its path; None stands for one that is refused, and the number for the orientation that it is set upright by.
@@ -100,7 +102,9 @@ PICTURES = {
     "dog/two.png": (with_chunks(PNG, chunk(b"eXIf", tiff(6)) + chunk(b"eXIf", tiff(1))), 6),
     "dog/xmp.jpg": (with_segments(JPEG, XMP), 1),
     "dog/xmp.png": (with_chunks(PNG, chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP[29:])), 1),
-    **{f"odd/{name}.jpg": (jpeg, 1) for name, jpeg in sorted({**SUBSAMPLED, "cmyk": CMYK, "grey": GREY}.items())},
+    **{f"odd/{name}": (content, 1) for name, content in sorted({
+        **{f"{name}.jpg": jpeg for name, jpeg in SUBSAMPLED.items()}, "cmyk.jpg": CMYK, "grey.jpg": GREY, "large-profile.png": LARGE_PROFILE,
+    }.items())},
 }
 OTHERS = {
     "cat/.DS_Store": b"\0\0\0\1Bud1", "cat/._0.jpg": b"\0\5\x16\7\0\2\0\0", "cat/.Trash/7.png": PNG, "cat/moving.gif": b"GIF89a", "cat/notes.txt": b"",

@@ -103,7 +103,7 @@ def _cifar_binary(root: Path, split: str) -> Pictures | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8: {error}") from error
 
@@ -118,12 +118,25 @@ def as_the_edge_sees_it(path: Path, size: int) -> np.ndarray:
             raise header.PictureError("not a regular file")
         file = path.read_bytes()
         said = header.read(file)
+        if said.kind == "PNG":
+            file = _without_metadata(file)
         with Image.open(io.BytesIO(file), formats=[said.kind]) as picture:
             picture.load()
             return _upright_square(picture, said.orientation, size)
     # Pillow tells of damage in each of these ways.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise header.PictureError(f"the picture is truncated or damaged: {error}") from error
+
+
+def _without_metadata(png: bytes) -> bytes:
+    """The PNG without colour profile and texts, which change no pixel, and of which Pillow refuses large ones."""
+    kept, at = [png[:8]], 8
+    while at < len(png):
+        after = at + 12 + int.from_bytes(png[at:at + 4], "big")
+        if png[at + 4:at + 8] not in (b"iCCP", b"tEXt", b"zTXt", b"iTXt"):
+            kept.append(png[at:after])
+        at = after
+    return b"".join(kept)
 
 
 def _upright_square(picture: Image.Image, orientation: int, size: int) -> np.ndarray:
@@ -148,7 +161,8 @@ def pictures_below(folder: Path, left_out: Counter) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"{folder}: {error.strerror}") from error
+        tqdm.write(f"{folder}: {error.strerror}")
+        return
     for entry in entries:
         path, is_folder = Path(entry.path), entry.is_dir(follow_symlinks=False)
         if is_hidden(entry.name, is_folder):
@@ -200,10 +214,14 @@ def _names(root: Path, folders: list[str]) -> list[str]:
     path = root / "classes.txt"
     if not path.is_file():
         return folders
-    lines = [line.split("\t") for line in _text(path).splitlines() if line.strip()]
-    if bad := next((line for line in lines if len(line) != 2), None):
-        raise DataError(f"{path}: '{' '.join(bad)}' must be a line FOLDER, a tab and NAME")
-    called = dict(lines)
+    called = {}
+    for line in filter(str.strip, _text(path).splitlines()):
+        folder, *name = (part.strip() for part in line.split("\t"))
+        if len(name) != 1 or not folder or not name[0]:
+            raise DataError(f"{path}: '{' '.join(line.split())}' must be a line FOLDER, a tab and NAME")
+        if folder in called:
+            raise DataError(f"{path}: two lines name the folder {folder}")
+        called[folder] = name[0]
     if missing := [folder for folder in folders if folder not in called]:
         raise DataError(f"{path}: no name for the folder {missing[0]}")
     names = [called[folder] for folder in folders]

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import unittest
+import unittest.mock
 from collections import Counter
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Tree(unittest.TestCase):
         self.assertEqual(pictures.names, ["cat", "dog", "odd"])
         self.assertEqual(len(pictures), sum(row is not None for row in EXPECTED["pictures"].values()))
         self.assertIn("left out: 1 .gif, 1 .heic", out.getvalue())
-        self.assertIn("3 of 28 pictures cannot be read", out.getvalue())
+        self.assertIn("3 of 29 pictures cannot be read", out.getvalue())
         self.assertIn("cut.jpg: the picture is truncated", out.getvalue())
         self.assertIn("named.jpg: a picture in GIF", out.getvalue())
 
@@ -64,6 +65,33 @@ class Odd(unittest.TestCase):
         names.write_bytes(b"K\xe4tzchen\n")
         with self.assertRaisesRegex(data.DataError, "batches.meta.txt: not UTF-8"):
             data.load(self.root, "test")
+
+    def test_a_class_has_one_name_of_its_own(self):
+        for name in ("a", "b"):
+            (self.root / "train" / name).mkdir(parents=True)
+            Image.new("RGB", (4, 4)).save(self.root / "train" / name / "1.png")
+        names = self.root / "classes.txt"
+        for text, why in (("a\tcat\nb\t \n", "'b' must be"), ("a\tcat\nb\tcat\n", "same name"), ("a\tcat\na\tdog\nb\tfrog\n", "two lines name"),
+                          ("a\tcat\n", "no name for the folder b")):
+            names.write_text(text)
+            with contextlib.redirect_stdout(io.StringIO()), self.assertRaisesRegex(data.DataError, why):
+                data.load(self.root, "train", 4)
+        names.write_text("\ufeffa\tcat\nb\tdog\n")
+        self.assertEqual(data.load(self.root, "train", 4).names, ["cat", "dog"])
+
+    def test_a_folder_that_cannot_be_listed_costs_itself_alone(self):
+        (self.root / "deep").mkdir()
+        Image.new("RGB", (4, 4)).save(self.root / "1.png")
+        said, listed = io.StringIO(), os.scandir
+
+        def scandir(folder):
+            if Path(folder).name == "deep":
+                raise PermissionError(13, "Permission denied")
+            return listed(folder)
+
+        with contextlib.redirect_stdout(said), unittest.mock.patch("os.scandir", scandir):
+            self.assertEqual(list(data.pictures_below(self.root, Counter())), [self.root / "1.png"])
+        self.assertIn("deep: Permission denied", said.getvalue())
 
     def test_a_pipe_is_no_picture(self):
         os.mkfifo(self.root / "cam.jpg")

@@ -34,9 +34,9 @@ impl Sample {
         match &self.pixels {
             // Like the gateway: format by content, orientation applied.
             Pixels::File(path) => {
-                let at = || path.display().to_string();
-                let file = fs::read(path).with_context(at)?;
-                picture::decode(&file, size, picture::MOST_PIXELS).with_context(at)
+                let file = read(path)?;
+                picture::decode(&file, size, picture::MOST_PIXELS)
+                    .with_context(|| path.display().to_string())
             }
             Pixels::Planes(batch, at) => {
                 Ok(picture::from_rgba(&interleaved(batch, *at), SIDE, SIDE, size)?)
@@ -48,8 +48,7 @@ impl Sample {
     pub fn file(&self) -> Result<(String, Vec<u8>)> {
         match &self.pixels {
             Pixels::File(path) => {
-                let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-                Ok((extension(path), bytes))
+                Ok((extension(path), read(path)?))
             }
             Pixels::Planes(batch, at) => {
                 let mut png = vec![];
@@ -74,6 +73,14 @@ impl Sample {
             _ => None,
         }
     }
+}
+
+/// Reads a picture's file.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let at = || path.display().to_string();
+    // Reading a pipe would wait for ever.
+    ensure!(fs::metadata(path).with_context(at)?.is_file(), "{}: not a regular file", at());
+    fs::read(path).with_context(at)
 }
 
 /// The RGBA bytes of the record at this offset.
@@ -160,14 +167,23 @@ fn folder_names(path: &Path) -> Result<BTreeMap<String, String>> {
     if !path.is_file() {
         return Ok(BTreeMap::new());
     }
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
-        let (folder, name) = line.split_once('\t').with_context(|| {
-            format!("{}: the line '{line}' must be FOLDER, a tab and NAME", path.display())
-        })?;
-        Ok((name.to_owned(), folder.to_owned()))
-    });
-    lines.collect()
+    let at = path.display();
+    let text = fs::read_to_string(path).with_context(|| at.to_string())?;
+    let mut folders = BTreeMap::new();
+    // Editors may begin a file with a byte order mark.
+    for line in text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty()) {
+        let (folder, name) = line.split_once('\t').unwrap_or((line, ""));
+        let (folder, name) = (folder.trim(), name.trim());
+        let is_whole = !folder.is_empty() && !name.is_empty() && !name.contains('\t');
+        ensure!(is_whole, "{at}: the line '{line}' must be FOLDER, a tab and NAME");
+        let is_new = folders.values().all(|known| known != folder);
+        ensure!(is_new, "{at}: two lines name the folder {folder}");
+        ensure!(
+            folders.insert(name.to_owned(), folder.to_owned()).is_none(),
+            "{at}: two folders are named {name}"
+        );
+    }
+    Ok(folders)
 }
 
 fn extension(file: &Path) -> String {
@@ -281,13 +297,33 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_is_no_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cam.jpg");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let sample = Sample { label: 0, pixels: Pixels::File(path) };
+        assert!(sample.rgb(32).unwrap_err().to_string().contains("not a regular file"));
+        assert!(sample.file().is_err());
+    }
+
+    #[test]
     fn a_dataset_may_say_what_its_folders_hold() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("classes.txt");
         assert!(folder_names(&path).unwrap().is_empty());
         fs::write(&path, "n01443537\tgoldfish\nn01698640\tAmerican alligator\n").unwrap();
         assert_eq!(folder_names(&path).unwrap()["American alligator"], "n01698640");
-        fs::write(&path, "n01443537 goldfish\n").unwrap();
-        assert!(folder_names(&path).unwrap_err().to_string().contains("a tab and NAME"));
+        for (text, why) in [
+            ("n01443537 goldfish\n", "a tab and NAME"),
+            ("n01443537\t \n", "a tab and NAME"),
+            ("a\tgoldfish\na\tfrog\n", "two lines name the folder a"),
+            ("a\tgoldfish\nb\tgoldfish\n", "two folders are named goldfish"),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert!(folder_names(&path).unwrap_err().to_string().contains(why), "{text}");
+        }
+        fs::write(&path, "\u{feff}a\tgoldfish\n").unwrap();
+        assert_eq!(folder_names(&path).unwrap()["goldfish"], "a");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fogline::frame::MEDIA_TYPE;
-use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError};
+use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError, seconds};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
 use wstd::future::FutureExt;
@@ -51,10 +51,18 @@ impl WasiHttp {
         AsyncPollable::new(response.subscribe()).wait_for().await;
         let response = response.get().expect("it is there").expect("it is taken once");
         let response = response.map_err(failed)?;
-        let retry_after = response.headers().get("retry-after").into_iter().next();
-        let retry_after =
-            retry_after.and_then(|value| self::retry_after(str::from_utf8(&value).ok()?));
+        let header = |name: &str| {
+            let value = response.headers().get(name).into_iter().next()?;
+            String::from_utf8(value).ok()
+        };
+        let retry_after = header("retry-after").and_then(|said| retry_after(&said));
         let status = response.status();
+        if let Some(elsewhere) = header("location").filter(|_| (300..400).contains(&status)) {
+            // Not followed: the token is for this host alone.
+            let message = format!("a redirect to {elsewhere}; give that address if it is yours");
+            let body = serde_json::json!({ "message": message }).to_string().into_bytes();
+            return Ok(Reply { status, retry_after, body });
+        }
         let body = response.consume().expect("it is taken once");
         let stream = AsyncInputStream::new(body.stream().expect("it is taken once"));
         let (mut bytes, mut piece) = (vec![], vec![0; 1 << 14]);
@@ -105,7 +113,7 @@ fn retry_after(said: &str) -> Option<Duration> {
         let date = httpdate::parse_http_date(said).ok()?;
         Some(date.duration_since(SystemTime::now()).unwrap_or_default())
     };
-    said.parse().map(Duration::from_secs).ok().or_else(to_date)
+    seconds(said).or_else(to_date)
 }
 
 /// The error for WASI's code, which tells if there was a connection to send on.

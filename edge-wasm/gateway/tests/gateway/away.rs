@@ -54,8 +54,21 @@ fn a_refusal_is_not_tried_again() {
 }
 
 #[test]
+fn a_redirect_is_not_followed_but_named() {
+    let cloud = scripted(|_| Say::Status(302, "location: http://elsewhere/\r\n"));
+    let line = degraded(&cloud, "cloud_refused");
+    let message = line["degraded"]["message"].as_str().unwrap();
+    assert!(message.contains("302") && message.contains("http://elsewhere/"), "{message}");
+    assert_eq!(cloud.samples().len(), 1);
+}
+
+#[test]
 fn retry_after_is_waited_for_within_the_deadline_only() {
-    for long in ["retry-after: 60\r\n", "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\r\n"] {
+    for long in [
+        "retry-after: 60\r\n",
+        "retry-after: 99999999999999999999\r\n",
+        "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\r\n",
+    ] {
         let cloud = scripted(move |_| Say::Status(429, long));
         degraded(&cloud, "cloud_refused");
         assert_eq!(cloud.samples().len(), 1);
