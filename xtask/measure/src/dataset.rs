@@ -47,9 +47,7 @@ impl Sample {
     /// The picture as a file: extension and bytes. Unchanged if it already is a file.
     pub fn file(&self) -> Result<(String, Vec<u8>)> {
         match &self.pixels {
-            Pixels::File(path) => {
-                Ok((extension(path), read(path)?))
-            }
+            Pixels::File(path) => Ok((extension(path), read(path)?)),
             Pixels::Planes(batch, at) => {
                 let mut png = vec![];
                 let rgba = interleaved(batch, *at);

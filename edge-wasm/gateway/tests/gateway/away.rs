@@ -17,12 +17,13 @@ fn frog(cloud: &Scripted) -> Value {
     lines.remove(0)
 }
 
-fn degraded(cloud: &Scripted, reason: &str) {
+fn degraded(cloud: &Scripted, reason: &str) -> Value {
     let line = frog(cloud);
     assert_eq!(line["degraded"]["reason"], reason, "{line}");
     assert!(line["origin"].as_str().unwrap().starts_with("exit-"), "{line}");
     // The deadline, and the time that a busy machine takes to notice.
     assert!(line["timings"]["cloudMs"].as_f64().unwrap() < 5000.0, "{line}");
+    line
 }
 
 #[test]

@@ -309,7 +309,7 @@ fn the_bound_on_pixels_is_the_command_lines() {
     let (success, lines) = bench.lines(&["classify", "frog.png", "--max-pixels", "1000"]);
     assert!(!success);
     assert_eq!(lines[0]["error"], "picture_size");
-    assert!(lines[0]["message"].as_str().unwrap().contains("1 to 1000 pixels"), "{lines:?}");
+    assert!(lines[0]["message"].as_str().unwrap().contains("1 to 1000 are allowed"), "{lines:?}");
 }
 
 #[test]
