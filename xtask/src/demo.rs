@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
@@ -52,12 +53,12 @@ struct Row {
 }
 
 // These run in two parallel lanes.
-const FETCHING: Stage = ("fetching cargo-lambda and wasmtime", 420.0);
-const STACK: Stage = ("building the function, the store and the page's server", 420.0);
-const LIBRARIES: Stage = ("fetching the page's libraries", 410.0);
-const BINDING: Stage = ("compiling wasm-bindgen and wasm-pack", 400.0);
-const ENGINES: Stage = ("building the page's engine", 60.0);
-const COMPONENT: Stage = ("building the gateway component", 120.0);
+const FETCHING: Stage = ("fetching cargo-lambda and wasmtime", 460.0);
+const STACK: Stage = ("building the function, the store and the page's server", 460.0);
+const LIBRARIES: Stage = ("fetching the page's libraries", 450.0);
+const BINDING: Stage = ("compiling wasm-bindgen and wasm-pack", 440.0);
+const ENGINES: Stage = ("building the page's engine", 190.0);
+const COMPONENT: Stage = ("building the gateway component", 110.0);
 const BUILDING: [Stage; 6] = [FETCHING, STACK, LIBRARIES, BINDING, ENGINES, COMPONENT];
 
 // These run one after the other.
@@ -132,22 +133,27 @@ pub fn build() -> Result<()> {
     build_in(&Stages::new(&BUILDING), engines::build)
 }
 
-/// Builds in two lanes: the longest compilation in one, whatever downloads first in the other.
+/// Builds in two lanes: the longest compilation in one, whatever downloads first in the other. The lane that ends first
+/// builds the component.
 fn build_in(stages: &Stages, engines: fn() -> Result<()>) -> Result<()> {
     let fetch = || {
         tools::cargo_lambda()?;
         tools::wasmtime().map(drop)
+    };
+    let is_taken = AtomicBool::new(false);
+    let component = || {
+        let is_free = !is_taken.swap(true, Ordering::Relaxed);
+        if is_free { stages.run(COMPONENT.0, build_component) } else { Ok(()) }
     };
     thread::scope(|scope| {
         let page = scope.spawn(|| {
             stages.run(FETCHING.0, fetch)?;
             stages.run(LIBRARIES.0, tools::page)?;
             stages.run(BINDING.0, tools::wasm_pack)?;
-            stages.run(ENGINES.0, engines)
+            stages.run(ENGINES.0, engines)?;
+            component()
         });
-        let stack = stages
-            .run(STACK.0, step::build_stack)
-            .and_then(|()| stages.run(COMPONENT.0, build_component));
+        let stack = stages.run(STACK.0, step::build_stack).and_then(|()| component());
         stack.and(page.join().expect("a lane never panics"))
     })
 }
