@@ -7,7 +7,7 @@ use fogline_edge::device::spool::{Balance, Name, Settled, Spool, SpoolError, set
 use fogline_edge::session::{Answer, Session};
 use serde::Serialize;
 
-use crate::component::fault::{Fault, complain, json, say, shown};
+use crate::component::fault::{Fault, complain, hinted, json, say, shown};
 use crate::component::transport::WasiHttp;
 
 /// Options for the spool.
@@ -165,7 +165,12 @@ fn print(settled: &Settled, form: Form) -> Result<(), Fault> {
 
 impl From<SpoolError> for Fault {
     fn from(error: SpoolError) -> Self {
-        let fault = Self::new(error.word(), &error);
+        let fault = match &error {
+            SpoolError::Unreadable(_, why) | SpoolError::Unwritable(_, why) => {
+                Self::new(error.word(), hinted(why))
+            }
+            _ => Self::new(error.word(), &error),
+        };
         error.path().map_or(fault.clone(), |path| fault.of(path))
     }
 }

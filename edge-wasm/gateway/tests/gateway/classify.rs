@@ -67,6 +67,7 @@ fn a_path_in_no_given_folder_is_refused_by_its_name() {
     for (environment, arguments, path) in [
         (None, &["--spool", "/nowhere/spool"][..], "/nowhere/spool"),
         (Some("FOGLINE_SPOOL=/nowhere/spool"), &[], "/nowhere/spool"),
+        (None, &["--spool", "../up"], "../up"),
         (None, &["--config", "/nowhere/a.toml"], "/nowhere/a.toml"),
         (None, &["--token-file", &inside], &inside),
         (None, &[&inside], &inside),
