@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: from an empty target/ to a table of answers.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +53,9 @@ struct Row {
     degraded: bool,
 }
 
+/// Pictures of a dataset that gateway and page classify.
+const CLASSIFIED: usize = 10;
+
 // These run in two parallel lanes.
 const FETCHING: Stage = ("fetching cargo-lambda and wasmtime", 460.0);
 const STACK: Stage = ("building the function, the store and the page's server", 460.0);
@@ -87,9 +91,11 @@ pub fn run(options: &Options) -> Result<()> {
     let stack = stages.run(STARTING.0, || {
         Stack::start_on(options.port, options.model.as_deref(), &models, gallery.as_deref())
     })?;
-    let mut rows = stages.run(GATEWAY.0, || by_component(&stack.at))?;
+    let pictures = gallery.as_deref().map_or_else(samples, first_of)?;
+    let mut rows = stages.run(GATEWAY.0, || by_component(&stack.at, &pictures))?;
     if let Some(browser) = &browser {
-        rows.extend(stages.run(PAGE.0, || by_page(&stack.at.page, browser))?);
+        let chosen = if gallery.is_some() { &pictures[..] } else { &[] };
+        rows.extend(stages.run(PAGE.0, || by_page(&stack.at.page, browser, chosen))?);
     }
     stages.close()?;
     if options.json {
@@ -97,7 +103,7 @@ pub fn run(options: &Options) -> Result<()> {
     } else {
         print(&rows);
     }
-    all_answered(&rows, if browser.is_some() { 2 } else { 1 })?;
+    all_answered(&rows, pictures.len(), if browser.is_some() { 2 } else { 1 })?;
     if browser.is_none() {
         eprintln!(
             "\nThe page was not tested: no Chromium, Chrome or Edge was found. To test it, {}",
@@ -125,6 +131,16 @@ fn gallery(options: &Options, models: &Path, data: &Path) -> Result<PathBuf> {
     }
     step::run("choosing test pictures", &mut chore)?;
     Ok(folder)
+}
+
+/// The gallery's first pictures, which are of different classes.
+fn first_of(gallery: &Path) -> Result<Vec<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Shown {
+        file: String,
+    }
+    let index: Vec<Shown> = serde_json::from_slice(&fs::read(gallery.join("index.json"))?)?;
+    Ok(index.into_iter().take(CLASSIFIED).map(|shown| gallery.join(shown.file)).collect())
 }
 
 /// Builds everything that the demo runs, for the tests.
@@ -182,7 +198,7 @@ pub fn samples() -> Result<Vec<PathBuf>> {
 }
 
 /// The command that runs the component with these arguments and access to only the given folders.
-fn wasmtime(folders: [&PathBuf; 2], arguments: &[&str]) -> Command {
+fn wasmtime(folders: [&Path; 2], arguments: &[&str]) -> Command {
     let mut command = step::command(tools::program("wasmtime"), &["run", "-S", "http"]);
     for folder in folders {
         command.arg("--dir").arg(folder);
@@ -191,19 +207,21 @@ fn wasmtime(folders: [&PathBuf; 2], arguments: &[&str]) -> Command {
     command
 }
 
-fn by_component(at: &Addresses) -> Result<Vec<Row>> {
-    let folders = [&root().join("web-demo/samples"), &at.model];
+fn by_component(at: &Addresses, pictures: &[PathBuf]) -> Result<Vec<Row>> {
+    let folder = pictures.first().and_then(|picture| picture.parent());
+    let folders = [folder.context("there are no pictures")?, &at.model];
     let mut command =
         wasmtime(folders, &["classify", "--json", "--cloud", &at.function, "--model"]);
-    command.arg(&at.model).args(samples()?);
-    let text = step::run("classifying the samples through the component", &mut command)?;
+    command.arg(&at.model).args(pictures);
+    let text = step::run("classifying through the component", &mut command)?;
     text.lines().map(|line| row("component", line)).collect()
 }
 
-fn by_page(page: &str, browser: &Path) -> Result<Vec<Row>> {
+/// Runs the page's samples, or chooses these files one after the other.
+fn by_page(page: &str, browser: &Path, chosen: &[PathBuf]) -> Result<Vec<Row>> {
     let mut command = step::command("node", &["web-demo/tests/table.mjs", page]);
-    command.env("FOGLINE_BROWSER", browser);
-    let text = step::run("classifying the samples through the page", &mut command)?;
+    command.args(chosen).env("FOGLINE_BROWSER", browser);
+    let text = step::run("classifying through the page", &mut command)?;
     text.lines().map(|line| row("page", line)).collect()
 }
 
@@ -243,11 +261,10 @@ fn print(rows: &[Row]) {
     }
 }
 
-fn all_answered(rows: &[Row], engines: usize) -> Result<()> {
-    let samples = samples()?.len();
+fn all_answered(rows: &[Row], pictures: usize, engines: usize) -> Result<()> {
     ensure!(
-        rows.len() == samples * engines,
-        "{} answers for {samples} samples on {engines} engines",
+        rows.len() == pictures * engines,
+        "{} answers for {pictures} pictures on {engines} engines",
         rows.len()
     );
     ensure!(
