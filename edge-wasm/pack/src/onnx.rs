@@ -2,7 +2,7 @@
 //!
 //! Field numbers are from onnx.proto, IR version 3 and later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 
@@ -69,6 +69,8 @@ pub struct TensorProto {
     pub data_type: i32,
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
@@ -112,9 +114,11 @@ pub struct Dimension {
     pub value: i64,
 }
 
-/// `onnx.TensorProto.DataType` of f32 and of i64.
+/// `onnx.TensorProto.DataType` of f32, i32, i64 and bool.
 const FLOAT: i32 = 1;
+const INT32: i32 = 6;
 const INT64: i32 = 7;
+const BOOL: i32 = 9;
 
 /// Why a tensor is refused if its data are not in the model's file.
 const ELSEWHERE: &str = "its data are in another file; save the model as one file";
@@ -165,12 +169,20 @@ impl Constant {
                 .chunks_exact(4)
                 .map(|b| f32::from_le_bytes(b.try_into().expect("four")))
                 .collect(),
+            INT32 | BOOL if raw.is_empty() => tensor.int32_data.iter().map(|&v| v as f32).collect(),
+            INT32 => raw
+                .chunks_exact(4)
+                .map(|b| i32::from_le_bytes(b.try_into().expect("four")) as f32)
+                .collect(),
+            BOOL => raw.iter().map(|&b| f32::from(b)).collect(),
             INT64 if raw.is_empty() => tensor.int64_data.iter().map(|&v| v as f32).collect(),
             INT64 => raw
                 .chunks_exact(8)
                 .map(|b| i64::from_le_bytes(b.try_into().expect("eight")) as f32)
                 .collect(),
-            other => return Err(format!("its element type {other} is not float or int64")),
+            other => {
+                return Err(format!("its element type {other} is not float, int32, int64 or bool"));
+            }
         };
         let dims: Option<Vec<usize>> =
             tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
@@ -210,7 +222,9 @@ impl Graph {
     pub fn read(bytes: &[u8]) -> Result<Self, PackError> {
         let graph = graph(bytes)?;
         let mut constants = HashMap::new();
-        for tensor in &graph.initializer {
+        // Constants that no node reads may be of any type.
+        let read: HashSet<_> = graph.node.iter().flat_map(|node| &node.input).collect();
+        for tensor in graph.initializer.iter().filter(|tensor| read.contains(&tensor.name)) {
             let constant = Constant::new(tensor)
                 .map_err(|why| PackError::Tensor { tensor: tensor.name.clone(), why })?;
             constants.insert(tensor.name.clone(), constant);
@@ -228,8 +242,8 @@ impl Graph {
             }
         }
         // Some exporters also list constants as inputs.
-        let mut inputs =
-            graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
+        let given: HashSet<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
+        let mut inputs = graph.input.into_iter().filter(|input| !given.contains(&input.name));
         let (Some(input), way, None) = (inputs.next(), inputs.next(), inputs.next()) else {
             return Err(PackError::Graph(
                 "an edge model needs one input, the picture, or two, the picture and the way"

@@ -1,5 +1,8 @@
 //! The packer on graphs that are altered node by node.
 
+mod built;
+mod refused;
+
 use fogline::manifest::{Input, Manifest};
 use prost::Message;
 

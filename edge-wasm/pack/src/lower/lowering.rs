@@ -1,6 +1,6 @@
 //! The state of lowering a graph, and access to the inputs of its nodes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fogline::manifest::Input;
 use fogline_edge::ops::{self, Conv, Op};
@@ -38,6 +38,8 @@ pub struct Lowering<'a> {
     pub values: HashMap<String, Value>,
     /// The shape of each operation's result.
     pub shapes: Vec<Shape>,
+    /// The names of the tensors that have the shape (1, C) in ONNX, and not (1, C, H, W).
+    pub rows: HashSet<String>,
     /// The operations and data so far.
     pub out: Lowered,
 }
@@ -99,6 +101,10 @@ impl Lowering<'_> {
         match self.value(node, index)? {
             Value::Real(affine) => Ok(affine),
             Value::Picture => Err("the picture must pass a Quant node first".into()),
+            Value::Flat(_) => {
+                Err("its input is flattened: only a linear layer can read it, so put it before the flattening".into())
+            }
+            Value::Weights(_) => Err("its input is quantised constants, not a map".into()),
             _ => Err("it needs a map of real numbers, not a quantised one".into()),
         }
     }
@@ -107,6 +113,19 @@ impl Lowering<'_> {
     pub fn real(&mut self, node: &NodeProto, index: usize) -> Result<usize, String> {
         let affine = self.affine(node, index)?;
         self.settle(affine)
+    }
+
+    /// Whether input `index` of a node has the shape (1, C) in ONNX.
+    pub fn is_row(&self, node: &NodeProto, index: usize) -> bool {
+        node.input.get(index).is_some_and(|name| self.rows.contains(name))
+    }
+
+    /// Whether a node's result has the shape (1, C) in ONNX.
+    pub fn gives_rows(&self, node: &NodeProto) -> bool {
+        match node.op_type.as_str() {
+            "Gemm" | "MatMul" | "Flatten" | "Reshape" => true,
+            _ => (0..node.input.len()).any(|index| self.is_row(node, index)),
+        }
     }
 
     /// Adds a tensor to the data and returns its place.

@@ -5,6 +5,7 @@
 //! numbers: a convolution then folds them into its scale and bias, and a sign into its thresholds.
 
 mod affine;
+mod attributes;
 mod layers;
 mod lowering;
 mod quant;
@@ -12,7 +13,7 @@ mod shape;
 mod value;
 mod ways;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fogline::manifest::Input;
 
@@ -34,6 +35,7 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
         kernels: HashMap::new(),
         values: HashMap::from([(graph.input.clone(), Value::Picture)]),
         shapes: vec![],
+        rows: HashSet::new(),
         out: Lowered::default(),
     };
     let size = i64::from(input.size);
@@ -45,9 +47,13 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
     }
     for node in &graph.nodes {
         let named = |why: String| node.refused(why);
+        attributes::check(node).map_err(named)?;
         let value = lowering.node(node).map_err(named)?;
         value.is_finite().map_err(named)?;
         if let Some(output) = node.output.first() {
+            if lowering.gives_rows(node) {
+                lowering.rows.insert(output.clone());
+            }
             // Compute a value that several nodes read once, here, and not for each of them.
             let readers =
                 graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output).count();
@@ -118,6 +124,9 @@ impl Lowering<'_> {
             "Concat" => self.concat(node),
             "Gather" => self.way(node),
             "Flatten" | "Reshape" => self.flatten(node),
+            "Dropout" if self.number(node, 2, "training_mode", Some(0.0))? != 0.0 => {
+                Err("it drops at random in training mode: export the model in eval mode".into())
+            }
             "Identity" | "Dropout" => self.value(node, 0),
             _ => Err("the edge does not support this operator".into()),
         }

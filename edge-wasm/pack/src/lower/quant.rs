@@ -207,11 +207,16 @@ fn per_output(scale: &Constant, dims: &[usize]) -> Result<Vec<f32>, String> {
         _ => return Err(format!("weights of shape {dims:?} are not supported")),
     };
     let values = match scale.values.len() {
-        1 => vec![scale.values[0]; outputs],
-        n if n == outputs && scale.dims.first() == Some(&n) => scale.values.clone(),
+        1 if scale.dims.len() <= dims.len() => vec![scale.values[0]; outputs],
+        // ONNX aligns shapes at their last axis, so that [outputs] alone would run along another one.
+        n if n == outputs && scale.dims.len() == dims.len() && scale.dims[0] == n => {
+            scale.values.clone()
+        }
         _ => {
+            let mut per_output = vec![1; dims.len()];
+            per_output[0] = outputs;
             return Err(format!(
-                "a scale of shape {:?} does not fit weights of shape {dims:?}",
+                "a scale of shape {:?} is not one per output of weights of shape {dims:?}: give it the shape {per_output:?}",
                 scale.dims
             ));
         }
