@@ -1,6 +1,7 @@
 //! The packer on graphs that are altered node by node.
 
 mod built;
+mod pooled;
 mod refused;
 
 use fogline::manifest::{Input, Manifest};

@@ -43,6 +43,8 @@ fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
             ("training_mode", Only(0)),
             ("spatial", Only(1)),
         ],
+        // Without axes, a mean over none of them is refused as one over all is.
+        "ReduceMean" => &[("axes", Checked), ("keepdims", Checked), ("noop_with_empty_axes", Any)],
         "LeakyRelu" => &[("alpha", Checked)],
         // Without padding, no padding can be counted; the order of storage concerns only the indices.
         "AveragePool" | "MaxPool" => &[

@@ -124,6 +124,7 @@ impl Lowering<'_> {
     pub fn gives_rows(&self, node: &NodeProto) -> bool {
         match node.op_type.as_str() {
             "Gemm" | "MatMul" | "Flatten" | "Reshape" => true,
+            "ReduceMean" => node.int("keepdims", 1) == 0,
             _ => (0..node.input.len()).any(|index| self.is_row(node, index)),
         }
     }

@@ -113,7 +113,8 @@ impl Lowering<'_> {
             "BatchNormalization" => self.batch_norm(node),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node),
             "PRelu" | "Relu" | "LeakyRelu" => self.relu(node),
-            "AveragePool" | "MaxPool" | "GlobalAveragePool" => self.pool(node),
+            "AveragePool" | "MaxPool" => self.pool(node),
+            "GlobalAveragePool" | "ReduceMean" => self.global_pool(node),
             "Clip" => {
                 // Inputs, or attributes before opset 11. Either bound may be missing.
                 let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;

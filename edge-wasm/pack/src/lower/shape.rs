@@ -52,16 +52,10 @@ impl Windows {
 }
 
 impl Lowering<'_> {
-    /// `AveragePool`, `MaxPool` and `GlobalAveragePool`, with square windows and without padding.
+    /// `AveragePool` and `MaxPool`, with square windows and without padding.
     pub(super) fn pool(&mut self, node: &NodeProto) -> Result<Value, String> {
         let x = self.real(node, 0)?;
         let shape = self.shapes[x];
-        if node.op_type == "GlobalAveragePool" {
-            if shape.h != shape.w {
-                return Err("the map is not square".into());
-            }
-            return self.push_real(AveragePool { x, k: shape.h as u32, stride: 1 });
-        }
         let &[k, wide] = &node.ints("kernel_shape", &[])[..] else {
             return Err("its kernel_shape does not have two sides".into());
         };
@@ -83,6 +77,30 @@ impl Lowering<'_> {
             "AveragePool" => self.push_real(AveragePool { x, k, stride }),
             _ => self.push_real(MaxPool { x, k, stride }),
         }
+    }
+
+    /// `GlobalAveragePool`, and `ReduceMean` over height and width.
+    pub(super) fn global_pool(&mut self, node: &NodeProto) -> Result<Value, String> {
+        if node.op_type == "ReduceMean" {
+            // An input since opset 18.
+            let axes = match self.optional(node, 1)? {
+                Some(constant) => constant.values.iter().map(|&axis| axis as i64).collect(),
+                None => node.ints("axes", &[]),
+            };
+            let from_first = |&axis: &i64| if axis < 0 { axis.saturating_add(4) } else { axis };
+            let mut from_first: Vec<i64> = axes.iter().map(from_first).collect();
+            from_first.sort_unstable();
+            if self.is_row(node, 0) || from_first != [2, 3] {
+                return Err(format!(
+                    "its axes are {axes:?}: only the mean over height and width of a map, [2, 3], is supported"
+                ));
+            }
+        }
+        let x = self.real(node, 0)?;
+        let Shape { h, w, .. } = self.shapes[x];
+        // Engines before 0 stood for the whole map know windows of up to 64.
+        let k = if h == w && h <= 64 { h as u32 } else { 0 };
+        self.push_real(AveragePool { x, k, stride: 1 })
     }
 
     /// `Concat` of two or more maps along their channels.

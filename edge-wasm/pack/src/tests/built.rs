@@ -12,18 +12,24 @@ use crate::onnx::{
 };
 use crate::{PackError, Packed, pack};
 
-/// The side of the picture.
+/// The side of the picture, unless stated.
 const SIZE: u32 = 8;
 
 /// A graph with the picture `x`, the exit `e1` and the split `split`.
 pub struct Built {
+    size: u32,
     graph: GraphProto,
 }
 
 impl Built {
     /// The picture, quantised to 8 bits, and a 3x3 convolution of 8 bits that gives the map `c` of 8 channels, 8x8.
     pub fn stem() -> Self {
-        let new = Self { graph: GraphProto::default() };
+        Self::of_size(SIZE)
+    }
+
+    /// The same for a picture of `size` x `size`.
+    pub fn of_size(size: u32) -> Self {
+        let new = Self { size, graph: GraphProto::default() };
         let numbers = [("one", 1.0), ("zero", 0.0), ("eight", 8.0), ("step", 1.0 / 64.0)];
         numbers
             .into_iter()
@@ -90,13 +96,13 @@ impl Built {
     pub fn split(mut self, x: &str) -> Result<Packed, PackError> {
         self = self.node("BipolarQuant", &format!("{x} one"), "split", &[]);
         let named = |name: &str| ValueInfoProto { name: name.to_owned(), kind: None };
-        let sides = [1, 3, i64::from(SIZE), i64::from(SIZE)];
+        let sides = [1, 3, i64::from(self.size), i64::from(self.size)];
         let dim = sides.into_iter().map(|value| Dimension { value }).collect();
         let tensor = Some(TensorType { shape: Some(TensorShape { dim }) });
         self.graph.input = vec![ValueInfoProto { kind: Some(TypeProto { tensor }), ..named("x") }];
         self.graph.output = vec![named("e1"), named("split")];
         let manifest = include_bytes!("../../../tests/tiny/manifest.json");
-        let input = Input { size: SIZE, ..Manifest::parse(manifest).unwrap().input };
+        let input = Input { size: self.size, ..Manifest::parse(manifest).unwrap().input };
         pack(&ModelProto { graph: Some(self.graph) }.encode_to_vec(), &input, 1)
     }
 
