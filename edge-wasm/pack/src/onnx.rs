@@ -56,6 +56,8 @@ pub struct AttributeProto {
     pub s: Vec<u8>,
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
+    #[prost(float, repeated, tag = "7")]
+    pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
 }
@@ -154,6 +156,24 @@ pub struct Constant {
 }
 
 impl Constant {
+    /// The value of a `Constant` node: a tensor, one number, or a list of numbers.
+    ///
+    /// # Errors
+    /// If it has no such value, or its tensor cannot be decoded.
+    fn of_node(node: &NodeProto) -> Result<Self, String> {
+        let [value] = &node.attribute[..] else { return Err("it needs one value".into()) };
+        let list = |values: Vec<f32>| Self { dims: vec![values.len()], values };
+        let constant = match (value.name.as_str(), &value.t) {
+            ("value", Some(tensor)) => Self::new(tensor)?,
+            ("value_float", _) => Self { dims: vec![], values: vec![value.f] },
+            ("value_int", _) => Self { dims: vec![], values: vec![value.i as f32] },
+            ("value_floats", _) => list(value.floats.clone()),
+            ("value_ints", _) => list(value.ints.iter().map(|&v| v as f32).collect()),
+            (name, _) => return Err(format!("the attribute '{name}' is not supported")),
+        };
+        constant.finite()
+    }
+
     /// Decodes a tensor.
     ///
     /// # Errors
@@ -194,10 +214,16 @@ impl Constant {
                 values.len()
             ));
         }
-        if !values.iter().all(|value| value.is_finite()) {
-            return Err("it has a value that is not a finite number".into());
+        Self { dims, values }.finite()
+    }
+
+    /// The same, if all values are finite.
+    fn finite(self) -> Result<Self, String> {
+        if self.values.iter().all(|value| value.is_finite()) {
+            Ok(self)
+        } else {
+            Err("it has a value that is not a finite number".into())
         }
-        Ok(Self { dims, values })
     }
 }
 
@@ -223,7 +249,8 @@ impl Graph {
         let graph = graph(bytes)?;
         let mut constants = HashMap::new();
         // Constants that no node reads may be of any type.
-        let read: HashSet<_> = graph.node.iter().flat_map(|node| &node.input).collect();
+        let read: HashSet<String> =
+            graph.node.iter().flat_map(|node| &node.input).cloned().collect();
         for tensor in graph.initializer.iter().filter(|tensor| read.contains(&tensor.name)) {
             let constant = Constant::new(tensor)
                 .map_err(|why| PackError::Tensor { tensor: tensor.name.clone(), why })?;
@@ -232,11 +259,10 @@ impl Graph {
         let mut nodes = vec![];
         for node in graph.node {
             if node.op_type == "Constant" {
-                let tensor =
-                    node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
-                let tensor = tensor.ok_or_else(|| node.refused("it has no tensor value"))?;
-                let constant = Constant::new(tensor).map_err(|why| node.refused(why))?;
-                constants.insert(node.output.first().cloned().unwrap_or_default(), constant);
+                for output in node.output.iter().filter(|output| read.contains(*output)) {
+                    let constant = Constant::of_node(&node).map_err(|why| node.refused(why))?;
+                    constants.insert(output.clone(), constant);
+                }
             } else {
                 nodes.push(node);
             }

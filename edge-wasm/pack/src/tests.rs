@@ -1,6 +1,7 @@
 //! The packer on graphs that are altered node by node.
 
 mod built;
+mod folded;
 mod pooled;
 mod refused;
 

@@ -21,6 +21,10 @@ use Supported::{Any, Checked, Ones, Only};
 /// The attributes of an operator that lowering understands; `None` for an unknown operator.
 fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
     Some(match operator {
+        // One number cannot change its axes.
+        "Unsqueeze" => &[("axes", Any)],
+        "Shape" => &[("start", Only(0))],
+        "Transpose" => &[("perm", Checked)],
         "BipolarQuant" | "MatMul" | "Add" | "Sub" | "Mul" | "Div" | "PRelu" | "Relu"
         | "GlobalAveragePool" | "Identity" => &[],
         "Quant" | "IntQuant" => {

@@ -134,16 +134,22 @@ impl Lowering<'_> {
         if node.float("alpha", 1.0) != 1.0 || node.float("beta", 1.0) != 1.0 {
             return Err("alpha and beta are supported as 1 only".into());
         }
-        let (dims, levels, values, scale) = if let Ok(Value::Weights(w)) = self.value(node, 1) {
-            (w.dims, Some(w.levels), vec![], w.scale)
-        } else {
-            let constant = self.constant(node, 1)?;
-            (constant.dims.clone(), None, constant.values.clone(), vec![])
+        let mut transposed = node.int("transB", 0) != 0;
+        let (dims, levels, values, scale) = match self.value(node, 1) {
+            Ok(Value::Weights(w)) => (w.dims, Some(w.levels), vec![], w.scale),
+            Ok(Value::Transposed(w)) => {
+                transposed = !transposed;
+                (w.dims, Some(w.levels), vec![], w.scale)
+            }
+            _ => {
+                let constant = self.constant(node, 1)?;
+                (constant.dims.clone(), None, constant.values.clone(), vec![])
+            }
         };
-        let transposed = node.int("transB", 0) != 0;
         if levels.is_some() && !transposed {
             return Err(
-                "quantised weights must be (outputs, inputs): export it as Gemm with transB".into(),
+                "quantised weights must be (outputs, inputs), with transB or a Transpose behind their Quant"
+                    .into(),
             );
         }
         let shape = self.shapes[x];

@@ -40,6 +40,8 @@ pub struct Lowering<'a> {
     pub shapes: Vec<Shape>,
     /// The names of the tensors that have the shape (1, C) in ONNX, and not (1, C, H, W).
     pub rows: HashSet<String>,
+    /// The constants that nodes have given so far, by name.
+    pub folded: HashMap<String, Constant>,
     /// The operations and data so far.
     pub out: Lowered,
 }
@@ -63,7 +65,8 @@ impl Lowering<'_> {
     /// If the input is missing or computed.
     pub fn constant(&self, node: &NodeProto, index: usize) -> Result<&Constant, String> {
         let name = node.input.get(index).ok_or_else(|| format!("input {index} is missing"))?;
-        self.graph.constants.get(name).ok_or_else(|| format!("input '{name}' is not a constant"))
+        let constant = self.graph.constants.get(name).or_else(|| self.folded.get(name));
+        constant.ok_or_else(|| format!("input '{name}' is not a constant"))
     }
 
     /// A constant input that may be missing.
@@ -104,7 +107,7 @@ impl Lowering<'_> {
             Value::Flat(_) => {
                 Err("its input is flattened: only a linear layer can read it, so put it before the flattening".into())
             }
-            Value::Weights(_) => Err("its input is quantised constants, not a map".into()),
+            Value::Weights(_) | Value::Transposed(_) => Err("its input is quantised constants, not a map".into()),
             _ => Err("it needs a map of real numbers, not a quantised one".into()),
         }
     }

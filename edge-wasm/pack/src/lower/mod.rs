@@ -6,6 +6,7 @@
 
 mod affine;
 mod attributes;
+mod fold;
 mod layers;
 mod lowering;
 mod quant;
@@ -36,6 +37,7 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
         values: HashMap::from([(graph.input.clone(), Value::Picture)]),
         shapes: vec![],
         rows: HashSet::new(),
+        folded: HashMap::new(),
         out: Lowered::default(),
     };
     let size = i64::from(input.size);
@@ -48,6 +50,10 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
     for node in &graph.nodes {
         let named = |why: String| node.refused(why);
         attributes::check(node).map_err(named)?;
+        if let Some(constant) = lowering.fold(node).map_err(named)? {
+            lowering.folded.extend(node.output.first().map(|name| (name.clone(), constant)));
+            continue;
+        }
         let value = lowering.node(node).map_err(named)?;
         value.is_finite().map_err(named)?;
         if let Some(output) = node.output.first() {
@@ -125,6 +131,14 @@ impl Lowering<'_> {
             "Concat" => self.concat(node),
             "Gather" => self.way(node),
             "Flatten" | "Reshape" => self.flatten(node),
+            "Transpose" => match self.value(node, 0)? {
+                Value::Weights(weights)
+                    if weights.dims.len() == 2 && node.ints("perm", &[1, 0]) == [1, 0] =>
+                {
+                    Ok(Value::Transposed(weights))
+                }
+                _ => Err("only constants can be transposed: export maps as (N, C, H, W)".into()),
+            },
             "Dropout" if self.number(node, 2, "training_mode", Some(0.0))? != 0.0 => {
                 Err("it drops at random in training mode: export the model in eval mode".into())
             }
