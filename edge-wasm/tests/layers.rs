@@ -7,7 +7,7 @@ use fogline::manifest::sha256_hex;
 use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
 use fogline_edge::model::Model;
-use fogline_edge::ops::{Affine, Clip, Filter, Quantise};
+use fogline_edge::ops::{Affine, AveragePool, Clip, Filter, Quantise};
 use fogline_edge::tensor::{Blob, Kind, Shape};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -303,6 +303,23 @@ fn clipped_maps_agree_everywhere() {
                 assert!(split(bounds, backend) == expected, "{backend:?}, {channels} channels");
             }
         }
+    }
+}
+
+/// Means over the whole map, which may be larger than any window.
+#[test]
+fn means_over_whole_maps_agree_everywhere() {
+    let scores = |size: u32, k, backend| {
+        let mut built = Built::new(size, 65);
+        built.ops[built::EXIT] = AveragePool { x: 1, k, stride: 1 }.into();
+        let mut engine = Engine::new(Model::parse(&built.write().unwrap()).unwrap(), backend);
+        engine.start(&(0..size * size * 3).map(|i| (i * i * 7 + i / 5) as u8).collect::<Vec<u8>>());
+        let Stop::Exit { logits, .. } = engine.go_on() else { panic!("the exit comes first") };
+        logits
+    };
+    for backend in Backend::all() {
+        assert_eq!(scores(64, 0, backend), scores(64, 64, Backend::Reference), "{backend:?}");
+        assert_eq!(scores(65, 0, backend), scores(65, 0, Backend::Reference), "{backend:?}");
     }
 }
 

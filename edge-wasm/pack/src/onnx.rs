@@ -2,7 +2,7 @@
 //!
 //! Field numbers are from onnx.proto, IR version 3 and later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 
@@ -56,6 +56,8 @@ pub struct AttributeProto {
     pub s: Vec<u8>,
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
+    #[prost(float, repeated, tag = "7")]
+    pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
 }
@@ -69,6 +71,8 @@ pub struct TensorProto {
     pub data_type: i32,
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
@@ -112,9 +116,11 @@ pub struct Dimension {
     pub value: i64,
 }
 
-/// `onnx.TensorProto.DataType` of f32 and of i64.
+/// `onnx.TensorProto.DataType` of f32, i32, i64 and bool.
 const FLOAT: i32 = 1;
+const INT32: i32 = 6;
 const INT64: i32 = 7;
+const BOOL: i32 = 9;
 
 /// Why a tensor is refused if its data are not in the model's file.
 const ELSEWHERE: &str = "its data are in another file; save the model as one file";
@@ -150,6 +156,24 @@ pub struct Constant {
 }
 
 impl Constant {
+    /// The value of a `Constant` node: a tensor, one number, or a list of numbers.
+    ///
+    /// # Errors
+    /// If it has no such value, or its tensor cannot be decoded.
+    fn of_node(node: &NodeProto) -> Result<Self, String> {
+        let [value] = &node.attribute[..] else { return Err("it needs one value".into()) };
+        let list = |values: Vec<f32>| Self { dims: vec![values.len()], values };
+        let constant = match (value.name.as_str(), &value.t) {
+            ("value", Some(tensor)) => Self::new(tensor)?,
+            ("value_float", _) => Self { dims: vec![], values: vec![value.f] },
+            ("value_int", _) => Self { dims: vec![], values: vec![value.i as f32] },
+            ("value_floats", _) => list(value.floats.clone()),
+            ("value_ints", _) => list(value.ints.iter().map(|&v| v as f32).collect()),
+            (name, _) => return Err(format!("the attribute '{name}' is not supported")),
+        };
+        constant.finite()
+    }
+
     /// Decodes a tensor.
     ///
     /// # Errors
@@ -165,12 +189,20 @@ impl Constant {
                 .chunks_exact(4)
                 .map(|b| f32::from_le_bytes(b.try_into().expect("four")))
                 .collect(),
+            INT32 | BOOL if raw.is_empty() => tensor.int32_data.iter().map(|&v| v as f32).collect(),
+            INT32 => raw
+                .chunks_exact(4)
+                .map(|b| i32::from_le_bytes(b.try_into().expect("four")) as f32)
+                .collect(),
+            BOOL => raw.iter().map(|&b| f32::from(b)).collect(),
             INT64 if raw.is_empty() => tensor.int64_data.iter().map(|&v| v as f32).collect(),
             INT64 => raw
                 .chunks_exact(8)
                 .map(|b| i64::from_le_bytes(b.try_into().expect("eight")) as f32)
                 .collect(),
-            other => return Err(format!("its element type {other} is not float or int64")),
+            other => {
+                return Err(format!("its element type {other} is not float, int32, int64 or bool"));
+            }
         };
         let dims: Option<Vec<usize>> =
             tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
@@ -182,10 +214,16 @@ impl Constant {
                 values.len()
             ));
         }
-        if !values.iter().all(|value| value.is_finite()) {
-            return Err("it has a value that is not a finite number".into());
+        Self { dims, values }.finite()
+    }
+
+    /// The same, if all values are finite.
+    fn finite(self) -> Result<Self, String> {
+        if self.values.iter().all(|value| value.is_finite()) {
+            Ok(self)
+        } else {
+            Err("it has a value that is not a finite number".into())
         }
-        Ok(Self { dims, values })
     }
 }
 
@@ -210,7 +248,10 @@ impl Graph {
     pub fn read(bytes: &[u8]) -> Result<Self, PackError> {
         let graph = graph(bytes)?;
         let mut constants = HashMap::new();
-        for tensor in &graph.initializer {
+        // Constants that no node reads may be of any type.
+        let read: HashSet<String> =
+            graph.node.iter().flat_map(|node| &node.input).cloned().collect();
+        for tensor in graph.initializer.iter().filter(|tensor| read.contains(&tensor.name)) {
             let constant = Constant::new(tensor)
                 .map_err(|why| PackError::Tensor { tensor: tensor.name.clone(), why })?;
             constants.insert(tensor.name.clone(), constant);
@@ -218,18 +259,17 @@ impl Graph {
         let mut nodes = vec![];
         for node in graph.node {
             if node.op_type == "Constant" {
-                let tensor =
-                    node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
-                let tensor = tensor.ok_or_else(|| node.refused("it has no tensor value"))?;
-                let constant = Constant::new(tensor).map_err(|why| node.refused(why))?;
-                constants.insert(node.output.first().cloned().unwrap_or_default(), constant);
+                for output in node.output.iter().filter(|output| read.contains(*output)) {
+                    let constant = Constant::of_node(&node).map_err(|why| node.refused(why))?;
+                    constants.insert(output.clone(), constant);
+                }
             } else {
                 nodes.push(node);
             }
         }
         // Some exporters also list constants as inputs.
-        let mut inputs =
-            graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
+        let given: HashSet<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
+        let mut inputs = graph.input.into_iter().filter(|input| !given.contains(&input.name));
         let (Some(input), way, None) = (inputs.next(), inputs.next(), inputs.next()) else {
             return Err(PackError::Graph(
                 "an edge model needs one input, the picture, or two, the picture and the way"

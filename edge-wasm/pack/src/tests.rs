@@ -1,5 +1,10 @@
 //! The packer on graphs that are altered node by node.
 
+mod built;
+mod folded;
+mod pooled;
+mod refused;
+
 use fogline::manifest::{Input, Manifest};
 use prost::Message;
 

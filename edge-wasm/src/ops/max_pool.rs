@@ -43,7 +43,8 @@ impl Gather for MaxPool {
     fn row(&self, maps: &Maps, y: usize, row: &mut [f32]) {
         let (map, shape) = (maps.numbers(self.x), maps.shapes[self.x]);
         let larger = |a, b| if b > a { b } else { a };
-        pool::row(row, y, map, shape, (self.k, self.stride), f32::NEG_INFINITY, larger);
+        let k = self.k as usize;
+        pool::row(row, y, map, shape, ((k, k), self.stride), f32::NEG_INFINITY, larger);
     }
 }
 

@@ -13,8 +13,8 @@ impl Lowering<'_> {
         let epsilon = f64::from(node.float("epsilon", 1e-5));
         let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|index| self.constant(node, index));
         let (gamma, beta, mean, variance) = (gamma?, beta?, mean?, variance?);
-        if [gamma, beta, mean, variance].iter().any(|c| c.values.len() != affine.shape.c) {
-            return Err(format!("its parameters need {} numbers each", affine.shape.c));
+        if [gamma, beta, mean, variance].iter().any(|c| c.dims[..] != [affine.shape.c]) {
+            return Err(format!("its parameters need the shape [{}] each", affine.shape.c));
         }
         for c in 0..affine.shape.c {
             let of = |constant: &Constant| f64::from(constant.values[c]);
@@ -37,6 +37,9 @@ impl Lowering<'_> {
         let op = node.op_type.as_str();
         let (at, constant) = match (constants, op) {
             ([false, false], "Add") => {
+                if self.is_row(node, 0) != self.is_row(node, 1) {
+                    return Err("one of its maps is flattened: flatten both before it".into());
+                }
                 let (a, b) = (self.real(node, 0)?, self.real(node, 1)?);
                 return self.push_real(Add { a, b });
             }
@@ -45,7 +48,8 @@ impl Lowering<'_> {
             _ => return Err("only one constant, or the sum of two maps, is supported".into()),
         };
         let mut affine = self.affine(node, at)?;
-        let numbers = per_channel(self.constant(node, constant)?, affine.shape)?;
+        let numbers =
+            per_channel(self.constant(node, constant)?, affine.shape, self.is_row(node, at))?;
         for ((scale, bias), number) in affine.scale.iter_mut().zip(&mut affine.bias).zip(numbers) {
             match op {
                 "Add" => *bias += number,
@@ -61,7 +65,7 @@ impl Lowering<'_> {
     pub(super) fn relu(&mut self, node: &NodeProto) -> Result<Value, String> {
         let affine = self.affine(node, 0)?;
         let slope = match node.op_type.as_str() {
-            "PRelu" => per_channel(self.constant(node, 1)?, affine.shape)?,
+            "PRelu" => per_channel(self.constant(node, 1)?, affine.shape, self.is_row(node, 0))?,
             "LeakyRelu" => vec![f64::from(node.float("alpha", 0.01)); affine.shape.c],
             _ => vec![0.0; affine.shape.c],
         };
@@ -71,19 +75,21 @@ impl Lowering<'_> {
     }
 }
 
-/// The values per channel of a constant that has one number, or one per channel.
-fn per_channel(constant: &Constant, shape: Shape) -> Result<Vec<f64>, String> {
-    let numbers = &constant.values;
-    let along = |axis: usize| constant.dims.iter().rev().nth(axis) == Some(&shape.c);
-    let one_row = (shape.h, shape.w) == (1, 1);
-    match numbers.len() {
-        1 => Ok(vec![f64::from(numbers[0]); shape.c]),
-        n if n == shape.c && (along(2) || (one_row && along(0))) => {
-            Ok(numbers.iter().map(|&v| f64::from(v)).collect())
-        }
-        _ => Err(format!(
-            "a constant of shape {:?} does not fit {} channels",
-            constant.dims, shape.c
-        )),
+/// The values per channel of a constant that ONNX broadcasts over the channels of a map: one number, or one for each channel in
+/// the shape ([1,] C, 1, 1); over a `row`, which has no height and width, in ([1,] C).
+fn per_channel(constant: &Constant, shape: Shape, row: bool) -> Result<Vec<f64>, String> {
+    let (dims, c) = (&constant.dims, shape.c);
+    let full = if row { vec![1, c] } else { vec![1, c, 1, 1] };
+    let numbers = constant.values.iter().map(|&v| f64::from(v));
+    if dims.len() <= full.len() && dims.iter().all(|&d| d == 1) {
+        Ok(numbers.cycle().take(c).collect())
+    } else if dims[..] == full[..] || dims[..] == full[1..] {
+        Ok(numbers.collect())
+    } else {
+        Err(format!(
+            "a constant of shape {dims:?} is not broadcast over the {c} channels of a map of shape {}: give it the shape {:?}",
+            if row { format!("[1, {c}]") } else { format!("[1, {c}, {}, {}]", shape.h, shape.w) },
+            &full[1..]
+        ))
     }
 }

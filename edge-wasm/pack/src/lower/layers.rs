@@ -3,9 +3,10 @@
 use fogline::packed;
 
 use super::lowering::Lowering;
+use super::shape::Windows;
 use super::value::{Base, Carried, Value, Weights};
-use crate::onnx::NodeProto;
-use fogline_edge::ops::{self, Dense, Filter};
+use crate::onnx::{Constant, NodeProto};
+use fogline_edge::ops::{self, Conv, Dense, Filter, Op};
 use fogline_edge::tensor::{Blob, Kind};
 
 impl Lowering<'_> {
@@ -33,19 +34,10 @@ impl Lowering<'_> {
         if k != wide || inputs != shape.c || node.int("group", 1) != 1 {
             return Err("groups and non-square kernels are not supported".into());
         }
-        let padding = node.text("auto_pad", "NOTSET");
-        let pads = node.ints("pads", &[0; 4]);
-        let strides = node.ints("strides", &[1, 1]);
-        let plain = padding == "NOTSET" && node.ints("dilations", &[1, 1]) == [1, 1];
-        if pads.len() != 4 || strides.len() != 2 {
-            return Err("it needs four pads and two strides".into());
+        if node.ints("kernel_shape", &[k as i64; 2]) != [k as i64; 2] {
+            return Err(format!("its kernel_shape is not that of its weights, {k}x{k}"));
         }
-        if !plain || pads.iter().any(|p| *p != pads[0]) || strides.iter().any(|s| *s != strides[0])
-        {
-            return Err(
-                "auto_pad, dilation, unequal pads and unequal strides are not supported".into()
-            );
-        }
+        let Windows { k, stride, pad } = Windows::new(node, shape, k as i64)?;
         let signs = shape.kind == Kind::Sign;
         if signs && weights.bits != 1 {
             return Err(format!("weights of {} bits over signs are not supported", weights.bits));
@@ -77,11 +69,10 @@ impl Lowering<'_> {
             },
             (None, false) => self.level_bytes(&weights, weights.bits)?,
         };
-        let number = |v: i64| u32::try_from(v).map_err(|_| "a negative pad or stride".to_owned());
         let filter = Filter {
-            k: k as u32,
-            stride: number(strides[0])?,
-            pad: number(pads[0])?,
+            k,
+            stride,
+            pad,
             outputs: outputs as u32,
             bits: weights.bits,
             weights: stored,
@@ -91,10 +82,16 @@ impl Lowering<'_> {
         let scale: Vec<f64> =
             weights.scale.iter().map(|&s| f64::from(s) * f64::from(worth)).collect();
         let bias = match self.optional(node, 2)? {
+            Some(bias) if bias.dims[..] != [outputs] => {
+                return Err(format!("its bias has shape {:?}, not [{outputs}]", bias.dims));
+            }
             Some(bias) => bias.values.iter().map(|&b| f64::from(b)).collect(),
             None => vec![0.0; outputs],
         };
-        let shape = filter.output(shape)?;
+        // Checked here already: the operation is pushed at a later node, which an error would name instead.
+        let numbers = Blob { at: 0, len: 4 * outputs as u32 };
+        let conv = Conv { x, filter: filter.clone(), scale: numbers, bias: numbers };
+        let shape = Op::from(conv).shape(&self.shapes, usize::MAX)?;
         Ok(Value::Real(Carried { base: Base::Sums { x, filter }, shape, scale, bias }))
     }
 
@@ -128,27 +125,31 @@ impl Lowering<'_> {
     pub(super) fn dense(&mut self, node: &NodeProto) -> Result<Value, String> {
         let x = match self.value(node, 0)? {
             Value::Flat(x) => x,
-            Value::Real(affine) if (affine.shape.h, affine.shape.w) == (1, 1) => {
-                self.settle(affine)?
+            Value::Real(affine) if self.is_row(node, 0) => self.settle(affine)?,
+            Value::Quantised { .. } => {
+                return Err("its input is quantised: a linear layer reads real numbers here".into());
             }
             _ => return Err("its input must be a flattened map of real numbers".into()),
         };
-        if node.float("alpha", 1.0) != 1.0
-            || node.float("beta", 1.0) != 1.0
-            || node.int("transA", 0) != 0
-        {
-            return Err("alpha, beta and transA are not supported".into());
+        if node.float("alpha", 1.0) != 1.0 || node.float("beta", 1.0) != 1.0 {
+            return Err("alpha and beta are supported as 1 only".into());
         }
-        let (dims, levels, values, scale) = if let Ok(Value::Weights(w)) = self.value(node, 1) {
-            (w.dims, Some(w.levels), vec![], w.scale)
-        } else {
-            let constant = self.constant(node, 1)?;
-            (constant.dims.clone(), None, constant.values.clone(), vec![])
+        let mut transposed = node.int("transB", 0) != 0;
+        let (dims, levels, values, scale) = match self.value(node, 1) {
+            Ok(Value::Weights(w)) => (w.dims, Some(w.levels), vec![], w.scale),
+            Ok(Value::Transposed(w)) => {
+                transposed = !transposed;
+                (w.dims, Some(w.levels), vec![], w.scale)
+            }
+            _ => {
+                let constant = self.constant(node, 1)?;
+                (constant.dims.clone(), None, constant.values.clone(), vec![])
+            }
         };
-        let transposed = node.int("transB", 0) == 1;
         if levels.is_some() && !transposed {
             return Err(
-                "quantised weights must be (outputs, inputs): export it as Gemm with transB".into(),
+                "quantised weights must be (outputs, inputs), with transB or a Transpose behind their Quant"
+                    .into(),
             );
         }
         let shape = self.shapes[x];
@@ -172,8 +173,14 @@ impl Lowering<'_> {
                 (32, self.blob(&order.map(|i| values[i]).collect::<Vec<f32>>()), vec![1.0; outputs])
             }
         };
-        let bias = self.optional(node, 2)?;
-        let bias = bias.map_or_else(|| vec![0.0; outputs], |bias| bias.values.clone());
+        let bias = match self.optional(node, 2)? {
+            None => vec![0.0; outputs],
+            Some(Constant { dims, values }) => match dims[..] {
+                [] | [1] | [1, 1] => vec![values[0]; outputs],
+                [n] | [1, n] if n == outputs => values.clone(),
+                _ => return Err(format!("its bias has shape {dims:?}, not [{outputs}]")),
+            },
+        };
         let (scale, bias) = (self.blob(&scale), self.blob(&bias));
         self.push_real(Dense { x, outputs: outputs as u32, bits, weights, scale, bias })
     }

@@ -1,6 +1,6 @@
 //! The state of lowering a graph, and access to the inputs of its nodes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fogline::manifest::Input;
 use fogline_edge::ops::{self, Conv, Op};
@@ -38,6 +38,10 @@ pub struct Lowering<'a> {
     pub values: HashMap<String, Value>,
     /// The shape of each operation's result.
     pub shapes: Vec<Shape>,
+    /// The names of the tensors that have the shape (1, C) in ONNX, and not (1, C, H, W).
+    pub rows: HashSet<String>,
+    /// The constants that nodes have given so far, by name.
+    pub folded: HashMap<String, Constant>,
     /// The operations and data so far.
     pub out: Lowered,
 }
@@ -61,7 +65,8 @@ impl Lowering<'_> {
     /// If the input is missing or computed.
     pub fn constant(&self, node: &NodeProto, index: usize) -> Result<&Constant, String> {
         let name = node.input.get(index).ok_or_else(|| format!("input {index} is missing"))?;
-        self.graph.constants.get(name).ok_or_else(|| format!("input '{name}' is not a constant"))
+        let constant = self.graph.constants.get(name).or_else(|| self.folded.get(name));
+        constant.ok_or_else(|| format!("input '{name}' is not a constant"))
     }
 
     /// A constant input that may be missing.
@@ -99,6 +104,10 @@ impl Lowering<'_> {
         match self.value(node, index)? {
             Value::Real(affine) => Ok(affine),
             Value::Picture => Err("the picture must pass a Quant node first".into()),
+            Value::Flat(_) => {
+                Err("its input is flattened: only a linear layer can read it, so put it before the flattening".into())
+            }
+            Value::Weights(_) | Value::Transposed(_) => Err("its input is quantised constants, not a map".into()),
             _ => Err("it needs a map of real numbers, not a quantised one".into()),
         }
     }
@@ -107,6 +116,20 @@ impl Lowering<'_> {
     pub fn real(&mut self, node: &NodeProto, index: usize) -> Result<usize, String> {
         let affine = self.affine(node, index)?;
         self.settle(affine)
+    }
+
+    /// Whether input `index` of a node has the shape (1, C) in ONNX.
+    pub fn is_row(&self, node: &NodeProto, index: usize) -> bool {
+        node.input.get(index).is_some_and(|name| self.rows.contains(name))
+    }
+
+    /// Whether a node's result has the shape (1, C) in ONNX.
+    pub fn gives_rows(&self, node: &NodeProto) -> bool {
+        match node.op_type.as_str() {
+            "Gemm" | "MatMul" | "Flatten" | "Reshape" => true,
+            "ReduceMean" => node.int("keepdims", 1) == 0,
+            _ => (0..node.input.len()).any(|index| self.is_row(node, index)),
+        }
     }
 
     /// Adds a tensor to the data and returns its place.

@@ -5,6 +5,8 @@
 //! numbers: a convolution then folds them into its scale and bias, and a sign into its thresholds.
 
 mod affine;
+mod attributes;
+mod fold;
 mod layers;
 mod lowering;
 mod quant;
@@ -12,7 +14,7 @@ mod shape;
 mod value;
 mod ways;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fogline::manifest::Input;
 
@@ -34,6 +36,8 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
         kernels: HashMap::new(),
         values: HashMap::from([(graph.input.clone(), Value::Picture)]),
         shapes: vec![],
+        rows: HashSet::new(),
+        folded: HashMap::new(),
         out: Lowered::default(),
     };
     let size = i64::from(input.size);
@@ -45,9 +49,17 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
     }
     for node in &graph.nodes {
         let named = |why: String| node.refused(why);
+        attributes::check(node).map_err(named)?;
+        if let Some(constant) = lowering.fold(node).map_err(named)? {
+            lowering.folded.extend(node.output.first().map(|name| (name.clone(), constant)));
+            continue;
+        }
         let value = lowering.node(node).map_err(named)?;
         value.is_finite().map_err(named)?;
         if let Some(output) = node.output.first() {
+            if lowering.gives_rows(node) {
+                lowering.rows.insert(output.clone());
+            }
             // Compute a value that several nodes read once, here, and not for each of them.
             let readers =
                 graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output).count();
@@ -107,7 +119,8 @@ impl Lowering<'_> {
             "BatchNormalization" => self.batch_norm(node),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node),
             "PRelu" | "Relu" | "LeakyRelu" => self.relu(node),
-            "AveragePool" | "MaxPool" | "GlobalAveragePool" => self.pool(node),
+            "AveragePool" | "MaxPool" => self.pool(node),
+            "GlobalAveragePool" | "ReduceMean" => self.global_pool(node),
             "Clip" => {
                 // Inputs, or attributes before opset 11. Either bound may be missing.
                 let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;
@@ -118,6 +131,17 @@ impl Lowering<'_> {
             "Concat" => self.concat(node),
             "Gather" => self.way(node),
             "Flatten" | "Reshape" => self.flatten(node),
+            "Transpose" => match self.value(node, 0)? {
+                Value::Weights(weights)
+                    if weights.dims.len() == 2 && node.ints("perm", &[1, 0]) == [1, 0] =>
+                {
+                    Ok(Value::Transposed(weights))
+                }
+                _ => Err("only constants can be transposed: export maps as (N, C, H, W)".into()),
+            },
+            "Dropout" if self.number(node, 2, "training_mode", Some(0.0))? != 0.0 => {
+                Err("it drops at random in training mode: export the model in eval mode".into())
+            }
             "Identity" | "Dropout" => self.value(node, 0),
             _ => Err("the edge does not support this operator".into()),
         }

@@ -101,17 +101,8 @@ impl Lowering<'_> {
                 "{bits} bits are not supported: use 2 to 8, or BipolarQuant for 1"
             ));
         }
-        let mode = node.text("rounding_mode", "ROUND");
-        if mode != "ROUND" {
-            return Err(format!("rounding mode {mode} is not supported: use ROUND"));
-        }
         let (signed, narrow) = (node.int("signed", 1) == 1, node.int("narrow", 0) == 1);
-        let (low, high) = match (signed, bits.exp2()) {
-            (true, n) => (-n / 2.0, n / 2.0 - 1.0),
-            (false, n) => (0.0, n - 1.0),
-        };
-        let low = if signed && narrow { low + 1.0 } else { low };
-        let high = if !signed && narrow { high - 1.0 } else { high };
+        let (low, high) = range(node, bits)?;
         if high > 127.0 {
             return Err("levels above 127: use a signed grid or fewer bits".into());
         }
@@ -124,6 +115,29 @@ impl Lowering<'_> {
             );
         }
         Ok(Grid { scale: self.constant(node, 1)?.clone(), low, high, bits, beside })
+    }
+
+    /// `Quant` of a constant list, such as a bias: its values, since layers take biases in real numbers.
+    pub(super) fn quantised_list(&self, node: &NodeProto) -> Result<Constant, String> {
+        let (list, scale) = (self.constant(node, 0)?, self.constant(node, 1)?);
+        let (zero, bits) =
+            (self.number(node, 2, "zero point", None)?, self.number(node, 3, "bit width", None)?);
+        if zero != 0.0 || !(2.0..=32.0).contains(&bits) || bits.fract() != 0.0 {
+            return Err(format!(
+                "a bias of {bits} bits with a zero point of {zero} is not supported"
+            ));
+        }
+        if scale.dims != list.dims && !matches!(scale.dims[..], [] | [1])
+            || scale.values.iter().any(|&scale| scale <= 0.0)
+        {
+            return Err(format!("its scale does not fit a list of shape {:?}", list.dims));
+        }
+        let (low, high) = range(node, bits)?;
+        let numbers = list.values.iter().zip(scale.values.iter().cycle());
+        let values = numbers
+            .map(|(value, scale)| (value / scale).round_ties_even().clamp(low, high) * scale)
+            .collect();
+        Ok(Constant { dims: list.dims.clone(), values })
     }
 
     /// The levels of a tensor that several nodes quantise to different bit widths, and its name with the largest width; `None`
@@ -188,6 +202,19 @@ impl Lowering<'_> {
     }
 }
 
+/// The lowest and the highest level of a `Quant` node of so many bits.
+fn range(node: &NodeProto, bits: f32) -> Result<(f32, f32), String> {
+    let mode = node.text("rounding_mode", "ROUND");
+    if mode != "ROUND" {
+        return Err(format!("rounding mode {mode} is not supported: use ROUND"));
+    }
+    let narrow = if node.int("narrow", 0) == 1 { 1.0 } else { 0.0 };
+    Ok(match (node.int("signed", 1) == 1, bits.exp2()) {
+        (true, n) => (narrow - n / 2.0, n / 2.0 - 1.0),
+        (false, n) => (0.0, n - 1.0 - narrow),
+    })
+}
+
 /// The integer threshold of `scale * sum + bias >= 0`, and whether the comparison is inverted.
 fn threshold(scale: f64, bias: f64) -> (i32, u8) {
     let whole = |value: f64| value.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
@@ -207,11 +234,16 @@ fn per_output(scale: &Constant, dims: &[usize]) -> Result<Vec<f32>, String> {
         _ => return Err(format!("weights of shape {dims:?} are not supported")),
     };
     let values = match scale.values.len() {
-        1 => vec![scale.values[0]; outputs],
-        n if n == outputs && scale.dims.first() == Some(&n) => scale.values.clone(),
+        1 if scale.dims.len() <= dims.len() => vec![scale.values[0]; outputs],
+        // ONNX aligns shapes at their last axis, so that [outputs] alone would run along another one.
+        n if n == outputs && scale.dims.len() == dims.len() && scale.dims[0] == n => {
+            scale.values.clone()
+        }
         _ => {
+            let mut per_output = vec![1; dims.len()];
+            per_output[0] = outputs;
             return Err(format!(
-                "a scale of shape {:?} does not fit weights of shape {dims:?}",
+                "a scale of shape {:?} is not one per output of weights of shape {dims:?}: give it the shape {per_output:?}",
                 scale.dims
             ));
         }

@@ -18,6 +18,8 @@ pub enum Value {
     Flat(usize),
     /// Quantised constants, which only layers can read.
     Weights(Weights),
+    /// The same with inputs first, for a linear layer. The fields are as without the transposition.
+    Transposed(Weights),
     /// 1 for samples that take this way, else 0.
     Way(usize),
     /// The maps of some of the ways, by index, each multiplied by its [`Value::Way`].

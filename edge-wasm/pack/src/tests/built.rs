@@ -1,0 +1,141 @@
+//! Small graphs, built in code.
+
+use fogline::manifest::{Input, Manifest};
+use fogline_edge::engine::{Engine, Stop};
+use fogline_edge::kernel::Backend;
+use fogline_edge::model::{Model, Program};
+use prost::Message;
+
+use crate::onnx::{
+    AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, TensorProto, TensorShape,
+    TensorType, TypeProto, ValueInfoProto,
+};
+use crate::{PackError, Packed, pack};
+
+/// The side of the picture, unless stated.
+const SIZE: u32 = 8;
+
+/// A graph with the picture `x`, the exit `e1` and the split `split`.
+pub struct Built {
+    size: u32,
+    graph: GraphProto,
+}
+
+impl Built {
+    /// The picture, quantised to 8 bits, and a 3x3 convolution of 8 bits that gives the map `c` of 8 channels, 8x8.
+    pub fn stem() -> Self {
+        Self::of_size(SIZE)
+    }
+
+    /// The same for a picture of `size` x `size`.
+    pub fn of_size(size: u32) -> Self {
+        let new = Self { size, graph: GraphProto::default() };
+        let numbers = [("one", 1.0), ("zero", 0.0), ("eight", 8.0), ("step", 1.0 / 64.0)];
+        numbers
+            .into_iter()
+            .fold(new, |built, (name, number)| built.tensor(name, &[], &[number]))
+            .tensor("w", &[8, 3, 3, 3], &varied(8 * 27))
+            .node("Quant", "x step zero eight", "xq", &[])
+            .node("Quant", "w step zero eight", "wq", &[])
+            .node("Conv", "xq wq", "c", &[ints("pads", &[1; 4])])
+    }
+
+    /// Adds a constant of f32.
+    pub fn tensor(mut self, name: &str, dims: &[i64], values: &[f32]) -> Self {
+        let (name, dims, float_data) = (name.to_owned(), dims.to_vec(), values.to_vec());
+        let tensor = TensorProto { name, dims, data_type: 1, float_data, ..<_>::default() };
+        self.graph.initializer.push(tensor);
+        self
+    }
+
+    /// Adds a list of i64.
+    pub fn whole(mut self, name: &str, values: &[i64]) -> Self {
+        let (name, dims) = (name.to_owned(), vec![values.len() as i64]);
+        let int64_data = values.to_vec();
+        let tensor = TensorProto { name, dims, data_type: 7, int64_data, ..<_>::default() };
+        self.graph.initializer.push(tensor);
+        self
+    }
+
+    /// Adds a node; `inputs` are names with spaces between them.
+    pub fn node(mut self, op: &str, inputs: &str, output: &str, of: &[AttributeProto]) -> Self {
+        self.graph.node.push(NodeProto {
+            name: format!("{output}-node"),
+            op_type: op.to_owned(),
+            input: inputs.split(' ').map(str::to_owned).collect(),
+            output: vec![output.to_owned()],
+            attribute: of.to_vec(),
+        });
+        self
+    }
+
+    /// Adds global pooling and a linear layer over `x`, which give the exit's five scores.
+    pub fn head(self, x: &str) -> Self {
+        self.node("GlobalAveragePool", x, "p", &[]).flat_head("p")
+    }
+
+    /// Adds flattening and a linear layer over `x`, a map of 1x1x8, which give the exit's five scores.
+    pub fn flat_head(self, x: &str) -> Self {
+        self.node("Flatten", x, "f", &[]).linear("f")
+    }
+
+    /// Adds a linear layer over the row `x`, which gives the exit's five scores.
+    pub fn linear(self, x: &str) -> Self {
+        self.tensor("g", &[5, 8], &varied(40)).node(
+            "Gemm",
+            &format!("{x} g"),
+            "e1",
+            &[int("transB", 1)],
+        )
+    }
+
+    /// Packs the graph with the signs of `x` as its split.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn split(mut self, x: &str) -> Result<Packed, PackError> {
+        self = self.node("BipolarQuant", &format!("{x} one"), "split", &[]);
+        let named = |name: &str| ValueInfoProto { name: name.to_owned(), kind: None };
+        let sides = [1, 3, i64::from(self.size), i64::from(self.size)];
+        let dim = sides.into_iter().map(|value| Dimension { value }).collect();
+        let tensor = Some(TensorType { shape: Some(TensorShape { dim }) });
+        self.graph.input = vec![ValueInfoProto { kind: Some(TypeProto { tensor }), ..named("x") }];
+        self.graph.output = vec![named("e1"), named("split")];
+        let manifest = include_bytes!("../../../tests/tiny/manifest.json");
+        let input = Input { size: self.size, ..Manifest::parse(manifest).unwrap().input };
+        pack(&ModelProto { graph: Some(self.graph) }.encode_to_vec(), &input, 1)
+    }
+
+    /// The refusal of the graph with the signs of `c` as its split.
+    pub fn refusal(self) -> String {
+        self.split("c").err().expect("it is refused").to_string()
+    }
+}
+
+/// A packed model's operations, and what they give for a picture: the scores, then the split map.
+pub fn computed(packed: &Packed) -> (&Program, [Stop; 2]) {
+    let model = Model::parse(&packed.bytes).unwrap();
+    let mut engine = Engine::new(model, Backend::Reference);
+    engine.start(&(0..3 * SIZE * SIZE).map(|i| (i * 37 % 251) as u8).collect::<Vec<u8>>());
+    (&packed.model.program, [engine.go_on(), engine.go_on()])
+}
+
+/// Numbers from -0.75 to 0.75 that vary.
+pub fn varied(count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 37 % 97) as f32 - 48.0) / 64.0).collect()
+}
+
+/// An attribute of one integer.
+pub fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), i, ..<_>::default() }
+}
+
+/// An attribute of several integers.
+pub fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), ints: ints.to_vec(), ..<_>::default() }
+}
+
+/// An attribute of text.
+pub fn text(name: &str, text: &str) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), s: text.as_bytes().to_vec(), ..<_>::default() }
+}

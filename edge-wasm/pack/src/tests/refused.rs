@@ -1,0 +1,197 @@
+//! Attributes and broadcasts: what is understood gives what ONNX says, and anything else is refused by name.
+
+use super::built::{Built, computed, int, ints, text, varied};
+
+#[test]
+fn an_unknown_attribute_is_refused_by_name_and_a_default_is_not() {
+    let relu = |attributes: &[_]| Built::stem().node("Relu", "c", "r", attributes).head("r");
+    relu(&[]).split("c").unwrap();
+    assert_eq!(
+        relu(&[int("consumed_inputs", 0)]).refusal(),
+        "node 'r-node' (Relu): the attribute 'consumed_inputs' is not supported: export without it"
+    );
+    let dilated = |by| {
+        let pool = [ints("kernel_shape", &[2, 2]), ints("dilations", &[by, by])];
+        Built::stem().node("MaxPool", "c", "m", &pool).head("m")
+    };
+    dilated(1).split("c").unwrap();
+    assert!(dilated(2).refusal().ends_with("dilations = [2, 2] is not supported, only ones"));
+}
+
+#[test]
+fn a_model_in_training_mode_is_refused() {
+    let norm = |mode| {
+        ["a", "b", "m", "v"]
+            .into_iter()
+            .fold(Built::stem(), |built, name| built.tensor(name, &[8], &[1.0; 8]))
+            .node("BatchNormalization", "c a b m v", "n", &[int("training_mode", mode)])
+            .head("n")
+    };
+    norm(0).split("n").unwrap();
+    assert_eq!(
+        norm(1).refusal(),
+        "node 'n-node' (BatchNormalization): training_mode = 1 is not supported, only 0: export the model in eval mode"
+    );
+    let drop = |mode| Built::stem().node("Dropout", &format!("c one {mode}"), "d", &[]).head("d");
+    drop("zero").split("c").unwrap();
+    assert!(drop("one").refusal().ends_with("export the model in eval mode"));
+}
+
+#[test]
+fn automatic_padding_is_computed_and_pools_that_pad_are_refused() {
+    // A window of 3, 2 apart, over 8 pixels: SAME_UPPER pads by one at the end only.
+    let pool = |side, stride, how| {
+        let sides = [ints("kernel_shape", &[side; 2]), ints("strides", &[stride; 2])];
+        let of = [&sides[..], &[text("auto_pad", how)]].concat();
+        Built::stem().node("MaxPool", "c", "m", &of).head("m")
+    };
+    assert_eq!(
+        pool(3, 2, "SAME_UPPER").refusal(),
+        "node 'm-node' (MaxPool): it pads by [0, 0, 1, 1] (SAME_UPPER), not by the same on all four sides"
+    );
+    assert!(pool(3, 1, "SAME_LOWER").refusal().contains("it pads by 1: only pools without"));
+    assert!(pool(3, 1, "SAME").refusal().ends_with("auto_pad = SAME is not supported"));
+    let plain = pool(2, 2, "NOTSET").split("c").unwrap();
+    for how in ["VALID", "SAME_UPPER", "SAME_LOWER"] {
+        assert_eq!(computed(&pool(2, 2, how).split("c").unwrap()), computed(&plain), "{how}");
+    }
+    let conv = |of| {
+        Built::stem()
+            .tensor("v", &[8, 8, 3, 3], &varied(8 * 72))
+            .node("BipolarQuant", "v one", "vq", &[])
+            .node("BipolarQuant", "c one", "cq", &[])
+            .node("Conv", "cq vq", "d", &[of])
+            .head("d")
+            .split("d")
+            .unwrap()
+    };
+    for how in ["SAME_UPPER", "SAME_LOWER"] {
+        let (auto, stated) = (conv(text("auto_pad", how)), conv(ints("pads", &[1; 4])));
+        assert_eq!(computed(&auto), computed(&stated), "{how}");
+    }
+    assert_eq!(computed(&conv(text("auto_pad", "VALID"))), computed(&conv(ints("pads", &[0; 4]))));
+}
+
+#[test]
+fn ceil_mode_is_refused_only_if_it_adds_a_window() {
+    let pool = |side| {
+        let of = [ints("kernel_shape", &[side; 2]), ints("strides", &[2; 2]), int("ceil_mode", 1)];
+        Built::stem().node("AveragePool", "c", "m", &of).head("m")
+    };
+    pool(2).split("c").unwrap();
+    assert!(pool(3).refusal().contains("ceil_mode adds a window that reaches beyond a map of 8x8"));
+}
+
+#[test]
+fn a_constant_is_taken_per_channel_only_where_onnx_broadcasts_it_so() {
+    let numbers = varied(8);
+    let map = |dims: &[i64]| {
+        Built::stem().tensor("k", dims, &numbers).node("Add", "c k", "s", &[]).head("s")
+    };
+    map(&[8, 1, 1]).split("s").unwrap();
+    map(&[1, 8, 1, 1]).split("s").unwrap();
+    for dims in [&[8][..], &[1, 8], &[1, 1, 8], &[1, 1, 8, 1, 1]] {
+        assert_eq!(
+            map(dims).refusal(),
+            format!(
+                "node 's-node' (Add): a constant of shape {dims:?} is not broadcast over the 8 channels of a map of shape \
+                 [1, 8, 8, 8]: give it the shape [8, 1, 1]"
+            )
+        );
+    }
+    // A pooled map still has a height and width, of 1 each: [8] would run along its width.
+    let pooled = Built::stem().tensor("k", &[8], &numbers);
+    let pooled = pooled.node("GlobalAveragePool", "c", "p", &[]).node("Add", "p k", "e1", &[]);
+    assert!(pooled.refusal().contains("of a map of shape [1, 8, 1, 1]: give it"));
+    let row = |dims: &[i64]| {
+        Built::stem()
+            .tensor("k", dims, &numbers)
+            .node("GlobalAveragePool", "c", "p", &[])
+            .node("Flatten", "p", "f", &[])
+            .node("Add", "f k", "s", &[])
+            .linear("s")
+    };
+    row(&[8]).split("c").unwrap();
+    row(&[1, 8]).split("c").unwrap();
+    assert!(row(&[8, 1, 1]).refusal().contains("of shape [1, 8]: give it the shape [8]"));
+}
+
+#[test]
+fn a_row_and_a_map_are_not_added() {
+    let built =
+        Built::stem().node("GlobalAveragePool", "c", "p", &[]).node("Flatten", "p", "f", &[]);
+    let why = built.node("Add", "p f", "s", &[]).linear("s").refusal();
+    assert!(why.ends_with("one of its maps is flattened: flatten both before it"), "{why}");
+}
+
+#[test]
+fn a_scale_of_weights_is_per_output_only_in_the_shape_of_outputs_first() {
+    let steps: Vec<f32> = (1..=8).map(|i| i as f32 / 64.0).collect();
+    let linear = |dims: &[i64]| {
+        Built::stem()
+            .tensor("v", &[8, 8], &varied(64))
+            .tensor("vs", dims, &steps)
+            .node("Quant", "v vs zero eight", "vq", &[])
+            .node("GlobalAveragePool", "c", "p", &[])
+            .node("Flatten", "p", "f", &[])
+            .node("Gemm", "f vq", "e1", &[int("transB", 1)])
+    };
+    linear(&[8, 1]).split("c").unwrap();
+    for dims in [&[8][..], &[1, 8]] {
+        assert!(
+            linear(dims)
+                .refusal()
+                .ends_with("of weights of shape [8, 8]: give it the shape [8, 1]"),
+        );
+    }
+}
+
+#[test]
+fn a_bias_of_one_number_is_one_for_all_outputs() {
+    let linear = |dims: &[i64], bias: &[f32]| {
+        Built::stem()
+            .tensor("g", &[5, 8], &varied(40))
+            .tensor("b", dims, bias)
+            .node("GlobalAveragePool", "c", "p", &[])
+            .node("Flatten", "p", "f", &[])
+            .node("Gemm", "f g b", "e1", &[int("transB", 1)])
+    };
+    let each = linear(&[5], &[0.5; 5]).split("c").unwrap();
+    for dims in [&[][..], &[1], &[1, 1]] {
+        assert_eq!(computed(&linear(dims, &[0.5]).split("c").unwrap()), computed(&each));
+    }
+    assert!(linear(&[5, 1], &[0.5; 5]).refusal().ends_with("its bias has shape [5, 1], not [5]"));
+}
+
+#[test]
+fn a_convolution_that_does_not_fit_is_refused_in_its_own_name() {
+    let why = Built::stem()
+        .tensor("v", &[8, 8, 1, 1], &varied(64))
+        .node("BipolarQuant", "v one", "vq", &[])
+        .node("BipolarQuant", "c one", "cq", &[])
+        .node("Conv", "cq vq", "d", &[ints("pads", &[1; 4])])
+        .node("Relu", "d", "r", &[])
+        .head("r")
+        .refusal();
+    assert!(why.starts_with("node 'd-node' (Conv): its padding is not below its kernel"), "{why}");
+}
+
+#[test]
+fn a_reshape_is_a_flattening_only_if_it_gives_one_row_of_all_numbers() {
+    let to = |shape: &[i64], zero| {
+        let built = Built::stem().whole("to", shape).node("GlobalAveragePool", "c", "p", &[]);
+        built.node("Reshape", "p to", "f", &[int("allowzero", zero)]).linear("f")
+    };
+    let flattened = Built::stem().head("c").split("c").unwrap();
+    for shape in [[1, -1], [0, -1], [1, 8], [-1, 8]] {
+        assert_eq!(computed(&to(&shape, 0).split("c").unwrap()), computed(&flattened), "{shape:?}");
+    }
+    to(&[1, -1], 1).split("c").unwrap();
+    for (shape, zero) in [([-1, 4], 0), ([2, -1], 0), ([0, 8], 1), ([-1, 0], 0)] {
+        assert!(
+            to(&shape, zero)
+                .refusal()
+                .ends_with("only flattening to one row per sample is supported")
+        );
+    }
+}
