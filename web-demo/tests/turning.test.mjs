@@ -142,7 +142,7 @@ describe('a batch that is turned', () => {
     await turn([0, 0]);
     await run(() => page.setInputFiles('#file', { name: 'a.zip', mimeType: 'application/zip', buffer: Buffer.from(zipSync({ 'cat/a.png': new Uint8Array(tiny) })) }));
     const text = await page.textContent('.report');
-    assert.match(text, /sent\. The picture files have \d+ bytes: a map is of the same size however small its picture's file/);
+    assert.match(text, /sent\. The picture files have \d+ bytes: a map has the same size for every picture/);
     assert.doesNotMatch(text, /instead of/);
     await page.click('#reset');
   });
@@ -151,7 +151,7 @@ describe('a batch that is turned', () => {
     await run(() => page.setInputFiles('#folder', root));
     const wrong = page.locator('.confusion td:not([data-right]) button').first();
     await wrong.click();
-    assert.match(await page.textContent('.behind'), /taken for .*, the surest first/);
+    assert.match(await page.textContent('.behind'), /taken for .*, most confident first/);
     const picture = page.locator('.behind button').first();
     assert.ok(await picture.locator('img').evaluate((image) => image.decode().then(() => image.naturalWidth > 0)));
     const path = await picture.getAttribute('title');
@@ -179,7 +179,7 @@ describe('a batch that is turned', () => {
     const before = await report();
     // The shown picture is classified again by the new pair.
     await cardsOf(page, () => page.selectOption('#model-select', { label: other }));
-    assert.ok((await page.textContent('#batch-owner')).includes(`These are answers of ${first}, the pair before`));
+    assert.ok((await page.textContent('#batch-owner')).includes(`These answers are from the previous model, ${first}`));
     assert.ok(await page.locator('#batch').evaluate((batch) => batch.hasAttribute('data-earlier')));
     assert.deepEqual(await report(), before, 'as it was left');
     assert.doesNotMatch(await page.textContent('#curve-text'), /This batch/);

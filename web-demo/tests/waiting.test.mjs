@@ -75,7 +75,7 @@ describe('a picture on its way to the cloud', () => {
     const cards = await page.locator('#results article').count();
     await page.click('#answer-cancel');
     await page.locator('[data-name="cloud"][data-state="failed"]').waitFor();
-    assert.match(await page.textContent('#answer'), /cancelled: best guess of exit \d/);
+    assert.match(await page.textContent('#answer'), /cancelled: best guess by exit \d/);
     assert.notEqual(await page.evaluate(() => document.activeElement.nodeName), 'BODY');
     release();
     assert.equal(await page.locator('#results article').count(), cards, 'a cancelled picture has no answer');
