@@ -1,6 +1,7 @@
 //! Tests the documentation against the repository: every link has a target, and every command exists.
 
 mod commands;
+mod pages;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +19,7 @@ fn commands_in_the_docs_exist() {
 
 #[test]
 fn links_in_the_docs_lead_somewhere() {
-    for (page, text) in commands::pages() {
+    for (page, text) in pages::pages() {
         let folder = page.parent().expect("a page lies in a folder");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {

@@ -1,12 +1,11 @@
 //! The page's engines: the npm package `edge-wasm/pkg`.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::fresh::Stamp;
+use crate::fresh::{Stamp, removed};
 use crate::{root, step, tools};
 
 /// RUSTFLAGS for WebAssembly builds with SIMD.
@@ -50,44 +49,45 @@ const ENGINES: [Engine; 3] = [
 
 /// Builds the npm package with all three engines.
 pub fn build() -> Result<()> {
-    let all = Stamp::of("engines");
-    if all.is_fresh(&SOURCES) && ENGINES.iter().all(is_there) {
+    if are_fresh(&ENGINES) {
         return Ok(());
     }
-    all.set(false)?;
+    stamp().set(false)?;
     build_these(&ENGINES)?;
-    join_packages(&package())?;
-    all.set(true)
+    join_packages()?;
+    stamp().set(true)
 }
 
 /// Builds only the engine with SIMD, unless all three are up to date. The local stack serves it to browsers with relaxed SIMD
 /// too, and the demo's first run is a minute shorter.
 pub fn build_simd() -> Result<()> {
-    let (all, own) = (Stamp::of("engines"), Stamp::of("engine"));
-    let is_fresh = [&all, &own].iter().any(|stamp| stamp.is_fresh(&SOURCES));
-    if is_fresh && is_there(&ENGINES[0]) {
+    let (simd, others) = ENGINES.split_at(1);
+    if are_fresh(simd) {
         return Ok(());
     }
-    all.set(false)?;
-    own.set(false)?;
-    // They are of older sources.
-    for (_, folder, _) in &ENGINES[1..] {
-        match fs::remove_dir_all(package().join(folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+    stamp().set(false)?;
+    // They are of older sources, and [`build`] must miss them.
+    for (_, folder, _) in others {
+        removed(fs::remove_dir_all(package().join(folder)))?;
     }
-    build_these(&ENGINES[..1])?;
-    own.set(true)
+    build_these(simd)?;
+    stamp().set(true)
+}
+
+/// When the engines that are there were built.
+fn stamp() -> Stamp {
+    Stamp::of("engines")
+}
+
+fn are_fresh(engines: &[Engine]) -> bool {
+    let is_there =
+        |(_, folder, _): &Engine| package().join(folder).join("fogline_edge_bg.wasm").is_file();
+    stamp().is_fresh(&SOURCES) && engines.iter().all(is_there)
 }
 
 /// The folder of the npm package.
 fn package() -> PathBuf {
     root().join("edge-wasm/pkg")
-}
-
-fn is_there((_, folder, _): &Engine) -> bool {
-    package().join(folder).join("fogline_edge_bg.wasm").is_file()
 }
 
 /// Builds engines with wasm-pack, each as a package of its own.
@@ -113,23 +113,23 @@ fn build_these(engines: &[Engine]) -> Result<()> {
 }
 
 /// Joins wasm-pack's three packages into one: the other two engines become entry points of the first.
-fn join_packages(pkg: &Path) -> Result<()> {
-    let description = pkg.join("package.json");
-    let mut package: serde_json::Value = serde_json::from_slice(&fs::read(&description)?)?;
-    package["exports"] = serde_json::json!({
+fn join_packages() -> Result<()> {
+    let description = package().join("package.json");
+    let mut joined: serde_json::Value = serde_json::from_slice(&fs::read(&description)?)?;
+    joined["exports"] = serde_json::json!({
         ".": "./fogline_edge.js",
         "./relaxed": "./relaxed/fogline_edge.js",
         "./scalar": "./scalar/fogline_edge.js",
         "./*.wasm": "./*.wasm",
     });
     let files =
-        package["files"].as_array_mut().context("wasm-pack's package.json has no 'files'")?;
-    for folder in ["relaxed", "scalar"] {
+        joined["files"].as_array_mut().context("wasm-pack's package.json has no 'files'")?;
+    for (_, folder, _) in &ENGINES[1..] {
         // npm would treat a nested package.json as a separate package, and leave out what .gitignore lists.
         for file in ["package.json", ".gitignore", "README.md"] {
-            fs::remove_file(pkg.join(folder).join(file))?;
+            fs::remove_file(package().join(folder).join(file))?;
         }
         files.push(format!("{folder}/*").into());
     }
-    Ok(fs::write(description, serde_json::to_string_pretty(&package)? + "\n")?)
+    Ok(fs::write(description, serde_json::to_string_pretty(&joined)? + "\n")?)
 }

@@ -1,7 +1,7 @@
 //! Time stamps of build products, for build tools that would rebuild up-to-date files.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -30,13 +30,20 @@ impl Stamp {
     /// # Errors
     /// If target/ cannot be written.
     pub fn set(&self, made: bool) -> Result<()> {
-        match fs::remove_file(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ if made => drop(File::create(&self.0)?),
-            _ => {}
+        removed(fs::remove_file(&self.0))?;
+        if made {
+            File::create(&self.0)?;
         }
         Ok(())
     }
+}
+
+/// The result of removing what need not exist.
+///
+/// # Errors
+/// If it exists and cannot be removed.
+pub fn removed(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Modification time of a file, or the latest one in a folder; `None` if the path does not exist.

@@ -11,13 +11,13 @@ pub use python::{aws, cargo_lambda, cargo_lambda_with_zig, infra, recipe, ruff};
 
 use std::env;
 use std::fs::{self, Permissions};
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::fresh::removed;
 use crate::{root, step, target};
 
 /// The version to compile; xtask/wheels/wasmtime.txt has the prebuilt one.
@@ -197,10 +197,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 /// Links `program` in the tools' folder to `found`.
 fn link(found: &Path, program: &Path) -> Result<()> {
     fs::create_dir_all(folder().join("bin"))?;
-    match fs::remove_file(program) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
+    removed(fs::remove_file(program))?;
     Ok(std::os::unix::fs::symlink(found, program)?)
 }
 
@@ -224,17 +221,14 @@ pub fn page_libraries() -> Result<()> {
     install.current_dir(&folder);
     step::run("installing the page's libraries and test driver", &mut install)
         .map(drop)
-        .context("npm is needed; install Node.js 20 or newer")
+        .context("npm is needed; install Node.js 20.10 or newer")
 }
 
 /// Builds the served page: minifies every file separately, so that it keeps its name from web-demo. Comments, types and
 /// indentation are two fifths of the JavaScript.
 fn build_page(folder: &Path) -> Result<()> {
     // Start empty, or files that were removed from web-demo would still be served and deployed.
-    match fs::remove_dir_all(site()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
+    removed(fs::remove_dir_all(site()))?;
     let mut build = step::command("npm", &["run", "build", "--"]);
     build.arg(format!("--outdir={}", site().display())).current_dir(folder);
     step::run("building the page", &mut build).map(drop)

@@ -39,6 +39,8 @@ fn products(model: &Model) -> usize {
     let ops = model.program.ops.iter().zip(&model.shapes);
     let sizes = ops.map(|(op, shape)| match (op.cost(&model.shapes), op) {
         (Some(cost), _) => cost.macs as usize,
+        // Over the whole map.
+        (None, Op::AveragePool(AveragePool { x, k: 0, .. })) => model.shapes[*x].len(),
         (None, Op::AveragePool(AveragePool { k, .. }) | Op::MaxPool(MaxPool { k, .. })) => {
             shape.len().saturating_mul((k * k) as usize)
         }

@@ -74,6 +74,9 @@ fn main() -> ExitCode {
 #[cfg(test)]
 #[path = "../../src/docs/commands.rs"]
 mod commands;
+#[cfg(test)]
+#[path = "../../src/docs/pages.rs"]
+mod pages;
 
 #[cfg(test)]
 mod tests {

@@ -1,21 +1,6 @@
 //! Checks the command lines in the documentation.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-/// Paths and texts of the Markdown pages in docs/ and the root folder.
-pub fn pages() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .find(|at| at.join("README.md").is_file() && at.join("docs").is_dir());
-    let root = root.expect("the workspace's folder");
-    let docs =
-        fs::read_dir(root.join("docs")).expect("docs").map(|page| page.expect("a page").path());
-    let top =
-        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(|page| root.join(page));
-    let pages = docs.chain(top).filter(|page| page.extension().is_some_and(|is| is == "md"));
-    pages.map(|page| (page.clone(), fs::read_to_string(&page).expect("a page"))).collect()
-}
+use super::pages::pages;
 
 /// Panics if the docs call `program` with an option that the subcommand of `command` does not have. Subcommands that pass
 /// their options on may have any. With `all`, also panics if the subcommand does not exist.

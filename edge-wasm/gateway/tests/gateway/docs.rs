@@ -1,7 +1,9 @@
 //! The documentation's command lines, held against what the component and wasmtime say of themselves.
 
+#[path = "../../../../xtask/src/docs/pages.rs"]
+mod pages;
+
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use crate::bench::{Bench, variable};
@@ -19,24 +21,17 @@ fn lists(help: &str, word: &str) -> bool {
     help.split(|c: char| c.is_whitespace() || "[,".contains(c)).any(|listed| listed == name)
 }
 
-fn page(name: &str) -> String {
-    let text = fs::read_to_string(Path::new("../..").join(name)).unwrap();
-    text.replace("\\\n", " ")
-}
-
 #[test]
 fn command_lines_in_the_docs_are_the_components_own() {
-    let pages = fs::read_dir("../../docs").unwrap().map(|page| page.unwrap().path());
-    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
-    let names = pages.map(|page| format!("docs/{}", page.file_name().unwrap().display()));
     let mut seen = 0;
-    for name in names.chain(["README.md".into()]) {
-        for call in page(&name).split("fogline.wasm ").skip(1) {
+    for (page, text) in pages::pages() {
+        let page = page.display();
+        for call in text.replace("\\\n", " ").split("fogline.wasm ").skip(1) {
             let call = call.split(['\n', '`', '#']).next().unwrap();
             let mut words = call.split_whitespace();
             let help = help(words.next().unwrap());
             for option in words.filter(|word| word.starts_with("--")) {
-                assert!(lists(&help, option), "{name}: fogline.wasm {call}: no option {option}");
+                assert!(lists(&help, option), "{page}: fogline.wasm {call}: no option {option}");
             }
             seen += 1;
         }
@@ -46,7 +41,7 @@ fn command_lines_in_the_docs_are_the_components_own() {
 
 #[test]
 fn options_that_the_gateways_page_names_exist() {
-    let text = page("docs/gateway.md");
+    let text = fs::read_to_string("../../docs/gateway.md").unwrap();
     let table = text.split("| command | what it does |").nth(1).unwrap();
     let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
     let commands = rows.flat_map(|row| {
