@@ -66,13 +66,16 @@ fn request() -> Request {
     Request { pair: [1; 32], request_id: [2; 16], tensors: vec![tensor] }
 }
 
+fn reply(status: u16, body: &[u8]) -> Reply {
+    Reply { status, retry_after: None, body: body.to_vec() }
+}
+
 fn status(status: u16) -> Reply {
-    Reply { status, retry_after: None, body: vec![] }
+    reply(status, b"")
 }
 
 fn answer(request_id: [u8; 16], scores: Vec<Vec<f32>>) -> Reply {
-    let body = Response { request_id, scores }.encode().unwrap();
-    Reply { status: 200, retry_after: None, body }
+    reply(200, &Response { request_id, scores }.encode().unwrap())
 }
 
 /// Asks with a single poll, which is enough because the script never waits. `None` if it hangs.
@@ -114,7 +117,7 @@ fn a_passing_fault_is_tried_again_with_the_same_bytes() {
 
 #[test]
 fn the_function_s_own_time_is_that_of_the_try_that_was_answered() {
-    let script = script(vec![Ok(fault()), Ok(good()), Ok(status(404))]);
+    let script = script(vec![Ok(status(503)), Ok(good()), Ok(status(404))]);
     let client = client(&script);
     let outcome = one(&client);
     // Two posts of 10 ms and a pause of 100 ms; the script reports its number of posts as the function's time.
@@ -152,8 +155,8 @@ fn three_tries_are_all() {
 
 #[test]
 fn a_refusal_is_not_tried_again_and_keeps_its_word() {
-    let body = br#"{"error": "unknown_pair", "message": "no such pair"}"#.to_vec();
-    let script = script(vec![Ok(Reply { status: 404, retry_after: None, body })]);
+    let body = br#"{"error": "unknown_pair", "message": "no such pair"}"#;
+    let script = script(vec![Ok(reply(404, body))]);
     let (result, _) = run(&script);
     assert_eq!(result.unwrap_err().word(), "unknown_pair");
     assert!(script.pauses.borrow().is_empty());
@@ -174,15 +177,14 @@ fn a_refusal_is_made_fit_for_a_terminal() {
 
 #[test]
 fn retry_after_is_honoured_within_the_deadline_only() {
-    let busy =
-        |ms| Ok(Reply { status: 429, retry_after: Some(Duration::from_millis(ms)), body: vec![] });
-    let patient = script(vec![busy(700), Ok(answer([2; 16], vec![vec![0.0, 1.0]]))]);
+    let busy = |wait| Ok(Reply { retry_after: Some(wait), ..status(429) });
+    let patient =
+        script(vec![busy(Duration::from_millis(700)), Ok(answer([2; 16], vec![vec![0.0, 1.0]]))]);
     assert!(run(&patient).0.is_ok());
     assert_eq!(*patient.pauses.borrow(), [Duration::from_millis(700)]);
     // The longest is more than a clock can hold: the sum once overflowed.
-    for ms in [5_000, u64::MAX] {
-        let long = Reply { status: 429, retry_after: Some(Duration::from_secs(ms)), body: vec![] };
-        let hasty = script(vec![Ok(long)]);
+    for seconds in [5_000, u64::MAX] {
+        let hasty = script(vec![busy(Duration::from_secs(seconds))]);
         assert_eq!(run(&hasty).0.unwrap_err().word(), "cloud_refused");
         assert!(hasty.pauses.borrow().is_empty());
     }
@@ -194,7 +196,7 @@ fn what_is_no_answer_to_this_request_is_refused() {
         Ok(answer([9; 16], vec![vec![1.0, 2.0]])),
         Ok(answer([2; 16], vec![vec![1.0, 2.0], vec![1.0, 2.0]])),
         Ok(answer([2; 16], vec![vec![1.0]])),
-        Ok(Reply { status: 200, retry_after: None, body: b"<html>".to_vec() }),
+        Ok(reply(200, b"<html>")),
         Err(TransportError::TooLarge),
     ];
     for reply in bad {
@@ -229,10 +231,6 @@ fn a_batch_is_answered_sample_by_sample_and_its_bytes_add_up() {
     }
 }
 
-fn fault() -> Reply {
-    status(503)
-}
-
 fn good() -> Reply {
     answer([2; 16], vec![vec![1.0, 2.0]])
 }
@@ -245,7 +243,7 @@ fn word(outcome: &Asked) -> &str {
 fn opened(script: &Script) -> Client<&Script> {
     let client = client(script);
     for _ in 0..FAULTS {
-        script.replies.borrow_mut().extend([Ok(fault()), Ok(fault()), Ok(fault())]);
+        script.replies.borrow_mut().extend([Ok(status(503)), Ok(status(503)), Ok(status(503))]);
         assert_eq!(word(&one(&client)), "cloud_refused");
     }
     client
@@ -270,7 +268,7 @@ fn a_client_that_forgives_asks_at_once() {
     let script = script(vec![]);
     let client = opened(&script);
     client.forgive();
-    script.replies.borrow_mut().extend([Ok(fault()), Ok(fault()), Ok(good())]);
+    script.replies.borrow_mut().extend([Ok(status(503)), Ok(status(503)), Ok(good())]);
     assert_eq!(word(&one(&client)), "answered");
 }
 
@@ -293,7 +291,7 @@ fn a_probe_tries_once_and_its_faults_double_the_pause_up_to_a_cap() {
         later(&script, pause.mul_f64(0.74));
         assert_eq!(word(&one(&client)), "circuit_open");
         later(&script, pause.mul_f64(0.02));
-        script.replies.borrow_mut().push(Ok(fault()));
+        script.replies.borrow_mut().push(Ok(status(503)));
         assert_eq!(word(&one(&client)), "cloud_refused");
         pause = (pause * 2).min(LONGEST);
     }
@@ -303,7 +301,7 @@ fn a_probe_tries_once_and_its_faults_double_the_pause_up_to_a_cap() {
     script.replies.borrow_mut().push(Ok(good()));
     assert_eq!(word(&one(&client)), "answered");
     for _ in 0..FAULTS {
-        script.replies.borrow_mut().extend([Ok(fault()), Ok(fault()), Ok(fault())]);
+        script.replies.borrow_mut().extend([Ok(status(503)), Ok(status(503)), Ok(status(503))]);
         one(&client);
     }
     later(&script, FIRST);
@@ -342,7 +340,7 @@ fn cancelled_questions_and_the_callers_own_faults_open_nothing() {
     }
     // With an answer in between, the failures are not in a row.
     for _ in 0..2 * FAULTS {
-        script.replies.borrow_mut().extend([Ok(fault()), Ok(fault()), Ok(fault())]);
+        script.replies.borrow_mut().extend([Ok(status(503)), Ok(status(503)), Ok(status(503))]);
         one(&client);
         script.replies.borrow_mut().push(Ok(good()));
         assert_eq!(word(&one(&client)), "answered");
@@ -356,7 +354,7 @@ fn every_passing_fault_opens_the_circuit() {
         Err(TransportError::Late),
         Ok(status(429)),
         Ok(status(500)),
-        Ok(Reply { status: 200, retry_after: None, body: b"<html>".to_vec() }),
+        Ok(reply(200, b"<html>")),
     ];
     for fault in faults {
         let script = script(vec![]);
@@ -372,7 +370,7 @@ fn every_passing_fault_opens_the_circuit() {
 #[test]
 fn bodies_wait_for_those_before_them_and_every_try_counts() {
     let bytes = request().encode().unwrap().len();
-    let script = script(vec![Ok(good()), Ok(fault()), Ok(good()), Ok(good())]);
+    let script = script(vec![Ok(good()), Ok(status(503)), Ok(good()), Ok(good())]);
     // One body occupies the line for 250 ms.
     let pace = NonZeroU32::new(bytes as u32 * 4);
     let client = client(&script).at_most(pace);

@@ -6,5 +6,5 @@ mod data;
 mod shape;
 
 pub use data::{Blob, Data};
-pub use shape::{Kind, Shape};
+pub use shape::{Kind, MAX_WINDOW, Shape};
 pub(crate) use shape::{LARGEST, MOST_ELEMENTS, windows};

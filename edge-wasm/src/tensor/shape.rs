@@ -47,6 +47,8 @@ impl core::fmt::Display for Shape {
     }
 }
 
+/// The longest side of a window, and the largest distance between windows.
+pub const MAX_WINDOW: u32 = 64;
 /// The largest side, number of channels and window of a model.
 pub(crate) const LARGEST: u32 = 4096;
 /// The largest number of elements of a map.
@@ -56,7 +58,7 @@ pub(crate) const MOST_ELEMENTS: u64 = 1 << 24;
 pub(crate) fn windows(x: Shape, k: u32, stride: u32, pad: u32) -> Result<(usize, usize), String> {
     let side = |length: usize| {
         let padded = length + 2 * pad as usize;
-        if k == 0 || stride == 0 || k > 64 || stride > 64 || padded < k as usize {
+        if k == 0 || stride == 0 || k > MAX_WINDOW || stride > MAX_WINDOW || padded < k as usize {
             return Err(format!(
                 "a window of {k}, stride {stride} does not fit a map of {}x{}",
                 x.h, x.w

@@ -130,13 +130,8 @@ def as_the_edge_sees_it(path: Path, size: int) -> np.ndarray:
 
 def _without_metadata(png: bytes) -> bytes:
     """The PNG without colour profile and texts, which change no pixel, and of which Pillow refuses large ones."""
-    kept, at = [png[:8]], 8
-    while at < len(png):
-        after = at + 12 + int.from_bytes(png[at:at + 4], "big")
-        if png[at + 4:at + 8] not in (b"iCCP", b"tEXt", b"zTXt", b"iTXt"):
-            kept.append(png[at:after])
-        at = after
-    return b"".join(kept)
+    metadata = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")
+    return png[:8] + b"".join(png[at:end] for name, at, end in header.chunks(png) if name not in metadata)
 
 
 def _upright_square(picture: Image.Image, orientation: int, size: int) -> np.ndarray:

@@ -5,6 +5,7 @@ the rules.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 MOST_PIXELS = 52_000_000
@@ -78,22 +79,29 @@ def _jpeg(file: bytes) -> Header:
     return header
 
 
-def _png(file: bytes) -> Header:
-    header, exif, at = Header("PNG"), None, 8
-    while at + 12 <= len(file):
-        length, name = struct.unpack_from(">I4s", file, at)
-        if (end := at + 12 + length) > len(file):
+def chunks(png: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The name of each whole chunk, where it starts and where it ends, up to the PNG's end."""
+    at = 8
+    while at + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, at)
+        if (end := at + 12 + length) > len(png):
             break
-        if name == b"IHDR" and length >= 8:
+        yield name, at, end
+        if name == b"IEND":
+            break
+        at = end
+
+
+def _png(file: bytes) -> Header:
+    header, exif = Header("PNG"), None
+    for name, at, end in chunks(file):
+        if name == b"IHDR" and end - at >= 20:
             header.width, header.height = struct.unpack_from(">II", file, at + 8)
         elif name == b"eXIf" and exif is None:
             exif = file[at + 8:end - 4]
         elif name == b"IDAT" and exif is None:
             exif = b""
-        elif name == b"IEND":
-            header.whole = True
-            break
-        at = end
+        header.whole = name == b"IEND"
     header.orientation = _turned(exif)
     return header
 

@@ -4,7 +4,7 @@ use super::lowering::Lowering;
 use super::value::Value;
 use crate::onnx::NodeProto;
 use fogline_edge::ops::{AveragePool, Concat, MaxPool};
-use fogline_edge::tensor::Shape;
+use fogline_edge::tensor::{MAX_WINDOW, Shape};
 
 /// The square windows of a convolution or pool.
 pub struct Windows {
@@ -99,7 +99,7 @@ impl Lowering<'_> {
         let x = self.real(node, 0)?;
         let Shape { h, w, .. } = self.shapes[x];
         // Engines before 0 stood for the whole map know windows of up to 64.
-        let k = if h == w && h <= 64 { h as u32 } else { 0 };
+        let k = if h == w && h <= MAX_WINDOW as usize { h as u32 } else { 0 };
         self.push_real(AveragePool { x, k, stride: 1 })
     }
 
