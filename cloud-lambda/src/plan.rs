@@ -112,8 +112,9 @@ impl Plan {
         let failed = |error: String| Refusal::new(INTERNAL, format!("the model failed: {error}"));
         let mut maps =
             Vec::with_capacity(tensors.len() * tensors[0].shape.iter().product::<u32>() as usize);
+        let split = &self.manifest.split;
         for tensor in tensors {
-            let map = packed::unpack(&tensor.bytes, tensor.shape, tensor.bits);
+            let map = packed::unpack(&tensor.bytes, tensor.shape, tensor.bits, split.signed);
             maps.extend(map.map_err(|error| failed(error.to_string()))?);
         }
         for level in &mut maps {

@@ -39,6 +39,7 @@ fn layers(channels: u32, fused: bool) -> Model {
             weights,
             nested: 0,
             share: 0,
+            groups: 0,
         };
         // Every second channel's batch-norm has a negative factor. All thresholds are in the range of the sums, and most equal one
         // (sums of 9 and of 6 taps have the parity of the channels). A few give every pixel the same sign.

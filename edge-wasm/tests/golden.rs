@@ -133,5 +133,5 @@ fn tin100_w4_says_what_its_qonnx_graph_says_but_for_rounding() {
 
 /// The 4-bit levels of a packed map.
 fn nibbles(map: &[u8]) -> Vec<f32> {
-    packed::unpack(map, [1, 1, map.len() as u32 * 2], 4).unwrap()
+    packed::unpack(map, [1, 1, map.len() as u32 * 2], 4, true).unwrap()
 }

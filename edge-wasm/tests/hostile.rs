@@ -21,6 +21,7 @@ fn filter(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Filter {
         weights: built.blob(bytes),
         nested: 0,
         share: 0,
+        groups: 0,
     }
 }
 
@@ -32,7 +33,7 @@ fn push_conv(built: &mut Built, x: usize, filter: Filter) {
 
 /// Adds a last operation that any model may end in.
 fn end(built: &mut Built) {
-    built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+    built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7, shift: 0, unsigned: false });
 }
 
 /// The error when `built` is written.
@@ -67,7 +68,7 @@ fn sums_that_may_overflow_are_refused() {
     // 4-bit weights times 8-bit levels: 2^21 products of 2^10 are one too many for 31 bits.
     let with = |k: u32, channels: u32| {
         let mut built = Built::new(32, channels);
-        built.push(Quantise { x: 1, scale: 1.0, low: -128, high: 127 });
+        built.push(Quantise { x: 1, scale: 1.0, low: -128, high: 127, shift: 0, unsigned: false });
         let filter = filter(&mut built, k, 4, &vec![0; ((k * k * channels) as usize).div_ceil(2)]);
         push_conv(&mut built, 4, filter);
         end(&mut built);
@@ -80,7 +81,7 @@ fn sums_that_may_overflow_are_refused() {
 #[test]
 fn a_small_file_that_would_take_all_memory_is_refused() {
     let mut built = Built::new(1, 4096);
-    built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+    built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7, shift: 0, unsigned: false });
     let outputs = 512;
     let weights = built.blob(&vec![0x11_u8; 4096 * outputs / 2]);
     let ones = built.blob(&vec![1.0_f32; outputs]);
@@ -94,6 +95,7 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
             weights,
             nested: 0,
             share: 0,
+            groups: 0,
         };
         built.push(Conv { x: 4, filter, scale: ones, bias: ones });
     }
@@ -120,6 +122,7 @@ fn a_small_file_that_would_take_all_memory_is_refused() {
             weights,
             nested: 2,
             share: 0,
+            groups: 0,
         };
         built.push(Conv { x: 4, filter, scale: ones, bias: ones });
     }
@@ -140,7 +143,7 @@ fn ways_that_lead_nowhere_are_refused() {
             built.push(Affine { x: 1, scale: ones, bias: ones });
         }
         built.push(Either { of });
-        built.push(Quantise { x: 6, scale: 1.0, low: -8, high: 7 });
+        built.push(Quantise { x: 6, scale: 1.0, low: -8, high: 7, shift: 0, unsigned: false });
         built.stretches = stretches;
         built
     };
@@ -167,7 +170,7 @@ fn ways_that_lead_nowhere_are_refused() {
 fn weights_that_cannot_be_stored_so_are_refused() {
     let with = |bits, nested, share, bytes: usize| {
         let mut built = Built::new(4, 64);
-        built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7 });
+        built.push(Quantise { x: 1, scale: 1.0, low: -8, high: 7, shift: 0, unsigned: false });
         let x = if bits == 1 { SIGNS } else { 4 };
         let filter = Filter { nested, share, ..filter(&mut built, 1, bits, &vec![0; bytes]) };
         push_conv(&mut built, x, filter);

@@ -55,6 +55,7 @@ fn geometry(kind: Kind, (h, w, c, k, stride, pad, outputs): Case) -> Geometry {
         weights: Blob { at: 0, len: 0 },
         nested: 0,
         share: 0,
+        groups: 0,
     };
     filter.geometry(Shape { kind, h, w, c })
 }
@@ -282,7 +283,14 @@ fn clipped_maps_agree_everywhere() {
             built.push(Clip { x: 1, low: wide.0, high: wide.1 });
             built.push(Affine { x: built::SIGNS + 1, scale: ones, bias: zeros });
             built.push(Clip { x: built::SIGNS + 2, low: narrow.0, high: narrow.1 });
-            built.push(Quantise { x: built::SIGNS + 3, scale: 256.0, low: -128, high: 127 });
+            built.push(Quantise {
+                x: built::SIGNS + 3,
+                scale: 256.0,
+                low: -128,
+                high: 127,
+                shift: 0,
+                unsigned: false,
+            });
             let model = Model::parse(&built.write().unwrap()).unwrap();
             let mut engine = Engine::new(model, backend);
             engine.start(&picture);
@@ -311,7 +319,7 @@ fn clipped_maps_agree_everywhere() {
 fn means_over_whole_maps_agree_everywhere() {
     let scores = |size: u32, k, backend| {
         let mut built = Built::new(size, 65);
-        built.ops[built::EXIT] = AveragePool { x: 1, k, stride: 1 }.into();
+        built.ops[built::EXIT] = AveragePool { x: 1, k, stride: 1, pad: 0, zeros: false }.into();
         let mut engine = Engine::new(Model::parse(&built.write().unwrap()).unwrap(), backend);
         engine.start(&(0..size * size * 3).map(|i| (i * i * 7 + i / 5) as u8).collect::<Vec<u8>>());
         let Stop::Exit { logits, .. } = engine.go_on() else { panic!("the exit comes first") };

@@ -16,8 +16,9 @@ use sha2::{Digest, Sha256};
 use crate::packed::{self, PackedError};
 use crate::policy::Policy;
 
-/// The manifest format that this crate reads.
-pub const FORMAT: u32 = 1;
+/// The newest manifest format that this crate reads. Format 1 has no unsigned split, which readers of it would take for a
+/// signed one; a pair whose split is signed keeps it.
+pub const FORMAT: u32 = 2;
 /// The file name of the packed edge model.
 pub const EDGE_FOG: &str = "edge.fog";
 /// The file name of the edge model in QONNX, the format for exchange.
@@ -28,7 +29,7 @@ pub const CLOUD_ONNX: &str = "cloud.onnx";
 /// A pair of models, with everything that edge and cloud must know about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The manifest format; [`Manifest::parse`] accepts only [`FORMAT`].
+    /// The manifest format; [`Manifest::parse`] accepts 1 to [`FORMAT`].
     pub format: u32,
     /// The pair's name, as in `onnx-models/NAME/VERSION`.
     pub name: String,
@@ -119,6 +120,10 @@ impl Exit {
     }
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn one() -> f32 {
     1.0
 }
@@ -130,6 +135,9 @@ pub struct Split {
     pub shape: [u32; 3],
     /// The width of an element: 1, 2, 4 or 8 bits.
     pub bits: u8,
+    /// Whether levels may be negative; if not, those of b bits go from 0 to 2^b - 1.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub signed: bool,
     /// The value of one level: the cloud's input is `level * scale`.
     #[serde(default = "one")]
     pub scale: f32,
@@ -239,7 +247,10 @@ impl fmt::Display for ManifestError {
         match self {
             Self::Json(why) => write!(f, "the manifest is not valid: {why}"),
             Self::Format(n) => {
-                write!(f, "the manifest has format {n}, this version of Fogline reads {FORMAT}")
+                write!(
+                    f,
+                    "the manifest has format {n}, this version of Fogline reads 1 to {FORMAT}"
+                )
             }
             Self::Field { field, why } => write!(f, "the manifest's field '{field}': {why}"),
             Self::Split(error) => write!(f, "the manifest's split: {error}"),
@@ -386,8 +397,18 @@ mod tests {
             assert!(error.to_string().contains(&format!("'{field}'")), "{path}: {error}");
         }
         let mut value = manifest();
+        for format in [0, FORMAT + 1] {
+            value["format"] = format.into();
+            assert_eq!(parse(&value), Err(ManifestError::Format(format)));
+        }
+        value = manifest();
+        value["split"]["signed"] = false.into();
+        assert!(parse(&value).unwrap_err().to_string().contains("'split.signed': needs format 2"));
         value["format"] = 2.into();
-        assert_eq!(parse(&value), Err(ManifestError::Format(2)));
+        let error = parse(&value).unwrap_err().to_string();
+        assert!(error.contains("'split.signed': levels of 1 bit are signs"), "{error}");
+        value["split"]["bits"] = 4.into();
+        assert!(!parse(&value).unwrap().split.signed);
         value = manifest();
         let file = value["files"]["edge.fog"].clone();
         value["files"]["a x\nb"] = file;

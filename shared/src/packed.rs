@@ -2,8 +2,8 @@
 //!
 //! Elements are in channel-major order (C, H, W), as in ONNX. Each takes `bits` bits; the first
 //! element is in the lowest bits of the first byte. At one bit an element is a sign: 1 is +1, 0 is
-//! -1. At more bits it is a signed integer in two's complement: the level of QONNX's `Quant`
-//! before its scale.
+//! -1. At more bits it is an integer, the level of QONNX's `Quant` before its scale: in two's
+//! complement or, if the manifest says so, unsigned.
 
 use core::fmt;
 
@@ -55,17 +55,27 @@ pub fn packed_len(shape: [u32; 3], bits: u8) -> Result<usize, PackedError> {
     Ok((u64::from(elements) * u64::from(bits)).div_ceil(8) as usize)
 }
 
-/// Unpacks a map to one number per element: -1 or +1 at one bit, the integer level at more.
+/// Unpacks a map to one number per element: -1 or +1 at one bit, the integer level at more, which is `signed` or not.
 ///
 /// # Errors
 /// If `bytes` is not exactly [`packed_len`] long.
-pub fn unpack(bytes: &[u8], shape: [u32; 3], bits: u8) -> Result<Vec<f32>, PackedError> {
+pub fn unpack(
+    bytes: &[u8],
+    shape: [u32; 3],
+    bits: u8,
+    signed: bool,
+) -> Result<Vec<f32>, PackedError> {
     let need = packed_len(shape, bits)?;
     if bytes.len() != need {
         return Err(PackedError::Length { need, got: bytes.len() });
     }
     let elements = shape.iter().product::<u32>() as usize;
-    Ok(levels(bytes, bits).take(elements).map(f32::from).collect())
+    let levels = levels(bytes, bits).take(elements);
+    if signed || bits == 1 {
+        Ok(levels.map(f32::from).collect())
+    } else {
+        Ok(levels.map(|level| f32::from(level as u8 & mask(bits))).collect())
+    }
 }
 
 /// The levels in packed bytes, including those of the padding. `bits` must be one of [`WIDTHS`].
@@ -80,7 +90,12 @@ pub fn levels(bytes: &[u8], bits: u8) -> impl Iterator<Item = i8> {
     })
 }
 
-/// Packs integer levels. At one bit, levels of 0 and above are +1.
+/// The bits of an element of `bits` bits.
+fn mask(bits: u8) -> u8 {
+    (u16::from(u8::MAX) >> (8 - bits)) as u8
+}
+
+/// Packs integer levels; an unsigned one of 8 bits as the signed one with the same bits. At one bit, levels of 0 and above are +1.
 ///
 /// # Errors
 /// If the bit width is unknown.
@@ -89,10 +104,9 @@ pub fn pack(levels: impl ExactSizeIterator<Item = i8>, bits: u8) -> Result<Vec<u
         return Err(PackedError::Width(bits));
     }
     let per_byte = 8 / usize::from(bits);
-    let mask = (u16::from(u8::MAX) >> (8 - bits)) as u8;
     let mut bytes = vec![0; levels.len().div_ceil(per_byte)];
     for (i, level) in levels.enumerate() {
-        let value = if bits == 1 { u8::from(level >= 0) } else { level as u8 & mask };
+        let value = if bits == 1 { u8::from(level >= 0) } else { level as u8 & mask(bits) };
         bytes[i / per_byte] |= value << ((i % per_byte) * usize::from(bits));
     }
     Ok(bytes)
@@ -111,7 +125,10 @@ mod tests {
 
     #[test]
     fn a_wrong_length_or_width_is_refused() {
-        assert_eq!(unpack(&[0; 3], [4, 2, 2], 1), Err(PackedError::Length { need: 2, got: 3 }));
+        assert_eq!(
+            unpack(&[0; 3], [4, 2, 2], 1, true),
+            Err(PackedError::Length { need: 2, got: 3 })
+        );
         assert_eq!(packed_len([1, 1, 1], 3), Err(PackedError::Width(3)));
         assert_eq!(packed_len([u32::MAX, 2, 1], 1), Err(PackedError::Shape([u32::MAX, 2, 1])));
         assert_eq!(packed_len([0, 2, 1], 1), Err(PackedError::Shape([0, 2, 1])));
@@ -123,7 +140,11 @@ mod tests {
             let bits = WIDTHS[width];
             let shape = [1, 1, levels.len() as u32];
             let bytes = pack(levels.iter().copied(), bits).unwrap();
-            let back = unpack(&bytes, shape, bits).unwrap();
+            let back = unpack(&bytes, shape, bits, true).unwrap();
+            let unsigned = unpack(&bytes, shape, bits, false).unwrap();
+            let modulus = if bits == 1 { 1.0 } else { f32::from(bits).exp2() };
+            prop_assert!(back.iter().zip(&unsigned).all(|(a, b)| (a - b).rem_euclid(modulus) == 0.0));
+            prop_assert!(bits == 1 || unsigned.iter().all(|level| (0.0..modulus).contains(level)));
             for (&level, &value) in levels.iter().zip(&back) {
                 let expected = match bits {
                     1 => if level >= 0 { 1.0 } else { -1.0 },

@@ -1,5 +1,7 @@
 //! `cargo xtask pack`: converts QONNX to edge.fog and updates the manifest.
 
+mod golden;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::{fs, io};
@@ -19,6 +21,10 @@ pub struct Options {
     /// smaller [default: the manifest's value, or 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     share: Option<u8>,
+    /// Also run the packed edge on the pictures of this file, with every backend, and fail if its outputs are not those of
+    /// the graph: golden.json, as the recipe writes it.
+    #[arg(long, value_name = "FILE")]
+    golden: Option<PathBuf>,
 }
 
 /// Packs the edge, checks the result against the manifest, and writes both files.
@@ -52,6 +58,9 @@ pub fn run(options: &Options) -> Result<()> {
     let split = packed.model.split();
     manifest.split.shape = [split.c, split.h, split.w].map(|n| n as u32);
     manifest.split.bits = engine.split_bits();
+    manifest.split.signed = engine.split_is_signed();
+    // The oldest format that can say so.
+    manifest.format = if manifest.split.signed { 1 } else { 2 };
     manifest.split.scale = packed.split_scale;
     let cloud = manifest.parts.into_iter().filter(|part| part.role == Role::Cloud);
     manifest.parts = packed.parts.into_iter().chain(cloud).collect();
@@ -77,6 +86,9 @@ pub fn run(options: &Options) -> Result<()> {
     for (name, _) in files {
         fs::rename(partial(name), folder.join(name))?;
     }
+    let difference =
+        options.golden.as_ref().map(|path| golden::Difference::of(&packed.model, path));
+    let difference = difference.transpose()?;
     let packed = format!(
         "{}: {} operations, {} bytes (from {})",
         folder.join(EDGE_FOG).display(),
@@ -91,7 +103,9 @@ pub fn run(options: &Options) -> Result<()> {
         let way = part.way.map_or(String::new(), |way| format!(" (way {way})"));
         format!("  {:<10} MACs: {macs}{way}", part.name)
     });
-    let lines: Vec<String> = [packed].into_iter().chain(parts).collect();
+    let mut lines: Vec<String> = [packed].into_iter().chain(parts).collect();
+    lines.extend(difference.as_ref().map(|difference| format!("  {difference}")));
     // A closed pipe, as with `| head`, is not a packing error.
-    writeln!(io::stdout(), "{}", lines.join("\n")).context("printing what was packed")
+    writeln!(io::stdout(), "{}", lines.join("\n")).context("printing what was packed")?;
+    difference.map_or(Ok(()), |difference| difference.check())
 }

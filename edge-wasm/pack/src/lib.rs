@@ -30,6 +30,7 @@ use fogline::manifest::{Input, Part};
 use fogline_edge::model::Model;
 use fogline_edge::ops::Op;
 
+mod constant;
 mod error;
 mod lower;
 mod onnx;

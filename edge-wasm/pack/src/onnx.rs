@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 
+use crate::constant::Constant;
 use crate::error::PackError;
 
 /// `onnx.ModelProto`: the file as a whole.
@@ -116,14 +117,8 @@ pub struct Dimension {
     pub value: i64,
 }
 
-/// `onnx.TensorProto.DataType` of f32, i32, i64 and bool.
-const FLOAT: i32 = 1;
-const INT32: i32 = 6;
-const INT64: i32 = 7;
-const BOOL: i32 = 9;
-
 /// Why a tensor is refused if its data are not in the model's file.
-const ELSEWHERE: &str = "its data are in another file; save the model as one file";
+pub const ELSEWHERE: &str = "its data are in another file; save the model as one file";
 
 /// The graph of a model.
 ///
@@ -143,87 +138,6 @@ pub fn check_whole(bytes: &[u8]) -> Result<(), PackError> {
             Err(PackError::Tensor { tensor: tensor.name.clone(), why: ELSEWHERE.into() })
         }
         None => Ok(()),
-    }
-}
-
-/// A constant tensor, converted from any element type that is supported.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Constant {
-    /// The shape.
-    pub dims: Vec<usize>,
-    /// The values in row-major order.
-    pub values: Vec<f32>,
-}
-
-impl Constant {
-    /// The value of a `Constant` node: a tensor, one number, or a list of numbers.
-    ///
-    /// # Errors
-    /// If it has no such value, or its tensor cannot be decoded.
-    fn of_node(node: &NodeProto) -> Result<Self, String> {
-        let [value] = &node.attribute[..] else { return Err("it needs one value".into()) };
-        let list = |values: Vec<f32>| Self { dims: vec![values.len()], values };
-        let constant = match (value.name.as_str(), &value.t) {
-            ("value", Some(tensor)) => Self::new(tensor)?,
-            ("value_float", _) => Self { dims: vec![], values: vec![value.f] },
-            ("value_int", _) => Self { dims: vec![], values: vec![value.i as f32] },
-            ("value_floats", _) => list(value.floats.clone()),
-            ("value_ints", _) => list(value.ints.iter().map(|&v| v as f32).collect()),
-            (name, _) => return Err(format!("the attribute '{name}' is not supported")),
-        };
-        constant.finite()
-    }
-
-    /// Decodes a tensor.
-    ///
-    /// # Errors
-    /// If its data are in another file, of another element type, or do not fit its shape.
-    fn new(tensor: &TensorProto) -> Result<Self, String> {
-        if tensor.data_location != 0 {
-            return Err(ELSEWHERE.into());
-        }
-        let raw = &tensor.raw_data;
-        let values: Vec<f32> = match tensor.data_type {
-            FLOAT if raw.is_empty() => tensor.float_data.clone(),
-            FLOAT => raw
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes(b.try_into().expect("four")))
-                .collect(),
-            INT32 | BOOL if raw.is_empty() => tensor.int32_data.iter().map(|&v| v as f32).collect(),
-            INT32 => raw
-                .chunks_exact(4)
-                .map(|b| i32::from_le_bytes(b.try_into().expect("four")) as f32)
-                .collect(),
-            BOOL => raw.iter().map(|&b| f32::from(b)).collect(),
-            INT64 if raw.is_empty() => tensor.int64_data.iter().map(|&v| v as f32).collect(),
-            INT64 => raw
-                .chunks_exact(8)
-                .map(|b| i64::from_le_bytes(b.try_into().expect("eight")) as f32)
-                .collect(),
-            other => {
-                return Err(format!("its element type {other} is not float, int32, int64 or bool"));
-            }
-        };
-        let dims: Option<Vec<usize>> =
-            tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-        let dims = dims.ok_or("it has a negative dimension")?;
-        let count = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
-        if count != Some(values.len()) {
-            return Err(format!(
-                "it has {} values, which do not fit its shape {dims:?}",
-                values.len()
-            ));
-        }
-        Self { dims, values }.finite()
-    }
-
-    /// The same, if all values are finite.
-    fn finite(self) -> Result<Self, String> {
-        if self.values.iter().all(|value| value.is_finite()) {
-            Ok(self)
-        } else {
-            Err("it has a value that is not a finite number".into())
-        }
     }
 }
 
@@ -248,24 +162,31 @@ impl Graph {
     pub fn read(bytes: &[u8]) -> Result<Self, PackError> {
         let graph = graph(bytes)?;
         let mut constants = HashMap::new();
+        let mut refused = vec![];
         // Constants that no node reads may be of any type.
         let read: HashSet<String> =
             graph.node.iter().flat_map(|node| &node.input).cloned().collect();
         for tensor in graph.initializer.iter().filter(|tensor| read.contains(&tensor.name)) {
-            let constant = Constant::new(tensor)
-                .map_err(|why| PackError::Tensor { tensor: tensor.name.clone(), why })?;
-            constants.insert(tensor.name.clone(), constant);
+            match Constant::decode(tensor) {
+                Ok(constant) => drop(constants.insert(tensor.name.clone(), constant)),
+                Err(why) => refused.push(PackError::Tensor { tensor: tensor.name.clone(), why }),
+            }
         }
         let mut nodes = vec![];
         for node in graph.node {
             if node.op_type == "Constant" {
                 for output in node.output.iter().filter(|output| read.contains(*output)) {
-                    let constant = Constant::of_node(&node).map_err(|why| node.refused(why))?;
-                    constants.insert(output.clone(), constant);
+                    match Constant::of_node(&node) {
+                        Ok(constant) => drop(constants.insert(output.clone(), constant)),
+                        Err(why) => refused.push(node.refused(why)),
+                    }
                 }
             } else {
                 nodes.push(node);
             }
+        }
+        if let Some(error) = PackError::all(refused) {
+            return Err(error);
         }
         // Some exporters also list constants as inputs.
         let given: HashSet<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
@@ -313,7 +234,8 @@ impl NodeProto {
         }
     }
 
-    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
+    /// The attribute `name`, if the node has it.
+    pub fn attribute(&self, name: &str) -> Option<&AttributeProto> {
         self.attribute.iter().find(|attribute| attribute.name == name)
     }
 

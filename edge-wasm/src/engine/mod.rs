@@ -12,7 +12,8 @@ use steps::Step;
 
 use crate::kernel::Backend;
 use crate::model::Model;
-use crate::ops::Maps;
+use crate::ops::{Maps, Op};
+use crate::tensor::Kind;
 
 /// A model with the memory that it runs in. All of it is allocated at load: a run allocates only what it returns.
 pub struct Engine {
@@ -71,7 +72,8 @@ impl Engine {
         let place = self.schedule.places[0].expect("levels are stored");
         let levels: &mut [i8] = bytemuck::cast_slice_mut(&mut self.rows.buffers[place]);
         let levels = &mut levels[..self.model.shapes[0].len()];
-        assert_eq!(rgb.len(), levels.len(), "the picture has another size than the model's input");
+        let pixels = self.model.size().pow(2);
+        assert_eq!(rgb.len(), 3 * pixels, "the picture has another size than the model's input");
         self.model.program.ops[0].fill(self.model.data(), rgb, levels);
         (self.ran, self.stopped, self.way) = (1, 0, 0);
     }
@@ -116,6 +118,12 @@ impl Engine {
     /// The results of the run so far.
     fn maps(&self) -> Maps<'_> {
         maps(&self.model, &self.schedule, &self.rows.buffers, self.way)
+    }
+
+    /// Whether the levels of the packed map at the split may be negative.
+    pub fn split_is_signed(&self) -> bool {
+        let split = &self.model.program.ops[self.model.program.split];
+        self.model.split().kind != Kind::Byte && !matches!(split, Op::Quantise(op) if op.unsigned)
     }
 
     /// Bits per element of the packed map at the split.

@@ -51,7 +51,7 @@ pub fn places(
 fn words(shape: Shape) -> usize {
     match shape.kind {
         Kind::Real => shape.len().div_ceil(2),
-        Kind::Level => shape.len().div_ceil(8),
+        Kind::Level | Kind::Byte => shape.len().div_ceil(8),
         Kind::Sign => shape.h * shape.w * shape.words(),
     }
 }

@@ -20,16 +20,16 @@ impl Pairs {
     }
 
     /// Fills the map with levels (pixels, channels). An odd last level is paired with zero.
-    pub fn fill(&mut self, levels: &[i8], channels: usize) {
+    pub fn fill<X: Copy + Into<i16>>(&mut self, levels: &[X], channels: usize) {
         let per_pixel = channels.div_ceil(2);
         let pixels = self.0.chunks_exact_mut(per_pixel).zip(levels.chunks_exact(channels));
         for (pairs, levels) in pixels {
             let (whole, odd) = levels.as_chunks::<2>();
             for (pair, levels) in pairs.iter_mut().zip(whole) {
-                *pair = levels.map(i16::from);
+                *pair = levels.map(Into::into);
             }
             if let [level] = odd {
-                pairs[per_pixel - 1] = [i16::from(*level), 0];
+                pairs[per_pixel - 1] = [(*level).into(), 0];
             }
         }
     }

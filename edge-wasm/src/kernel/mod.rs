@@ -6,12 +6,15 @@
 //! for all vector widths, over the layout described in [`tile`]. If a batch-norm and a sign follow, they become
 //! [`thresholds`] on the sums.
 
-use crate::tensor::Shape;
+use bytemuck::Pod;
+
+use crate::tensor::{Kind, Shape};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod depth;
 mod dot;
 mod lanes;
 #[cfg_attr(
@@ -30,6 +33,7 @@ mod thresholds;
 mod tile;
 mod words;
 
+pub use depth::DepthConv;
 use lanes::Out;
 use levels::{Pairs, Quads};
 pub use thresholds::Thresholds;
@@ -244,7 +248,7 @@ impl LevelConv {
             Backend::Reference => Levels::Reference(weights.to_vec()),
             Backend::Words => Levels::Words(weights.to_vec()),
             Backend::Vectors(Vectors(kernels)) => match kernels.quads {
-                Some(row) if Quads::fit(weights) => {
+                Some(row) if g.x.kind == Kind::Level && Quads::fit(weights) => {
                     Levels::Quads(row, Quads::weights(&g, weights), Quads::new(&g))
                 }
                 _ => Levels::Pairs(kernels.pairs, Pairs::weights(&g, weights), Pairs::new(&g)),
@@ -254,7 +258,7 @@ impl LevelConv {
     }
 
     /// Convolves `x` (H, W, C) and writes row `y` of the sums (out W, outputs). Row 0 must be computed first.
-    pub fn row(&mut self, y: usize, x: &[i8], acc: &mut [i32]) {
+    pub fn row<X: Pod + Into<i16> + Into<i32>>(&mut self, y: usize, x: &[X], acc: &mut [i32]) {
         let (g, runs) = (&self.g, &mut self.runs);
         assert_eq!((x.len(), acc.len()), (g.x.len(), g.row_len()));
         match &mut self.weights {
@@ -269,7 +273,7 @@ impl LevelConv {
             }
             Levels::Quads(row, w, quads) => {
                 if y == 0 {
-                    quads.fill(x, g.x.c);
+                    quads.fill(bytemuck::cast_slice(x), g.x.c);
                 }
                 // SAFETY: as above.
                 unsafe { row(g, y, quads, w, runs, acc) }

@@ -27,12 +27,18 @@ pub fn sign_row(g: &Geometry, y: usize, x: &[u64], weights: &[u64], acc: &mut [i
     });
 }
 
-pub fn level_row(g: &Geometry, y: usize, x: &[i8], weights: &[i8], acc: &mut [i32]) {
+pub fn level_row<X: Copy + Into<i32>>(
+    g: &Geometry,
+    y: usize,
+    x: &[X],
+    weights: &[i8],
+    acc: &mut [i32],
+) {
     row(g, y, acc, |pixel, tap, output| {
         (0..g.x.c)
             .map(|c| {
                 let weight = weights[(tap * g.x.c + c) * g.outputs + output];
-                i32::from(x[pixel * g.x.c + c]) * i32::from(weight)
+                x[pixel * g.x.c + c].into() * i32::from(weight)
             })
             .sum()
     });

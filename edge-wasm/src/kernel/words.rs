@@ -25,7 +25,13 @@ pub fn sign_row(g: &Geometry, y: usize, x: &[u64], weights: &[u64], acc: &mut [i
     }
 }
 
-pub fn level_row(g: &Geometry, y: usize, x: &[i8], weights: &[i8], acc: &mut [i32]) {
+pub fn level_row<X: Copy + Into<i32>>(
+    g: &Geometry,
+    y: usize,
+    x: &[X],
+    weights: &[i8],
+    acc: &mut [i32],
+) {
     for (ox, sums) in acc.chunks_exact_mut(g.outputs).enumerate() {
         sums.fill(0);
         for ky in g.taps(y, g.x.h) {
@@ -35,7 +41,7 @@ pub fn level_row(g: &Geometry, y: usize, x: &[i8], weights: &[i8], acc: &mut [i3
                 let taps = &weights[(ky * g.k + kx) * g.x.c * g.outputs..][..g.x.c * g.outputs];
                 for (&x, w) in x.iter().zip(taps.chunks_exact(g.outputs)) {
                     for (sum, &w) in sums.iter_mut().zip(w) {
-                        *sum += i32::from(x) * i32::from(w);
+                        *sum += x.into() * i32::from(w);
                     }
                 }
             }

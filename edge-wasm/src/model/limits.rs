@@ -29,8 +29,8 @@ pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
         return refuse("its exits are missing or out of order");
     }
     ways(program).map_err(FogError::Program)?;
-    if program.split != program.ops.len() - 1 || shapes[program.split].kind == Kind::Real {
-        return refuse("its last operation is not the split");
+    if shapes.get(program.split).is_none_or(|shape| shape.kind == Kind::Real) {
+        return refuse("its split is not an operation that gives signs or levels");
     }
     let classes = |&exit: &usize| match shapes.get(exit) {
         Some(Shape { kind: Kind::Real, h: 1, w: 1, c }) if *c >= 2 => Some(*c),

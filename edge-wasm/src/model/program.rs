@@ -15,7 +15,7 @@ pub struct Program {
     pub ops: Vec<Op>,
     /// The indices of the operations whose results are the exits' logits, ascending.
     pub exits: Vec<usize>,
-    /// The index of the last operation, whose result is the map at the split point.
+    /// The index of the operation whose result is the map at the split point. Exits may read it.
     pub split: usize,
     /// Stretches of operations that only some samples run, in order. All samples run the other operations.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::common::{Cost, Earlier, Fields, Maps, pool};
+use super::common::{Cost, Earlier, Fields, Maps, is_zero, pool};
 use super::operation::{Gather, Operation};
 use crate::tensor::{Data, Shape};
 
-/// The mean over windows of `k` x `k`, `stride` apart, without padding, or over the whole map.
+/// The mean over windows of `k` x `k`, `stride` apart, or over the whole map.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AveragePool {
     /// The operation that gives the input, a map of real numbers.
@@ -15,11 +15,23 @@ pub struct AveragePool {
     pub k: u32,
     /// The distance between windows.
     pub stride: u32,
+    /// Padding on each side of the map.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pad: u32,
+    /// Whether padding counts as zeros; else the mean is of what the map has.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub zeros: bool,
 }
 
 impl Operation for AveragePool {
     fn read(of: Fields) -> Result<Self, String> {
-        Ok(Self { x: of.number("x")?, k: of.number("k")?, stride: of.number("stride")? })
+        Ok(Self {
+            x: of.number("x")?,
+            k: of.number("k")?,
+            stride: of.number("stride")?,
+            pad: of.or_zero("pad")?,
+            zeros: of.flag("zeros")?,
+        })
     }
 
     fn for_each_input(&mut self, mut visit: impl FnMut(&mut usize)) {
@@ -29,8 +41,8 @@ impl Operation for AveragePool {
     fn shape(&self, earlier: &Earlier) -> Result<Shape, String> {
         let x = earlier.real(self.x)?;
         match self.k {
-            0 => Ok(Shape { h: 1, w: 1, ..x }),
-            k => pool::shape(x, k, self.stride),
+            0 if self.pad == 0 => Ok(Shape { h: 1, w: 1, ..x }),
+            k => pool::shape(x, k, self.stride, self.pad),
         }
     }
 
@@ -46,14 +58,19 @@ impl Operation for AveragePool {
 impl Gather for AveragePool {
     fn row(&self, maps: &Maps, y: usize, row: &mut [f32]) {
         let (map, shape) = (maps.numbers(self.x), maps.shapes[self.x]);
-        let window = match self.k as usize {
+        let sides = match self.k as usize {
             0 => (shape.h, shape.w),
             k => (k, k),
         };
-        pool::row(row, y, map, shape, (window, self.stride), 0.0, |a, b| a + b);
-        let count = (window.0 * window.1) as f32;
-        for sum in row {
-            *sum /= count;
+        let windows = pool::Windows { sides, stride: self.stride as usize, pad: self.pad as usize };
+        windows.fold(row, y, map, shape, 0.0, |a, b| a + b);
+        for (ox, sums) in row.chunks_exact_mut(shape.c).enumerate() {
+            let (rows, columns) = windows.under(shape, y, ox);
+            let counted =
+                if self.zeros { sides.0 * sides.1 } else { rows.len() * columns.len() } as f32;
+            for sum in sums {
+                *sum /= counted;
+            }
         }
     }
 }
@@ -68,10 +85,15 @@ mod tests {
         let mut given = Given::new();
         let numbers: Vec<f32> = (0..18).map(|i| if i % 2 == 0 { i as f32 } else { -1.0 }).collect();
         let x = given.real([3, 3, 2], &numbers);
-        let two = AveragePool { x, k: 2, stride: 1 };
+        let two = AveragePool { x, k: 2, stride: 1, pad: 0, zeros: false };
         assert_eq!(given.gathered(&two), [4.0, -1.0, 6.0, -1.0, 10.0, -1.0, 12.0, -1.0]);
         assert_eq!(given.gathered(&AveragePool { k: 1, stride: 2, ..two.clone() }).len(), 8);
-        assert!(given.refusal(&AveragePool { k: 4, ..two }).contains("does not fit a map of 3x3"));
+        let padded = AveragePool { k: 3, stride: 2, pad: 1, ..two };
+        assert_eq!(given.gathered(&padded), [4.0, -1.0, 6.0, -1.0, 10.0, -1.0, 12.0, -1.0]);
+        let zeros = given.gathered(&AveragePool { zeros: true, ..padded.clone() });
+        assert_eq!(zeros[..2], [16.0 / 9.0, -4.0 / 9.0]);
+        let large = AveragePool { k: 4, pad: 0, ..padded };
+        assert!(given.refusal(&large).contains("does not fit a map of 3x3"));
     }
 
     #[test]
@@ -80,6 +102,9 @@ mod tests {
         let numbers: Vec<f32> =
             (0..400).map(|i| if i % 2 == 0 { i as f32 } else { -1.0 }).collect();
         let x = given.real([2, 100, 2], &numbers);
-        assert_eq!(given.gathered(&AveragePool { x, k: 0, stride: 1 }), [199.0, -1.0]);
+        assert_eq!(
+            given.gathered(&AveragePool { x, k: 0, stride: 1, pad: 0, zeros: false }),
+            [199.0, -1.0]
+        );
     }
 }

@@ -80,7 +80,8 @@ mod tests {
         let (scale, bias) = (given.blob(&[2.0_f32, -1.0]), given.blob(&[0.5_f32, 0.0]));
         let weights = given.blob(&[0_i8; 54]);
         let (k, stride, pad, outputs, bits) = (3, 1, 1, 2, 8);
-        let filter = Filter { k, stride, pad, outputs, bits, weights, nested: 0, share: 0 };
+        let filter =
+            Filter { k, stride, pad, outputs, bits, weights, nested: 0, share: 0, groups: 0 };
         let conv = Conv { x, filter, scale, bias };
         assert_eq!(given.shape(&conv).unwrap().to_string(), "4x4x2");
         let cost = Cost { bits: 8, macs: 16 * 54, reads: 54 + 48 };

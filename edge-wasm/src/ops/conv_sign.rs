@@ -68,7 +68,8 @@ mod tests {
         let (threshold, flip) = (given.blob(&[0_i32; 3]), given.blob(&[0_u8; 3]));
         let weights = given.blob(&[1_i8; 3]);
         let (k, stride, pad, outputs, bits) = (1, 1, 0, 3, 8);
-        let filter = Filter { k, stride, pad, outputs, bits, weights, nested: 0, share: 0 };
+        let filter =
+            Filter { k, stride, pad, outputs, bits, weights, nested: 0, share: 0, groups: 0 };
         let conv = ConvSign { x, filter, threshold, flip };
         let shape = Shape { kind: Kind::Sign, h: 2, w: 2, c: 3 };
         assert_eq!(given.shape(&conv), Ok(shape));

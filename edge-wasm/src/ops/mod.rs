@@ -17,6 +17,7 @@ mod concat;
 mod conv;
 mod conv_sign;
 mod dense;
+mod dequantise;
 mod either;
 mod input;
 mod max_pool;
@@ -47,6 +48,7 @@ operations! {
         either: Either,
         concat: Concat,
         dense: Dense,
+        dequantise: Dequantise,
     }
     Elementwise { affine: Affine, add: Add, clip: Clip, prelu: Prelu }
     Quantiser { sign: Sign, quantise: Quantise }

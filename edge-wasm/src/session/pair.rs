@@ -51,7 +51,8 @@ impl Session {
         let classes = model.shapes[model.program.exits[0]].c;
         let shape = model.split();
         let engine = Engine::new(model, backend);
-        let split = ([shape.c, shape.h, shape.w].map(|n| n as u32), engine.split_bits());
+        let shape = [shape.c, shape.h, shape.w].map(|n| n as u32);
+        let split = (shape, engine.split_bits(), engine.split_is_signed());
         let pairs = [
             ("scores per exit", manifest.exit_scores(), classes),
             ("exits", manifest.exits.len(), engine.model().program.exits.len()),
@@ -62,10 +63,13 @@ impl Session {
                 return Err(LoadError::Mismatch(format!("{said} and {is} {what}")));
             }
         }
-        if (manifest.split.shape, manifest.split.bits) != split {
-            let text = |[c, h, w]: [u32; 3], bits| format!("{c}x{h}x{w} of {bits} bits");
-            let said = text(manifest.split.shape, manifest.split.bits);
-            let is = text(split.0, split.1);
+        let said = (manifest.split.shape, manifest.split.bits, manifest.split.signed);
+        if said != split {
+            let text = |([c, h, w], bits, signed): ([u32; 3], u8, bool)| {
+                let sign = if signed { "" } else { "unsigned " };
+                format!("{c}x{h}x{w} of {bits} {sign}bits")
+            };
+            let (said, is) = (text(said), text(split));
             return Err(LoadError::Mismatch(format!("the split is {said} and {is}")));
         }
         check_ways(&manifest, &engine.model().program)?;

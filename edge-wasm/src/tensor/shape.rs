@@ -5,16 +5,30 @@
 pub enum Kind {
     /// Real numbers, as f32.
     Real,
-    /// Integers of up to 8 bits.
+    /// Integers of up to 8 bits, as i8.
     Level,
+    /// Integers from 0 to 255, as u8.
+    Byte,
     /// Signs, +1 and -1.
     Sign,
+}
+
+impl Kind {
+    /// The largest size of its integers; 0 for real numbers.
+    pub(crate) fn largest(self) -> u8 {
+        match self {
+            Self::Real => 0,
+            Self::Level => 128,
+            Self::Byte => 255,
+            Self::Sign => 1,
+        }
+    }
 }
 
 /// The shape and data type of an operation's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// What its numbers are: real, levels or signs.
+    /// What its numbers are: real, levels, bytes or signs.
     pub kind: Kind,
     /// Rows.
     pub h: usize,

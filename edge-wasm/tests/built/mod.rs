@@ -23,7 +23,7 @@ impl Built {
         // Bytes to levels that differ in sign by byte and channel.
         let table: Vec<i8> = (0..768_u32).map(|i| (i * 37 + i / 256 * 11) as i8).collect();
         let table = built.blob(&table);
-        built.push(Input { size, table });
+        built.push(Input { size, table, unsigned: false });
         let weights: Vec<i8> = (0..3 * channels).map(|i| (i * 91 + 5) as i8).collect();
         let weights = built.blob(&weights);
         let filter = Filter {
@@ -35,11 +35,12 @@ impl Built {
             weights,
             nested: 0,
             share: 0,
+            groups: 0,
         };
         let scale = built.blob(&vec![1.0_f32; channels as usize]);
         let zeros = built.blob(&vec![0.0_f32; channels as usize]);
         built.push(Conv { x: 0, filter, scale, bias: zeros });
-        built.push(AveragePool { x: 1, k: size, stride: 1 });
+        built.push(AveragePool { x: 1, k: size, stride: 1, pad: 0, zeros: false });
         built.push(Sign { x: 1, threshold: zeros });
         built
     }

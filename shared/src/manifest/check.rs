@@ -9,7 +9,7 @@ use crate::packed;
 impl Manifest {
     pub(super) fn check(&self) -> Result<(), ManifestError> {
         let refuse = |field, why: String| Err(ManifestError::Field { field, why });
-        if self.format != FORMAT {
+        if !(1..=FORMAT).contains(&self.format) {
             return Err(ManifestError::Format(self.format));
         }
         for (field, text) in [("name", &self.name), ("version", &self.version)] {
@@ -82,6 +82,12 @@ impl Manifest {
         }
         if !positive(self.split.scale) {
             return refuse("split.scale", format!("{} is not above 0", self.split.scale));
+        }
+        if !self.split.signed && self.format < 2 {
+            return refuse("split.signed", "needs format 2".into());
+        }
+        if !self.split.signed && self.split.bits == 1 {
+            return refuse("split.signed", "levels of 1 bit are signs".into());
         }
         let payload =
             packed::packed_len(self.split.shape, self.split.bits).map_err(ManifestError::Split)?;

@@ -44,7 +44,8 @@ impl Random {
 fn geometry(bits: u8, side: usize, inputs: usize, outputs: u32, k: u32) -> Geometry {
     let kind = if bits == 1 { Kind::Sign } else { Kind::Level };
     let weights = Blob { at: 0, len: 0 };
-    let filter = Filter { k, stride: 1, pad: k / 2, outputs, bits, weights, nested: 0, share: 0 };
+    let filter =
+        Filter { k, stride: 1, pad: k / 2, outputs, bits, weights, nested: 0, share: 0, groups: 0 };
     filter.geometry(Shape { kind, h: side, w: side, c: inputs })
 }
 

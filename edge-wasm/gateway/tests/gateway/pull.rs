@@ -162,7 +162,7 @@ fn what_is_no_pair_that_runs_here_changes_nothing() {
         ("half-manifest", Served::Half(manifest.clone()), whole.clone(), "pull_unreachable"),
         ("endless-manifest", Served::Endless, whole.clone(), "pull_too_large"),
         ("page", Served::File(b"<!doctype html>".to_vec()), whole.clone(), "manifest_invalid"),
-        ("format", changed("/format", 2.into()), whole.clone(), "manifest_format"),
+        ("format", changed("/format", 3.into()), whole.clone(), "manifest_format"),
         (
             "huge",
             changed("/files/edge.fog/bytes", (1_u64 << 40).into()),

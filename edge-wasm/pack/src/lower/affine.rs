@@ -2,7 +2,8 @@
 
 use super::lowering::Lowering;
 use super::value::Value;
-use crate::onnx::{Constant, NodeProto};
+use crate::constant::Constant;
+use crate::onnx::NodeProto;
 use fogline_edge::ops::{Add, Prelu};
 use fogline_edge::tensor::Shape;
 
@@ -44,8 +45,9 @@ impl Lowering<'_> {
                 return self.push_real(Add { a, b });
             }
             ([false, true], _) => (0, 1),
-            ([true, false], "Add" | "Mul") => (1, 0),
-            _ => return Err("only one constant, or the sum of two maps, is supported".into()),
+            ([true, false], "Add" | "Sub" | "Mul") => (1, 0),
+            ([true, false], _) => return Err("a constant cannot be divided by a map".into()),
+            _ => return Err("of two maps, only the sum is supported".into()),
         };
         let mut affine = self.affine(node, at)?;
         let numbers =
@@ -53,7 +55,8 @@ impl Lowering<'_> {
         for ((scale, bias), number) in affine.scale.iter_mut().zip(&mut affine.bias).zip(numbers) {
             match op {
                 "Add" => *bias += number,
-                "Sub" => *bias -= number,
+                "Sub" if at == 0 => *bias -= number,
+                "Sub" => (*scale, *bias) = (-*scale, number - *bias),
                 "Mul" => (*scale, *bias) = (*scale * number, *bias * number),
                 _ => (*scale, *bias) = (*scale / number, *bias / number),
             }
@@ -77,7 +80,11 @@ impl Lowering<'_> {
 
 /// The values per channel of a constant that ONNX broadcasts over the channels of a map: one number, or one for each channel in
 /// the shape ([1,] C, 1, 1); over a `row`, which has no height and width, in ([1,] C).
-fn per_channel(constant: &Constant, shape: Shape, row: bool) -> Result<Vec<f64>, String> {
+pub(super) fn per_channel(
+    constant: &Constant,
+    shape: Shape,
+    row: bool,
+) -> Result<Vec<f64>, String> {
     let (dims, c) = (&constant.dims, shape.c);
     let full = if row { vec![1, c] } else { vec![1, c, 1, 1] };
     let numbers = constant.values.iter().map(|&v| f64::from(v));

@@ -23,11 +23,22 @@ fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
     Some(match operator {
         // One number cannot change its axes.
         "Unsqueeze" => &[("axes", Any)],
-        "Shape" => &[("start", Only(0))],
+        "Squeeze" => &[("axes", Checked)],
+        "Cast" => &[("to", Any), ("saturate", Any)],
+        "Pad" => &[("pads", Checked), ("mode", Any), ("value", Any)],
+        "Shape" => &[("start", Checked), ("end", Checked)],
+        "QuantizeLinear" | "DequantizeLinear" => &[
+            ("axis", Checked),
+            ("saturate", Any),
+            ("block_size", Only(0)),
+            ("output_dtype", Only(0)),
+            ("precision", Only(0)),
+        ],
         "Transpose" => &[("perm", Checked)],
         "BipolarQuant" | "MatMul" | "Add" | "Sub" | "Mul" | "Div" | "PRelu" | "Relu"
-        | "GlobalAveragePool" | "Identity" => &[],
-        "Quant" | "IntQuant" => {
+        | "GlobalAveragePool" | "Identity" | "Slice" | "Sqrt" | "Reciprocal" | "Neg" | "Abs"
+        | "Pow" => &[],
+        "Quant" | "IntQuant" | "Trunc" => {
             &[("signed", Checked), ("narrow", Checked), ("rounding_mode", Checked)]
         }
         "Conv" => &[

@@ -1,8 +1,10 @@
 //! Nodes whose inputs are constants, and shapes: what exporters leave unfolded around weights and flattening.
 
 use super::lowering::Lowering;
-use super::value::Value;
-use crate::onnx::{Constant, NodeProto};
+use super::qdq;
+use crate::constant::Constant;
+use crate::onnx::NodeProto;
+use fogline_edge::tensor::Shape;
 
 impl Lowering<'_> {
     /// The result of a node as a constant; `None` if the node does not have a constant result that is known here.
@@ -11,52 +13,100 @@ impl Lowering<'_> {
     /// If its inputs are constants that do not fit.
     pub(super) fn fold(&self, node: &NodeProto) -> Result<Option<Constant>, String> {
         if node.op_type == "Shape" {
-            return self.shape_of(node).map(Some);
+            return self.shape(node).map(Some);
         }
+        let named = || node.input.iter().filter(|name| !name.is_empty());
         let Ok(x) = self.constant(node, 0) else { return Ok(None) };
-        let list = |values: Vec<f32>| Constant { dims: vec![values.len()], values };
+        if !named().all(|name| self.named_constant(name).is_some()) {
+            return Ok(None);
+        }
+        let unary = |f: fn(f32) -> f32| {
+            Constant::new(x.dims.clone(), x.values.iter().map(|&v| f(v)).collect())
+        };
+        let binary = |f: fn(f32, f32) -> f32| broadcast(x, self.constant(node, 1)?, f);
         Ok(Some(match node.op_type.as_str() {
-            "Identity" => x.clone(),
+            "Identity" | "Cast" => x.clone(),
+            "Sqrt" => unary(f32::sqrt),
+            "Reciprocal" => unary(f32::recip),
+            "Neg" => unary(|v| -v),
+            "Abs" => unary(f32::abs),
+            "Add" => binary(|a, b| a + b)?,
+            "Sub" => binary(|a, b| a - b)?,
+            "Mul" => binary(|a, b| a * b)?,
+            "Div" => binary(|a, b| a / b)?,
+            "Pow" => binary(f32::powf)?,
             "Transpose" => transposed(x, &node.ints("perm", &[]))?,
             "Quant" | "IntQuant" if x.dims.len() == 1 => self.quantised_list(node)?,
+            "QuantizeLinear" => qdq::integers(x, &self.step(node, &x.dims)?),
+            "DequantizeLinear" if x.dims.len() < 2 => {
+                let step = self.step(node, &x.dims)?;
+                broadcast(x, &step.scale, |a, b| a * b)?
+            }
+            "Clip" => {
+                let (low, high) = self.bounds(node)?;
+                let values = x.values.iter().map(|&v| v.max(low).min(high)).collect();
+                Constant { values, ..x.clone() }
+            }
             "Gather" if x.dims.len() == 1 => {
                 let index = self.number(node, 1, "index", None)?;
                 let at = if index < 0.0 { index + x.values.len() as f32 } else { index };
                 let value = x.values.get(at as usize).filter(|_| at >= 0.0);
                 let values = vec![*value.ok_or_else(|| format!("it has no element {index}"))?];
-                Constant { dims: self.constant(node, 1)?.dims.clone(), values }
+                Constant::new(self.constant(node, 1)?.dims.clone(), values)
             }
             // One number stays one number.
-            "Unsqueeze" if x.values.len() == 1 => list(x.values.clone()),
+            "Unsqueeze" if x.values.len() == 1 => Constant::list(x.values.clone()),
+            "Squeeze" if x.values.len() == 1 => Constant::new(vec![], x.values.clone()),
+            "Reshape" => {
+                let dims = &self.constant(node, 1)?.values;
+                let known: f32 = dims.iter().filter(|&&d| d > 0.0).product();
+                let rest = x.values.len() as f32 / known;
+                let dims: Vec<usize> =
+                    dims.iter().map(|&d| if d > 0.0 { d } else { rest } as usize).collect();
+                if dims.iter().product::<usize>() != x.values.len() {
+                    return Err(format!(
+                        "{} numbers do not fit the shape {dims:?}",
+                        x.values.len()
+                    ));
+                }
+                Constant { dims, ..x.clone() }
+            }
+            "Slice" if x.dims.len() == 1 => {
+                let end = x.values.len() as f32;
+                let place =
+                    |at: f32| (if at < 0.0 { at + end } else { at }).clamp(0.0, end) as usize;
+                let of = |index, what| self.number(node, index, what, None).map(place);
+                let (start, end) = (of(1, "start")?, of(2, "end")?);
+                if self.number(node, 4, "step", Some(1.0))? != 1.0 || start > end {
+                    return Ok(None);
+                }
+                Constant::list(x.values[start..end].to_vec())
+            }
             "Concat" if x.dims.len() == 1 && node.int("axis", 0) == 0 => {
                 let mut values = vec![];
                 for index in 0..node.input.len() {
                     values.extend(&self.constant(node, index)?.values);
                 }
-                list(values)
+                Constant::list(values)
             }
             _ => return Ok(None),
         }))
     }
 
     /// `Shape`: that of a constant, or of one sample of a tensor.
-    fn shape_of(&self, node: &NodeProto) -> Result<Constant, String> {
+    fn shape(&self, node: &NodeProto) -> Result<Constant, String> {
         let dims = if let Ok(constant) = self.constant(node, 0) {
             constant.dims.clone()
         } else {
-            let size = self.input.size as usize;
-            let [h, w, c] = match self.value(node, 0)? {
-                Value::Picture => [size, size, 3],
-                Value::Real(map) => [map.shape.h, map.shape.w, map.shape.c],
-                Value::Flat(op) | Value::Quantised { op, .. } => {
-                    [self.shapes[op].h, self.shapes[op].w, self.shapes[op].c]
-                }
-                _ => return Err("the shape of its input is not known".into()),
-            };
+            let shape = self.shape_of(&self.value(node, 0)?);
+            let Shape { h, w, c, .. } = shape.ok_or("the shape of its input is not known")?;
             if self.is_row(node, 0) { vec![1, h * w * c] } else { vec![1, c, h, w] }
         };
-        let values: Vec<f32> = dims.into_iter().map(|side| side as f32).collect();
-        Ok(Constant { dims: vec![values.len()], values })
+        let end = dims.len() as i64;
+        let place = |at: i64| (if at < 0 { at + end } else { at }).clamp(0, end) as usize;
+        let (start, end) = (place(node.int("start", 0)), place(node.int("end", end)));
+        let dims = dims.get(start..end).unwrap_or_default();
+        Ok(Constant::list(dims.iter().map(|&side| side as f32).collect()))
     }
 }
 
@@ -81,5 +131,37 @@ fn transposed(x: &Constant, perm: &[i64]) -> Result<Constant, String> {
         from
     };
     let values = (0..x.values.len()).map(|at| x.values[from(at)]).collect();
-    Ok(Constant { dims, values })
+    Ok(Constant { dims, values, range: x.range })
+}
+
+/// `f` of each pair of numbers, as ONNX broadcasts the shapes.
+fn broadcast(a: &Constant, b: &Constant, f: fn(f32, f32) -> f32) -> Result<Constant, String> {
+    let rank = a.dims.len().max(b.dims.len());
+    let padded = |x: &Constant| [vec![1; rank - x.dims.len()], x.dims.clone()].concat();
+    let (of_a, of_b) = (padded(a), padded(b));
+    let mut dims = vec![];
+    for (&one, &other) in of_a.iter().zip(&of_b) {
+        match (one, other) {
+            (one, other) if one == other || other == 1 => dims.push(one),
+            (1, other) => dims.push(other),
+            _ => return Err(format!("shapes {:?} and {:?} do not fit each other", a.dims, b.dims)),
+        }
+    }
+    let count: usize = dims.iter().product();
+    let at = |of: &[usize], mut index: usize| {
+        let (mut from, mut step) = (0, 1);
+        for (&own, &all) in of.iter().zip(&dims).rev() {
+            from += index % all % own * step;
+            step *= own;
+            index /= all;
+        }
+        from
+    };
+    let value = |index| f(a.values[at(&of_a, index)], b.values[at(&of_b, index)]);
+    let values: Vec<f32> = (0..count).map(value).collect();
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(Constant::new(dims, values))
+    } else {
+        Err("it gives a constant that is not a finite number".into())
+    }
 }

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use fogline::manifest::Input;
-use fogline_edge::ops::{self, Conv, Op};
+use fogline_edge::ops::{self, Conv, Dequantise, Op};
 use fogline_edge::tensor::{Blob, Shape};
 
 use super::value::{Base, Carried, Value};
-use crate::onnx::{Constant, Graph, NodeProto};
+use crate::constant::Constant;
+use crate::onnx::{Graph, NodeProto};
 
 /// The resulting operations, their data, and which of them are outputs.
 #[derive(Default)]
@@ -40,6 +41,12 @@ pub struct Lowering<'a> {
     pub shapes: Vec<Shape>,
     /// The names of the tensors that have the shape (1, C) in ONNX, and not (1, C, H, W).
     pub rows: HashSet<String>,
+    /// What was carried into each quantiser, by its operation.
+    pub before: HashMap<usize, Carried>,
+    /// The operation that gives the picture's bytes, if a layer reads them.
+    pub bytes: Option<usize>,
+    /// The operation that gives a quantised map's real numbers, by the map's operation.
+    pub dequantised: HashMap<usize, usize>,
     /// The constants that nodes have given so far, by name.
     pub folded: HashMap<String, Constant>,
     /// The operations and data so far.
@@ -65,8 +72,12 @@ impl Lowering<'_> {
     /// If the input is missing or computed.
     pub fn constant(&self, node: &NodeProto, index: usize) -> Result<&Constant, String> {
         let name = node.input.get(index).ok_or_else(|| format!("input {index} is missing"))?;
-        let constant = self.graph.constants.get(name).or_else(|| self.folded.get(name));
-        constant.ok_or_else(|| format!("input '{name}' is not a constant"))
+        self.named_constant(name).ok_or_else(|| format!("input '{name}' is not a constant"))
+    }
+
+    /// The constant `name`, given by the graph or by a node.
+    pub fn named_constant(&self, name: &str) -> Option<&Constant> {
+        self.graph.constants.get(name).or_else(|| self.folded.get(name))
     }
 
     /// A constant input that may be missing.
@@ -96,20 +107,51 @@ impl Lowering<'_> {
         }
     }
 
-    /// Input `index` of a node as real numbers that may be carried on.
+    /// Input `index` of a node as real numbers that may be carried on: those of a quantised map are its levels, with its
+    /// scale.
     ///
     /// # Errors
-    /// If the input is the picture, quantised, or not computed.
-    pub fn affine(&self, node: &NodeProto, index: usize) -> Result<Carried, String> {
+    /// If the input is no map, or not computed.
+    pub fn affine(&mut self, node: &NodeProto, index: usize) -> Result<Carried, String> {
         match self.value(node, index)? {
             Value::Real(affine) => Ok(affine),
-            Value::Picture => Err("the picture must pass a Quant node first".into()),
+            Value::Quantised { op, scale } => self.dequantise(op, &scale),
             Value::Flat(_) => {
-                Err("its input is flattened: only a linear layer can read it, so put it before the flattening".into())
+                Err("its input is flattened, so that its channels are not known: put it before the flattening".into())
             }
             Value::Weights(_) | Value::Transposed(_) => Err("its input is quantised constants, not a map".into()),
-            _ => Err("it needs a map of real numbers, not a quantised one".into()),
+            Value::Integers(..) => Err("its input is integers: put a DequantizeLinear before it".into()),
+            Value::Way(_) | Value::Ways(_) => Err("it cannot read ways before they are added up".into()),
         }
+    }
+
+    /// The real numbers of a quantised map.
+    pub fn dequantise(&mut self, x: usize, scale: &[f32]) -> Result<Carried, String> {
+        let op = match self.dequantised.get(&x) {
+            Some(&op) => op,
+            None => self.push(Dequantise { x })?,
+        };
+        self.dequantised.insert(x, op);
+        let scale = scale.iter().map(|&scale| f64::from(scale)).collect();
+        Ok(Carried { scale, ..self.identity(op) })
+    }
+
+    /// The shape of a tensor's map.
+    pub fn shape_of(&self, value: &Value) -> Option<Shape> {
+        match value {
+            Value::Real(map) | Value::Integers(map, _) => Some(map.shape),
+            Value::Quantised { op, .. } => Some(self.shapes[*op]),
+            Value::Flat(map) => self.shape_of(map),
+            _ => None,
+        }
+    }
+
+    /// Whether only this one node reads its input `index`, and no output of the graph is it.
+    pub fn reads_alone(&self, node: &NodeProto, index: usize) -> bool {
+        let name = &node.input[index];
+        let reads =
+            self.graph.nodes.iter().flat_map(|node| &node.input).filter(|input| *input == name);
+        reads.count() == 1 && !self.graph.outputs.contains(name)
     }
 
     /// Input `index` of a node as the index of an operation that computes its real numbers.
@@ -126,7 +168,9 @@ impl Lowering<'_> {
     /// Whether a node's result has the shape (1, C) in ONNX.
     pub fn gives_rows(&self, node: &NodeProto) -> bool {
         match node.op_type.as_str() {
-            "Gemm" | "MatMul" | "Flatten" | "Reshape" => true,
+            "Gemm" | "MatMul" | "Flatten" | "Squeeze" => true,
+            "Reshape" => self.constant(node, 1).is_ok_and(|shape| shape.values.len() == 2),
+            "Unsqueeze" => false,
             "ReduceMean" => node.int("keepdims", 1) == 0,
             _ => (0..node.input.len()).any(|index| self.is_row(node, index)),
         }
@@ -165,17 +209,16 @@ impl Lowering<'_> {
 
     /// The result of operation `op` with a scale of 1 and a bias of 0.
     pub fn identity(&self, op: usize) -> Carried {
-        let shape = self.shapes[op];
-        Carried { base: Base::Op(op), shape, scale: vec![1.0; shape.c], bias: vec![0.0; shape.c] }
+        Carried::of(Base::Op(op), self.shapes[op])
     }
 
     /// Adds the operation that computes what was carried along.
     pub fn settle(&mut self, affine: Carried) -> Result<usize, String> {
+        let as_it_is = affine.is_identity();
         let Carried { base, scale, bias, .. } = affine;
         match base {
-            Base::Op(x) if scale.iter().all(|&s| s == 1.0) && bias.iter().all(|&b| b == 0.0) => {
-                Ok(x)
-            }
+            Base::Picture => Err("the picture must pass a quantiser first".into()),
+            Base::Op(x) if as_it_is => Ok(x),
             Base::Op(x) => {
                 let (scale, bias) = (self.floats(&scale), self.floats(&bias));
                 self.push(ops::Affine { x, scale, bias })

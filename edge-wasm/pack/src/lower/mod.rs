@@ -4,11 +4,14 @@
 //! constants) are not computed in place but carried along in f64 until an operation needs the
 //! numbers: a convolution then folds them into its scale and bias, and a sign into its thresholds.
 
+mod activation;
 mod affine;
 mod attributes;
+mod conv;
+mod dense;
 mod fold;
-mod layers;
 mod lowering;
+mod qdq;
 mod quant;
 mod shape;
 mod value;
@@ -18,11 +21,13 @@ use std::collections::{HashMap, HashSet};
 
 use fogline::manifest::Input;
 
-use fogline_edge::ops::Clip;
+use fogline_edge::ops::{Clip, Op};
+use fogline_edge::tensor::{Kind, Shape};
 
 pub use lowering::Lowered;
 use lowering::Lowering;
-use value::Value;
+use quant::Grid;
+use value::{Base, Carried, Value, uniform};
 
 use crate::error::PackError;
 use crate::onnx::{Graph, NodeProto};
@@ -34,50 +39,94 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
         input,
         share,
         kernels: HashMap::new(),
-        values: HashMap::from([(graph.input.clone(), Value::Picture)]),
+        values: HashMap::new(),
         shapes: vec![],
         rows: HashSet::new(),
+        before: HashMap::new(),
+        bytes: None,
+        dequantised: HashMap::new(),
         folded: HashMap::new(),
         out: Lowered::default(),
     };
     let size = i64::from(input.size);
-    if !matches!(graph.input_dims[..], [_, 3, h, w] if h == size && w == size) {
-        return Err(PackError::Graph(format!(
-            "the input '{}' has shape {:?}, but the manifest needs [1, 3, {size}, {size}]",
-            graph.input, graph.input_dims
-        )));
-    }
+    let c = match graph.input_dims[..] {
+        [_, c @ (1 | 3), h, w] if h == size && w == size => c as usize,
+        _ => {
+            return Err(PackError::Graph(format!(
+                "the input '{}' has shape {:?}, but the manifest needs [1, 3, {size}, {size}], or [1, 1, {size}, {size}] for grey pictures",
+                graph.input, graph.input_dims
+            )));
+        }
+    };
+    let shape = Shape { kind: Kind::Real, h: input.size as usize, w: input.size as usize, c };
+    let picture = Value::Real(Carried::of(Base::Picture, shape));
+    lowering.values.insert(graph.input.clone(), picture);
+    let mut refused = vec![];
+    // The tensors that were not computed, so that each fault is said once and not again for all that follows from it.
+    let mut missing = HashSet::new();
     for node in &graph.nodes {
-        let named = |why: String| node.refused(why);
-        attributes::check(node).map_err(named)?;
-        if let Some(constant) = lowering.fold(node).map_err(named)? {
-            lowering.folded.extend(node.output.first().map(|name| (name.clone(), constant)));
-            continue;
+        let reads_missing = node.input.iter().any(|input| missing.contains(input));
+        let done = if reads_missing { None } else { Some(lowering.follow(node)) };
+        if !matches!(done, Some(Ok(()))) {
+            missing.extend(node.output.iter().cloned());
         }
-        let value = lowering.node(node).map_err(named)?;
-        value.is_finite().map_err(named)?;
-        if let Some(output) = node.output.first() {
-            if lowering.gives_rows(node) {
-                lowering.rows.insert(output.clone());
-            }
-            // Compute a value that several nodes read once, here, and not for each of them.
-            let readers =
-                graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output).count();
-            let value = match value {
-                Value::Real(affine) if readers > 1 => {
-                    let op = lowering.settle(affine).map_err(named)?;
-                    Value::Real(lowering.identity(op))
-                }
-                value => value,
-            };
-            lowering.values.insert(output.clone(), value);
-        }
+        refused.extend(done.and_then(Result::err).map(|why| node.refused(why)));
+    }
+    if let Some(error) = PackError::all(refused) {
+        return Err(error);
     }
     lowering.outputs().map_err(PackError::Graph)?;
     Ok(lowering.out)
 }
 
 impl Lowering<'_> {
+    /// Lowers one node, whose inputs are known.
+    ///
+    /// # Errors
+    /// Why the edge cannot represent it.
+    fn follow(&mut self, node: &NodeProto) -> Result<(), String> {
+        attributes::check(node)?;
+        let Some(output) = node.output.first() else { return Ok(()) };
+        if let Some(constant) = self.fold(node)? {
+            self.folded.insert(output.clone(), constant);
+            return Ok(());
+        }
+        let value = self.node(node)?;
+        value.is_finite()?;
+        if self.gives_rows(node) {
+            self.rows.insert(output.clone());
+        }
+        // Compute a value that several nodes read once, here, and not for each of them.
+        let readers = self.graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output);
+        let value = if readers.count() > 1 { self.computed(value)? } else { value };
+        self.values.insert(output.clone(), value);
+        Ok(())
+    }
+
+    /// The value with its real numbers computed. A picture has none to compute.
+    fn computed(&mut self, value: Value) -> Result<Value, String> {
+        Ok(match value {
+            Value::Real(affine) if !matches!(affine.base, Base::Picture) => {
+                let op = self.settle(affine)?;
+                Value::Real(self.identity(op))
+            }
+            Value::Flat(map) => Value::Flat(Box::new(self.computed(*map)?)),
+            value => value,
+        })
+    }
+
+    /// Whether a node changes each number of its first input by itself, in the same way for all.
+    fn is_elementwise(&self, node: &NodeProto) -> bool {
+        match node.op_type.as_str() {
+            "Relu" | "LeakyRelu" | "Clip" | "Quant" | "IntQuant" | "BipolarQuant"
+            | "QuantizeLinear" | "DequantizeLinear" | "Identity" | "Dropout" | "Cast" => true,
+            "Add" | "Sub" | "Mul" | "Div" => {
+                self.constant(node, 1).is_ok_and(|constant| constant.values.len() == 1)
+            }
+            _ => false,
+        }
+    }
+
     /// Finds the exits and the split among the graph's outputs.
     fn outputs(&mut self) -> Result<(), String> {
         let (split, exits) = match self.graph.outputs.split_last() {
@@ -100,7 +149,11 @@ impl Lowering<'_> {
         }
         match self.values.get(split) {
             Some(Value::Quantised { op, scale }) => {
-                (self.out.split, self.out.split_scale) = (*op, *scale);
+                (self.out.split, self.out.split_scale) = (*op, uniform(scale, "the split")?);
+                // Levels from 0 up travel without a bit for their sign.
+                if let Op::Quantise(op) = &mut self.out.ops[self.out.split] {
+                    op.unsigned = op.low >= 0;
+                }
                 Ok(())
             }
             _ => Err(format!(
@@ -109,11 +162,30 @@ impl Lowering<'_> {
         }
     }
 
+    /// The bounds of a `Clip`: inputs, or attributes before opset 11. Either may be missing.
+    fn bounds(&self, node: &NodeProto) -> Result<(f32, f32), String> {
+        let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;
+        let high = self.number(node, 2, "max", Some(node.float("max", f32::MAX)))?;
+        Ok((low, high))
+    }
+
     /// Lowers one node by its operator.
     fn node(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let first = node.input.first().and_then(|name| self.values.get(name)).cloned();
+        // What changes each number alone may as well run before the flattening.
+        if let (Some(Value::Flat(map)), true) = (first, self.is_elementwise(node)) {
+            let name = &node.input[0];
+            let flat = self.values.insert(name.clone(), *map);
+            let value = self.node(node);
+            self.values.extend(flat.map(|flat| (name.clone(), flat)));
+            return value.map(|value| Value::Flat(Box::new(value)));
+        }
         match node.op_type.as_str() {
             "BipolarQuant" => self.bipolar_quant(node),
             "Quant" | "IntQuant" => self.quant(node),
+            "Trunc" => self.trunc(node),
+            "QuantizeLinear" => self.quantize_linear(node),
+            "DequantizeLinear" => self.dequantize_linear(node),
             "Conv" => self.conv(node),
             "Gemm" | "MatMul" => self.dense(node),
             "BatchNormalization" => self.batch_norm(node),
@@ -122,15 +194,18 @@ impl Lowering<'_> {
             "AveragePool" | "MaxPool" => self.pool(node),
             "GlobalAveragePool" | "ReduceMean" => self.global_pool(node),
             "Clip" => {
-                // Inputs, or attributes before opset 11. Either bound may be missing.
-                let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;
-                let high = self.number(node, 2, "max", Some(node.float("max", f32::MAX)))?;
+                let (low, high) = self.bounds(node)?;
+                if let Value::Integers(map, grid) = self.value(node, 0)? {
+                    let (low, high) = (low.max(grid.low), high.min(grid.high));
+                    return Ok(Value::Integers(map, Grid { low, high, ..grid }));
+                }
                 let x = self.real(node, 0)?;
                 self.push_real(Clip { x, low, high })
             }
             "Concat" => self.concat(node),
             "Gather" => self.way(node),
             "Flatten" | "Reshape" => self.flatten(node),
+            "Squeeze" | "Unsqueeze" | "Slice" | "Pad" => self.unchanged(node),
             "Transpose" => match self.value(node, 0)? {
                 Value::Weights(weights)
                     if weights.dims.len() == 2 && node.ints("perm", &[1, 0]) == [1, 0] =>
@@ -142,7 +217,10 @@ impl Lowering<'_> {
             "Dropout" if self.number(node, 2, "training_mode", Some(0.0))? != 0.0 => {
                 Err("it drops at random in training mode: export the model in eval mode".into())
             }
-            "Identity" | "Dropout" => self.value(node, 0),
+            "Identity" | "Dropout" | "Cast" => self.value(node, 0),
+            operator if operator.starts_with("QLinear") || operator == "ConvInteger" => {
+                Err("it is of onnxruntime's operator format: quantise to QuantFormat.QDQ".into())
+            }
             _ => Err("the edge does not support this operator".into()),
         }
     }

@@ -1,25 +1,30 @@
-//! Quantisers: `Quant` and `BipolarQuant` over the picture, constants and maps.
+//! The nodes `Quant` and `BipolarQuant`: their levels, and constants that they quantise.
 
 use fogline::packed;
 
 use super::lowering::Lowering;
-use super::value::{Base, Carried, Value, Weights};
-use crate::onnx::{Constant, NodeProto};
-use fogline_edge::ops::{ConvSign, Input, Quantise, Sign};
+use super::value::{Value, Weights};
+use crate::constant::Constant;
+use crate::onnx::NodeProto;
 
-/// The levels of a `Quant` node.
-struct Grid {
-    scale: Constant,
-    low: f32,
-    high: f32,
-    bits: u8,
+/// The levels of a quantiser.
+#[derive(Clone)]
+pub struct Grid {
+    /// The value of a level: one number, or one per channel or output.
+    pub scale: Constant,
+    /// The lowest level.
+    pub low: f32,
+    /// The highest level.
+    pub high: f32,
+    /// The bits that hold any level as a weight: 2, 4 or 8.
+    pub bits: u8,
     /// 0, or half a level if levels are beside 0 instead of on it.
-    beside: f32,
+    pub beside: f32,
 }
 
 impl Grid {
     /// The nearest level of `value`, ties to even, limited to the grid.
-    fn level(&self, value: f32, scale: f32) -> f32 {
+    pub fn level(&self, value: f32, scale: f32) -> f32 {
         (value / scale - self.beside).round_ties_even().clamp(self.low, self.high)
     }
 
@@ -29,14 +34,6 @@ impl Grid {
         let each = weights.values.len() / weights.dims.first().copied().unwrap_or(1).max(1);
         let level = |(i, &w): (usize, &f32)| self.level(w, scale[i / each.max(1)]) as i8;
         Ok((weights.values.iter().enumerate().map(level).collect(), scale))
-    }
-
-    /// The scale of an activation, which must be a single one.
-    fn single_scale(&self) -> Result<f32, String> {
-        match self.scale.values[..] {
-            [scale] if scale > 0.0 => Ok(scale),
-            _ => Err("an activation needs one positive scale for all channels".into()),
-        }
     }
 }
 
@@ -57,32 +54,8 @@ impl Lowering<'_> {
             let levels = signs.into_iter().map(|sign| 2 * sign - 1).collect();
             return Ok(Value::Weights(Weights { dims, levels, bits: 1, scale, nested: None }));
         }
-        let worth = match scale.values[..] {
-            [scale] if scale > 0.0 => scale,
-            _ => return Err("an activation needs one positive scale for all channels".into()),
-        };
-        let Carried { base, shape, scale, bias } = self.affine(node, 0)?;
-        let op = match base {
-            Base::Sums { x, filter } => {
-                let (threshold, flip): (Vec<i32>, Vec<u8>) =
-                    scale.iter().zip(&bias).map(|(&s, &b)| threshold(s, b)).unzip();
-                let (threshold, flip) = (self.blob(&threshold), self.blob(&flip));
-                self.push(ConvSign { x, filter, threshold, flip })
-            }
-            // x + b >= 0 exactly if x >= -b, also in floating point.
-            Base::Op(x) if scale.iter().all(|&s| s == 1.0) => {
-                let negated: Vec<f64> = bias.iter().map(|b| -b).collect();
-                let threshold = self.floats(&negated);
-                self.push(Sign { x, threshold })
-            }
-            base @ Base::Op(_) => {
-                let channels = scale.len();
-                let x = self.settle(Carried { base, shape, scale, bias })?;
-                let threshold = self.floats(&vec![0.0; channels]);
-                self.push(Sign { x, threshold })
-            }
-        };
-        Ok(Value::Quantised { op: op?, scale: worth })
+        let (map, row) = (self.affine(node, 0)?, self.is_row(node, 0));
+        self.signs_of(map, &scale, row)
     }
 
     /// The levels that a `Quant` node allows.
@@ -102,9 +75,10 @@ impl Lowering<'_> {
             ));
         }
         let (signed, narrow) = (node.int("signed", 1) == 1, node.int("narrow", 0) == 1);
-        let (low, high) = range(node, bits)?;
-        if high > 127.0 {
-            return Err("levels above 127: use a signed grid or fewer bits".into());
+        rounds(node)?;
+        let (low, high) = range(node, bits);
+        if high > 127.0 && self.constant(node, 0).is_ok() {
+            return Err("weights above 127: use a signed grid or fewer bits".into());
         }
         let bits = if signed { bits as u8 } else { bits as u8 + 1 };
         let bits = packed::WIDTHS.into_iter().find(|&width| width >= bits).unwrap_or(8);
@@ -132,12 +106,13 @@ impl Lowering<'_> {
         {
             return Err(format!("its scale does not fit a list of shape {:?}", list.dims));
         }
-        let (low, high) = range(node, bits)?;
+        rounds(node)?;
+        let (low, high) = range(node, bits);
         let numbers = list.values.iter().zip(scale.values.iter().cycle());
         let values = numbers
             .map(|(value, scale)| (value / scale).round_ties_even().clamp(low, high) * scale)
             .collect();
-        Ok(Constant { dims: list.dims.clone(), values })
+        Ok(Constant::new(list.dims.clone(), values))
     }
 
     /// The levels of a tensor that several nodes quantise to different bit widths, and its name with the largest width; `None`
@@ -180,43 +155,32 @@ impl Lowering<'_> {
             let scale = scale.into_iter().map(|scale| scale / 2.0).collect();
             return Ok(Value::Weights(Weights { dims, levels, bits, scale, nested }));
         }
-        let scale = grid.single_scale()?;
-        let op = if let Value::Picture = self.value(node, 0)? {
-            if !self.out.ops.is_empty() {
-                return Err("the picture is quantised twice".into());
-            }
-            let mut table = vec![];
-            for (mean, std) in self.input.mean.iter().zip(&self.input.std) {
-                table.extend((0..256).map(|byte| {
-                    let value = (f64::from(byte) / 255.0 - f64::from(*mean)) / f64::from(*std);
-                    grid.level(value as f32, scale) as i8
-                }));
-            }
-            let (size, table) = (self.input.size, self.blob(&table));
-            self.push(Input { size, table })
-        } else {
-            let x = self.real(node, 0)?;
-            self.push(Quantise { x, scale, low: grid.low as i8, high: grid.high as i8 })
-        };
-        Ok(Value::Quantised { op: op?, scale })
+        let (map, row) = (self.affine(node, 0)?, self.is_row(node, 0));
+        self.levels_of(map, &grid, row)
     }
 }
 
-/// The lowest and the highest level of a `Quant` node of so many bits.
-fn range(node: &NodeProto, bits: f32) -> Result<(f32, f32), String> {
+/// Refuses a `Quant` node that does not round to the nearest level.
+fn rounds(node: &NodeProto) -> Result<(), String> {
     let mode = node.text("rounding_mode", "ROUND");
-    if mode != "ROUND" {
-        return Err(format!("rounding mode {mode} is not supported: use ROUND"));
+    if mode == "ROUND" {
+        Ok(())
+    } else {
+        Err(format!("rounding mode {mode} is not supported: use ROUND"))
     }
+}
+
+/// The lowest and the highest level of a node of so many bits, by its `signed` and `narrow`.
+pub(super) fn range(node: &NodeProto, bits: f32) -> (f32, f32) {
     let narrow = if node.int("narrow", 0) == 1 { 1.0 } else { 0.0 };
-    Ok(match (node.int("signed", 1) == 1, bits.exp2()) {
+    match (node.int("signed", 1) == 1, bits.exp2()) {
         (true, n) => (narrow - n / 2.0, n / 2.0 - 1.0),
         (false, n) => (0.0, n - 1.0 - narrow),
-    })
+    }
 }
 
 /// The integer threshold of `scale * sum + bias >= 0`, and whether the comparison is inverted.
-fn threshold(scale: f64, bias: f64) -> (i32, u8) {
+pub(super) fn threshold(scale: f64, bias: f64) -> (i32, u8) {
     let whole = |value: f64| value.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
     if scale > 0.0 {
         (whole((-bias / scale).ceil()), 0)

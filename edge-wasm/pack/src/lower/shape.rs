@@ -1,9 +1,9 @@
 //! Nodes that change a map's shape: pools, concatenation, flattening.
 
 use super::lowering::Lowering;
-use super::value::Value;
+use super::value::{Base, Carried, Value, uniform};
 use crate::onnx::NodeProto;
-use fogline_edge::ops::{AveragePool, Concat, MaxPool};
+use fogline_edge::ops::{AveragePool, Concat, MaxPool, Op};
 use fogline_edge::tensor::{MAX_WINDOW, Shape};
 
 /// The square windows of a convolution or pool.
@@ -52,10 +52,10 @@ impl Windows {
 }
 
 impl Lowering<'_> {
-    /// `AveragePool` and `MaxPool`, with square windows and without padding.
+    /// `AveragePool` and `MaxPool`, with square windows.
     pub(super) fn pool(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let x = self.real(node, 0)?;
-        let shape = self.shapes[x];
+        let value = self.value(node, 0)?;
+        let shape = self.shape_of(&value).ok_or("its input is no map")?;
         let &[k, wide] = &node.ints("kernel_shape", &[])[..] else {
             return Err("its kernel_shape does not have two sides".into());
         };
@@ -63,19 +63,37 @@ impl Lowering<'_> {
             return Err(format!("its windows of {k}x{wide} are not square"));
         }
         let Windows { k, stride, pad } = Windows::new(node, shape, k)?;
-        if pad > 0 {
-            return Err(format!("it pads by {pad}: only pools without padding are supported"));
-        }
-        let rest = |side: usize| side.saturating_sub(k as usize) % stride as usize;
+        let rest =
+            |side: usize| (side + 2 * pad as usize).saturating_sub(k as usize) % stride as usize;
         if node.int("ceil_mode", 0) != 0 && (rest(shape.h), rest(shape.w)) != (0, 0) {
             return Err(format!(
                 "ceil_mode adds a window that reaches beyond a map of {}x{}: use a size that fits, or no ceil_mode",
                 shape.h, shape.w
             ));
         }
-        match node.op_type.as_str() {
-            "AveragePool" => self.push_real(AveragePool { x, k, stride }),
-            _ => self.push_real(MaxPool { x, k, stride }),
+        match (node.op_type.as_str(), value) {
+            ("MaxPool", Value::Quantised { op: map, scale }) => {
+                // The maximum may as well be taken before the rounding, which saves a pass over the map.
+                let before = self.before.get(&map).filter(|_| self.reads_alone(node, 0)).cloned();
+                let op = if let Some(before) = before {
+                    let x = self.settle(before)?;
+                    let x = self.push(MaxPool { x, k, stride, pad })?;
+                    self.quantise_like(map, x)?
+                } else {
+                    let x = self.levels(map)?;
+                    let x = self.push(MaxPool { x, k, stride, pad })?;
+                    self.quantise_levels(x, &[map])?
+                };
+                Ok(Value::Quantised { op, scale })
+            }
+            ("MaxPool", _) => {
+                let x = self.real(node, 0)?;
+                self.push_real(MaxPool { x, k, stride, pad })
+            }
+            _ => {
+                let zeros = pad > 0 && node.int("count_include_pad", 0) != 0;
+                self.mean(node, &AveragePool { x: 0, k, stride, pad, zeros })
+            }
         }
     }
 
@@ -96,11 +114,29 @@ impl Lowering<'_> {
                 ));
             }
         }
-        let x = self.real(node, 0)?;
-        let Shape { h, w, .. } = self.shapes[x];
+        let shape = self.shape_of(&self.value(node, 0)?);
+        let Shape { h, w, .. } = shape.ok_or("its input is no map")?;
         // Engines before 0 stood for the whole map know windows of up to 64.
         let k = if h == w && h <= MAX_WINDOW as usize { h as u32 } else { 0 };
-        self.push_real(AveragePool { x, k, stride: 1 })
+        self.mean(node, &AveragePool { x: 0, k, stride: 1, pad: 0, zeros: false })
+    }
+
+    /// The means of `pool` over a node's input. Those of levels are taken before their scale, so that their sums are exact.
+    fn mean(&mut self, node: &NodeProto, pool: &AveragePool) -> Result<Value, String> {
+        let affine = self.affine(node, 0)?;
+        match affine.base {
+            Base::Op(x)
+                if matches!(self.out.ops[x], Op::Dequantise(_))
+                    && affine.bias.iter().all(|&bias| bias == 0.0) =>
+            {
+                let mean = self.push(AveragePool { x, ..pool.clone() })?;
+                Ok(Value::Real(Carried { scale: affine.scale, ..self.identity(mean) }))
+            }
+            _ => {
+                let x = self.settle(affine)?;
+                self.push_real(AveragePool { x, ..pool.clone() })
+            }
+        }
     }
 
     /// `Concat` of two or more maps along their channels.
@@ -113,22 +149,94 @@ impl Lowering<'_> {
         if (1..node.input.len()).any(|index| row(index) != row(0)) {
             return Err("some of its maps are flattened: flatten all or none before it".into());
         }
-        let mut a = self.real(node, 0)?;
-        for index in 1..node.input.len() {
-            let b = self.real(node, index)?;
-            a = self.push(Concat { a, b })?;
+        let inputs = (0..node.input.len()).map(|index| self.value(node, index));
+        let inputs: Vec<Value> = inputs.collect::<Result<_, _>>()?;
+        let quantised = inputs.iter().map(|input| match input {
+            Value::Quantised { op, scale } => Some((*op, uniform(scale, "").ok()?)),
+            _ => None,
+        });
+        // Levels of one scale stay levels.
+        let quantised = quantised.collect::<Option<Vec<_>>>();
+        let levels = quantised.filter(|all| all.iter().all(|(_, scale)| *scale == all[0].1));
+        let mut joined = None;
+        for index in 0..inputs.len() {
+            let b = match &levels {
+                Some(levels) => self.levels(levels[index].0)?,
+                None => self.real(node, index)?,
+            };
+            joined = Some(match joined {
+                Some(a) => self.push(Concat { a, b })?,
+                None => b,
+            });
         }
-        Ok(Value::Real(self.identity(a)))
+        let joined = joined.ok_or("it joins nothing")?;
+        let Some(levels) = levels else { return Ok(Value::Real(self.identity(joined))) };
+        let (maps, scales): (Vec<usize>, Vec<f32>) = levels.into_iter().unzip();
+        let scale = vec![scales[0]; self.shapes[joined].c];
+        Ok(Value::Quantised { op: self.quantise_levels(joined, &maps)?, scale })
+    }
+
+    /// `Squeeze`, `Unsqueeze`, `Slice` and `Pad` where they leave all numbers as they are.
+    pub(super) fn unchanged(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let x = self.value(node, 0)?;
+        let Shape { h, w, c, .. } = self.shape_of(&x).ok_or("its input is no map")?;
+        let row = self.is_row(node, 0);
+        let sides = if row { vec![1, h * w * c] } else { vec![1, c, h, w] };
+        let list = |index| self.optional(node, index).map(|list| list.map(|list| &list.values[..]));
+        let axes = |index, rank: usize| -> Result<Vec<i64>, String> {
+            let axes = match list(index)? {
+                Some(axes) => axes.iter().map(|&axis| axis as i64).collect(),
+                None => node.ints("axes", &[]),
+            };
+            let from_first = |axis: i64| if axis < 0 { axis + rank as i64 } else { axis };
+            Ok(axes.into_iter().map(from_first).collect())
+        };
+        let same = match node.op_type.as_str() {
+            "Squeeze" => !row && (h, w) == (1, 1) && axes(1, 4)? == [2, 3],
+            "Unsqueeze" => row && (h, w) == (1, 1) && axes(1, 4)? == [2, 3],
+            "Slice" => {
+                let (Some(starts), Some(ends)) = (list(1)?, list(2)?) else {
+                    return Err(
+                        "its starts and ends must be inputs: export with opset 10 or later".into(),
+                    );
+                };
+                let axes = match axes(3, sides.len())? {
+                    axes if axes.is_empty() => (0..starts.len() as i64).collect(),
+                    axes => axes,
+                };
+                let whole = |((start, end), axis): ((&f32, &f32), &i64)| {
+                    let side = usize::try_from(*axis).ok().and_then(|axis| sides.get(axis));
+                    *start == 0.0 && side.is_some_and(|&side| *end >= side as f32)
+                };
+                starts.iter().zip(ends).zip(&axes).all(whole)
+                    && list(4)?.is_none_or(|steps| steps.iter().all(|&step| step == 1.0))
+            }
+            _ => match list(1)? {
+                Some(pads) => pads.iter().all(|&pad| pad == 0.0),
+                None => node.ints("pads", &[]).iter().all(|&pad| pad == 0),
+            },
+        };
+        if same {
+            Ok(x)
+        } else {
+            Err(format!(
+                "it changes a map of shape {sides:?}; it is supported only where it leaves all numbers as they are"
+            ))
+        }
     }
 
     /// `Flatten` and `Reshape` to one row per sample. Maps keep their layout; the linear layer that follows reorders its
     /// weights.
     pub(super) fn flatten(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let x = self.affine(node, 0)?;
+        let x = self.value(node, 0)?;
+        let shape = self.shape_of(&x).ok_or("its input is no map")?;
+        if node.op_type == "Reshape" && self.constant(node, 1)?.values.len() == 4 {
+            return self.same_shape(node, x);
+        }
         let flat = if node.op_type == "Flatten" {
             node.int("axis", 1) == 1
         } else {
-            let all = x.shape.len() as f32;
+            let all = shape.len() as f32;
             match self.constant(node, 1)?.values[..] {
                 [0.0, rest] => node.int("allowzero", 0) == 0 && [-1.0, all].contains(&rest),
                 [1.0, rest] => [-1.0, all].contains(&rest),
@@ -137,9 +245,25 @@ impl Lowering<'_> {
             }
         };
         match flat {
-            true if (x.shape.h, x.shape.w) == (1, 1) => Ok(Value::Real(x)),
-            true => Ok(Value::Flat(self.settle(x)?)),
+            true if (shape.h, shape.w) == (1, 1) || matches!(x, Value::Flat(_)) => Ok(x),
+            true => Ok(Value::Flat(Box::new(x))),
             false => Err("only flattening to one row per sample is supported".into()),
+        }
+    }
+
+    /// `Reshape` to four axes, which may only restore a map that it reads as it is, or as a row of one pixel.
+    fn same_shape(&self, node: &NodeProto, x: Value) -> Result<Value, String> {
+        let Shape { h, w, c, .. } = self.shape_of(&x).ok_or("its input is no map")?;
+        let (sides, to) = ([1, c, h, w], &self.constant(node, 1)?.values);
+        let row = self.is_row(node, 0);
+        let kept = |(at, (&side, &to)): (usize, (&usize, &f32))| {
+            to == side as f32 || to == -1.0 || (to == 0.0 && (!row || at < 2))
+        };
+        let same = sides.iter().zip(to).enumerate().all(kept);
+        match x {
+            Value::Flat(map) if same => Ok(*map),
+            x if same => Ok(x),
+            _ => Err(format!("it changes a map of shape {sides:?}; only flattening is supported")),
         }
     }
 }

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use super::quant::Grid;
 use fogline_edge::ops::Filter;
 use fogline_edge::tensor::Shape;
 
 /// A tensor of the graph, as far as it is computed.
 #[derive(Clone)]
 pub enum Value {
-    /// The graph's input.
-    Picture,
     /// Real numbers, not computed yet.
     Real(Carried),
-    /// Signs or levels from an operation, each worth `scale`.
-    Quantised { op: usize, scale: f32 },
-    /// A real map that its next reader sees as one row.
-    Flat(usize),
+    /// Signs or levels from an operation, each worth its channel's scale.
+    Quantised { op: usize, scale: Vec<f32> },
+    /// Real numbers to be rounded to integers of these levels, as `QuantizeLinear` gives them.
+    Integers(Carried, Grid),
+    /// A map of more than one pixel that its next reader sees as one row.
+    Flat(Box<Value>),
     /// Quantised constants, which only layers can read.
     Weights(Weights),
     /// The same with inputs first, for a linear layer. The fields are as without the transposition.
@@ -42,6 +43,8 @@ pub struct Carried {
 /// The numbers to which a carried scale and bias apply.
 #[derive(Clone)]
 pub enum Base {
+    /// The graph's input, which has no operation until it is quantised.
+    Picture,
     /// The result of an operation that gives real numbers.
     Op(usize),
     /// The integer sums of a convolution.
@@ -61,6 +64,29 @@ pub struct Weights {
     pub scale: Vec<f32>,
     /// If these weights are the highest bits of shared levels: those levels' tensor and bits. `levels` then holds them.
     pub nested: Option<(String, u8)>,
+}
+
+impl Carried {
+    /// The numbers of `base`, which has this shape, as they are.
+    pub fn of(base: Base, shape: Shape) -> Self {
+        Self { base, shape, scale: vec![1.0; shape.c], bias: vec![0.0; shape.c] }
+    }
+
+    /// Whether its numbers are those of its base.
+    pub fn is_identity(&self) -> bool {
+        self.scale.iter().all(|&s| s == 1.0) && self.bias.iter().all(|&b| b == 0.0)
+    }
+}
+
+/// The scale of all channels, if it is the same.
+///
+/// # Errors
+/// If channels differ, which `what` cannot represent.
+pub fn uniform(scale: &[f32], what: &str) -> Result<f32, String> {
+    match scale {
+        [first, rest @ ..] if rest.iter().all(|scale| scale == first) => Ok(*first),
+        _ => Err(format!("{what} needs one scale for all channels of its quantised input")),
+    }
 }
 
 impl Value {

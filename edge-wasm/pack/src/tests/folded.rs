@@ -30,7 +30,10 @@ fn transposed_weights_of_a_linear_layer_are_those_of_a_gemm() {
     let built = quantised().node("Transpose", "q", "t", &turned).node("MatMul", "f t", "e1", &[]);
     assert_eq!(computed(&built.split("c").unwrap()), computed(&gemm));
     let why = quantised().node("MatMul", "f q", "e1", &[]).refusal();
-    assert!(why.ends_with("with transB or a Transpose behind their Quant"), "{why}");
+    assert!(
+        why.ends_with("a scale for each input: quantise them with one for each output"),
+        "{why}"
+    );
     let why = Built::stem().node("Transpose", "c", "t", &[]).head("t").refusal();
     assert!(
         why.starts_with("node 't-node' (Transpose): only constants can be transposed"),

@@ -21,7 +21,7 @@ fn a_mean_over_height_and_width_is_global_pooling() {
     }
     // A mean that keeps height and width is no row yet.
     let mean = |of: &[_]| Built::stem().node("ReduceMean", "c", "p", of).linear("p").refusal();
-    assert!(mean(&[ints("axes", &[2, 3])]).ends_with("a flattened map of real numbers"));
+    assert!(mean(&[ints("axes", &[2, 3])]).ends_with("must be flattened to one row per sample"));
     for axes in [&[][..], &[1], &[1, 2, 3], &[2, 2], &[3]] {
         let why = mean(&[ints("axes", axes)]);
         let all = "only the mean over height and width of a map, [2, 3], is supported";

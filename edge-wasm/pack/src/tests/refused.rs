@@ -38,7 +38,7 @@ fn a_model_in_training_mode_is_refused() {
 }
 
 #[test]
-fn automatic_padding_is_computed_and_pools_that_pad_are_refused() {
+fn automatic_padding_is_computed() {
     // A window of 3, 2 apart, over 8 pixels: SAME_UPPER pads by one at the end only.
     let pool = |side, stride, how| {
         let sides = [ints("kernel_shape", &[side; 2]), ints("strides", &[stride; 2])];
@@ -49,7 +49,10 @@ fn automatic_padding_is_computed_and_pools_that_pad_are_refused() {
         pool(3, 2, "SAME_UPPER").refusal(),
         "node 'm-node' (MaxPool): it pads by [0, 0, 1, 1] (SAME_UPPER), not by the same on all four sides"
     );
-    assert!(pool(3, 1, "SAME_LOWER").refusal().contains("it pads by 1: only pools without"));
+    let stated = [("kernel_shape", [3; 2]), ("strides", [1; 2])].map(|(name, of)| ints(name, &of));
+    let stated = [&stated[..], &[ints("pads", &[1; 4])]].concat();
+    let stated = Built::stem().node("MaxPool", "c", "m", &stated).head("m").split("c").unwrap();
+    assert_eq!(computed(&pool(3, 1, "SAME_LOWER").split("c").unwrap()), computed(&stated));
     assert!(pool(3, 1, "SAME").refusal().ends_with("auto_pad = SAME is not supported"));
     let plain = pool(2, 2, "NOTSET").split("c").unwrap();
     for how in ["VALID", "SAME_UPPER", "SAME_LOWER"] {

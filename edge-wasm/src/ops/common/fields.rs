@@ -38,13 +38,25 @@ impl<'a> Fields<'a> {
         T::try_from(self.whole(name)?).map_err(|_| format!("'{name}' is out of range"))
     }
 
-    /// An integer from 0 to 255; 0 if it is missing.
+    /// An integer of any type; 0 if it is missing.
     ///
     /// # Errors
-    /// If it is not such an integer.
+    /// If it is not an integer, or out of the type's range.
     #[inline(never)]
-    pub fn or_zero(self, name: &str) -> Result<u8, String> {
-        if self.0.get(name).is_some() { self.number(name) } else { Ok(0) }
+    pub fn or_zero<T: TryFrom<i64> + Default>(self, name: &str) -> Result<T, String> {
+        if self.0.get(name).is_some() { self.number(name) } else { Ok(T::default()) }
+    }
+
+    /// Whether a flag is set; false if it is missing.
+    ///
+    /// # Errors
+    /// If it is neither true nor false.
+    #[inline(never)]
+    pub fn flag(self, name: &str) -> Result<bool, String> {
+        match self.0.get(name) {
+            Some(value) => value.as_bool().ok_or_else(|| format!("'{name}' is no flag")),
+            None => Ok(false),
+        }
     }
 
     /// A list.

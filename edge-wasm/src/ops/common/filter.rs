@@ -35,11 +35,16 @@ pub struct Filter {
     /// If above 0, the number of weights that share each stored sign. Weights then have 1 bit.
     #[serde(skip_serializing_if = "is_zero")]
     pub share: u8,
+    /// If above 0, the number of groups into which input and output channels are split, each convolved by itself; as many as
+    /// channels make a depthwise convolution. Weights then have 1, 2, 4 or 8 bits over any quantised map and are packed as
+    /// k x k x inputs of a group x outputs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub groups: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(number: &u8) -> bool {
-    *number == 0
+/// Whether a number is left out of the JSON.
+pub(in crate::ops) fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 impl Filter {
@@ -56,6 +61,7 @@ impl Filter {
             weights: of.blob("weights")?,
             nested: of.or_zero("nested")?,
             share: of.or_zero("share")?,
+            groups: of.or_zero("groups")?,
         })
     }
 
@@ -63,13 +69,13 @@ impl Filter {
     #[inline(never)]
     pub(in crate::ops) fn shape(&self, x: usize, earlier: &Earlier) -> Result<Shape, String> {
         let x = earlier.of(x)?;
-        let right = match self.bits {
-            1 => Kind::Sign,
-            2 | 4 | 8 => Kind::Level,
-            bits => return Err(format!("weights of {bits} bits; use 1, 2, 4 or 8")),
-        };
-        if x.kind != right {
-            return Err(format!("weights of {} bits over a map of {:?}", self.bits, x.kind));
+        match (self.bits, x.kind) {
+            (1 | 2 | 4 | 8, Kind::Sign | Kind::Level | Kind::Byte) if self.groups > 0 => {}
+            (1, Kind::Sign) | (2 | 4 | 8, Kind::Level | Kind::Byte) => {}
+            (1 | 2 | 4 | 8, kind) => {
+                return Err(format!("weights of {} bits over a map of {kind:?}", self.bits));
+            }
+            (bits, _) => return Err(format!("weights of {bits} bits; use 1, 2, 4 or 8")),
         }
         if self.pad >= self.k || self.outputs == 0 || self.outputs > LARGEST {
             return Err(
@@ -77,24 +83,32 @@ impl Filter {
             );
         }
         let shape = self.output(x)?;
-        let products = u64::from(self.k) * u64::from(self.k) * x.c as u64;
+        let groups = self.groups();
+        if !x.c.is_multiple_of(groups) || !(self.outputs as usize).is_multiple_of(groups) {
+            return Err(format!("{} channels to {} are not {groups} groups", x.c, self.outputs));
+        }
+        let products = u64::from(self.k) * u64::from(self.k) * (x.c / groups) as u64;
         // A nested weight is odd, and goes up to 2^bits - 1.
+        let level = u64::from(x.kind.largest());
         let largest = match (self.bits, self.nested) {
-            (1, _) => 1,
-            (bits, 0) => 128 << (bits - 1),
-            (bits, _) => 128 << bits,
+            (1, _) => level,
+            (bits, 0) => level << (bits - 1),
+            (bits, _) => level << bits,
         };
         if products * largest > i32::MAX as u64 {
             return Err(format!("sums of {products} products may overflow 32 bits"));
         }
         let weights = u64::from(self.outputs) * products;
         let bytes = match (self.nested, self.share, self.bits) {
+            (0, 0, bits) if self.groups > 0 => (weights * u64::from(bits)).div_ceil(8),
             (0, 0, 1) => weights / x.c as u64 * x.words() as u64 * 8,
             (0, 0, bits) => (weights * u64::from(bits)).div_ceil(8),
-            (nested @ (2 | 4), 0, bits) if bits <= nested => {
+            (nested @ (2 | 4), 0, bits) if bits <= nested && self.groups == 0 => {
                 (weights * u64::from(nested)).div_ceil(8)
             }
-            (0, share @ 2..=16, 1) if weights.is_multiple_of(u64::from(share)) => {
+            (0, share @ 2..=16, 1)
+                if weights.is_multiple_of(u64::from(share)) && self.groups == 0 =>
+            {
                 (weights / u64::from(share)).div_ceil(64) * 8
             }
             (nested, share, bits) => {
@@ -116,6 +130,11 @@ impl Filter {
         Ok(Shape { kind: Kind::Real, h, w, c: self.outputs as usize })
     }
 
+    /// The number of groups of channels, 1 if they are not split.
+    pub(in crate::ops) fn groups(&self) -> usize {
+        self.groups.max(1) as usize
+    }
+
     /// The geometry of this convolution over a map of shape `x`.
     pub fn geometry(&self, x: Shape) -> Geometry {
         let (k, stride, pad) = (self.k as usize, self.stride as usize, self.pad as usize);
@@ -127,7 +146,9 @@ impl Filter {
     /// Checks that signs beyond the channels are 0: kernels that count whole words would include them, others would not.
     pub(in crate::ops) fn check(&self, data: &Data, x: Shape) -> Result<(), String> {
         let beyond = u64::MAX.checked_shl((x.c % 64) as u32).filter(|_| !x.c.is_multiple_of(64));
-        let (Some(beyond), (1, 0, 0)) = (beyond, (self.bits, self.nested, self.share)) else {
+        let (Some(beyond), (1, 0, 0, 0)) =
+            (beyond, (self.bits, self.nested, self.share, self.groups))
+        else {
             return Ok(()); // Other weights are unpacked to exactly as many signs as there are channels.
         };
         let words: &[u64] = data.tensor(self.weights);
@@ -141,7 +162,7 @@ impl Filter {
     /// The cost of this convolution over `x`, at the bit width of its weights.
     pub(in crate::ops) fn cost(&self, x: Shape) -> Cost {
         let g = self.geometry(x);
-        let products = g.k * g.k * g.x.c;
+        let products = g.k * g.k * g.x.c / self.groups();
         let (macs, weights) = (g.out.0 * g.row_len() * products, g.outputs * products);
         Cost { bits: self.bits, macs: macs as u64, reads: (weights + g.x.len()) as u64 }
     }
@@ -150,7 +171,14 @@ impl Filter {
     pub(crate) fn memory(&self, x: Shape) -> u64 {
         let (outputs, taps) = (u64::from(self.outputs), u64::from(self.k).pow(2));
         let (channels, pixels) = (x.c as u64, (x.h * x.w) as u64);
-        let weights = if self.bits == 1 {
+        let weights = if self.groups > 0 {
+            // Weights as stored, by byte and laid out; a map of 16 bits, twice if it is not depthwise; and each group's runs.
+            let inputs = channels / self.groups() as u64;
+            let laid_out = outputs.next_multiple_of(16) * 16 * taps * inputs.next_multiple_of(4);
+            laid_out
+                + pixels * channels.next_multiple_of(16) * 8
+                + u64::from(self.groups) * 24 * taps
+        } else if self.bits == 1 {
             let words = outputs * channels.div_ceil(64) * 8;
             words.max(outputs.next_multiple_of(64) * channels.div_ceil(8)) * taps
         } else {

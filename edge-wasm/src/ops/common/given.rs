@@ -49,6 +49,16 @@ impl Given {
         self.map(Shape { kind: Kind::Level, h, w, c }, bytemuck::cast_slice(levels))
     }
 
+    /// Adds a map of bytes and returns its index.
+    pub fn bytes(&mut self, [h, w, c]: [usize; 3], bytes: &[u8]) -> usize {
+        self.map(Shape { kind: Kind::Byte, h, w, c }, bytes)
+    }
+
+    /// Adds a map of signs, in words, and returns its index.
+    pub fn signs(&mut self, [h, w, c]: [usize; 3], words: &[u64]) -> usize {
+        self.map(Shape { kind: Kind::Sign, h, w, c }, bytemuck::cast_slice(words))
+    }
+
     fn map(&mut self, shape: Shape, bytes: &[u8]) -> usize {
         let mut buffer = vec![0_u64; bytes.len().div_ceil(8)];
         bytemuck::cast_slice_mut(&mut buffer)[..bytes.len()].copy_from_slice(bytes);

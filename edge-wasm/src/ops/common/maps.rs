@@ -1,6 +1,6 @@
 //! The results that are available to an operation.
 
-use crate::tensor::{Data, Shape};
+use crate::tensor::{Data, Kind, Shape};
 
 /// The results of a run so far.
 #[derive(Clone, Copy)]
@@ -28,9 +28,20 @@ impl<'a> Maps<'a> {
         &self.words(op)[..shape.h * shape.w * shape.words()]
     }
 
-    /// A map of real numbers (f32) or levels (i8): H, W, C.
+    /// A map of real numbers (f32), levels (i8) or bytes (u8): H, W, C.
     pub fn numbers<T: bytemuck::Pod>(&self, op: usize) -> &'a [T] {
         &bytemuck::cast_slice(self.words(op))[..self.shapes[op].len()]
+    }
+
+    /// The level at a pixel's channel, of a map of levels, bytes or signs.
+    pub fn level(&self, op: usize, (pixel, c): (usize, usize)) -> i16 {
+        let shape = self.shapes[op];
+        match shape.kind {
+            Kind::Sign if self.signs(op)[pixel * shape.words() + c / 64] >> (c % 64) & 1 == 1 => 1,
+            Kind::Sign => -1,
+            Kind::Byte => self.numbers::<u8>(op)[pixel * shape.c + c].into(),
+            _ => self.numbers::<i8>(op)[pixel * shape.c + c].into(),
+        }
     }
 
     /// Row `y` of a map of real numbers.

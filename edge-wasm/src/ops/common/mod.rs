@@ -15,6 +15,7 @@ pub use cost::Cost;
 pub use earlier::Earlier;
 pub use fields::Fields;
 pub use filter::Filter;
+pub(super) use filter::is_zero;
 pub(crate) use layer::Layer;
 pub use maps::Maps;
 pub use unfold::values;

@@ -1,31 +1,58 @@
-//! Windows without padding over a map of real numbers.
+//! Windows over a map of real numbers.
+
+use core::ops::Range;
 
 use crate::tensor::{Shape, windows};
 
-/// The shape of the result of windows of `k` x `k`, `stride` apart.
-pub fn shape(x: Shape, k: u32, stride: u32) -> Result<Shape, String> {
-    let (h, w) = windows(x, k, stride, 0)?;
+/// The windows of a pool: their sides, the distance between them, and the padding around the map.
+#[derive(Clone, Copy)]
+pub struct Windows {
+    /// Height and width of a window.
+    pub sides: (usize, usize),
+    /// The distance between windows.
+    pub stride: usize,
+    /// Padding on each side of the map, below the windows' sides.
+    pub pad: usize,
+}
+
+/// The shape of the result of windows of `k` x `k`, `stride` apart, with padding `pad` around the map.
+pub fn shape(x: Shape, k: u32, stride: u32, pad: u32) -> Result<Shape, String> {
+    if pad >= k {
+        return Err(format!("its padding of {pad} is not below its window of {k}"));
+    }
+    let (h, w) = windows(x, k, stride, pad)?;
     Ok(Shape { h, w, ..x })
 }
 
-/// Folds the numbers in each window of `h` x `w` of output row `y`, starting from `first`.
-pub fn row(
-    row: &mut [f32],
-    y: usize,
-    x: &[f32],
-    shape: Shape,
-    ((h, w), stride): ((usize, usize), u32),
-    first: f32,
-    join: impl Fn(f32, f32) -> f32,
-) {
-    let stride = stride as usize;
-    row.fill(first);
-    for (ox, out) in row.chunks_exact_mut(shape.c).enumerate() {
-        for iy in y * stride..y * stride + h {
-            let window = &x[(iy * shape.w + ox * stride) * shape.c..][..w * shape.c];
-            for pixel in window.chunks_exact(shape.c) {
-                for (out, &x) in out.iter_mut().zip(pixel) {
-                    *out = join(*out, x);
+impl Windows {
+    /// The rows of a map of shape `x` under window row `y`, and the columns under window column `ox`.
+    pub fn under(&self, x: Shape, y: usize, ox: usize) -> (Range<usize>, Range<usize>) {
+        let inside = |at: usize, window: usize, length: usize| {
+            let start = at * self.stride;
+            start.saturating_sub(self.pad)..(start + window - self.pad).min(length)
+        };
+        (inside(y, self.sides.0, x.h), inside(ox, self.sides.1, x.w))
+    }
+
+    /// Folds the numbers under each window of output row `y`, starting from `first`.
+    pub fn fold(
+        &self,
+        row: &mut [f32],
+        y: usize,
+        x: &[f32],
+        shape: Shape,
+        first: f32,
+        join: impl Fn(f32, f32) -> f32,
+    ) {
+        row.fill(first);
+        for (ox, out) in row.chunks_exact_mut(shape.c).enumerate() {
+            let (rows, columns) = self.under(shape, y, ox);
+            for iy in rows {
+                let start = (iy * shape.w + columns.start) * shape.c;
+                for pixel in x[start..][..columns.len() * shape.c].chunks_exact(shape.c) {
+                    for (out, &x) in out.iter_mut().zip(pixel) {
+                        *out = join(*out, x);
+                    }
                 }
             }
         }

@@ -12,9 +12,9 @@ use crate::tensor::{Data, Shape};
 const MULTIPLIER: u64 = 2_654_435_761;
 
 impl Filter {
-    /// Numbers of taps, inputs and outputs.
+    /// Numbers of taps, inputs of an output, and outputs.
     fn sizes(&self, x: Shape) -> [usize; 3] {
-        [(self.k * self.k) as usize, x.c, self.outputs as usize]
+        [(self.k * self.k) as usize, x.c / self.groups(), self.outputs as usize]
     }
 
     /// The signs of 1-bit weights over `x`: outputs x taps x words.
