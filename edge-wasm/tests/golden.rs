@@ -84,6 +84,30 @@ fn a_small_net_with_an_extension_says_what_its_graph_says() {
     check(include_bytes!("tiny-extension/edge.fog"), include_str!("tiny-extension/golden.json"));
 }
 
+/// Networks as others write them, exported by torch: `python -m tests.zoo` made and packed them. Depthwise convolutions, groups,
+/// bytes and padded pools, a blur pool, levels of several scales side by side, and grey pictures of which only signs are
+/// read, with a split that exits read.
+#[test]
+fn other_people_s_networks_say_what_their_graphs_say() {
+    macro_rules! zoo {
+        ($($name:literal),*) => {
+            $(check(
+                include_bytes!(concat!("zoo/", $name, ".fog")),
+                include_str!(concat!("zoo/", $name, ".json")),
+            );)*
+        };
+    }
+    zoo!(
+        "mobilenet-v1-w4",
+        "resnext-w4",
+        "resnet-w8a8-imagenet",
+        "quicknet",
+        "densenet-w4-levels",
+        "mlp-w1a1",
+        "tfc-1w1a"
+    );
+}
+
 #[test]
 fn cifar10_w1_says_what_its_qonnx_graph_says() {
     check(

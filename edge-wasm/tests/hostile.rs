@@ -197,6 +197,63 @@ fn weights_that_cannot_be_stored_so_are_refused() {
 }
 
 #[test]
+fn groups_that_do_not_divide_the_channels_are_refused() {
+    let with = |groups, outputs, bytes: usize| {
+        let mut built = Built::new(4, 6);
+        let filter = Filter { groups, outputs, ..filter(&mut built, 1, 8, &vec![1; bytes]) };
+        let ones = built.blob(&vec![1.0_f32; outputs as usize]);
+        built.push(Conv { x: SIGNS, filter, scale: ones, bias: ones });
+        end(&mut built);
+        built
+    };
+    for (groups, outputs, bytes) in [(6, 6, 6), (6, 12, 12), (3, 6, 12), (1, 6, 36)] {
+        with(groups, outputs, bytes).write().unwrap();
+    }
+    for (groups, outputs, bytes, why) in [
+        (4, 4, 6, "6 channels to 4 are not 4 groups"),
+        (6, 7, 7, "6 channels to 7 are not 6 groups"),
+        (u32::MAX, 6, 6, "are not 4294967295 groups"),
+        (6, 6, 36, "take 36 bytes, but need 6"),
+    ] {
+        let says = refusal(&with(groups, outputs, bytes));
+        assert!(says.contains(why), "{says}");
+    }
+}
+
+#[test]
+fn levels_that_no_map_holds_are_refused() {
+    let with = |low, high, shift, unsigned| {
+        let mut built = Built::new(4, 2);
+        built.push(Quantise { x: 1, scale: 1.0, low, high, shift, unsigned });
+        built
+    };
+    for (low, high, shift, unsigned) in
+        [(-128, 127, 0, false), (0, 127, 8, false), (0, 255, 0, true), (200, 201, 0, true)]
+    {
+        with(low, high, shift, unsigned).write().unwrap();
+    }
+    for (low, high, shift, unsigned) in [
+        (-129, 127, 0, false),
+        (0, 128, 0, false),
+        (0, 256, 0, true),
+        (-1, 15, 0, true),
+        (3, 3, 0, true),
+        (0, 15, 9, true),
+    ] {
+        assert!(refusal(&with(low, high, shift, unsigned)).contains("scale or range is invalid"));
+    }
+}
+
+#[test]
+fn a_split_that_is_no_operation_or_real_is_refused() {
+    for split in [1, 4, usize::MAX] {
+        let mut built = Built::new(4, 2);
+        built.split = Some(split);
+        assert!(refusal(&built).contains("gives signs or levels"), "{split}");
+    }
+}
+
+#[test]
 fn numbers_that_are_none_are_refused() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let with = |op: fn(Blob, Blob) -> Op| {

@@ -319,7 +319,8 @@ fn clipped_maps_agree_everywhere() {
 fn means_over_whole_maps_agree_everywhere() {
     let scores = |size: u32, k, backend| {
         let mut built = Built::new(size, 65);
-        built.ops[built::EXIT] = AveragePool { x: 1, k, stride: 1, pad: 0, zeros: false }.into();
+        built.ops[built::EXIT] =
+            AveragePool { x: 1, k, stride: 1, pad: 0, beyond: 0, zeros: false }.into();
         let mut engine = Engine::new(Model::parse(&built.write().unwrap()).unwrap(), backend);
         engine.start(&(0..size * size * 3).map(|i| (i * i * 7 + i / 5) as u8).collect::<Vec<u8>>());
         let Stop::Exit { logits, .. } = engine.go_on() else { panic!("the exit comes first") };

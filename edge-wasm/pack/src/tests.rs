@@ -2,7 +2,10 @@
 
 mod built;
 mod folded;
+mod picture;
 mod pooled;
+mod qdq;
+mod quantised;
 mod refused;
 
 use fogline::manifest::{Input, Manifest};

@@ -18,6 +18,9 @@ pub struct AveragePool {
     /// Padding on each side of the map.
     #[serde(skip_serializing_if = "is_zero")]
     pub pad: u32,
+    /// More padding below the map and on its right.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub beyond: u32,
     /// Whether padding counts as zeros; else the mean is of what the map has.
     #[serde(skip_serializing_if = "is_zero")]
     pub zeros: bool,
@@ -30,6 +33,7 @@ impl Operation for AveragePool {
             k: of.number("k")?,
             stride: of.number("stride")?,
             pad: of.or_zero("pad")?,
+            beyond: of.or_zero("beyond")?,
             zeros: of.flag("zeros")?,
         })
     }
@@ -41,8 +45,8 @@ impl Operation for AveragePool {
     fn shape(&self, earlier: &Earlier) -> Result<Shape, String> {
         let x = earlier.real(self.x)?;
         match self.k {
-            0 if self.pad == 0 => Ok(Shape { h: 1, w: 1, ..x }),
-            k => pool::shape(x, k, self.stride, self.pad),
+            0 if self.pad + self.beyond == 0 => Ok(Shape { h: 1, w: 1, ..x }),
+            k => pool::shape(x, k, self.stride, (self.pad, self.beyond)),
         }
     }
 
@@ -85,14 +89,14 @@ mod tests {
         let mut given = Given::new();
         let numbers: Vec<f32> = (0..18).map(|i| if i % 2 == 0 { i as f32 } else { -1.0 }).collect();
         let x = given.real([3, 3, 2], &numbers);
-        let two = AveragePool { x, k: 2, stride: 1, pad: 0, zeros: false };
+        let two = AveragePool { x, k: 2, stride: 1, pad: 0, beyond: 0, zeros: false };
         assert_eq!(given.gathered(&two), [4.0, -1.0, 6.0, -1.0, 10.0, -1.0, 12.0, -1.0]);
         assert_eq!(given.gathered(&AveragePool { k: 1, stride: 2, ..two.clone() }).len(), 8);
         let padded = AveragePool { k: 3, stride: 2, pad: 1, ..two };
         assert_eq!(given.gathered(&padded), [4.0, -1.0, 6.0, -1.0, 10.0, -1.0, 12.0, -1.0]);
         let zeros = given.gathered(&AveragePool { zeros: true, ..padded.clone() });
         assert_eq!(zeros[..2], [16.0 / 9.0, -4.0 / 9.0]);
-        let large = AveragePool { k: 4, pad: 0, ..padded };
+        let large = AveragePool { k: 4, pad: 0, beyond: 0, ..padded };
         assert!(given.refusal(&large).contains("does not fit a map of 3x3"));
     }
 
@@ -103,7 +107,7 @@ mod tests {
             (0..400).map(|i| if i % 2 == 0 { i as f32 } else { -1.0 }).collect();
         let x = given.real([2, 100, 2], &numbers);
         assert_eq!(
-            given.gathered(&AveragePool { x, k: 0, stride: 1, pad: 0, zeros: false }),
+            given.gathered(&AveragePool { x, k: 0, stride: 1, pad: 0, beyond: 0, zeros: false }),
             [199.0, -1.0]
         );
     }

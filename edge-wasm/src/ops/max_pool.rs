@@ -18,6 +18,9 @@ pub struct MaxPool {
     /// Padding on each side of the map.
     #[serde(skip_serializing_if = "is_zero")]
     pub pad: u32,
+    /// More padding below the map and on its right.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub beyond: u32,
 }
 
 impl Operation for MaxPool {
@@ -27,6 +30,7 @@ impl Operation for MaxPool {
             k: of.number("k")?,
             stride: of.number("stride")?,
             pad: of.or_zero("pad")?,
+            beyond: of.or_zero("beyond")?,
         })
     }
 
@@ -35,7 +39,7 @@ impl Operation for MaxPool {
     }
 
     fn shape(&self, earlier: &Earlier) -> Result<Shape, String> {
-        pool::shape(earlier.real(self.x)?, self.k, self.stride, self.pad)
+        pool::shape(earlier.real(self.x)?, self.k, self.stride, (self.pad, self.beyond))
     }
 
     fn check(&self, _: &Data, _: &[Shape]) -> Result<(), String> {
@@ -67,7 +71,7 @@ mod tests {
         let mut given = Given::new();
         let numbers: Vec<f32> = (0..18).map(|i| if i % 2 == 0 { i as f32 } else { -1.0 }).collect();
         let x = given.real([3, 3, 2], &numbers);
-        let two = MaxPool { x, k: 2, stride: 1, pad: 0 };
+        let two = MaxPool { x, k: 2, stride: 1, pad: 0, beyond: 0 };
         assert_eq!(given.gathered(&two), [8.0, -1.0, 10.0, -1.0, 14.0, -1.0, 16.0, -1.0]);
         assert_eq!(given.gathered(&MaxPool { k: 1, stride: 2, ..two.clone() }).len(), 8);
         let padded = MaxPool { k: 3, stride: 2, pad: 1, ..two };
@@ -75,7 +79,9 @@ mod tests {
         assert!(
             given.refusal(&MaxPool { pad: 3, ..padded.clone() }).contains("not below its window")
         );
-        let large = MaxPool { k: 4, pad: 0, ..padded };
+        let further = MaxPool { k: 2, stride: 2, pad: 0, beyond: 1, ..padded.clone() };
+        assert_eq!(given.gathered(&further), [8.0, -1.0, 10.0, -1.0, 14.0, -1.0, 16.0, -1.0]);
+        let large = MaxPool { k: 4, pad: 0, beyond: 0, ..padded };
         assert!(given.refusal(&large).contains("does not fit a map of 3x3"));
     }
 }

@@ -11,6 +11,7 @@ mod list;
 mod add;
 mod affine;
 mod average_pool;
+mod blur;
 mod clip;
 mod common;
 mod concat;
@@ -45,6 +46,7 @@ operations! {
     Gather {
         average_pool: AveragePool,
         max_pool: MaxPool,
+        blur: Blur,
         either: Either,
         concat: Concat,
         dense: Dense,

@@ -68,10 +68,16 @@ pub(crate) const LARGEST: u32 = 4096;
 /// The largest number of elements of a map.
 pub(crate) const MOST_ELEMENTS: u64 = 1 << 24;
 
-/// The height and width of the result of windows of `k` x `k`, `stride` apart, with padding `pad` around the map.
-pub(crate) fn windows(x: Shape, k: u32, stride: u32, pad: u32) -> Result<(usize, usize), String> {
+/// The height and width of the result of windows of `k` x `k`, `stride` apart, with padding `pad` around the map and `beyond`
+/// more below it and on its right.
+pub(crate) fn windows(
+    x: Shape,
+    k: u32,
+    stride: u32,
+    (pad, beyond): (u32, u32),
+) -> Result<(usize, usize), String> {
     let side = |length: usize| {
-        let padded = length + 2 * pad as usize;
+        let padded = length + 2 * pad as usize + beyond as usize;
         if k == 0 || stride == 0 || k > MAX_WINDOW || stride > MAX_WINDOW || padded < k as usize {
             return Err(format!(
                 "a window of {k}, stride {stride} does not fit a map of {}x{}",

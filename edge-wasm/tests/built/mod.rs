@@ -9,6 +9,8 @@ pub struct Built {
     pub ops: Vec<Op>,
     pub data: Vec<u8>,
     pub stretches: Vec<Stretch>,
+    /// The index of the split; `None` for the last operation.
+    pub split: Option<usize>,
 }
 
 /// The index of the exit in every model.
@@ -19,7 +21,7 @@ pub const SIGNS: usize = 3;
 impl Built {
     /// Input, a convolution to `channels` real numbers, their mean as the exit, and their signs.
     pub fn new(size: u32, channels: u32) -> Self {
-        let mut built = Self { ops: vec![], data: vec![], stretches: vec![] };
+        let mut built = Self { ops: vec![], data: vec![], stretches: vec![], split: None };
         // Bytes to levels that differ in sign by byte and channel.
         let table: Vec<i8> = (0..768_u32).map(|i| (i * 37 + i / 256 * 11) as i8).collect();
         let table = built.blob(&table);
@@ -40,7 +42,7 @@ impl Built {
         let scale = built.blob(&vec![1.0_f32; channels as usize]);
         let zeros = built.blob(&vec![0.0_f32; channels as usize]);
         built.push(Conv { x: 0, filter, scale, bias: zeros });
-        built.push(AveragePool { x: 1, k: size, stride: 1, pad: 0, zeros: false });
+        built.push(AveragePool { x: 1, k: size, stride: 1, pad: 0, beyond: 0, zeros: false });
         built.push(Sign { x: 1, threshold: zeros });
         built
     }
@@ -58,9 +60,9 @@ impl Built {
         Blob { at: at as u32, len: (self.data.len() - at) as u32 }
     }
 
-    /// The packed model; its last operation is the split.
+    /// The packed model.
     pub fn write(&self) -> Result<Vec<u8>, FogError> {
-        let split = self.ops.len() - 1;
+        let split = self.split.unwrap_or(self.ops.len() - 1);
         let (ops, stretches) = (self.ops.clone(), self.stretches.clone());
         let program = Program { ops, exits: vec![EXIT], split, stretches };
         Model::write(&program, &self.data, [0; 32])

@@ -83,10 +83,8 @@ impl Difference {
             );
             for (got, expected) in logits.iter().zip(expected) {
                 let apart = (got - expected).abs() / expected.abs().max(1.0);
-                // Also if it is no number.
-                if !(apart <= self.logit) {
-                    self.logit = apart;
-                }
+                // NaN is the largest difference of all.
+                self.logit = if apart.is_nan() { f32::INFINITY } else { self.logit.max(apart) };
             }
         }
         let Stop::Split(map) = engine.go_on() else {

@@ -8,7 +8,7 @@ use super::shape::Windows;
 use super::value::{Base, Carried, Value, Weights, uniform};
 use crate::constant::Constant;
 use crate::onnx::NodeProto;
-use fogline_edge::ops::{self, Conv, Filter, Op, Quantise};
+use fogline_edge::ops::{self, Blur, Conv, Filter, Op, Quantise};
 use fogline_edge::tensor::{Blob, Kind};
 
 impl Lowering<'_> {
@@ -24,11 +24,14 @@ impl Lowering<'_> {
     pub(super) fn conv(&mut self, node: &NodeProto) -> Result<Value, String> {
         let value = self.value(node, 0)?;
         let shape = self.shape_of(&value).ok_or("its input is no map")?;
-        let weights = self
-            .weights(node, 1)
-            .map_err(|_| "its weights are not quantised: put BipolarQuant or Quant before them")?;
-        let &[_, inputs, k, wide] = &weights.dims[..] else {
-            return Err(format!("its weights have shape {:?}, not (out, in, k, k)", weights.dims));
+        let weights = self.weights(node, 1);
+        let dims = match (&weights, self.constant(node, 1)) {
+            (Ok(weights), _) => weights.dims.clone(),
+            (_, Ok(constant)) => constant.dims.clone(),
+            _ => return Err("its weights are not constants".into()),
+        };
+        let &[_, inputs, k, wide] = &dims[..] else {
+            return Err(format!("its weights have shape {dims:?}, not (out, in, k, k)"));
         };
         if k != wide {
             return Err(format!("its kernel of {k}x{wide} is not square"));
@@ -45,24 +48,51 @@ impl Lowering<'_> {
             return Err(format!("its kernel_shape is not that of its weights, {k}x{k}"));
         }
         let windows = Windows::new(node, shape, k as i64)?;
+        if windows.beyond > 0 {
+            return Err("it pads more below and on the right than above and on the left".into());
+        }
+        let Ok(weights) = weights else { return self.blur(node, &windows) };
+        if let Value::Joined(parts) = &value
+            && groups == 1
+        {
+            return self.convolve_joined(node, parts, &weights, &windows);
+        }
         let Some(input) = self.quantised_input(&value, windows.pad > 0)? else {
             return Err(format!(
                 "its input '{}' is not quantised: put BipolarQuant or Quant before it",
                 node.input[0]
             ));
         };
-        self.convolve(node, input, weights, &windows)
+        let bias = self.bias(node, weights.dims[0])?;
+        Ok(Value::Real(self.convolve(input, weights, &windows, &bias)?))
+    }
+
+    /// A depthwise convolution with real weights, such as a blur pool's.
+    fn blur(&mut self, node: &NodeProto, windows: &Windows) -> Result<Value, String> {
+        let Constant { dims, values, .. } = self.constant(node, 1)?.clone();
+        let (channels, taps) = (dims[0], dims[2] * dims[3]);
+        let x = self.affine(node, 0)?;
+        if dims[1] != 1 || channels != x.shape.c {
+            return Err("its weights are not quantised: put BipolarQuant or Quant before them, or convolve each channel by itself".into());
+        }
+        let x = self.settle(x)?;
+        let order = (0..taps * channels).map(|at| values[at % channels * taps + at / channels]);
+        let weights: Vec<f32> = order.collect();
+        let (weights, bias) = (self.blob(&weights), self.bias(node, channels)?);
+        let bias = self.blob(&bias);
+        let Windows { k, stride, pad, .. } = *windows;
+        self.push_real(Blur { x, k, stride, pad, weights, bias })
     }
 
     /// The sums of a convolution over a quantised map, whose weights have the shape (out, in, k, k). They are carried, so that
     /// a batch-norm and a sign after it become thresholds.
     pub(super) fn convolve(
         &mut self,
-        node: &NodeProto,
         input: QuantisedInput,
         mut weights: Weights,
-        &Windows { k, stride, pad }: &Windows,
-    ) -> Result<Value, String> {
+        &Windows { k, stride, pad, .. }: &Windows,
+        bias: &[f32],
+    ) -> Result<Carried, String> {
         let QuantisedInput { op: mut x, scale: worth, offset } = input;
         let (outputs, inputs) = (weights.dims[0], weights.dims[1]);
         let groups = self.shapes[x].c / inputs.max(1);
@@ -131,13 +161,13 @@ impl Lowering<'_> {
         };
         let scales = weights.scale.iter().zip(worth);
         let scale = scales.map(|(&scale, worth)| f64::from(scale) * f64::from(worth)).collect();
-        let bias = self.bias(node, outputs)?.into_iter().map(f64::from);
+        let bias = bias.iter().map(|&bias| f64::from(bias));
         let bias = bias.zip(shifts(&weights, &offset)).map(|(bias, shift)| bias + shift).collect();
         // Checked here already: the operation is pushed at a later node, which an error would name instead.
         let numbers = Blob { at: 0, len: 4 * outputs as u32 };
         let conv = Conv { x, filter: filter.clone(), scale: numbers, bias: numbers };
         let shape = Op::from(conv).shape(&self.shapes, usize::MAX)?;
-        Ok(Value::Real(Carried { base: Base::Sums { x, filter }, shape, scale, bias }))
+        Ok(Carried { base: Base::Sums { x, filter }, shape, scale, bias })
     }
 
     /// The bias of a layer, input 2: one number per output; zeros if it is missing.

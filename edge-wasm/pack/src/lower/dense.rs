@@ -31,12 +31,17 @@ impl Lowering<'_> {
             && let Some(input) = self.quantised_input(&input, false)?
             && uniform(&input.scale, "").is_ok()
         {
-            let windows = Windows { k: kernel.dims[2] as u32, stride: 1, pad: 0 };
-            return self.convolve(node, input, kernel, &windows);
+            let windows = Windows { k: kernel.dims[2] as u32, stride: 1, pad: 0, beyond: 0 };
+            let bias = self.bias(node, kernel.dims[0])?;
+            return Ok(Value::Real(self.convolve(input, kernel, &windows, &bias)?));
         }
         let affine = match input {
             Value::Real(affine) => affine,
             Value::Quantised { op, scale } => self.dequantise(op, &scale)?,
+            Value::Joined(parts) => {
+                let joined = self.joined(&parts)?;
+                self.identity(joined)
+            }
             _ => return Err("its input is no map".into()),
         };
         let x = self.settle(affine)?;

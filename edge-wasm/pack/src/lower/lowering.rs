@@ -116,6 +116,10 @@ impl Lowering<'_> {
         match self.value(node, index)? {
             Value::Real(affine) => Ok(affine),
             Value::Quantised { op, scale } => self.dequantise(op, &scale),
+            Value::Joined(parts) => {
+                let joined = self.joined(&parts)?;
+                Ok(self.identity(joined))
+            }
             Value::Flat(_) => {
                 Err("its input is flattened, so that its channels are not known: put it before the flattening".into())
             }
@@ -141,6 +145,11 @@ impl Lowering<'_> {
         match value {
             Value::Real(map) | Value::Integers(map, _) => Some(map.shape),
             Value::Quantised { op, .. } => Some(self.shapes[*op]),
+            Value::Joined(parts) => {
+                let first = self.shapes[parts[0].0];
+                let c = parts.iter().map(|(_, scale)| scale.len()).sum();
+                Some(Shape { c, ..first })
+            }
             Value::Flat(map) => self.shape_of(map),
             _ => None,
         }

@@ -7,6 +7,7 @@
 mod activation;
 mod affine;
 mod attributes;
+mod concat;
 mod conv;
 mod dense;
 mod fold;
@@ -156,6 +157,9 @@ impl Lowering<'_> {
                 }
                 Ok(())
             }
+            Some(Value::Joined(_)) => Err(format!(
+                "the split '{split}' has levels of several scales: put a Quant node behind the Concat"
+            )),
             _ => Err(format!(
                 "the last output '{split}' is not quantised: the split must end in BipolarQuant or Quant"
             )),

@@ -1,9 +1,9 @@
-//! Nodes that change a map's shape: pools, concatenation, flattening.
+//! Nodes that change a map's shape: pools, flattening.
 
 use super::lowering::Lowering;
-use super::value::{Base, Carried, Value, uniform};
+use super::value::{Base, Carried, Value};
 use crate::onnx::NodeProto;
-use fogline_edge::ops::{AveragePool, Concat, MaxPool, Op};
+use fogline_edge::ops::{AveragePool, MaxPool, Op};
 use fogline_edge::tensor::{MAX_WINDOW, Shape};
 
 /// The square windows of a convolution or pool.
@@ -14,6 +14,8 @@ pub struct Windows {
     pub stride: u32,
     /// The padding on each side of the map.
     pub pad: u32,
+    /// More padding below the map and on its right.
+    pub beyond: u32,
 }
 
 impl Windows {
@@ -39,15 +41,30 @@ impl Windows {
         let pads = match how.as_str() {
             "NOTSET" => node.ints("pads", &[0; 4]),
             "VALID" => vec![0; 4],
-            "SAME_UPPER" | "SAME_LOWER" => {
-                vec![high / 2, wide / 2, high - high / 2, wide - wide / 2]
-            }
+            "SAME_UPPER" => vec![high / 2, wide / 2, high - high / 2, wide - wide / 2],
+            "SAME_LOWER" => vec![high - high / 2, wide - wide / 2, high / 2, wide / 2],
             _ => return Err(format!("auto_pad = {how} is not supported")),
         };
-        match (pads.len(), size(pads.first().copied().unwrap_or(0))) {
-            (4, Some(pad)) if pads.iter().all(|p| *p == pads[0]) => Ok(Self { k, stride, pad }),
-            _ => Err(format!("it pads by {pads:?} ({how}), not by the same on all four sides")),
+        let refused = || format!("it pads by {pads:?} ({how}), not by the same on all four sides");
+        match pads[..] {
+            [top, left, bottom, right] if top == left && bottom == right && bottom >= top => {
+                let pad = size(top).ok_or_else(refused)?;
+                let beyond = size(bottom - top).ok_or_else(refused)?;
+                Ok(Self { k, stride, pad, beyond })
+            }
+            _ => Err(refused()),
         }
+    }
+
+    /// How much further the last window of `ceil_mode` reaches beyond a map of this side.
+    fn beyond_by_ceil(&self, side: usize) -> u32 {
+        let [k, stride, pad, beyond] =
+            [self.k, self.stride, self.pad, self.beyond].map(|n| n as usize);
+        let padded = side + 2 * pad + beyond;
+        let over = padded.saturating_sub(k) % stride;
+        // The window must start inside the map or before it.
+        let starts = (padded.saturating_sub(k) - over) + stride < side + pad;
+        if over > 0 && starts { (stride - over) as u32 } else { 0 }
     }
 }
 
@@ -62,38 +79,40 @@ impl Lowering<'_> {
         if k != wide {
             return Err(format!("its windows of {k}x{wide} are not square"));
         }
-        let Windows { k, stride, pad } = Windows::new(node, shape, k)?;
-        let rest =
-            |side: usize| (side + 2 * pad as usize).saturating_sub(k as usize) % stride as usize;
-        if node.int("ceil_mode", 0) != 0 && (rest(shape.h), rest(shape.w)) != (0, 0) {
+        let windows = Windows::new(node, shape, k)?;
+        let zeros = windows.pad + windows.beyond > 0 && node.int("count_include_pad", 0) != 0;
+        let ceil = match node.int("ceil_mode", 0) {
+            0 => (0, 0),
+            _ => (windows.beyond_by_ceil(shape.h), windows.beyond_by_ceil(shape.w)),
+        };
+        if ceil.0 != ceil.1 || (ceil.0 > 0 && zeros) {
             return Err(format!(
-                "ceil_mode adds a window that reaches beyond a map of {}x{}: use a size that fits, or no ceil_mode",
+                "ceil_mode adds windows that reach beyond a map of {}x{}, where padding counts or sides differ: use a size that fits, or no ceil_mode",
                 shape.h, shape.w
             ));
         }
+        let Windows { k, stride, pad, beyond } = windows;
+        let beyond = beyond + ceil.0;
         match (node.op_type.as_str(), value) {
             ("MaxPool", Value::Quantised { op: map, scale }) => {
                 // The maximum may as well be taken before the rounding, which saves a pass over the map.
                 let before = self.before.get(&map).filter(|_| self.reads_alone(node, 0)).cloned();
                 let op = if let Some(before) = before {
                     let x = self.settle(before)?;
-                    let x = self.push(MaxPool { x, k, stride, pad })?;
+                    let x = self.push(MaxPool { x, k, stride, pad, beyond })?;
                     self.quantise_like(map, x)?
                 } else {
                     let x = self.levels(map)?;
-                    let x = self.push(MaxPool { x, k, stride, pad })?;
+                    let x = self.push(MaxPool { x, k, stride, pad, beyond })?;
                     self.quantise_levels(x, &[map])?
                 };
                 Ok(Value::Quantised { op, scale })
             }
             ("MaxPool", _) => {
                 let x = self.real(node, 0)?;
-                self.push_real(MaxPool { x, k, stride, pad })
+                self.push_real(MaxPool { x, k, stride, pad, beyond })
             }
-            _ => {
-                let zeros = pad > 0 && node.int("count_include_pad", 0) != 0;
-                self.mean(node, &AveragePool { x: 0, k, stride, pad, zeros })
-            }
+            _ => self.mean(node, &AveragePool { x: 0, k, stride, pad, beyond, zeros }),
         }
     }
 
@@ -118,7 +137,7 @@ impl Lowering<'_> {
         let Shape { h, w, .. } = shape.ok_or("its input is no map")?;
         // Engines before 0 stood for the whole map know windows of up to 64.
         let k = if h == w && h <= MAX_WINDOW as usize { h as u32 } else { 0 };
-        self.mean(node, &AveragePool { x: 0, k, stride: 1, pad: 0, zeros: false })
+        self.mean(node, &AveragePool { x: 0, k, stride: 1, pad: 0, beyond: 0, zeros: false })
     }
 
     /// The means of `pool` over a node's input. Those of levels are taken before their scale, so that their sums are exact.
@@ -137,43 +156,6 @@ impl Lowering<'_> {
                 self.push_real(AveragePool { x, ..pool.clone() })
             }
         }
-    }
-
-    /// `Concat` of two or more maps along their channels.
-    pub(super) fn concat(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let row = |index| self.is_row(node, index);
-        let channels = if row(0) { -1 } else { -3 };
-        if ![1, channels].contains(&node.int("axis", 1)) || node.input.len() < 2 {
-            return Err("only maps of the same size can be joined, along their channels".into());
-        }
-        if (1..node.input.len()).any(|index| row(index) != row(0)) {
-            return Err("some of its maps are flattened: flatten all or none before it".into());
-        }
-        let inputs = (0..node.input.len()).map(|index| self.value(node, index));
-        let inputs: Vec<Value> = inputs.collect::<Result<_, _>>()?;
-        let quantised = inputs.iter().map(|input| match input {
-            Value::Quantised { op, scale } => Some((*op, uniform(scale, "").ok()?)),
-            _ => None,
-        });
-        // Levels of one scale stay levels.
-        let quantised = quantised.collect::<Option<Vec<_>>>();
-        let levels = quantised.filter(|all| all.iter().all(|(_, scale)| *scale == all[0].1));
-        let mut joined = None;
-        for index in 0..inputs.len() {
-            let b = match &levels {
-                Some(levels) => self.levels(levels[index].0)?,
-                None => self.real(node, index)?,
-            };
-            joined = Some(match joined {
-                Some(a) => self.push(Concat { a, b })?,
-                None => b,
-            });
-        }
-        let joined = joined.ok_or("it joins nothing")?;
-        let Some(levels) = levels else { return Ok(Value::Real(self.identity(joined))) };
-        let (maps, scales): (Vec<usize>, Vec<f32>) = levels.into_iter().unzip();
-        let scale = vec![scales[0]; self.shapes[joined].c];
-        Ok(Value::Quantised { op: self.quantise_levels(joined, &maps)?, scale })
     }
 
     /// `Squeeze`, `Unsqueeze`, `Slice` and `Pad` where they leave all numbers as they are.

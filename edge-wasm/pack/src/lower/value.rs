@@ -15,6 +15,8 @@ pub enum Value {
     Quantised { op: usize, scale: Vec<f32> },
     /// Real numbers to be rounded to integers of these levels, as `QuantizeLinear` gives them.
     Integers(Carried, Grid),
+    /// Quantised maps of several scales, side by side along their channels.
+    Joined(Vec<(usize, Vec<f32>)>),
     /// A map of more than one pixel that its next reader sees as one row.
     Flat(Box<Value>),
     /// Quantised constants, which only layers can read.

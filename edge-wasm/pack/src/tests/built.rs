@@ -17,7 +17,8 @@ const SIZE: u32 = 8;
 
 /// A graph with the picture `x`, the exit `e1` and the split `split`.
 pub struct Built {
-    size: u32,
+    input: Input,
+    channels: i64,
     graph: GraphProto,
 }
 
@@ -29,13 +30,26 @@ impl Built {
 
     /// The same for a picture of `size` x `size`.
     pub fn of_size(size: u32) -> Self {
-        let new = Self { size, graph: GraphProto::default() };
+        let manifest = include_bytes!("../../../tests/tiny/manifest.json");
+        let input = Input { size, ..Manifest::parse(manifest).unwrap().input };
+        Self::of_input(3, input).stem_of("x")
+    }
+
+    /// A picture of so many channels, with one mean and std for all of them, and nothing that reads it.
+    pub fn bare(channels: i64, mean: f32, std: f32) -> Self {
+        Self::of_input(channels, Input { size: SIZE, mean: [mean; 3], std: [std; 3] })
+    }
+
+    fn of_input(channels: i64, input: Input) -> Self {
+        let new = Self { input, channels, graph: GraphProto::default() };
         let numbers = [("one", 1.0), ("zero", 0.0), ("eight", 8.0), ("step", 1.0 / 64.0)];
-        numbers
-            .into_iter()
-            .fold(new, |built, (name, number)| built.tensor(name, &[], &[number]))
-            .tensor("w", &[8, 3, 3, 3], &varied(8 * 27))
-            .node("Quant", "x step zero eight", "xq", &[])
+        numbers.into_iter().fold(new, |built, (name, number)| built.tensor(name, &[], &[number]))
+    }
+
+    /// Adds the quantiser and the convolution of [`Built::stem`] over `x`.
+    pub fn stem_of(self, x: &str) -> Self {
+        self.tensor("w", &[8, 3, 3, 3], &varied(8 * 27))
+            .node("Quant", &format!("{x} step zero eight"), "xq", &[])
             .node("Quant", "w step zero eight", "wq", &[])
             .node("Conv", "xq wq", "c", &[ints("pads", &[1; 4])])
     }
@@ -45,6 +59,19 @@ impl Built {
         let (name, dims, float_data) = (name.to_owned(), dims.to_vec(), values.to_vec());
         let tensor = TensorProto { name, dims, data_type: 1, float_data, ..<_>::default() };
         self.graph.initializer.push(tensor);
+        self
+    }
+
+    /// Adds a constant of another type: its number in ONNX, with values in the field for small integers.
+    pub fn typed(mut self, name: &str, data_type: i32, dims: &[i64], values: &[i32]) -> Self {
+        let (name, dims, int32_data) = (name.to_owned(), dims.to_vec(), values.to_vec());
+        self.graph.initializer.push(TensorProto {
+            name,
+            dims,
+            data_type,
+            int32_data,
+            ..<_>::default()
+        });
         self
     }
 
@@ -62,7 +89,7 @@ impl Built {
         self.graph.node.push(NodeProto {
             name: format!("{output}-node"),
             op_type: op.to_owned(),
-            input: inputs.split(' ').map(str::to_owned).collect(),
+            input: inputs.trim_end().split(' ').map(str::to_owned).collect(),
             output: vec![output.to_owned()],
             attribute: of.to_vec(),
         });
@@ -93,17 +120,23 @@ impl Built {
     ///
     /// # Errors
     /// If it is refused.
-    pub fn split(mut self, x: &str) -> Result<Packed, PackError> {
-        self = self.node("BipolarQuant", &format!("{x} one"), "split", &[]);
+    pub fn split(self, x: &str) -> Result<Packed, PackError> {
+        self.node("BipolarQuant", &format!("{x} one"), "split", &[]).outputs("split")
+    }
+
+    /// Packs the graph with `split` as its split.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn outputs(mut self, split: &str) -> Result<Packed, PackError> {
         let named = |name: &str| ValueInfoProto { name: name.to_owned(), kind: None };
-        let sides = [1, 3, i64::from(self.size), i64::from(self.size)];
+        let size = i64::from(self.input.size);
+        let sides = [1, self.channels, size, size];
         let dim = sides.into_iter().map(|value| Dimension { value }).collect();
         let tensor = Some(TensorType { shape: Some(TensorShape { dim }) });
         self.graph.input = vec![ValueInfoProto { kind: Some(TypeProto { tensor }), ..named("x") }];
-        self.graph.output = vec![named("e1"), named("split")];
-        let manifest = include_bytes!("../../../tests/tiny/manifest.json");
-        let input = Input { size: self.size, ..Manifest::parse(manifest).unwrap().input };
-        pack(&ModelProto { graph: Some(self.graph) }.encode_to_vec(), &input, 1)
+        self.graph.output = vec![named("e1"), named(split)];
+        pack(&ModelProto { graph: Some(self.graph) }.encode_to_vec(), &self.input, 1)
     }
 
     /// The refusal of the graph with the signs of `c` as its split.

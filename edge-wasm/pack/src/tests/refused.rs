@@ -1,6 +1,9 @@
 //! Attributes and broadcasts: what is understood gives what ONNX says, and anything else is refused by name.
 
+use fogline_edge::ops::{AveragePool, Op};
+
 use super::built::{Built, computed, int, ints, text, varied};
+use crate::Packed;
 
 #[test]
 fn an_unknown_attribute_is_refused_by_name_and_a_default_is_not() {
@@ -45,9 +48,13 @@ fn automatic_padding_is_computed() {
         let of = [&sides[..], &[text("auto_pad", how)]].concat();
         Built::stem().node("MaxPool", "c", "m", &of).head("m")
     };
+    let end =
+        [ints("kernel_shape", &[3; 2]), ints("strides", &[2; 2]), ints("pads", &[0, 0, 1, 1])];
+    let end = Built::stem().node("MaxPool", "c", "m", &end).head("m").split("c").unwrap();
+    assert_eq!(computed(&pool(3, 2, "SAME_UPPER").split("c").unwrap()), computed(&end));
     assert_eq!(
-        pool(3, 2, "SAME_UPPER").refusal(),
-        "node 'm-node' (MaxPool): it pads by [0, 0, 1, 1] (SAME_UPPER), not by the same on all four sides"
+        pool(3, 2, "SAME_LOWER").refusal(),
+        "node 'm-node' (MaxPool): it pads by [1, 1, 0, 0] (SAME_LOWER), not by the same on all four sides"
     );
     let stated = [("kernel_shape", [3; 2]), ("strides", [1; 2])].map(|(name, of)| ints(name, &of));
     let stated = [&stated[..], &[ints("pads", &[1; 4])]].concat();
@@ -76,13 +83,23 @@ fn automatic_padding_is_computed() {
 }
 
 #[test]
-fn ceil_mode_is_refused_only_if_it_adds_a_window() {
+fn ceil_mode_may_add_windows_that_reach_beyond_the_map() {
     let pool = |side| {
         let of = [ints("kernel_shape", &[side; 2]), ints("strides", &[2; 2]), int("ceil_mode", 1)];
         Built::stem().node("AveragePool", "c", "m", &of).head("m")
     };
-    pool(2).split("c").unwrap();
-    assert!(pool(3).refusal().contains("ceil_mode adds a window that reaches beyond a map of 8x8"));
+    let side = |packed: &Packed| {
+        let pool = |op: &Op| matches!(op, Op::AveragePool(AveragePool { stride: 2, .. }));
+        let at = packed.model.program.ops.iter().position(pool).unwrap();
+        packed.model.shapes[at].h
+    };
+    assert_eq!(side(&pool(2).split("c").unwrap()), 4);
+    // The fourth window reaches one pixel beyond: its mean is of what the map has, as in onnxruntime.
+    assert_eq!(side(&pool(3).split("c").unwrap()), 4);
+    let of = [ints("kernel_shape", &[3; 2]), ints("strides", &[2; 2]), ints("pads", &[1, 1, 0, 0])];
+    let of = [&of[..], &[int("ceil_mode", 1), int("count_include_pad", 1)]].concat();
+    let why = Built::stem().node("AveragePool", "c", "m", &of).head("m").refusal();
+    assert!(why.ends_with("not by the same on all four sides"), "{why}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn what_should_not_take_the_place_is_refused() {
         *manifest.pointer_mut(pointer).unwrap() = value;
         manifest.to_string().into_bytes()
     };
-    assert_eq!(word(wants(&changed("/format", 2.into()), false)), "manifest_format");
+    assert_eq!(word(wants(&changed("/format", 3.into()), false)), "manifest_format");
     let large = changed("/files/edge.fog/bytes", (MOST_FOG + 1).into());
     assert_eq!(word(wants(&large, false)), "file_too_large");
     assert_eq!(word(wants(&changed("/files", serde_json::json!({})), false)), "model_mismatch");

@@ -126,7 +126,7 @@ impl Filter {
     /// # Errors
     /// If the kernel does not fit the padded map.
     pub fn output(&self, x: Shape) -> Result<Shape, String> {
-        let (h, w) = windows(x, self.k, self.stride, self.pad)?;
+        let (h, w) = windows(x, self.k, self.stride, (self.pad, 0))?;
         Ok(Shape { kind: Kind::Real, h, w, c: self.outputs as usize })
     }
 

@@ -15,12 +15,14 @@ pub struct Windows {
     pub pad: usize,
 }
 
-/// The shape of the result of windows of `k` x `k`, `stride` apart, with padding `pad` around the map.
-pub fn shape(x: Shape, k: u32, stride: u32, pad: u32) -> Result<Shape, String> {
-    if pad >= k {
-        return Err(format!("its padding of {pad} is not below its window of {k}"));
+/// The shape of the result of windows of `k` x `k`, `stride` apart, with padding `pad` around the map and `beyond` more below
+/// it and on its right.
+pub fn shape(x: Shape, k: u32, stride: u32, (pad, beyond): (u32, u32)) -> Result<Shape, String> {
+    // Every window must have something of the map.
+    if u64::from(pad) + u64::from(beyond) >= u64::from(k) {
+        return Err(format!("its padding of {pad} and {beyond} is not below its window of {k}"));
     }
-    let (h, w) = windows(x, k, stride, pad)?;
+    let (h, w) = windows(x, k, stride, (pad, beyond))?;
     Ok(Shape { h, w, ..x })
 }
 
