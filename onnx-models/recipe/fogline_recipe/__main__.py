@@ -1,4 +1,4 @@
-"""The command line; ``python -m fogline_recipe --help`` lists the commands."""
+"""Train, calibrate and export pairs. COMMAND --help lists the options of a command."""
 
 import argparse
 from dataclasses import fields
