@@ -22,14 +22,14 @@ const HEIGHT = 260;
 /** @type {Look[]} */
 const LOOKS = [
   { label: 'accuracy, as calibrated', scale: 'accuracy', colour: '--goes', line: [] },
-  { label: 'energy saving, as calibrated', scale: 'saving', colour: '--stays', line: [5, 4] },
+  { label: 'energy reduction, as calibrated', scale: 'saving', colour: '--stays', line: [5, 4] },
   { label: 'current thresholds, accuracy', scale: 'accuracy', colour: '--goes', size: 12 },
-  { label: 'current thresholds, energy saving', scale: 'saving', colour: '--stays', size: 12 },
+  { label: 'current thresholds, energy reduction', scale: 'saving', colour: '--stays', size: 12 },
   { label: 'this batch, accuracy', scale: 'accuracy', colour: '--warns', size: 13 },
   { label: 'all test pictures, accuracy', scale: 'accuracy', colour: '--goes', size: 9, hollow: true },
-  { label: 'the paper, energy saving', scale: 'saving', colour: '--fails', size: 11, hollow: true },
+  { label: 'the paper, energy reduction', scale: 'saving', colour: '--fails', size: 11, hollow: true },
 ];
-const NAMES = { accuracy: 'accuracy', saving: 'energy saving' };
+const NAMES = { accuracy: 'accuracy', saving: 'energy reduction' };
 
 /**
  * How many times less energy than the twin, if `shares` of all pictures end at the exits and the rest in the cloud. If
@@ -103,7 +103,7 @@ export class Curve {
     part('curve').hidden = all.length === 0;
     if (all.length === 0) return;
     this.line.textContent = this.#sentence();
-    this.place.setAttribute('aria-label', `Chart of accuracy and energy saving by the share of pictures sent to the cloud. ${this.line.textContent}`);
+    this.place.setAttribute('aria-label', `Chart of accuracy and energy reduction by the share of pictures sent to the cloud. ${this.line.textContent}`);
     const xs = [...new Set(all.map(({ x }) => x))].sort((a, b) => a - b);
     /** @type {[number[], ...(number | null)[][]]} */
     const data = [xs, ...shown.map(([{ scale }, some]) => xs.map((x) => some.find((mark) => mark.x === x)?.[scale] ?? null))];
@@ -163,7 +163,7 @@ function options(place, looks) {
         stroke: colour('--stays'),
         scale: 'saving',
         side: 1,
-        label: 'energy saving',
+        label: 'energy reduction',
         values: (_, values) => values.map((value) => `${value}×`),
         grid: { show: false },
       },

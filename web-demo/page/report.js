@@ -69,10 +69,10 @@ function totals(score, { failed, pass: { pictures, seconds } }) {
   const { done, degraded, switchedOff, offload, accuracy, reduction, labelled, isKnown } = score;
   const figures = [
     done === 0 ? null : [offload === null ? UNKNOWN : percent(1 - offload), 'stayed on this device'],
-    labelled === 0 ? null : [accuracy === null ? UNKNOWN : percent(accuracy), `right, of ${labelled} with a known class`],
+    labelled === 0 ? null : [accuracy === null ? UNKNOWN : percent(accuracy), `accuracy, on ${labelled} ${labelled === 1 ? 'picture' : 'pictures'} with a known class`],
     isKnown && reduction === null ? null : [
       reduction === null ? UNKNOWN : times(reduction),
-      `less energy than the full-precision twin${reduction === null ? '' : `: ${energyText(score.twin - score.picojoules)} saved`}, computation by the model`,
+      `less energy than the full-precision twin${reduction === null ? '' : `: ${energyText(score.twin - score.picojoules)} saved`} (an estimate, of computation only)`,
     ],
     [isKnown ? `${degraded > 0 ? 'up to ' : ''}${roughBytes(score.bytesSent)}` : UNKNOWN, sentText(score)],
     [`${(pictures / Math.max(seconds, 0.001)).toFixed(1)} per second`, `${pictures} pictures in ${duration(seconds)}`],
@@ -116,11 +116,11 @@ function confusion(score, look) {
   /** @type {(is: number, said: number) => HTMLElement} */
   const count = (is, said) => {
     const there = score.confusion[is][said];
-    const button = element('button', { type: 'button', title: `${score.classes[is]}, taken for ${score.classes[said]}` }, String(there.length));
+    const button = element('button', { type: 'button', title: `${score.classes[is]}, classified as ${score.classes[said]}` }, String(there.length));
     button.addEventListener('click', () => behind.replaceChildren(...picturesOf(score, is, said, look)));
     return button;
   };
-  const [title, list] = score.classes.length <= MOST_CLASSES ? ['Taken for', matrix(score, count)] : ['Most often confused', confused(score, count)];
+  const [title, list] = score.classes.length <= MOST_CLASSES ? ['Confusion matrix', matrix(score, count)] : ['Most often confused', confused(score, count)];
   return element('section', {}, element('h3', {}, title), list, behind);
 }
 
@@ -140,7 +140,7 @@ function picturesOf({ confusion: rows, classes }, is, said, look) {
   });
   const more = worst.length - items.length;
   return [
-    element('p', {}, is === said ? `${classes[is]}, correct, least confident first` : `${classes[is]}, taken for ${classes[said]}, most confident first`, more > 0 ? `; ${more} more` : ''),
+    element('p', {}, is === said ? `${classes[is]}, correct, least confident first` : `${classes[is]}, classified as ${classes[said]}, most confident first`, more > 0 ? `; ${more} more` : ''),
     element('ul', { class: 'pictures' }, ...items),
   ];
 }
@@ -157,14 +157,14 @@ function imageOf(file) {
 function confused({ classes, confusion: rows }, count) {
   const wrong = rows.flatMap((row, is) => row.map(({ length }, said) => ({ is, said, length })).filter(({ said, length }) => said !== is && length > 0));
   const listed = wrong.sort((a, b) => b.length - a.length).slice(0, MOST_CONFUSED);
-  const items = listed.map(({ is, said }) => element('li', {}, count(is, said), ` × ${classes[is]}, taken for ${classes[said]}`));
+  const items = listed.map(({ is, said }) => element('li', {}, count(is, said), ` × ${classes[is]}, classified as ${classes[said]}`));
   return items.length > 0 ? element('ol', { class: 'confused' }, ...items) : element('p', {}, 'None.');
 }
 
 /** @type {(score: Score, count: (is: number, said: number) => HTMLElement) => HTMLElement} */
 function matrix({ classes, confusion: rows }, count) {
   const most = Math.max(1, ...rows.flat().map(({ length }) => length));
-  const head = element('tr', {}, element('th', { scope: 'col' }, 'is ↓, taken for →'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
+  const head = element('tr', {}, element('th', { scope: 'col' }, 'actual ↓, predicted →'), ...classes.map((name) => element('th', { scope: 'col' }, element('span', {}, name))));
   const body = rows.map((row, is) => element(
     'tr',
     {},

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { launch, pageAddress } from './browser.mjs';
 import { cardsOf, openPage, runAll } from './page.mjs';
 
-describe('the neighbouring systems', () => {
+describe('the related systems', () => {
   let browser;
   let page;
 

@@ -151,7 +151,7 @@ describe('a batch that is turned', () => {
     await run(() => page.setInputFiles('#folder', root));
     const wrong = page.locator('.confusion td:not([data-right]) button').first();
     await wrong.click();
-    assert.match(await page.textContent('.behind'), /taken for .*, most confident first/);
+    assert.match(await page.textContent('.behind'), /classified as .*, most confident first/);
     const picture = page.locator('.behind button').first();
     assert.ok(await picture.locator('img').evaluate((image) => image.decode().then(() => image.naturalWidth > 0)));
     const path = await picture.getAttribute('title');

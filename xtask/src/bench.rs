@@ -318,9 +318,9 @@ fn table(results: &Results) -> Result<String> {
     Ok(text + &shares(results)?)
 }
 
-/// Our layers as a share of the peak rate of the instructions they use.
+/// The speed of our layers in percent of a small loop of the same instructions.
 fn shares(results: &Results) -> Result<String> {
-    let mut text = String::from("\nshares of the engine's or processor's measured peak\n\n");
+    let mut text = String::from("\nspeed in percent of a small loop of the same instructions\n\n");
     let sizes = CONVOLUTIONS.map(|(side, _)| format!(" {side}x{side}"));
     for case in results.cases.iter().filter(|case| sizes.iter().any(|at| case.name.ends_with(at))) {
         let Some(runtime) = case.runtime.strip_prefix("fogline, ") else { continue };

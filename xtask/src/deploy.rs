@@ -99,7 +99,7 @@ pub fn deploy(options: &Options) -> Result<()> {
         [("AlarmTopic", "alarms notify nobody"), ("BudgetMail", "budget warnings go to nobody")]
     {
         if !options.parameters.iter().any(|set| set.starts_with(&format!("{parameter}="))) {
-            println!("\n{deaf}; to change that, use --set {parameter}=…");
+            println!("\n{deaf}, unless {parameter} is already set: --set {parameter}=…");
         }
     }
     println!("\npage      {}", known.fill("${PageUrl}"));

@@ -1,4 +1,4 @@
-"""The command line; ``python -m fogline_recipe --help`` lists the commands."""
+"""Train, calibrate and export pairs. COMMAND --help lists the options of a command."""
 
 import argparse
 from dataclasses import fields
@@ -72,8 +72,8 @@ def main() -> None:
     every = parser.add_subparsers(required=True)
     command = every.add_parser("train", help="train exits and final head together")
     command.add_argument("--data", type=Path, required=True,
-                         help="folder of CIFAR's Python or binary version, or DIR/train/CLASS/*.jpg; DIR/classes.txt may rename classes, with one line "
-                              "CLASS<TAB>NAME each")
+                         help="folder of CIFAR's Python or binary version, or DIR with DIR/train/CLASS/*.jpg and DIR/test/CLASS/*.jpg; DIR/classes.txt "
+                              "may name the classes, with a line FOLDER<TAB>NAME for each folder")
     command.add_argument("--out", type=Path, required=True, help="output folder for the checkpoint and the log")
     command.add_argument("--resume", action="store_true", help="continue from the checkpoint in OUT")
     command.add_argument("--start", type=Path, metavar="PAIR",
@@ -116,9 +116,10 @@ def main() -> None:
 
     command = every.add_parser("evaluate", help="evaluate on the test pictures with PyTorch and print the figures as JSON")
     command.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of the checkpoint")
-    command.add_argument("--pair", type=Path, required=True, help="folder of the manifest that has the thresholds")
+    command.add_argument("--pair", type=Path, required=True, help="folder of the pair whose manifest has the thresholds")
     command.add_argument("--data", type=Path, required=True, help="the dataset")
-    command.add_argument("--policy", default="entropy", choices=list(RULES))
+    command.add_argument("--policy", default="entropy", choices=list(RULES),
+                         help="the exit policy (default %(default)s)")
     command.set_defaults(run=commands.evaluate)
 
     command = every.add_parser("binary", help="write decoded test pictures in CIFAR's binary layout, so that every program gets the same pixels")

@@ -50,10 +50,10 @@ As exported, the thresholds are those of `{chosen}`.
 
 ## Limits
 
-- It knows these classes only, and names one of them whatever the picture shows; a confident answer to another kind of picture means nothing.
-- Pictures are scaled to {size}x{size}, their central square: what needs finer detail is lost.
-- Confidences were calibrated on pictures like those of training; on others, exits may be too sure, and more samples end at the edge than should.
-- An offloaded sample sends a map of signs or levels, not the picture; that is no promise of privacy.
+- It knows these classes only, and names one of them whatever the picture shows; a confident answer about anything else means nothing.
+- Pictures are cropped to their central square and scaled to {size}x{size}: finer detail is lost.
+- Confidences were calibrated on pictures like those of training; on others, exits may be too sure, and answer more pictures than they should.
+- Hard pictures are sent as maps of signs or levels. That is no protection of privacy: a picture can be reconstructed from its map.
 """
 
 
@@ -65,15 +65,16 @@ def ordinal(number: int) -> str:
 def system(layout: Layout, names: list[str]) -> str:
     """Describes what distinguishes the network from the plain one, one paragraph per feature."""
     hard = ", ".join(names[int(index)] for index in layout.hard.split())
+    widths = " or ".join(layout.ways.replace(" ", ", ").rsplit(", ", 1))
     found = {
         "Each exit predicts whether its own answer is right, and decides by that: the policy `appeal` (AppealNet, Li et al. 2021, "
         "arXiv 2105.04104).": layout.appeals,
         f"In the blocks' 1-bit kernels every {layout.share} weights share one value, picked by hashing; `cargo xtask pack` stores it "
         "once (HashedNets, arXiv 1504.04788; deflate-inflate, doi 10.1002/cpe.6593).": layout.share > 1,
-        f"The blocks behind the first exit run at {' or '.join(layout.ways.split())} bits, chosen for each picture by that exit's confidence, on "
+        f"The blocks behind the first exit run at {widths} bits, chosen for each picture by that exit's confidence, on "
         "one set of weights (after USDN, Jeon et al. 2024).": layout.ways,
         f"Where an exit is sure of a hard class ({hard}), an extension trained on those alone answers (MEANet, Long et al. 2021, arXiv "
-        "2109.06440); what came before it was not trained anew.": layout.extension,
+        "2109.06440); the other layers were not trained again.": layout.extension,
     }
     return "".join(f"\n\n{text}" for text, there in found.items() if there)
 

@@ -33,7 +33,7 @@ enum Chore {
     BenchCloud(cloud::Options),
     /// Benchmark the component under `wasmtime serve`: the cost of HTTP on top of the engine, and a load test.
     BenchGateway(gateway::Options),
-    /// Compare the plain network with related systems: AppealNet, MEANet, sample-wise precision, hashed weights.
+    /// Compare the plain network with related systems: AppealNet, MEANet, per-sample precision, hashed weights.
     ///
     /// All run on the same pictures with the same energy model and runtime. Prints each system as deployed, and its gain or
     /// loss against the plain network at the same offload rate and at the same accuracy.

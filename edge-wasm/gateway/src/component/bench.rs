@@ -12,7 +12,7 @@ use crate::component::pair::{self, PairOptions};
 /// Measure pictures per second, and milliseconds by the exit that answers.
 ///
 /// The pictures are decoded once, which is timed separately. Then they run through the edge in turn, on one thread, until
-/// the time is over. The cloud is not asked.
+/// the time is up. The cloud is not asked.
 #[derive(clap::Args)]
 pub struct Options {
     /// Pictures: files, or folders with everything below them.

@@ -33,8 +33,8 @@ pub fn layered(command: Command) -> Result<Command, Fault> {
         .global(true)
         .help("TOML file with any of these options: `batch = 64`")
         .long_help(
-            "TOML file with any of these options: `cloud = \"URL\"`, `batch = 64`, `json = true`. What the command line \
-             says counts first, then the environment (`wasmtime run --env FOGLINE_BATCH=64`), then the file.",
+            "TOML file with any of these options: `cloud = \"URL\"`, `batch = 64`, `json = true`. The command line \
+             takes precedence over the environment (`wasmtime run --env FOGLINE_BATCH=64`), and that over the file.",
         );
     let command = command.arg(with_variable(file));
     let command = command.mut_subcommands(|command| {

@@ -17,7 +17,7 @@ use crate::component::progress::Progress;
 /// Measure accuracy, exits, bytes and energy on pictures of known classes.
 ///
 /// The folder contains one folder per class, with the class's name. Energy is an estimate by the paper's model and its
-/// constants. It is not stated if answers are degraded, because energy that the cloud did not spend would look like savings.
+/// constants. It is left out if answers are degraded, because energy that the cloud did not spend would look like savings.
 /// The exit status is 0 if every picture was answered, else 1.
 #[derive(clap::Args)]
 #[command(

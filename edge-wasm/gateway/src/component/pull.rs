@@ -14,10 +14,10 @@ use crate::component::fetch::{self, Place};
 
 /// Fetch a newer pair, check it, and replace the pair in a folder with it.
 ///
-/// The pair must have the size and SHA-256 in its manifest, and it must run on this engine. Otherwise it is refused, and the
-/// folder stays as it was. The replaced pair is kept; `fogline rollback` puts it back. Runs in progress finish with the pair that
-/// they started with. If this very pair is already in the folder, nothing changes. The exit status is 0 if the folder has the
-/// pair, else 1. Only one pull at a time may change a folder. If a pull is killed, the folder still has a pair that loads.
+/// edge.fog must have the size and SHA-256 in the manifest, and the pair must run on this engine. Otherwise it is refused, and
+/// the folder stays as it was. The replaced pair is kept; `fogline rollback` restores it. Runs in progress finish with the pair
+/// that they started with. If this very pair is already in the folder, nothing changes. The exit status is 0 if the folder has
+/// the pair, else 1. Only one pull at a time may change a folder. If a pull is killed, the folder still has a pair that loads.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  wasmtime run -S http --dir . fogline.wasm pull https://example.org/models/mine/1.1.0 --model model\n  \

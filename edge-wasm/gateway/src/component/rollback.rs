@@ -14,7 +14,9 @@ use crate::component::pull::{Done, print};
 /// is an error (`no_previous`), so that repeating the command does not undo it. A pull of the same URL installs the newer pair
 /// again, so stop scheduled pulls first. The exit status is 0 if the pair was restored, else 1.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  wasmtime run --dir . fogline.wasm rollback --model model")]
+#[command(
+    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm rollback --model model"
+)]
 pub struct Options {
     /// Folder of the pair, with manifest.json.
     #[arg(long, value_name = "DIR")]

@@ -11,15 +11,15 @@ use crate::component::spool::{Form, Kept};
 
 /// Ask the cloud about the feature maps that `classify --spool` left.
 ///
-/// Frames of another pair stay for their own model; damaged ones are renamed. The exit status is 0 if no frame of this pair is
-/// left, and none was damaged or removed by another process; else 1. Only one run at a time may use a spool.
+/// Maps of another pair are left alone; damaged ones are renamed. The exit status is 0 if no map of this pair is left, and none
+/// was damaged or removed by another process; else 1. Only one run at a time may use a spool.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm settle --spool spool --model onnx-models/cifar10-w1/3.0.0 \\\n      \
         --cloud URL"
 )]
 pub struct Options {
-    /// Folder that `classify --spool` named.
+    /// The folder given to `classify --spool`.
     #[arg(long, value_name = "DIR")]
     spool: PathBuf,
     /// Folder of the pair, with manifest.json and edge.fog.

@@ -13,8 +13,9 @@ use crate::component::transport::WasiHttp;
 /// Options for the spool.
 #[derive(clap::Args)]
 pub struct Spooling {
-    /// Keep the feature maps of hard pictures that the cloud did not answer in this folder. They are asked again once the cloud
-    /// answers, and at the end of the run. Each late answer is a line of its own. `fogline settle` settles what is left.
+    /// Folder in which to keep the feature maps of hard pictures that the cloud did not answer. The cloud is asked about them
+    /// when it answers again, and at the end of the run. Each late answer is a line of its own. `fogline settle` asks about
+    /// those that are left.
     #[arg(long = "spool", value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Maximum size of the folder, in MiB; when it is full, the oldest feature maps are dropped.

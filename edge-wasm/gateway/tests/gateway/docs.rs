@@ -7,6 +7,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::bench::{Bench, variable};
+use crate::server::Server;
 
 /// The help of a command of the component.
 fn help(command: &str) -> String {
@@ -60,4 +61,17 @@ fn options_that_the_gateways_page_names_exist() {
             assert!(all.iter().any(|help| lists(help, option)), "`{code}`: no option {option}");
         }
     }
+}
+
+#[test]
+fn metrics_that_the_gateways_page_lists_are_the_servers() {
+    let page = fs::read_to_string("../../docs/gateway.md").unwrap();
+    let listed = page.lines().filter_map(|row| row.strip_prefix("| `fogline_"));
+    let mut listed: Vec<_> = listed.filter_map(|row| row.split(['`', '{']).next()).collect();
+    let text = String::from_utf8(Server::start(Bench::new(), &[]).get("/metrics").body).unwrap();
+    let served = text.lines().filter_map(|line| line.strip_prefix("# TYPE fogline_"));
+    let mut served: Vec<_> = served.filter_map(|metric| metric.split(' ').next()).collect();
+    listed.sort_unstable();
+    served.sort_unstable();
+    assert_eq!(listed, served);
 }

@@ -33,14 +33,22 @@ pub fn table(figures: &Figures) -> Result<String> {
     }
     writeln!(
         text,
-        "first answer: {:.1} times tract's time; without the store {:.1} times\n",
+        "the first answer takes {:.1} times as long as tract's reading and optimising; without the store, {:.1} times\n",
         first / tract,
         (first - store) / tract
     )?;
     writeln!(
         text,
-        "{:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>12}",
-        "samples", "whole p50", "p99", "tract", "own", "runtime", "samples/s", "ort", "tract / ort"
+        "{:>7} {:>11} {:>9} {:>9} {:>9} {:>10} {:>10} {:>12} {:>18}",
+        "samples",
+        "request p50",
+        "p99",
+        "tract",
+        "own code",
+        "Lambda API",
+        "samples/s",
+        "onnxruntime",
+        "tract/onnxruntime"
     )?;
     for (batch, samples) in &figures.function {
         let column = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).collect::<Vec<_>>();
@@ -49,7 +57,7 @@ pub fn table(figures: &Figures) -> Result<String> {
         let ort = median(figures.onnxruntime.get(batch).context("onnxruntime left a batch out")?);
         writeln!(
             text,
-            "{batch:7} {:9.3} {:9.3} {:9.3} {:9.3} {:9.3} {:10.1} {ort:9.3} {:12.2}",
+            "{batch:7} {:11.3} {:9.3} {:9.3} {:9.3} {:10.3} {:10.1} {ort:12.3} {:18.2}",
             median(&whole),
             quantile(&whole, 0.99),
             median(&tract),
@@ -64,8 +72,8 @@ pub fn table(figures: &Figures) -> Result<String> {
         let rate = *requests as f64 / seconds;
         writeln!(
             text,
-            "\n{seconds:.0} s of load on {functions} functions: {requests} requests, none failed, {rate:.1} per second; \
-             p50 {p50:.3}, p99 {p99:.3} ({:.2} times)",
+            "\n{seconds:.0} s of load, functions: {functions}; {requests} requests, none failed, {rate:.1} per second; \
+             p50 {p50:.3}, p99 {p99:.3} ({:.2} times p50)",
             p99 / p50
         )?;
         let (low, high) = settled(resident);
@@ -78,16 +86,16 @@ pub fn table(figures: &Figures) -> Result<String> {
         let Arrivals { functions, seconds, requests_per_second, measured, simulated } = arrivals;
         writeln!(
             text,
-            "\n{seconds:.0} s of random arrivals, {requests_per_second:.1} per second, on {functions} functions\n\n\
-             {:10} {:>9} {:>10} {:>6}",
-            "", "measured", "simulated", "off"
+            "\n{seconds:.0} s of random arrivals, {requests_per_second:.1} per second; functions: {functions}\n\n\
+             {:10} {:>9} {:>10} {:>11}",
+            "", "measured", "simulated", "difference"
         )?;
         for (what, real, said) in [
             ("p50, ms", measured.p50, simulated.p50),
             ("per second", measured.throughput, simulated.throughput),
         ] {
             let off = 100.0 * (said / real - 1.0);
-            writeln!(text, "{what:10} {real:9.3} {said:10.3} {off:5.1}%")?;
+            writeln!(text, "{what:10} {real:9.3} {said:10.3} {off:10.1}%")?;
         }
     }
     Ok(text)

@@ -26,7 +26,7 @@ impl Comparison {
             }
             writeln!(f)?;
         }
-        writeln!(f, "(points of accuracy at this share, and energy as accurate)")
+        writeln!(f, "(points of accuracy at the same share; energy at the same accuracy)")
     }
 
     /// Accuracy of networks with a learned policy, under that policy and under the others.
@@ -56,16 +56,16 @@ impl fmt::Display for Comparison {
         let Self { data, date, samples, hard, rows } = self;
         writeln!(
             f,
-            "{samples} test pictures of {data}, {date}; energy is of computation\n\
-             ms: of one native thread, on the mean of all pictures; with the cloud's layers for those that are sent, without network\n"
+            "{samples} test pictures of {data}, {date}; µJ (of computation), bytes and ms are means per picture\n\
+             edge ms: one native thread; all ms: with the cloud's layers for pictures that are sent, without the network\n"
         )?;
         writeln!(
             f,
             "{:<28}{:>16}{:>9}{:>9}{:>9}{:>8}{:>7}{:>9}{:>9}{:>10}",
             "",
-            "decides by",
-            "right",
-            "of hard",
+            "policy",
+            "accuracy",
+            "on hard",
             "at edge",
             "µJ",
             "bytes",
@@ -91,7 +91,7 @@ impl fmt::Display for Comparison {
         writeln!(
             f,
             "\n{:<28}{:>25}{:>18}{:>19}",
-            "against the plain network", "right at this share", "of hard", "µJ as accurate"
+            "against the plain network", "accuracy at this share", "on hard", "µJ as accurate"
         )?;
         for row in &rows[1..] {
             let beside = plain.curve.at_share(row.own.share);

@@ -8,15 +8,18 @@ use fogline::policy::Policy;
 
 use super::{Bytes, Compared, Elsewhere, Energy, Paper, Report};
 
+/// How many times less energy the system's computation needs than the twin's.
+const REDUCTION: &str = "reduction of computational energy";
+
 impl Report {
     fn exits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<10}{:>10}{:>12}{:>17}", "", "accuracy", "answers", "their accuracy")?;
+        writeln!(f, "{:<10}{:>10}{:>12}{:>20}", "", "accuracy", "answers", "accuracy on these")?;
         for (index, &accuracy) in self.accuracy.exits.iter().enumerate() {
             let name = self.accuracy.names.get(index).cloned();
             let name = name.unwrap_or_else(|| format!("exit-{}", index + 1));
             let share = percent(self.share.exits[index]);
             let right = self.accuracy.of_those_that_end[index].map_or("-".into(), percent);
-            writeln!(f, "{name:<10}{:>10}{share:>12}{right:>17}", percent(accuracy))?;
+            writeln!(f, "{name:<10}{:>10}{share:>12}{right:>20}", percent(accuracy))?;
         }
         let cloud = percent(self.share.cloud);
         writeln!(f, "{:<10}{:>10}{cloud:>12}", "cloud", percent(self.accuracy.r#final))?;
@@ -35,21 +38,18 @@ impl Report {
         writeln!(f, "{:<46}{:>10}   {network}", "", "here")?;
         let share = percent(1.0 - self.share.cloud);
         let (what, paper) =
-            ("ends at the edge", theirs(&|p| format!("{:.0}%", p.edge_share * 100.0)));
+            ("answered at the edge", theirs(&|p| format!("{:.0}%", p.edge_share * 100.0)));
         writeln!(f, "{what:<46}{share:>10}   {paper}")?;
-        let less = format!("{:.2} times", self.energy.computation.reduction);
-        let (what, paper) = (
-            "less energy than the twin, computation alone",
-            theirs(&|p| format!("{} times", p.reduction)),
-        );
+        let less = format!("{:.2}×", self.energy.computation.reduction);
+        let (what, paper) = (REDUCTION, theirs(&|p| format!("{}×", p.reduction)));
         writeln!(f, "{what:<46}{less:>10}   {paper}")?;
         if let Some(twin) = self.accuracy.twin {
             let points = format!("{:+.2} pts", (self.accuracy.system - twin) * 100.0);
-            let what = "accuracy against the twin's";
+            let what = "accuracy compared with the twin";
             writeln!(f, "{what:<46}{points:>10}   {}", theirs(&|_| "\"minimal\"".into()))?;
         }
         if let (Policy::Appeal, Some(improvement)) = (self.policy, self.accuracy.improvement) {
-            let what = "of the cloud's gain over exits alone";
+            let what = "relative improvement (AppealNet)";
             writeln!(f, "{what:<46}{:>10}", percent(improvement))?;
         }
         writeln!(f)
@@ -57,21 +57,21 @@ impl Report {
 
     fn energy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Energy { constants, computation, memory, radio } = &self.energy;
-        writeln!(f, "{:<30}{:>12}{:>12}{:>12}", "µJ per picture", "system", "twin", "times less")?;
+        writeln!(f, "{:<30}{:>12}{:>12}{:>12}", "µJ per picture", "system", "twin", "reduction")?;
         for (name, term) in [("computation", Some(computation)), ("memory", memory.as_ref())] {
             let Some(term) = term else { continue };
             let Compared { system, twin, reduction } = term;
-            writeln!(f, "{name:<30}{system:>12.2}{twin:>12.2}{reduction:>12.2}")?;
+            writeln!(f, "{name:<30}{system:>12.2}{twin:>12.2}{reduction:>11.2}×")?;
         }
-        let times = |all: f64| format!("{:.2} times", all / radio.system);
+        let times = |all: f64| format!("{:.2}×", all / radio.system);
         let less = match radio.jpeg {
             _ if radio.system == 0.0 => "nothing is sent".to_owned(),
             Some(jpeg) => format!(
-                "{} less than every picture as JPEG, {} than raw",
+                "{} less than with every picture sent as JPEG, {} less than raw",
                 times(jpeg),
                 times(radio.raw)
             ),
-            None => format!("{} less than every picture raw", times(radio.raw)),
+            None => format!("{} less than with every picture sent raw", times(radio.raw)),
         };
         writeln!(f, "{:<30}{:>12.0}   {less}", "radio", radio.system)?;
         let Constants { multiply, add, full_mac, access, radio } = constants;
@@ -85,7 +85,7 @@ impl Report {
         let Bytes { map, frame, mean, jpeg, raw, fp32_map } = &self.bytes;
         writeln!(
             f,
-            "bytes    per offloaded sample {frame:.0} (map {map}), per picture on average {mean:.0}"
+            "bytes    per offloaded picture {frame:.0} (map {map}), per picture on average {mean:.0}"
         )?;
         let jpeg = jpeg.map_or(String::new(), |bytes| format!("JPEG {bytes:.0}, "));
         writeln!(f, "         instead of: {jpeg}raw RGB {raw}, the map in fp32 {fp32_map}\n")
@@ -102,13 +102,11 @@ impl Report {
             self.elsewhere.iter().try_for_each(|point| write!(f, "{:>12}", cell(point)))?;
             writeln!(f)
         };
-        row(f, "with other thresholds, at the edge", &|point| {
+        row(f, "with other thresholds, answered at the edge", &|point| {
             format!("{:.0}%", point.share * 100.0)
         })?;
-        row(f, "system", &|point| percent(point.accuracy))?;
-        row(f, "less energy than the twin, computation alone", &|point| {
-            format!("{:.2} times", point.reduction)
-        })?;
+        row(f, "accuracy", &|point| percent(point.accuracy))?;
+        row(f, REDUCTION, &|point| format!("{:.2}×", point.reduction))?;
         writeln!(f)
     }
 }
@@ -116,7 +114,7 @@ impl Report {
 impl Report {
     /// Markdown header of the table whose rows come from [`Report::row`].
     pub const HEADER: &str = "\
-| pair, test data | answered at the edge (paper) | accuracy | full-precision twin (same network, no exits) | less computation (paper) | bytes per picture (JPEG) |
+| pair, test data | answered at the edge (paper) | accuracy | full-precision twin (same network, no exits) | reduction of computational energy (paper) | bytes per picture (JPEG) |
 |---|---|---|---|---|---|
 ";
 
@@ -168,7 +166,10 @@ fn mac_line(part: &Part) -> String {
     let macs: Vec<String> = part
         .macs
         .iter()
-        .map(|(bits, n)| format!("{:.2} M at {bits} bits", *n as f64 / 1e6))
+        .map(|(bits, n)| {
+            let s = if *bits == 1 { "" } else { "s" };
+            format!("{:.2} M at {bits} bit{s}", *n as f64 / 1e6)
+        })
         .collect();
     let role = match part.role {
         Role::Trunk => "edge",
