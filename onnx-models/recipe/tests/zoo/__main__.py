@@ -85,10 +85,11 @@ def main() -> int:
         if options.only in name and options.exporter in (None, exporter):
             outcomes.append(tried(name, exporter, options))
             print(line(outcomes[-1]), flush=True)
-    for exporter in pair.EXPORTERS:
-        own = [outcome for outcome in outcomes if outcome["exporter"] == exporter]
-        if own:
-            print(f"{exporter}: {sum(o['packs'] for o in own)} of {len(own)} pack, {sum(o['equal'] for o in own)} give what their graphs give")
+    for kind, names in (("examples", EXAMPLES), ("ordinary", ORDINARY)):
+        for exporter in pair.EXPORTERS:
+            own = [outcome for outcome in outcomes if outcome["name"] in names and outcome["exporter"] == exporter]
+            if own:
+                print(f"{kind}, {exporter}: {sum(o['packs'] for o in own)} of {len(own)} pack, {sum(o['equal'] for o in own)} give what their graphs give")
     if options.json:
         options.json.write_text(json.dumps(outcomes, indent=1) + "\n")
     expected = {tuple(entry.split()) for entry in EXPECTED.read_text().splitlines()}

@@ -116,7 +116,7 @@ def real(inputs: int, outputs: int, stride: int, bits: int, kind: str, levels: s
 def resnet(bits: int = 4, kind: str = "relu4", first: str = "cifar", blocks=basic, levels: str | None = None, heads: tuple[str, str] = ("gap", "gap"),
            read: str = "plain", early: bool = False) -> Edge:
     """Three blocks, two of them of stride 2. Blocks with real sums end in a quantiser for the split."""
-    side = 12 if first == "cifar" else 6
+    side = 12 if first == "cifar" else 4
     one = nn.Sequential(*stem(first, 8, kind, read), blocks(8, 8, 1, bits, kind, levels), blocks(8, 16, 2, bits, kind, levels))
     two = nn.Sequential(blocks(16, 16, 1, bits, kind, levels), blocks(16, 24, 2, bits, kind, levels))
     float_heads = blocks is real

@@ -71,7 +71,7 @@ NETS = {
 
 def pictures(name: str, make: partial) -> Pictures:
     """What a network's pictures are: pixels if it scales them itself."""
-    size = {"mlp": 12}.get(name.split("-")[0], 24)
+    size = 12 if name.startswith("mlp") else 32 if "imagenet" in make.args else 24
     return Pictures(size, **(PIXELS if make.keywords.get("read") or "scaled" in make.args else {}))
 
 

@@ -80,10 +80,9 @@ def levels(model: ModelWrapper, split: np.ndarray) -> np.ndarray:
     node = model.find_producer("split")
     while node.op_type not in ("BipolarQuant", "Quant", "IntQuant"):  # the maximum of levels is a level
         node = model.find_producer(node.input[0])
-    rows = split.reshape(len(split), -1)
-    if node.op_type == "BipolarQuant":
-        return (rows > 0).astype(np.int64)
-    return np.rint(rows / model.get_initializer(node.input[1])).astype(np.int64)
+    sign = node.op_type == "BipolarQuant"
+    found = split > 0 if sign else np.rint(split / model.get_initializer(node.input[1]))
+    return found.reshape(len(split), -1).astype(np.int64)
 
 
 def write_golden(folder: Path) -> None:
