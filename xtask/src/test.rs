@@ -211,6 +211,13 @@ fn recipe(tally: &mut Tally) -> Result<()> {
         "the recipe (trains small pairs, takes minutes)",
         tests.current_dir(root().join("onnx-models/recipe")),
     );
+    let mut examples = step::command(tools::recipe()?, &["-m", "tests.zoo", "examples"]);
+    examples.arg("--xtask").arg(std::env::current_exe()?);
+    examples.arg("--out").arg(target().join("xtask/zoo"));
+    tally.check(
+        "Brevitas's example networks, packed and compared with their graphs",
+        examples.current_dir(root().join("onnx-models/recipe")),
+    );
     Ok(())
 }
 
