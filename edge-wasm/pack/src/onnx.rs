@@ -123,7 +123,7 @@ const INT64: i32 = 7;
 const BOOL: i32 = 9;
 
 /// Why a tensor is refused if its data are not in the model's file.
-const ELSEWHERE: &str = "its data are in another file; save the model as one file";
+const ELSEWHERE: &str = "its data are in another file; save the model as one file: torch.onnx.export(…, external_data=False)";
 
 /// The graph of a model.
 ///
