@@ -14,6 +14,7 @@
 //! - [`cache`]: downloaded models on disk;
 //! - [`index`]: the pairs in the bucket;
 //! - [`store`]: the S3 client for `models/NAME/VERSION/…`;
+//! - [`trial`]: a trial of a cloud part before it is packed or published;
 //! - [`publish`]: uploads a pair to the bucket.
 //!
 //! Devices in the field run old versions for months, so the function serves every pair in the bucket rather than one
@@ -66,3 +67,4 @@ pub mod preload;
 pub mod publish;
 pub mod runner;
 pub mod store;
+pub mod trial;

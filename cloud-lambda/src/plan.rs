@@ -66,6 +66,11 @@ impl Plan {
         &self.manifest
     }
 
+    /// The model itself.
+    pub(crate) fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
     /// The pair's digest, which requests carry.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest

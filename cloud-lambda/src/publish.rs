@@ -15,9 +15,9 @@ use fogline::manifest::{CLOUD_ONNX, Manifest, ManifestError, verify};
 use fogline::refusal::Refusal;
 
 use crate::index::MAX_MANIFEST;
-use crate::plan::Plan;
 use crate::plans::{MAX_MODEL, apart};
 use crate::store::{PREFIX, Store, StoreError};
+use crate::trial::{Trial, try_cloud};
 
 /// File name of a pair's manifest.
 const MANIFEST: &str = "manifest.json";
@@ -96,16 +96,24 @@ impl From<StoreError> for PublishError {
     }
 }
 
-/// A pair on disk that was verified and has run once.
+/// A pair on disk that was verified and tried.
 #[derive(Debug)]
 pub struct Tried {
     manifest: Manifest,
     json: Vec<u8>,
     /// File names and their bytes.
     files: Vec<(String, Vec<u8>)>,
+    trial: Trial,
 }
 
-/// Reads the pair in `folder` (`…/NAME/VERSION`), verifies its files, and runs its cloud part once.
+impl Tried {
+    /// What the trial of the cloud part found out.
+    pub fn trial(&self) -> &Trial {
+        &self.trial
+    }
+}
+
+/// Reads the pair in `folder` (`…/NAME/VERSION`), verifies its files, and tries its cloud part.
 ///
 /// # Errors
 /// If a file is missing or does not match, the folder's name is wrong, or the function could not load the pair.
@@ -138,9 +146,9 @@ pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
     }
     let cloud = files.iter().find(|(name, _)| name == CLOUD_ONNX);
     let (onnx, of) = (cloud.map(|(_, bytes)| bytes.clone()).unwrap_or_default(), manifest.clone());
-    let plan = apart(CLOUD_ONNX, move || Plan::new(of, &onnx)).await;
-    plan.map_err(PublishError::Unusable)?;
-    Ok(Tried { manifest, json, files })
+    let trial = apart(CLOUD_ONNX, move || try_cloud(of, &onnx)).await;
+    let trial = trial.map_err(PublishError::Unusable)?;
+    Ok(Tried { manifest, json, files, trial })
 }
 
 /// Publishes a pair and calls `said` with the key and size in bytes of each file uploaded. Returns the manifest.
@@ -152,7 +160,7 @@ pub async fn publish(
     tried: Tried,
     mut said: impl FnMut(&str, u64),
 ) -> Result<Manifest, PublishError> {
-    let Tried { manifest, json, files } = tried;
+    let Tried { manifest, json, files, .. } = tried;
     let pair = format!("{}/{}", manifest.name, manifest.version);
     let key = format!("{PREFIX}{pair}/{MANIFEST}");
     match store.get(&key, MAX_MANIFEST).await {

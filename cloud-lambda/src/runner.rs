@@ -11,9 +11,13 @@ use std::time::Instant;
 
 use tracing::info;
 use tract_onnx::prelude::{
-    DatumExt, Framework, InferenceModel, InferenceModelExt, IntoRunnable, Tensor, TractError,
-    TractResult, TypedRunnableModel, tvec,
+    DatumExt, DatumType, Framework, InferenceModel, InferenceModelExt, IntoRunnable, Tensor,
+    TractError, TractResult, TypedModel, TypedRunnableModel, tvec,
 };
+use tract_onnx::tract_core::internal::{Cost, DimLike};
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv};
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_hir::infer::Factoid;
 
 use crate::batch;
 
@@ -22,6 +26,8 @@ pub const BATCHES: [usize; 3] = [1, 4, 16];
 
 /// Tolerance between batched scores and those of single samples, relative above 1: sums run in another order.
 const TOLERANCE: f32 = 1e-3;
+
+const F32: DatumType = DatumType::F32;
 
 type Runnable = Arc<TypedRunnableModel>;
 
@@ -67,7 +73,20 @@ impl Runner {
     /// # Errors
     /// If tract cannot read or run the model, or the output is not `classes` finite numbers.
     pub fn new(onnx: &[u8], shape: [usize; 3], classes: usize) -> TractResult<Self> {
-        let model = tract_onnx::onnx().model_for_read(&mut &*onnx)?;
+        // PyTorch describes intermediate values with a named batch, which tract would hold against the batch that it is given.
+        let reader = tract_onnx::onnx().with_ignore_value_info(true);
+        let model = reader.model_for_read(&mut &*onnx)?;
+        let inputs = model.input_outlets()?.len();
+        if inputs != 1 {
+            return Err(TractError::msg(format!(
+                "it has {inputs} inputs; the map is the only one"
+            )));
+        }
+        if let Some(other) = model.input_fact(0)?.datum_type.concretize().filter(|&is| is != F32) {
+            return Err(TractError::msg(format!(
+                "its input is {other:?}; export it in single precision, F32"
+            )));
+        }
         let runner = Self { model, shape, classes, plans: Default::default() };
         let one = runner.optimised(1)?;
         runner.scores(&one, 1, &vec![0.0; runner.map_len()])?;
@@ -117,11 +136,48 @@ impl Runner {
         self.plans[at].get_or_init(make).as_ref()
     }
 
-    fn optimised(&self, batch: usize) -> TractResult<Runnable> {
+    /// The number of samples in the largest batch that the model can run. Makes the plans for all batch sizes.
+    pub fn largest_batch(&self) -> usize {
+        let running = (0..BATCHES.len()).rev().find(|&at| self.plan(at).is_some());
+        running.map_or(1, |at| BATCHES[at])
+    }
+
+    /// The multiply-accumulates per sample of convolutions and matrix products, and the weights and map elements that
+    /// they read.
+    ///
+    /// # Errors
+    /// If tract cannot optimise the model.
+    pub fn cost(&self) -> TractResult<(u64, u64)> {
+        let model = self.typed(1)?;
+        let (mut macs, mut reads) = (0, 0);
+        for node in &model.nodes {
+            if !(node.op_is::<Conv>() || node.op_is::<Deconv>() || node.op_is::<EinSum>()) {
+                continue;
+            }
+            let facts = model.node_input_facts(node.id)?;
+            for (cost, count) in node.op.cost(&facts)? {
+                if matches!(cost, Cost::FMA(_)) {
+                    macs += count.to_usize()? as u64;
+                }
+            }
+            // The third input of a convolution is its bias.
+            for fact in facts.iter().take(2) {
+                reads += fact.shape.volume().to_usize()? as u64;
+            }
+        }
+        Ok((macs, reads))
+    }
+
+    /// The model for this batch size, simplified but not yet optimised for the processor.
+    fn typed(&self, batch: usize) -> TractResult<TypedModel> {
         let [channels, height, width] = self.shape;
         let fact = f32::fact([batch, channels, height, width]);
         let model = self.model.clone().with_input_fact(0, fact.into())?;
-        let mut model = model.into_typed()?.into_decluttered()?;
+        model.into_typed()?.into_decluttered()
+    }
+
+    fn optimised(&self, batch: usize) -> TractResult<Runnable> {
+        let mut model = self.typed(batch)?;
         batch::fold(&mut model)?;
         model.into_optimized()?.into_runnable()
     }
@@ -151,11 +207,17 @@ impl Runner {
         let input = Tensor::from_shape(&[batch, channels, height, width], maps)?;
         let outputs = plan.run(tvec!(input.into()))?;
         let output = outputs.first().ok_or_else(|| TractError::msg("the model has no output"))?;
+        if output.datum_type() != F32 {
+            let other = output.datum_type();
+            return Err(TractError::msg(format!(
+                "its output is {other:?}; export it in single precision, F32"
+            )));
+        }
         let scores: Vec<f32> = output.to_plain_array_view::<f32>()?.iter().copied().collect();
         if scores.len() != batch * self.classes {
-            let (got, classes) = (scores.len(), self.classes);
+            let (got, classes) = (output.shape(), self.classes);
             return Err(TractError::msg(format!(
-                "the model returned {got} scores for {batch} samples of {classes} classes"
+                "its output for a batch of {batch} has shape {got:?} instead of [{batch}, {classes}], a score per class"
             )));
         }
         if !scores.iter().all(|score| score.is_finite()) {

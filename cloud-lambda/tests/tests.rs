@@ -12,3 +12,4 @@ mod process;
 mod publish;
 mod request;
 mod running;
+mod trial;

@@ -114,7 +114,7 @@ pub fn run(options: &Options) -> Result<()> {
         return both_answer(&rows);
     }
     println!("\n{}", stack.at.how_to_ask());
-    println!("The page is at {} (Ctrl-C stops everything)", stack.at.page);
+    println!("The page is at {} (Ctrl-C ends everything)", stack.at.page);
     stack.wait()
 }
 

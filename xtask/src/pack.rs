@@ -1,22 +1,40 @@
-//! `cargo xtask pack`: converts QONNX to edge.fog and updates the manifest.
+//! `cargo xtask pack`: converts QONNX to edge.fog, tries the cloud part, and updates or makes the manifest.
 
+mod cloud;
 mod golden;
+mod new;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, EDGE_QONNX, File, Manifest, Role, sha256_hex};
+use fogline::refusal::Refusal;
 use fogline_edge::engine::Engine;
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
+use fogline_pack::{PackError, Packed};
+
+use self::cloud::Outcome;
+
+/// The manifest's file name.
+const MANIFEST: &str = "manifest.json";
 
 /// Options of `cargo xtask pack`.
 #[derive(clap::Args)]
 pub struct Options {
     /// The edge model, edge.qonnx. Reads manifest.json in the same folder and writes edge.fog there.
     edge: PathBuf,
+    /// Make manifest.json from the graph: sizes, exits, split and MACs. The folder must end in NAME/VERSION.
+    #[arg(long)]
+    new: bool,
+    #[command(flatten)]
+    facts: new::Facts,
+    /// Do not run cloud.onnx as the function would, for which tract is compiled the first time. `publish` runs it in any
+    /// case.
+    #[arg(long, conflicts_with = "new")]
+    edge_only: bool,
     /// Store each sign only once when N weights share it by hashing (the recipe's train --share N); makes the download
     /// smaller [default: the manifest's value, or 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -27,24 +45,28 @@ pub struct Options {
     golden: Option<PathBuf>,
 }
 
-/// Packs the edge, checks the result against the manifest, and writes both files.
+/// Packs the edge, checks both halves against the manifest, and writes edge.fog and manifest.json.
 pub fn run(options: &Options) -> Result<()> {
     let folder = options.edge.parent().unwrap_or(".".as_ref());
     if options.edge.file_name() != Some(EDGE_QONNX.as_ref()) {
         bail!("{}: the edge model must be named {EDGE_QONNX}", options.edge.display());
     }
     let qonnx = fs::read(&options.edge).with_context(|| options.edge.display().to_string())?;
-    let path = folder.join("manifest.json");
-    let text = fs::read(&path).with_context(|| {
-        format!("cannot read {}; the recipe's export command writes it", path.display())
-    })?;
-    let mut manifest = Manifest::parse(&text).with_context(|| path.display().to_string())?;
-    let share = options.share.or(manifest.share).unwrap_or(1);
-    manifest.share = (share > 1).then_some(share);
-    let packed = match fogline_pack::pack(&qonnx, &manifest.input, share) {
-        Ok(packed) => packed,
-        Err(error) => bail!("error[{}]: {}: {error}", error.word(), options.edge.display()),
+    let path = folder.join(MANIFEST);
+    let known = known(&path, options.new)?;
+    let share = options.share.or(known.as_ref().and_then(|known| known.share)).unwrap_or(1);
+    let refused =
+        |error: PackError| anyhow!("error[{}]: {}: {error}", error.word(), options.edge.display());
+    let input = match &known {
+        Some(known) => known.input.clone(),
+        None => new::input(&qonnx, &options.facts).map_err(refused)?,
     };
+    let packed = fogline_pack::pack(&qonnx, &input, share).map_err(refused)?;
+    let mut manifest = match known {
+        Some(known) => known,
+        None => new::manifest(folder, &packed, input, &options.facts)?,
+    };
+    manifest.share = (share > 1).then_some(share);
     let exits = packed.model.program.exits.len();
     if exits != manifest.exits.len() {
         bail!(
@@ -63,7 +85,7 @@ pub fn run(options: &Options) -> Result<()> {
     manifest.format = if manifest.split.signed { 1 } else { 2 };
     manifest.split.scale = packed.split_scale;
     let cloud = manifest.parts.into_iter().filter(|part| part.role == Role::Cloud);
-    manifest.parts = packed.parts.into_iter().chain(cloud).collect();
+    manifest.parts = packed.parts.iter().cloned().chain(cloud).collect();
     let cloud = folder.join(CLOUD_ONNX);
     let onnx = fs::read(&cloud).with_context(|| format!("cannot read {}", cloud.display()))?;
     if let Err(error) = fogline_pack::check_whole(&onnx) {
@@ -73,28 +95,74 @@ pub fn run(options: &Options) -> Result<()> {
         let file = File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 };
         manifest.files.insert(name.to_owned(), file);
     }
-    let json = serde_json::to_string_pretty(&manifest)? + "\n";
-    // Do not write what a device would refuse to load.
-    Session::load(json.as_bytes(), &packed.bytes, Backend::fastest())
-        .with_context(|| format!("{} does not match {}", options.edge.display(), path.display()))?;
-    // Write both temporary files before renaming either: an interrupted run leaves the old pair intact.
-    let files = [(EDGE_FOG, &packed.bytes[..]), ("manifest.json", json.as_bytes())];
-    let partial = |name: &str| folder.join(format!("{name}.partial"));
-    for (name, bytes) in files {
-        fs::write(partial(name), bytes)?;
+    write(folder, &mut manifest, &packed, options.edge_only)?;
+    print(&manifest, &packed, folder, qonnx.len())?;
+    if let Some(path) = &options.golden {
+        let difference = golden::Difference::of(&packed.model, path)?;
+        writeln!(io::stdout(), "  {difference}").context("printing what was compared")?;
+        difference.check()?;
     }
-    for (name, _) in files {
+    Ok(())
+}
+
+/// The manifest that is there, or `None` for a new one.
+fn known(path: &Path, new: bool) -> Result<Option<Manifest>> {
+    if new {
+        let there = path.exists();
+        ensure!(!there, "{} exists: pack without --new, or remove it first", path.display());
+        return Ok(None);
+    }
+    let text = fs::read(path).with_context(|| {
+        format!("cannot read {}; --new makes it from the graph", path.display())
+    })?;
+    Ok(Some(Manifest::parse(&text).with_context(|| path.display().to_string())?))
+}
+
+/// Writes edge.fog and manifest.json if a device can load them. Tries the cloud part, unless `edge_only`: warns if the
+/// function could not serve it, and adds its MACs to a manifest that has none.
+fn write(folder: &Path, manifest: &mut Manifest, packed: &Packed, edge_only: bool) -> Result<()> {
+    let text = |manifest: &Manifest| serde_json::to_string_pretty(manifest).map(|json| json + "\n");
+    Session::load(text(manifest)?.as_bytes(), &packed.bytes, Backend::fastest())
+        .with_context(|| format!("{EDGE_QONNX} does not match {MANIFEST}"))?;
+    // Write both temporary files before renaming either: an interrupted run leaves the old pair intact.
+    let partial = |name: &str| folder.join(format!("{name}.partial"));
+    let json = partial(MANIFEST);
+    fs::write(&json, text(manifest)?)?;
+    if !edge_only {
+        let is_counted = manifest.parts.iter().any(|part| part.role == Role::Cloud);
+        match cloud::outcome(&json)? {
+            Outcome::Works(trial) => {
+                if let Some(warning) = trial.warning() {
+                    eprintln!("{warning}");
+                }
+                if !is_counted {
+                    manifest.parts.push(trial.part());
+                    fs::write(&json, text(manifest)?)?;
+                }
+            }
+            Outcome::Refused(Refusal { message, .. }) if is_counted => {
+                eprintln!("warning: {message}. `publish` refuses this pair until that is mended");
+            }
+            Outcome::Refused(Refusal { error, message, .. }) => {
+                fs::remove_file(&json)?;
+                bail!("error[{error}]: {message}, so its MACs cannot be counted");
+            }
+        }
+    }
+    fs::write(partial(EDGE_FOG), &packed.bytes)?;
+    for name in [EDGE_FOG, MANIFEST] {
         fs::rename(partial(name), folder.join(name))?;
     }
-    let difference =
-        options.golden.as_ref().map(|path| golden::Difference::of(&packed.model, path));
-    let difference = difference.transpose()?;
-    let packed = format!(
-        "{}: {} operations, {} bytes (from {})",
+    Ok(())
+}
+
+/// Prints the size of edge.fog, and the MACs of each part.
+fn print(manifest: &Manifest, packed: &Packed, folder: &Path, from: usize) -> Result<()> {
+    let size = format!(
+        "{}: {} operations, {} bytes (from {from})",
         folder.join(EDGE_FOG).display(),
         packed.model.program.ops.len(),
         packed.bytes.len(),
-        qonnx.len()
     );
     let parts = manifest.parts.iter().map(|part| {
         let macs: Vec<String> =
@@ -103,9 +171,7 @@ pub fn run(options: &Options) -> Result<()> {
         let way = part.way.map_or(String::new(), |way| format!(" (way {way})"));
         format!("  {:<10} MACs: {macs}{way}", part.name)
     });
-    let mut lines: Vec<String> = [packed].into_iter().chain(parts).collect();
-    lines.extend(difference.as_ref().map(|difference| format!("  {difference}")));
+    let lines: Vec<String> = [size].into_iter().chain(parts).collect();
     // A closed pipe, as with `| head`, is not a packing error.
-    writeln!(io::stdout(), "{}", lines.join("\n")).context("printing what was packed")?;
-    difference.map_or(Ok(()), |difference| difference.check())
+    writeln!(io::stdout(), "{}", lines.join("\n")).context("printing what was packed")
 }

@@ -64,6 +64,24 @@ pub fn check_whole(onnx: &[u8]) -> Result<(), PackError> {
     onnx::check_whole(onnx)
 }
 
+/// The side in pixels of the square picture that a QONNX file takes.
+///
+/// # Errors
+/// If the file cannot be read, or does not state a square picture's shape.
+pub fn picture_size(qonnx: &[u8]) -> Result<u32, PackError> {
+    let graph = onnx::Graph::read(qonnx)?;
+    let size = match graph.input_dims[..] {
+        [_, _, height, width] if height == width => u32::try_from(height).ok(),
+        _ => None,
+    };
+    size.filter(|&size| size > 0).ok_or_else(|| {
+        PackError::Graph(format!(
+            "the input '{}' has shape {:?}, which does not state the size of a square picture",
+            graph.input, graph.input_dims
+        ))
+    })
+}
+
 /// Packs a QONNX file for pictures that are normalised as `input` states. If `share` is above 1, each sign that this many
 /// 1-bit weights share by hashing is stored once ([`fogline_edge::ops::Filter`]).
 ///

@@ -118,7 +118,7 @@ pub struct Dimension {
 }
 
 /// Why a tensor is refused if its data are not in the model's file.
-pub const ELSEWHERE: &str = "its data are in another file; save the model as one file";
+pub const ELSEWHERE: &str = "its data are in another file; save the model as one file: torch.onnx.export(…, external_data=False)";
 
 /// The graph of a model.
 ///

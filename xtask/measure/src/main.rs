@@ -13,6 +13,7 @@ mod publish;
 mod report;
 mod subject;
 mod times;
+mod try_cloud;
 mod try_function;
 mod twin;
 
@@ -47,6 +48,8 @@ enum Chore {
     /// A version that is in the bucket never changes. An interrupted upload can be repeated. AWS credentials come from
     /// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary credentials, AWS_SESSION_TOKEN.
     Publish(publish::Options),
+    /// Run a pair's cloud part once, as the function would.
+    TryCloud(try_cloud::Options),
     /// Send one event to a built function, as Lambda would.
     TryFunction(try_function::Options),
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Chore::Figures(options) => figures::run(&options),
         Chore::Gallery(options) => gallery::run(&options),
         Chore::Publish(options) => publish::run(&options),
+        Chore::TryCloud(options) => try_cloud::run(&options),
         Chore::TryFunction(options) => try_function::run(&options),
     };
     match done {

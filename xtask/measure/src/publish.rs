@@ -38,6 +38,9 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tried = runtime.block_on(try_out(&pair))?;
     load_edge(&pair)?;
+    if tried.trial().batch == 1 {
+        eprintln!("warning: the cloud part runs one sample at a time, because its batch is fixed");
+    }
     if options.check {
         println!("{}: edge and function can load it", options.pair.display());
         return Ok(());

@@ -1,9 +1,10 @@
-//! Tests `cargo xtask demo` without `--check`, with the committed pair and with a newly trained one: it runs until it is
+//! Tests `cargo xtask pack`, and `demo` without `--check`, with the committed pair and with a newly trained one: it runs until it is
 //! interrupted and leaves nothing behind.
 //!
 //! `cargo xtask test` runs this after building everything that a demo needs.
 
 mod own_pair;
+mod pack;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

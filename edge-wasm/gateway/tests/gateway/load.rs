@@ -10,7 +10,7 @@ use image::{ImageFormat, RgbImage};
 
 use crate::bench::Bench;
 use crate::cloud::{Say, scripted};
-use crate::server::{BOUNDS, Server, ask, leave, promise};
+use crate::server::{BOUNDS, Server, THREADS, ask, leave, promise};
 
 /// A picture of four megapixels, the largest that the systemd unit allows.
 fn four_megapixels() -> Vec<u8> {
@@ -52,8 +52,7 @@ fn leaving_clients_memory() {
 #[test]
 fn clients_that_leave_send_slowly_or_send_what_is_damaged_cost_neither_memory_nor_probes() {
     let seconds = env::var("FOGLINE_LOAD_SECONDS").map_or(3, |given| given.parse().unwrap());
-    let settings = ["FOGLINE_MAX_PIXELS=4000000", "FOGLINE_MAX_WORK=2"];
-    let server = Server::start(Bench::new(), &settings);
+    let server = Server::start(Bench::new(), &["FOGLINE_MAX_PIXELS=4000000"]);
     let (picture, frog) = (four_megapixels(), fs::read(server.bench.path("frog.png")).unwrap());
     let (began, time) = (Instant::now(), Duration::from_secs(seconds));
     let going = || began.elapsed() < time;
@@ -64,7 +63,11 @@ fn clients_that_leave_send_slowly_or_send_what_is_damaged_cost_neither_memory_no
             scope.spawn(move || {
                 while going() {
                     match client % 3 {
-                        0 => leave(server, picture),
+                        0 => {
+                            leave(server, picture);
+                            // Without a pause most connections would overflow the kernel's queue, and cost the server nothing.
+                            thread::sleep(Duration::from_millis(10));
+                        }
                         1 => {
                             let slow = promise(server, 1000, b"abc");
                             thread::sleep(Duration::from_millis(500));
@@ -94,7 +97,7 @@ fn clients_that_leave_send_slowly_or_send_what_is_damaged_cost_neither_memory_no
     });
     println!("/health took at most {slowest:?}, /metrics {scrapes:?}");
     // The pool of instances, as the unit bounds it: MemoryMax.
-    assert!(server.most_memory() < 3_500_000, "{} KiB", server.most_memory());
+    assert!(server.most_memory() < 4_800_000, "{} KiB", server.most_memory());
     let counters = server.counters();
     assert_eq!(counters["fogline_counts_damaged_total"], 0.0, "{counters:?}");
 }
@@ -159,6 +162,7 @@ fn a_second_signal_ends_a_server_that_a_connection_holds() {
 fn the_readme_and_the_unit_have_the_bounds_that_are_tested() {
     for file in ["docs/gateway.md", "infra/gateway/fogline-serve.service"] {
         let text = fs::read_to_string(format!("../../{file}")).unwrap();
+        assert!(text.contains(&format!("{}={}", THREADS.0, THREADS.1)), "{file}");
         for pair in BOUNDS.chunks(2) {
             assert!(text.contains(&pair.join(" ")), "{file} lacks {pair:?}");
         }

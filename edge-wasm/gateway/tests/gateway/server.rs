@@ -18,6 +18,9 @@ pub struct Server {
     address: String,
 }
 
+/// Tokio's variable for the number of wasmtime's threads, as in the same files.
+pub const THREADS: (&str, &str) = ("TOKIO_WORKER_THREADS", "20");
+
 /// The limits in docs/gateway.md and infra/gateway/fogline-serve.service: wasmtime's options for what clients may cost.
 pub const BOUNDS: [&str; 12] = [
     "--max-concurrent-requests",
@@ -27,7 +30,7 @@ pub const BOUNDS: [&str; 12] = [
     "--idle-instance-timeout",
     "8s",
     "-O",
-    "pooling-allocator=y,pooling-total-component-instances=28",
+    "pooling-allocator=y,pooling-total-component-instances=40",
     "-W",
     "max-memory-size=117440512",
     "-H",
@@ -52,6 +55,7 @@ impl Server {
             .arg(variable("FOGLINE_COMPONENT"))
             .current_dir(&bench.folder)
             .env("RUST_BACKTRACE", "1")
+            .env(THREADS.0, THREADS.1)
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
