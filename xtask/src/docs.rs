@@ -18,6 +18,13 @@ fn commands_in_the_docs_exist() {
 }
 
 #[test]
+fn the_operators_in_the_docs_are_those_of_the_packer() {
+    let page = fs::read_to_string(root().join("docs/bring-your-own-model.md")).expect("the page");
+    let table = fogline_pack::table();
+    assert!(page.contains(&table), "docs/bring-your-own-model.md needs this table:\n{table}");
+}
+
+#[test]
 fn links_in_the_docs_lead_somewhere() {
     for (page, text) in pages::pages() {
         let folder = page.parent().expect("a page lies in a folder");

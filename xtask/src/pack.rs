@@ -14,7 +14,7 @@ use fogline::refusal::Refusal;
 use fogline_edge::engine::Engine;
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
-use fogline_pack::{PackError, Packed};
+use fogline_pack::{Explained, PackError, Packed};
 
 use self::cloud::Outcome;
 
@@ -31,6 +31,9 @@ pub struct Options {
     new: bool,
     #[command(flatten)]
     facts: new::Facts,
+    /// Only print what each node of the graph becomes, refused ones too. Writes nothing, and needs no manifest.
+    #[arg(long, conflicts_with = "new")]
+    explain: bool,
     /// Do not run cloud.onnx as the function would, for which tract is compiled the first time. `publish` runs it in any
     /// case.
     #[arg(long, conflicts_with = "new")]
@@ -53,7 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let qonnx = fs::read(&options.edge).with_context(|| options.edge.display().to_string())?;
     let path = folder.join(MANIFEST);
-    let known = known(&path, options.new)?;
+    let known = known(&path, options.new || (options.explain && !path.exists()))?;
     let share = options.share.or(known.as_ref().and_then(|known| known.share)).unwrap_or(1);
     let refused =
         |error: PackError| anyhow!("error[{}]: {}: {error}", error.word(), options.edge.display());
@@ -61,6 +64,11 @@ pub fn run(options: &Options) -> Result<()> {
         Some(known) => known.input.clone(),
         None => new::input(&qonnx, &options.facts).map_err(refused)?,
     };
+    if options.explain {
+        print_explained(&fogline_pack::explain(&qonnx, &input, share).map_err(refused)?)?;
+        // What was refused is an error here as well.
+        return fogline_pack::pack(&qonnx, &input, share).map(drop).map_err(refused);
+    }
     let packed = fogline_pack::pack(&qonnx, &input, share).map_err(refused)?;
     let mut manifest = match known {
         Some(known) => known,
@@ -103,6 +111,18 @@ pub fn run(options: &Options) -> Result<()> {
         difference.check()?;
     }
     Ok(())
+}
+
+/// Prints each node and what it becomes.
+fn print_explained(nodes: &[Explained]) -> Result<()> {
+    let width = |text: fn(&Explained) -> &String| {
+        nodes.iter().map(|node| text(node).chars().count()).max().unwrap_or(0)
+    };
+    let (names, operators) = (width(|node| &node.node), width(|node| &node.operator));
+    let lines = nodes.iter().map(|Explained { node, operator, becomes }| {
+        format!("{node:names$}  {operator:operators$}  {becomes}\n")
+    });
+    write!(io::stdout(), "{}", lines.collect::<String>()).context("printing the graph")
 }
 
 /// The manifest that is there, or `None` for a new one.

@@ -34,12 +34,15 @@ mod constant;
 mod error;
 mod lower;
 mod onnx;
+mod operators;
 mod order;
 mod parts;
 #[cfg(test)]
 mod tests;
 
 pub use error::PackError;
+pub use lower::Explained;
+pub use operators::{OPERATORS, table};
 
 /// The name of an extension's output.
 const EXTENSION: &str = "extension";
@@ -82,6 +85,19 @@ pub fn picture_size(qonnx: &[u8]) -> Result<u32, PackError> {
     })
 }
 
+/// What each node of a QONNX file becomes, in the file's order, even if some are refused.
+///
+/// # Errors
+/// If the file cannot be read, or its input is not the picture of the manifest.
+pub fn explain(qonnx: &[u8], input: &Input, share: u8) -> Result<Vec<Explained>, PackError> {
+    let mut explained = vec![];
+    let graph = onnx::Graph::read(qonnx)?;
+    match lower::lower(&graph, input, share, |node| explained.push(node)) {
+        Err(error) if explained.is_empty() => Err(error),
+        _ => Ok(explained),
+    }
+}
+
 /// Packs a QONNX file for pictures that are normalised as `input` states. If `share` is above 1, each sign that this many
 /// 1-bit weights share by hashing is stored once ([`fogline_edge::ops::Filter`]).
 ///
@@ -89,7 +105,7 @@ pub fn picture_size(qonnx: &[u8]) -> Result<u32, PackError> {
 /// If the file cannot be read or has a node that the edge cannot represent, or no convolution's weights are shared this way.
 pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError> {
     let graph = onnx::Graph::read(qonnx)?;
-    let lowered = lower::lower(&graph, input, share)?;
+    let lowered = lower::lower(&graph, input, share, |_| {})?;
     let digest = fogline::manifest::sha256_hex(qonnx);
     let mut source = [0; 32];
     for (byte, pair) in source.iter_mut().zip(digest.as_bytes().chunks(2)) {

@@ -222,16 +222,13 @@ impl Graph {
 impl NodeProto {
     /// The error that this node cannot be represented, for reason `why`.
     pub fn refused(&self, why: impl Into<String>) -> PackError {
-        let name = if self.name.is_empty() {
-            self.output.first().cloned()
-        } else {
-            Some(self.name.clone())
-        };
-        PackError::Node {
-            node: name.unwrap_or_default(),
-            op_type: self.op_type.clone(),
-            why: why.into(),
-        }
+        PackError::Node { node: self.called(), op_type: self.op_type.clone(), why: why.into() }
+    }
+
+    /// The node's name or, if it has none, its output's.
+    pub fn called(&self) -> String {
+        let name = if self.name.is_empty() { self.output.first() } else { Some(&self.name) };
+        name.cloned().unwrap_or_default()
     }
 
     /// The attribute `name`, if the node has it.

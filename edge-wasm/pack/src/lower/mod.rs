@@ -10,6 +10,7 @@ mod attributes;
 mod concat;
 mod conv;
 mod dense;
+mod explain;
 mod fold;
 mod lowering;
 mod qdq;
@@ -25,6 +26,7 @@ use fogline::manifest::Input;
 use fogline_edge::ops::{Clip, Op};
 use fogline_edge::tensor::{Kind, Shape};
 
+pub use explain::Explained;
 pub use lowering::Lowered;
 use lowering::Lowering;
 use quant::Grid;
@@ -33,8 +35,13 @@ use value::{Base, Carried, Value, uniform};
 use crate::error::PackError;
 use crate::onnx::{Graph, NodeProto};
 
-/// Lowers a graph for pictures that are normalised as `input` states.
-pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackError> {
+/// Lowers a graph for pictures that are normalised as `input` states, and tells what each node becomes.
+pub fn lower(
+    graph: &Graph,
+    input: &Input,
+    share: u8,
+    mut tell: impl FnMut(Explained),
+) -> Result<Lowered, PackError> {
     let mut lowering = Lowering {
         graph,
         input,
@@ -67,7 +74,9 @@ pub fn lower(graph: &Graph, input: &Input, share: u8) -> Result<Lowered, PackErr
     let mut missing = HashSet::new();
     for node in &graph.nodes {
         let reads_missing = node.input.iter().any(|input| missing.contains(input));
+        let from = lowering.out.ops.len();
         let done = if reads_missing { None } else { Some(lowering.follow(node)) };
+        tell(lowering.explained(node, done.as_ref(), from));
         if !matches!(done, Some(Ok(()))) {
             missing.extend(node.output.iter().cloned());
         }
@@ -222,6 +231,9 @@ impl Lowering<'_> {
                 Err("it drops at random in training mode: export the model in eval mode".into())
             }
             "Identity" | "Dropout" | "Cast" => self.value(node, 0),
+            "Sqrt" | "Pow" | "Reciprocal" | "Neg" | "Abs" => {
+                Err("its inputs must be constants".into())
+            }
             operator if operator.starts_with("QLinear") || operator == "ConvInteger" => {
                 Err("it is of onnxruntime's operator format: quantise to QuantFormat.QDQ".into())
             }

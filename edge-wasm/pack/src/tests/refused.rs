@@ -6,6 +6,33 @@ use super::built::{Built, computed, int, ints, text, varied};
 use crate::Packed;
 
 #[test]
+fn every_operator_that_the_documentation_lists_is_known() {
+    let listed = crate::OPERATORS.iter().flat_map(|(operators, _)| *operators);
+    for operator in listed.copied() {
+        // Attributes of an unknown operator are not looked at, and no map is one that is not listed.
+        let why =
+            Built::stem().node(operator, "c", "d", &[int("unheard_of", 1)]).head("d").refusal();
+        assert!(why.contains("the attribute 'unheard_of' is not supported"), "{operator}: {why}");
+        let plain = Built::stem().node(operator, "c", "d", &[]).head("d").split("c");
+        let why = plain.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(!why.contains("the edge does not support"), "{operator}: {why}");
+    }
+    let why = Built::stem().node("Softmax", "c", "d", &[]).head("d").refusal();
+    assert!(why.ends_with("the edge does not support this operator"), "{why}");
+}
+
+#[test]
+fn all_refusals_of_a_graph_are_said_and_none_that_follow_from_them() {
+    let built = Built::stem().node("Softmax", "c", "a", &[]).node("Relu", "a", "b", &[]);
+    let why = built.node("Erf", "c", "d", &[]).head("d").refusal();
+    assert_eq!(
+        why,
+        "2 refusals:\n  node 'a-node' (Softmax): the edge does not support this operator\n  \
+         node 'd-node' (Erf): the edge does not support this operator"
+    );
+}
+
+#[test]
 fn an_unknown_attribute_is_refused_by_name_and_a_default_is_not() {
     let relu = |attributes: &[_]| Built::stem().node("Relu", "c", "r", attributes).head("r");
     relu(&[]).split("c").unwrap();
