@@ -2,7 +2,7 @@
 
 /// Operators that are accepted alike, and what of them is. docs/bring-your-own-model.md has this table, which a test of xtask
 /// compares.
-pub const OPERATORS: [(&[&str], &str); 17] = [
+pub const OPERATORS: [(&[&str], &str); 18] = [
     (
         &["Quant", "IntQuant", "BipolarQuant"],
         "over the picture (once), weights and activations: 2 to 8 bits, or signs. Zero point 0, rounding mode `ROUND`. \
@@ -17,10 +17,10 @@ pub const OPERATORS: [(&[&str], &str); 17] = [
     (&["Trunc"], "of version 2, with six inputs: zero point 0, rounding mode `FLOOR`"),
     (
         &["Conv"],
-        "over a quantised map, or over the picture's bytes, with quantised weights: square kernel, equal strides, no \
-         dilation; any number of groups; padding equal on all sides, as `pads` or `auto_pad`, and smaller than the kernel. \
-         Over several quantised maps joined by `Concat`, each with its own scale. Depthwise also with weights in full \
-         precision over any map (a blur pool)",
+        "over a quantised map, with quantised weights, in one group, in several, or depthwise. Square kernel, equal \
+         strides, no dilation; padding equal on all sides, as `pads` or `auto_pad`, and smaller than the kernel. Over the \
+         picture's own bytes: without padding, or if the mean is 0. With weights in full precision only depthwise, such as a \
+         blur pool",
     ),
     (
         &["Gemm", "MatMul"],
@@ -36,15 +36,20 @@ pub const OPERATORS: [(&[&str], &str); 17] = [
         "by a constant: one number, or one per channel in the shape ([1,] C, 1, 1); after flattening, ([1,] C). On the \
          picture, they normalise it: the manifest then needs a mean of 0 and a standard deviation of 1",
     ),
-    (&["Add", "Concat"], "of maps, real or quantised; `Concat` along channels"),
+    (&["Add"], "of two maps of the same shape, real or quantised"),
+    (
+        &["Concat"],
+        "along channels, real or quantised. If quantised maps have different scales, a `Conv` or a quantiser must read it",
+    ),
     (
         &["Relu", "LeakyRelu", "PRelu", "Clip"],
         "a slope or bound for all channels; `PRelu` also one per channel",
     ),
     (
         &["MaxPool", "AveragePool"],
-        "real or quantised maps; square windows of up to 64, equal strides; padding by `pads` or `auto_pad`, equal on all \
-         sides or larger below and on the right; `ceil_mode`",
+        "real or quantised maps; square windows of up to 64, equal strides; padding smaller than the window, equal on all \
+         sides or larger below and on the right; `ceil_mode` where it adds as much below as on the right and padding does \
+         not count",
     ),
     (
         &["GlobalAveragePool", "ReduceMean"],

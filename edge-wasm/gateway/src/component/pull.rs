@@ -36,7 +36,7 @@ pub struct Options {
     /// Time limit for all downloads together.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     time_limit: Duration,
-    /// Print one JSON object.
+    /// Print one JSON object instead of a sentence.
     #[arg(long)]
     pub json: bool,
 }

@@ -21,7 +21,7 @@ pub struct Options {
     /// Folder of the pair, with manifest.json.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Print one JSON object.
+    /// Print one JSON object instead of a sentence.
     #[arg(long)]
     pub json: bool,
 }
