@@ -84,7 +84,7 @@ impl Runner {
         }
         if let Some(other) = model.input_fact(0)?.datum_type.concretize().filter(|&is| is != F32) {
             return Err(TractError::msg(format!(
-                "its input is {other:?}; export it in single precision, F32"
+                "its input is {other:?}; export the model in single precision: model.float()"
             )));
         }
         let runner = Self { model, shape, classes, plans: Default::default() };
@@ -210,7 +210,7 @@ impl Runner {
         if output.datum_type() != F32 {
             let other = output.datum_type();
             return Err(TractError::msg(format!(
-                "its output is {other:?}; export it in single precision, F32"
+                "its output is {other:?}; export the model in single precision: model.float()"
             )));
         }
         let scores: Vec<f32> = output.to_plain_array_view::<f32>()?.iter().copied().collect();

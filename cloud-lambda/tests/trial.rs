@@ -129,14 +129,20 @@ fn half_precision_is_refused_by_name() {
         tensor.elem_type = FLOAT16;
     };
     let refused = tried(|graph| elem_type(&mut graph.input[0])).unwrap_err();
-    assert!(refused.contains("its input is F16; export it in single precision"), "{refused}");
+    assert!(
+        refused.contains("its input is F16; export the model in single precision"),
+        "{refused}"
+    );
     let refused = tried(|graph| {
         let at = append(graph, "Cast", &[]);
         graph.node[at].attribute.push(integer("to", FLOAT16.into()));
         elem_type(&mut graph.output[0]);
     });
     let refused = refused.unwrap_err();
-    assert!(refused.contains("its output is F16; export it in single precision"), "{refused}");
+    assert!(
+        refused.contains("its output is F16; export the model in single precision"),
+        "{refused}"
+    );
 }
 
 #[test]
