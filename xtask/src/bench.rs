@@ -66,6 +66,9 @@ const REAL: &str = " real pictures";
 /// The 3x3 convolutions that every runtime runs, as (side, channels): 115.6 M MACs each.
 const CONVOLUTIONS: [(u32, u32); 2] = [(28, 128), (14, 256)];
 
+/// The depthwise 3x3 convolutions, likewise, in Fogline and onnxruntime-web.
+const DEPTHWISE: [(u32, u32); 2] = [(28, 256), (14, 512)];
+
 #[derive(Serialize, Deserialize)]
 struct Results {
     /// The date in UTC, as YYYY-MM-DD.
@@ -235,7 +238,7 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
     let settings = json!({
         "pkg": folder.join("pkg"), "relaxed": folder.join("relaxed"), "models": models, "pair": pair,
         "pictures": pictures, "seed": std::process::id(), "size": size, "rounds": options.rounds, "every": 10,
-        "convolutions": CONVOLUTIONS,
+        "convolutions": CONVOLUTIONS, "depthwise": DEPTHWISE,
         "commands": {
             "fogline, wasmtime": command(true, "component/fogline-bench", &edge),
             "fogline, native": command(false, "component/fogline-bench", &edge),
@@ -308,6 +311,15 @@ fn table(results: &Results) -> Result<String> {
         }
         ratio(&four, results.of("onnxruntime-web int8", &shape)?, results.of(relaxed, &four)?)?;
     }
+    for (side, channels) in DEPTHWISE {
+        let shape = format!("depthwise 3x3 {channels} {side}x{side}");
+        for bits in [1, 4, 8] {
+            let ours = format!("{bits}-bit {shape}");
+            for peer in ["onnxruntime-web f32", "onnxruntime-web int8"] {
+                ratio(&ours, results.of(peer, &shape)?, results.of(simd, &ours)?)?;
+            }
+        }
+    }
     for peer in ["onnxruntime-web f32", "tfjs-wasm f32", "onnxruntime-web int8"] {
         ratio("edge, all exits", results.of(peer, "edge")?, results.of(simd, "edge")?)?;
     }
@@ -318,11 +330,13 @@ fn table(results: &Results) -> Result<String> {
     Ok(text + &shares(results)?)
 }
 
-/// The speed of our layers in percent of a small loop of the same instructions.
+/// The speed of our layers, except depthwise ones, in percent of a small loop of the same instructions.
 fn shares(results: &Results) -> Result<String> {
     let mut text = String::from("\nspeed in percent of a small loop of the same instructions\n\n");
     let sizes = CONVOLUTIONS.map(|(side, _)| format!(" {side}x{side}"));
-    for case in results.cases.iter().filter(|case| sizes.iter().any(|at| case.name.ends_with(at))) {
+    let peaked =
+        |name: &str| sizes.iter().any(|at| name.ends_with(at)) && !name.contains("depthwise");
+    for case in results.cases.iter().filter(|case| peaked(&case.name)) {
         let Some(runtime) = case.runtime.strip_prefix("fogline, ") else { continue };
         let ceiling = |kernel| results.of(&format!("at most, {runtime}"), kernel).ok();
         let peak = match &case.name[..1] {

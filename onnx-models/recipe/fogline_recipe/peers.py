@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 LAYERS = [(28, 128), (14, 256)]
+DEPTHWISE = [(28, 256), (14, 512)]
 QUANTISERS = {"BipolarQuant", "Quant", "IntQuant"}
 
 
@@ -22,22 +23,31 @@ def _save(nodes: list, inputs: list, outputs: list, constants: dict[str, np.ndar
     onnx.save(model, path)
 
 
+def _convolution(folder: Path, name: str, side: int, weights: np.ndarray, group: int) -> None:
+    """``NAME-f32.onnx`` and ``NAME-int8.onnx``: a 3x3 convolution, as many outputs as inputs, (1, C, S, S) in and out."""
+    shape = [1, len(weights), side, side]
+    value = {kind: [helper.make_tensor_value_info(name, kind, shape) for name in ("x", "y")]
+             for kind in (TensorProto.FLOAT, TensorProto.UINT8)}
+    x, y = value[TensorProto.FLOAT]
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4, group=group)
+    _save([node], [x], [y], {"w": weights}, folder / f"{name}-f32.onnx")
+    x, y = value[TensorProto.UINT8]
+    node = helper.make_node("QLinearConv", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"], pads=[1] * 4, group=group)
+    levels = np.clip(np.rint(weights * 400), -127, 127).astype(np.int8)
+    constants = {"xs": np.float32(0.02), "xz": np.uint8(128), "ws": np.float32(0.005), "wz": np.int8(0),
+                 "ys": np.float32(0.05), "yz": np.uint8(128), "w": levels}
+    _save([node], [x], [y], {name: np.asarray(v) for name, v in constants.items()}, folder / f"{name}-int8.onnx")
+
+
 def convolutions(folder: Path, seed: int = 1) -> None:
-    """``conv-SIDE-CHANNELS-f32.onnx`` and ``…-int8.onnx``: 3x3, as many outputs as inputs, (1, C, S, S) in and out."""
+    """The files of ``conv-SIDE-CHANNELS`` and ``depthwise-SIDE-CHANNELS``."""
     random = np.random.default_rng(seed)
     for side, channels in LAYERS:
-        shape = [1, channels, side, side]
         weights = random.normal(0, 0.1, (channels, channels, 3, 3)).astype(np.float32)
-        value = {kind: [helper.make_tensor_value_info(name, kind, shape) for name in ("x", "y")]
-                 for kind in (TensorProto.FLOAT, TensorProto.UINT8)}
-        x, y = value[TensorProto.FLOAT]
-        node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)
-        _save([node], [x], [y], {"w": weights}, folder / f"conv-{side}-{channels}-f32.onnx")
-        x, y = value[TensorProto.UINT8]
-        node = helper.make_node("QLinearConv", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"], pads=[1] * 4)
-        constants = {"xs": np.float32(0.02), "xz": np.uint8(128), "ws": np.float32(0.005), "wz": np.int8(0),
-                     "ys": np.float32(0.05), "yz": np.uint8(128), "w": random.integers(-127, 128, weights.shape, np.int8)}
-        _save([node], [x], [y], {name: np.asarray(v) for name, v in constants.items()}, folder / f"conv-{side}-{channels}-int8.onnx")
+        _convolution(folder, f"conv-{side}-{channels}", side, weights, 1)
+    for side, channels in DEPTHWISE:
+        weights = random.normal(0, 0.1, (channels, 1, 3, 3)).astype(np.float32)
+        _convolution(folder, f"depthwise-{side}-{channels}", side, weights, channels)
 
 
 def _fold(graph: onnx.GraphProto) -> None:

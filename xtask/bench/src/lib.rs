@@ -10,7 +10,7 @@ pub mod float;
 pub mod peak;
 
 use fogline_edge::engine::{Engine, Stop};
-use fogline_edge::kernel::{Backend, Geometry, LevelConv, SignConv, Thresholds};
+use fogline_edge::kernel::{Backend, DepthConv, Geometry, LevelConv, SignConv, Thresholds};
 use fogline_edge::model::Model;
 use fogline_edge::ops::Filter;
 use fogline_edge::session::Session;
@@ -38,6 +38,20 @@ impl Random {
     /// A random number between -1 and 1.
     pub fn real(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Random signs of `pixels` with so many channels each, 64 to a word.
+    fn signs(&mut self, pixels: usize, channels: usize) -> Vec<u64> {
+        let words = channels.div_ceil(64);
+        let last = u64::MAX >> (words * 64 - channels);
+        let masks =
+            (0..pixels * words).map(|i| if i % words == words - 1 { last } else { u64::MAX });
+        masks.map(|mask| self.bits() & mask).collect()
+    }
+
+    /// Random levels of this many bits.
+    fn levels(&mut self, count: usize, bits: u8) -> Vec<i8> {
+        (0..count).map(|_| (self.bits() >> 32) as i8 >> (8 - bits)).collect()
     }
 }
 
@@ -72,6 +86,10 @@ pub const LAYERS: [(u8, usize, usize, u32, u32, End); 10] = [
     (8, 16, 64, 128, 1, End::Sums),
 ];
 
+/// The depthwise layers of 3x3 to time after those: bits, side, channels.
+pub const DEPTHWISE: [(u8, usize, usize); 6] =
+    [(1, 28, 256), (4, 28, 256), (8, 28, 256), (1, 14, 512), (4, 14, 512), (8, 14, 512)];
+
 /// A convolution of 1, 4 or 8 bits over a square map, as the engine runs it.
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 pub struct Layer {
@@ -88,25 +106,24 @@ enum Work {
     Layer(SignConv, Vec<u64>, Thresholds, Vec<u64>),
     Signs(SignConv, Vec<u64>),
     Levels(LevelConv, Vec<i8>),
+    DepthOfSigns(DepthConv, Vec<u64>),
+    DepthOfLevels(DepthConv, Vec<i8>),
 }
 
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
 impl Layer {
-    /// Layer `index` of [`LAYERS`] with random input and weights; `None` past the end.
+    /// Layer `index` of [`LAYERS`] and then [`DEPTHWISE`] with random input and weights; `None` past the end.
     pub fn of(index: usize, seed: u32) -> Option<Self> {
-        let (bits, side, inputs, outputs, k, end) = *LAYERS.get(index)?;
+        let Some(&(bits, side, inputs, outputs, k, end)) = LAYERS.get(index) else {
+            let &(bits, side, channels) = DEPTHWISE.get(index - LAYERS.len())?;
+            return Some(Self::depthwise(bits, side, channels, seed));
+        };
         let g = geometry(bits, side, inputs, outputs, k);
         let mut random = Random::new(seed);
         let (pixels, taps) = (side * side, g.outputs * g.k * g.k);
         let work = if bits == 1 {
-            let words = g.x.words();
-            let last = u64::MAX >> (words * 64 - inputs);
-            let mut signs = |count: usize| -> Vec<u64> {
-                let masks =
-                    (0..count).map(|i| if i % words == words - 1 { last } else { u64::MAX });
-                masks.map(|mask| random.bits() & mask).collect()
-            };
-            let (weights, x) = (signs(taps * words), signs(pixels * words));
+            let weights = random.signs(taps, inputs);
+            let x = random.signs(pixels, inputs);
             let conv = SignConv::new(Backend::fastest(), g, &weights);
             if end == End::Sums {
                 Work::Signs(conv, x)
@@ -119,11 +136,9 @@ impl Layer {
                 Work::Layer(conv, x, Thresholds::new(&g, &thresholds, &flips), map)
             }
         } else {
-            let mut levels = |count: usize| -> Vec<i8> {
-                (0..count).map(|_| (random.bits() >> 32) as i8 >> (8 - bits)).collect()
-            };
-            let weights = levels(taps * inputs);
-            Work::Levels(LevelConv::new(Backend::fastest(), g, &weights), levels(pixels * inputs))
+            let weights = random.levels(taps * inputs, bits);
+            let conv = LevelConv::new(Backend::fastest(), g, &weights);
+            Work::Levels(conv, random.levels(pixels * inputs, bits))
         };
         Some(Self { bits, end, g, work, sums: vec![0; g.row_len()] })
     }
@@ -133,6 +148,11 @@ impl Layer {
         let Self { g, work, sums, .. } = self;
         let words = g.out.1 * g.outputs.div_ceil(64);
         for _ in 0..times {
+            match work {
+                Work::DepthOfSigns(conv, x) => conv.fill_signs(x),
+                Work::DepthOfLevels(conv, x) => conv.fill(x),
+                _ => {}
+            }
             for y in 0..g.out.0 {
                 match work {
                     Work::Layer(conv, x, thresholds, map) => {
@@ -140,6 +160,7 @@ impl Layer {
                     }
                     Work::Signs(conv, x) => conv.row(y, x, sums),
                     Work::Levels(conv, x) => conv.row(y, x, sums),
+                    Work::DepthOfSigns(conv, _) | Work::DepthOfLevels(conv, _) => conv.row(y, sums),
                 }
                 core::hint::black_box(&mut *sums);
             }
@@ -147,9 +168,13 @@ impl Layer {
         }
     }
 
-    /// Name of the layer, such as `1-bit 3x3 128-128 28x28`; 1-bit layers that output sums say so.
+    /// Name of the layer, such as `1-bit 3x3 128-128 28x28` or `1-bit depthwise 3x3 256 28x28`; 1-bit layers of the first kind
+    /// that output sums say so.
     pub fn name(&self) -> String {
         let (g, bits) = (&self.g, self.bits);
+        if self.is_depthwise() {
+            return format!("{bits}-bit depthwise 3x3 {} {side}x{side}", g.x.c, side = g.x.w);
+        }
         let end = if bits == 1 && self.end == End::Sums { ", sums" } else { "" };
         format!(
             "{bits}-bit {k}x{k} {}-{} {side}x{side}{end}",
@@ -162,7 +187,30 @@ impl Layer {
 
     /// Multiplications and additions of one run.
     pub fn macs(&self) -> f64 {
-        (self.g.out.0 * self.g.row_len() * self.g.k * self.g.k * self.g.x.c) as f64
+        let inputs = if self.is_depthwise() { 1 } else { self.g.x.c };
+        (self.g.out.0 * self.g.row_len() * self.g.k * self.g.k * inputs) as f64
+    }
+}
+
+impl Layer {
+    /// A depthwise layer of 3x3 that outputs sums.
+    fn depthwise(bits: u8, side: usize, channels: usize, seed: u32) -> Self {
+        let g = geometry(bits, side, channels, channels as u32, 3);
+        let mut random = Random::new(seed);
+        let work = if bits == 1 {
+            let weights: Vec<i8> =
+                (0..9 * channels).map(|_| random.bits() as i8 & 1).map(|bit| 2 * bit - 1).collect();
+            Work::DepthOfSigns(DepthConv::new(g, &weights, 1), random.signs(side * side, channels))
+        } else {
+            let weights = random.levels(9 * channels, bits);
+            let conv = DepthConv::new(g, &weights, i32::from(i8::MIN).abs());
+            Work::DepthOfLevels(conv, random.levels(side * side * channels, bits))
+        };
+        Self { bits, end: End::Sums, g, work, sums: vec![0; g.row_len()] }
+    }
+
+    fn is_depthwise(&self) -> bool {
+        matches!(self.work, Work::DepthOfSigns(..) | Work::DepthOfLevels(..))
     }
 }
 

@@ -81,6 +81,13 @@ async function onnxruntime(options, add) {
     add('onnxruntime-web f32', name, macs, await model(`conv-${side}-${channels}-f32.onnx`, 'float32', dims));
     add('onnxruntime-web int8', name, macs, await model(`conv-${side}-${channels}-int8.onnx`, 'uint8', dims));
   }
+  for (const [side, channels] of options.depthwise) {
+    const dims = [1, channels, side, side];
+    const macs = side * side * channels * 9;
+    const name = `depthwise 3x3 ${channels} ${side}x${side}`;
+    add('onnxruntime-web f32', name, macs, await model(`depthwise-${side}-${channels}-f32.onnx`, 'float32', dims));
+    add('onnxruntime-web int8', name, macs, await model(`depthwise-${side}-${channels}-int8.onnx`, 'uint8', dims));
+  }
   const picture = [1, 3, options.size, options.size];
   add('onnxruntime-web f32', 'edge', 0, await model('edge-f32.onnx', 'float32', picture));
   add('onnxruntime-web int8', 'edge', 0, await model('edge-int8.onnx', 'float32', picture));

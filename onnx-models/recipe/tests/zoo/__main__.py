@@ -52,7 +52,7 @@ def tried(name: str, exporter: str, options: argparse.Namespace) -> dict:
     if not (options.again and (folder / "outputs.npz").is_file()):
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            pair.write(name, *(EXAMPLES | ORDINARY)[name], pair.EXPORTERS[exporter], folder)
+            pair.write(name, *(EXAMPLES | ORDINARY)[name], pair.EXPORTERS[exporter], folder, options.seed)
         except Exception as error:  # whatever an exporter raises
             said = f"cannot be exported: {type(error).__name__}: {error}".splitlines()[0]
             return {"name": name, "exporter": exporter, "packs": False, "equal": False, "said": said}
@@ -77,6 +77,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="pack the pairs that an earlier run exported")
     parser.add_argument("--only", default="", help="only names with this text")
     parser.add_argument("--exporter", choices=pair.EXPORTERS, help="only this one")
+    parser.add_argument("--seed", type=int, default=1, help="of weights and batch-norms; expected.txt is for 1, the default")
     parser.add_argument("--json", type=Path, help="also write the outcomes to this file")
     options = parser.parse_args()
     print(f"{'network':30} {'exporter':11} {'outcome':8} {'logits':>8} {'levels':>6}")

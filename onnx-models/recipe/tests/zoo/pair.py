@@ -43,7 +43,7 @@ def write_cloud(shape: list[int], classes: int, path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
-def write(name: str, make, pictures: Pictures, options: dict, folder: Path, seed: int = 1) -> None:
+def write(name: str, make, pictures: Pictures, options: dict, folder: Path, seed: int) -> None:
     """Writes the pair to ``folder`` and, as outputs.npz, some pictures with what qonnx computes of them."""
     torch.manual_seed(seed)
     net = make()
