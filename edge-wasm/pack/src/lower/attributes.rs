@@ -19,7 +19,7 @@ enum Supported {
 use Supported::{Any, Checked, Ones, Only};
 
 /// The attributes of an operator that lowering understands; `None` for an unknown operator.
-pub fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
+fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
     Some(match operator {
         // One number cannot change its axes.
         "Unsqueeze" => &[("axes", Any)],
