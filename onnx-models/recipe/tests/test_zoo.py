@@ -41,11 +41,15 @@ class Zoo(unittest.TestCase):
             split = (levels * 0.5).astype(np.float32)
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                (folder / "manifest.json").write_text(json.dumps({"split": {"bits": bits}}))
+                (folder / "manifest.json").write_text(json.dumps({"split": {"bits": bits, "scale": 0.5}}))
                 exits = {f"exit-{i}": random.normal(size=(2, 5)).astype(np.float32) for i in (1, 2)}
-                np.savez(folder / "outputs.npz", rgb=np.zeros((2, 1, 1, 3), np.uint8), levels=pair.levels(model, split), **exits)
+                np.savez(folder / "outputs.npz", rgb=np.zeros((2, 1, 1, 3), np.uint8), levels=pair.levels(model, split), split=split, **exits)
                 pair.write_golden(folder)
                 samples = json.loads((folder / "golden.json").read_text())["samples"]
+                for wrong in ({"scale": 0.25}, {"signed": False}, {"bits": 2}) if bits == 4 else ({"scale": 0.25},):
+                    (folder / "manifest.json").write_text(json.dumps({"split": {"bits": bits, "scale": 0.5, **wrong}}))
+                    with self.assertRaisesRegex(ValueError, "the cloud reads other numbers"):
+                        pair.write_golden(folder)
             for number, sample in enumerate(samples):
                 self.assertEqual(sample["split"], golden.packed(model, "q", split[number]).hex())
                 self.assertEqual(sample["exits"], [exits[f"exit-{i}"][number].tolist() for i in (1, 2)])

@@ -37,7 +37,10 @@ def pack(xtask: Path, folder: Path) -> dict:
         # Also a panic is an answer, though a bad one.
         said = packed.stderr.strip().removeprefix("error: ").replace(f"{edge}: ", "")
         return {"packs": False, "equal": False, "said": said}
-    pair.write_golden(folder)
+    try:
+        pair.write_golden(folder)
+    except ValueError as error:
+        return {"packs": True, "equal": False, "said": str(error)}
     compared = run("--golden", folder / "golden.json")
     difference = re.search(r"logits differ by (\S+).* and (\d+) of (\d+) levels", compared.stdout)
     said = compared.stderr.strip().removeprefix("error: ")
@@ -63,6 +66,7 @@ def tried(name: str, exporter: str, options: argparse.Namespace) -> dict:
 
 
 def line(outcome: dict) -> str:
+    """A row of the table."""
     word = "equal" if outcome["equal"] else "DIFFERS" if outcome["packs"] else "refused"
     numbers = f"{outcome['logits']:8.1e} {outcome['levels']:6.0f}" if "logits" in outcome else " " * 15
     said = " / ".join(part.strip() for part in outcome["said"].splitlines()) if not outcome["packs"] or "logits" not in outcome else ""

@@ -6,8 +6,6 @@ import torch
 from brevitas.quant_tensor import QuantTensor
 from torch import Tensor, nn
 
-CLASSES = 5
-
 
 @dataclass(frozen=True)
 class Pictures:

@@ -85,10 +85,25 @@ def levels(model: ModelWrapper, split: np.ndarray) -> np.ndarray:
     return found.reshape(len(split), -1).astype(np.int64)
 
 
+def as_the_cloud_reads(levels: np.ndarray, split: dict) -> np.ndarray:
+    """The numbers that the cloud makes of a split map, by the manifest's ``split``; NaN for levels that its bits cannot hold."""
+    if split["bits"] == 1:
+        return (2 * levels - 1) * np.float32(split["scale"])
+    first = -(2 ** (split["bits"] - 1)) if split.get("signed", True) else 0
+    fit = (first <= levels) & (levels < first + 2 ** split["bits"])
+    return np.where(fit, levels * np.float32(split["scale"]), np.nan)
+
+
 def write_golden(folder: Path) -> None:
-    """Writes golden.json from outputs.npz, the split maps packed in as many bits as the packed model's manifest says."""
+    """Writes golden.json from outputs.npz, the split maps packed in as many bits as the packed model's manifest says.
+
+    Raises ValueError if the cloud would make other numbers of them than the graph has.
+    """
     found = np.load(folder / "outputs.npz")
-    bits = json.loads((folder / "manifest.json").read_text())["split"]["bits"]
+    split = json.loads((folder / "manifest.json").read_text())["split"]
+    if not np.allclose(as_the_cloud_reads(found["levels"], split), found["split"].reshape(found["levels"].shape), rtol=1e-6, atol=0):
+        raise ValueError(f"the cloud reads other numbers than the graph has at the split: {split}")
+    bits = split["bits"]
     digits = (found["levels"][..., None] >> np.arange(bits)) & 1
     packed = np.packbits(digits.reshape(len(digits), -1).astype(bool), axis=1, bitorder="little")
     exits = [found[f"exit-{i}"].reshape(len(packed), -1) for i in (1, 2)]
