@@ -119,6 +119,14 @@ pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError>
     }
     let (mut program, heads) = order::in_order_of_need(lowered.ops, &lowered.exits, lowered.split);
     let extension = graph.outputs.iter().position(|name| name == EXTENSION);
+    for (names, exits) in graph.outputs.windows(2).zip(program.exits.windows(2)) {
+        if exits[0] >= exits[1] {
+            return Err(PackError::Graph(format!(
+                "output '{}' is computed before output '{}', or is the same: list each exit once, in the order in which they are reached",
+                names[1], names[0]
+            )));
+        }
+    }
     program.stretches = order::stretches(&program, extension.map(|exit| program.exits[exit]));
     let bytes = Model::write(&program, &lowered.data, source).map_err(PackError::Fog)?;
     let model = Model::parse(&bytes).map_err(PackError::Fog)?;

@@ -232,15 +232,20 @@ impl Lowering<'_> {
         self.settle(levels)
     }
 
-    /// The levels `x`, which are real numbers, as a quantised map that holds all levels of `maps`.
-    pub(super) fn quantise_levels(&mut self, x: usize, maps: &[usize]) -> Result<usize, String> {
+    /// The lowest and the highest level of any of these quantised maps.
+    pub(super) fn range_of(&self, maps: &[usize]) -> (i16, i16) {
         let ranges = maps.iter().map(|&map| match (&self.out.ops[map], self.shapes[map].kind) {
             (Op::Quantise(op), _) => (op.low, op.high),
             (_, Kind::Byte) => (0, 255),
             (_, Kind::Sign) => (-1, 1),
             _ => (-128, 127),
         });
-        let (low, high) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((-1, 1));
+        ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((-1, 1))
+    }
+
+    /// The levels `x`, which are real numbers, as a quantised map that holds all levels of `maps`.
+    pub(super) fn quantise_levels(&mut self, x: usize, maps: &[usize]) -> Result<usize, String> {
+        let (low, high) = self.range_of(maps);
         if maps.iter().all(|&map| self.shapes[map].kind == Kind::Sign) {
             return self.sign(x);
         }

@@ -21,10 +21,8 @@ use Supported::{Any, Checked, Ones, Only};
 /// The attributes of an operator that lowering understands; `None` for an unknown operator.
 fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
     Some(match operator {
-        // One number cannot change its axes.
-        "Unsqueeze" => &[("axes", Any)],
-        "Squeeze" => &[("axes", Checked)],
-        "Cast" => &[("to", Any), ("saturate", Any)],
+        "Unsqueeze" | "Squeeze" => &[("axes", Checked)],
+        "Cast" => &[("to", Checked), ("saturate", Any)],
         "Pad" => &[("pads", Checked), ("mode", Any), ("value", Any)],
         "Shape" => &[("start", Checked), ("end", Checked)],
         "QuantizeLinear" | "DequantizeLinear" => &[
@@ -81,11 +79,22 @@ fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
     })
 }
 
-/// Refuses a node with an attribute that lowering does not understand.
+/// Refuses a node of another domain than ONNX's or QONNX's, or with an attribute that lowering does not understand.
 ///
 /// # Errors
 /// The attribute's name, and which value is supported, if any.
 pub fn check(node: &NodeProto) -> Result<(), String> {
+    let domain = node.domain.as_str();
+    let domains: &[&str] = match node.op_type.as_str() {
+        // QONNX's, and what it was called before.
+        "BipolarQuant" | "Quant" | "IntQuant" | "Trunc" => {
+            &["qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"]
+        }
+        _ => &["", "ai.onnx"],
+    };
+    if !domains.contains(&domain) {
+        return Err(format!("the edge does not support this operator of the domain '{domain}'"));
+    }
     let Some(known) = of(&node.op_type) else { return Ok(()) };
     for attribute in &node.attribute {
         let AttributeProto { name, i, ints, .. } = attribute;

@@ -35,7 +35,10 @@ impl Lowering<'_> {
             return Ok(Value::Real(self.identity(joined)));
         };
         let scales: Vec<f32> = parts.iter().flat_map(|(_, scale)| scale.clone()).collect();
-        if uniform(&scales, "").is_err() {
+        let maps: Vec<usize> = parts.iter().map(|(map, _)| *map).collect();
+        let (low, high) = self.range_of(&maps);
+        let fit = (low >= -128 && high <= 127) || low >= 0;
+        if uniform(&scales, "").is_err() || !fit {
             let first = self.shapes[parts[0].0];
             return match parts
                 .iter()
@@ -48,7 +51,6 @@ impl Lowering<'_> {
                 None => Ok(Value::Joined(parts)),
             };
         }
-        let maps: Vec<usize> = parts.into_iter().map(|(map, _)| map).collect();
         let levels = maps.iter().map(|&map| self.levels(map)).collect::<Result<Vec<_>, _>>()?;
         let joined = self.join(&levels)?;
         Ok(Value::Quantised { op: self.quantise_levels(joined, &maps)?, scale: scales })

@@ -209,22 +209,22 @@ impl Lowering<'_> {
     }
 }
 
-/// What the offsets of the input's channels add to each output. Weights of groups, whose channels differ, read no offset.
+/// What the offsets of the input's channels add to each output, which reads those of its group.
 fn shifts(weights: &Weights, offset: &[f64]) -> Vec<f64> {
     let [outputs, inputs] = [weights.dims[0], weights.dims[1]];
-    if inputs != offset.len() || offset.iter().all(|&offset| offset == 0.0) {
+    if offset.iter().all(|&offset| offset == 0.0) {
         return vec![0.0; outputs];
     }
-    let each = weights.levels.chunks_exact(weights.levels.len() / outputs);
-    let shift = |(levels, scale): (&[i8], &f32)| {
-        let taps = levels.len() / inputs;
+    let (groups, each) = (offset.len() / inputs, weights.levels.len() / outputs);
+    let shift = |(output, (levels, scale)): (usize, (&[i8], &f32))| {
+        let own = &offset[output * groups / outputs * inputs..][..inputs];
         let terms = levels
-            .chunks_exact(taps)
-            .zip(offset)
+            .chunks_exact(each / inputs)
+            .zip(own)
             .map(|(taps, offset)| taps.iter().map(|&level| f64::from(level)).sum::<f64>() * offset);
         terms.sum::<f64>() * f64::from(*scale)
     };
-    each.zip(&weights.scale).map(shift).collect()
+    weights.levels.chunks_exact(each).zip(&weights.scale).enumerate().map(shift).collect()
 }
 
 /// The signs that `share` weights each share by hashing, or `None` if weights that would share one differ.

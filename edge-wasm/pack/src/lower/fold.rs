@@ -2,7 +2,7 @@
 
 use super::lowering::Lowering;
 use super::qdq;
-use crate::constant::Constant;
+use crate::constant::{Constant, Element};
 use crate::onnx::NodeProto;
 use fogline_edge::tensor::Shape;
 
@@ -25,7 +25,13 @@ impl Lowering<'_> {
         };
         let binary = |f: fn(f32, f32) -> f32| broadcast(x, self.constant(node, 1)?, f);
         Ok(Some(match node.op_type.as_str() {
-            "Identity" | "Cast" => x.clone(),
+            "Identity" => x.clone(),
+            "Cast" => {
+                let to = node.int("to", 1);
+                let element =
+                    Element::of(to).ok_or_else(|| format!("to = {to} is not supported"))?;
+                x.cast(element)?
+            }
             "Sqrt" => unary(f32::sqrt),
             "Reciprocal" => unary(f32::recip),
             "Neg" => unary(|v| -v),
@@ -33,6 +39,8 @@ impl Lowering<'_> {
             "Add" => binary(|a, b| a + b)?,
             "Sub" => binary(|a, b| a - b)?,
             "Mul" => binary(|a, b| a * b)?,
+            // Integers are divided without a remainder.
+            "Div" if x.element == Element::Whole => binary(|a, b| (a / b).trunc())?,
             "Div" => binary(|a, b| a / b)?,
             "Pow" => binary(f32::powf)?,
             "Transpose" => transposed(x, &node.ints("perm", &[]))?,
@@ -52,11 +60,12 @@ impl Lowering<'_> {
                 let at = if index < 0.0 { index + x.values.len() as f32 } else { index };
                 let value = x.values.get(at as usize).filter(|_| at >= 0.0);
                 let values = vec![*value.ok_or_else(|| format!("it has no element {index}"))?];
-                Constant::new(self.constant(node, 1)?.dims.clone(), values)
+                let dims = self.constant(node, 1)?.dims.clone();
+                Constant { dims, values, element: x.element }
             }
-            // One number stays one number.
-            "Unsqueeze" if x.values.len() == 1 => Constant::list(x.values.clone()),
-            "Squeeze" if x.values.len() == 1 => Constant::new(vec![], x.values.clone()),
+            "Unsqueeze" | "Squeeze" => {
+                Constant { dims: self.squeezed(node, &x.dims)?, ..x.clone() }
+            }
             "Reshape" => {
                 let dims = &self.constant(node, 1)?.values;
                 let known: f32 = dims.iter().filter(|&&d| d > 0.0).product();
@@ -80,17 +89,45 @@ impl Lowering<'_> {
                 if self.number(node, 4, "step", Some(1.0))? != 1.0 || start > end {
                     return Ok(None);
                 }
-                Constant::list(x.values[start..end].to_vec())
+                let values = x.values[start..end].to_vec();
+                Constant { dims: vec![values.len()], values, element: x.element }
             }
             "Concat" if x.dims.len() == 1 && node.int("axis", 0) == 0 => {
                 let mut values = vec![];
                 for index in 0..node.input.len() {
                     values.extend(&self.constant(node, index)?.values);
                 }
-                Constant::list(values)
+                Constant { dims: vec![values.len()], values, element: x.element }
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// The shape of a constant of shape `dims` behind `Unsqueeze` or `Squeeze`.
+    fn squeezed(&self, node: &NodeProto, dims: &[usize]) -> Result<Vec<usize>, String> {
+        let axes: Vec<i64> = match self.optional(node, 1)? {
+            Some(axes) => axes.values.iter().map(|&axis| axis as i64).collect(),
+            None => node.ints("axes", &[]),
+        };
+        let adds = node.op_type == "Unsqueeze";
+        let rank = dims.len() + if adds { axes.len() } else { 0 };
+        let from_first = |&axis: &i64| if axis < 0 { axis + rank as i64 } else { axis };
+        let axes: Vec<i64> = axes.iter().map(from_first).collect();
+        let named = |axis: &usize| axes.contains(&(*axis as i64));
+        // Without axes, Squeeze drops every side of 1.
+        let dropped = |axis: &usize| if axes.is_empty() { dims[*axis] == 1 } else { named(axis) };
+        if axes.iter().any(|axis| !(0..rank as i64).contains(axis))
+            || (!adds && (0..rank).any(|axis| named(&axis) && dims[axis] != 1))
+        {
+            return Err(format!("axes {axes:?} do not fit a constant of shape {dims:?}"));
+        }
+        let mut own = dims.iter().copied();
+        let added = |axis| if named(&axis) { Some(1) } else { own.next() };
+        Ok(if adds {
+            (0..rank).filter_map(added).collect()
+        } else {
+            (0..rank).filter(|axis| !dropped(axis)).map(|axis| dims[axis]).collect()
+        })
     }
 
     /// `Shape`: that of a constant, or of one sample of a tensor.
@@ -106,7 +143,7 @@ impl Lowering<'_> {
         let place = |at: i64| (if at < 0 { at + end } else { at }).clamp(0, end) as usize;
         let (start, end) = (place(node.int("start", 0)), place(node.int("end", end)));
         let dims = dims.get(start..end).unwrap_or_default();
-        Ok(Constant::list(dims.iter().map(|&side| side as f32).collect()))
+        Ok(Constant::whole(dims.iter().map(|&side| side as f32).collect()))
     }
 }
 
@@ -131,7 +168,7 @@ fn transposed(x: &Constant, perm: &[i64]) -> Result<Constant, String> {
         from
     };
     let values = (0..x.values.len()).map(|at| x.values[from(at)]).collect();
-    Ok(Constant { dims, values, range: x.range })
+    Ok(Constant { dims, values, element: x.element })
 }
 
 /// `f` of each pair of numbers, as ONNX broadcasts the shapes.
@@ -160,7 +197,8 @@ fn broadcast(a: &Constant, b: &Constant, f: fn(f32, f32) -> f32) -> Result<Const
     let value = |index| f(a.values[at(&of_a, index)], b.values[at(&of_b, index)]);
     let values: Vec<f32> = (0..count).map(value).collect();
     if values.iter().all(|value| value.is_finite()) {
-        Ok(Constant::new(dims, values))
+        let element = if a.element == b.element { a.element } else { Element::Real };
+        Ok(Constant { dims, values, element })
     } else {
         Err("it gives a constant that is not a finite number".into())
     }

@@ -155,6 +155,12 @@ impl Lowering<'_> {
         }
     }
 
+    /// Whether a node reads tensor `name`, or it is an output of the graph.
+    pub fn is_read(&self, name: &String) -> bool {
+        let graph = self.graph;
+        graph.nodes.iter().any(|node| node.input.contains(name)) || graph.outputs.contains(name)
+    }
+
     /// Whether only this one node reads its input `index`, and no output of the graph is it.
     pub fn reads_alone(&self, node: &NodeProto, index: usize) -> bool {
         let name = &node.input[index];

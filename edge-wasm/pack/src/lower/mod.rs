@@ -32,6 +32,7 @@ use lowering::Lowering;
 use quant::Grid;
 use value::{Base, Carried, Value, uniform};
 
+use crate::constant::Element;
 use crate::error::PackError;
 use crate::onnx::{Graph, NodeProto};
 
@@ -97,6 +98,13 @@ impl Lowering<'_> {
     fn follow(&mut self, node: &NodeProto) -> Result<(), String> {
         attributes::check(node)?;
         let Some(output) = node.output.first() else { return Ok(()) };
+        let more = || node.output.iter().skip(1).filter(|name| !name.is_empty());
+        if node.op_type == "BatchNormalization" && more().next().is_some() {
+            return Err("it has outputs of training mode: export the model in eval mode".into());
+        }
+        if let Some(name) = more().find(|name| self.is_read(name)) {
+            return Err(format!("its output '{name}' is read; only the first one is supported"));
+        }
         if let Some(constant) = self.fold(node)? {
             self.folded.insert(output.clone(), constant);
             return Ok(());
@@ -179,7 +187,11 @@ impl Lowering<'_> {
     fn bounds(&self, node: &NodeProto) -> Result<(f32, f32), String> {
         let low = self.number(node, 1, "min", Some(node.float("min", f32::MIN)))?;
         let high = self.number(node, 2, "max", Some(node.float("max", f32::MAX)))?;
-        Ok((low, high))
+        if low <= high {
+            Ok((low, high))
+        } else {
+            Err(format!("its min of {low} is above its max of {high}"))
+        }
     }
 
     /// Lowers one node by its operator.
@@ -230,6 +242,10 @@ impl Lowering<'_> {
             "Dropout" if self.number(node, 2, "training_mode", Some(0.0))? != 0.0 => {
                 Err("it drops at random in training mode: export the model in eval mode".into())
             }
+            "Cast" if Element::of(node.int("to", 1)) != Some(Element::Real) => Err(format!(
+                "to = {} is not supported for maps, which are real numbers",
+                node.int("to", 1)
+            )),
             "Identity" | "Dropout" | "Cast" => self.value(node, 0),
             "Sqrt" | "Pow" | "Reciprocal" | "Neg" | "Abs" => {
                 Err("its inputs must be constants".into())

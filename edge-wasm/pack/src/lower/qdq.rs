@@ -4,7 +4,7 @@ use super::affine::per_channel;
 use super::lowering::Lowering;
 use super::quant::Grid;
 use super::value::{Value, Weights};
-use crate::constant::Constant;
+use crate::constant::{Constant, Element};
 use crate::onnx::NodeProto;
 
 /// The scale and the integers of a node.
@@ -35,7 +35,7 @@ impl Lowering<'_> {
         }
         // Without a zero point, QuantizeLinear gives uint8.
         let (low, high) = match self.optional(node, 2)? {
-            Some(zeros) => zeros.range.unwrap_or((f32::MIN, f32::MAX)),
+            Some(zeros) => zeros.element.range().unwrap_or((f32::MIN, f32::MAX)),
             None => (0.0, 255.0),
         };
         let scale = self.constant(node, 1)?;
@@ -105,7 +105,7 @@ pub fn integers(x: &Constant, step: &Step) -> Constant {
     let level =
         |(at, value): (usize, &f32)| (value / of(at)).round_ties_even().clamp(step.low, step.high);
     let values = x.values.iter().enumerate().map(level).collect();
-    Constant { dims: x.dims.clone(), values, range: Some((step.low, step.high)) }
+    Constant { element: Element::Whole, ..Constant::new(x.dims.clone(), values) }
 }
 
 /// Constant integers as weights, with a scale for each output.

@@ -16,7 +16,9 @@ use crate::{PackError, Packed, pack};
 const SIZE: u32 = 8;
 
 /// A graph with the picture `x`, the exit `e1` and the split `split`.
+#[derive(Clone)]
 pub struct Built {
+    exits: Vec<String>,
     input: Input,
     channels: i64,
     graph: GraphProto,
@@ -40,8 +42,10 @@ impl Built {
         Self::of_input(channels, Input { size: SIZE, mean: [mean; 3], std: [std; 3] })
     }
 
-    fn of_input(channels: i64, input: Input) -> Self {
-        let new = Self { input, channels, graph: GraphProto::default() };
+    /// A picture of so many channels, normalised like this, and nothing that reads it.
+    pub fn of_input(channels: i64, input: Input) -> Self {
+        let exits = vec!["e1".to_owned()];
+        let new = Self { exits, input, channels, graph: GraphProto::default() };
         let numbers = [("one", 1.0), ("zero", 0.0), ("eight", 8.0), ("step", 1.0 / 64.0)];
         numbers.into_iter().fold(new, |built, (name, number)| built.tensor(name, &[], &[number]))
     }
@@ -66,10 +70,10 @@ impl Built {
     pub fn typed(mut self, name: &str, data_type: i32, dims: &[i64], values: &[i32]) -> Self {
         let (name, dims, int32_data) = (name.to_owned(), dims.to_vec(), values.to_vec());
         self.graph.initializer.push(TensorProto {
-            name,
             dims,
             data_type,
             int32_data,
+            name,
             ..<_>::default()
         });
         self
@@ -92,7 +96,27 @@ impl Built {
             input: inputs.trim_end().split(' ').map(str::to_owned).collect(),
             output: vec![output.to_owned()],
             attribute: of.to_vec(),
+            domain: match op {
+                "Quant" | "IntQuant" | "BipolarQuant" | "Trunc" => "qonnx.custom_op.general".into(),
+                _ => String::new(),
+            },
         });
+        self
+    }
+
+    /// Gives the last node another output.
+    pub fn also(&mut self, output: &str) {
+        self.graph.node.last_mut().expect("a node").output.push(output.to_owned());
+    }
+
+    /// Puts the last node into another domain.
+    pub fn domain(&mut self, domain: &str) {
+        domain.clone_into(&mut self.graph.node.last_mut().expect("a node").domain);
+    }
+
+    /// Has these exits instead of `e1`.
+    pub fn exits(mut self, names: &[&str]) -> Self {
+        self.exits = names.iter().map(|&name| name.to_owned()).collect();
         self
     }
 
@@ -135,7 +159,8 @@ impl Built {
         let dim = sides.into_iter().map(|value| Dimension { value }).collect();
         let tensor = Some(TensorType { shape: Some(TensorShape { dim }) });
         self.graph.input = vec![ValueInfoProto { kind: Some(TypeProto { tensor }), ..named("x") }];
-        self.graph.output = vec![named("e1"), named(split)];
+        let exits = self.exits.iter().map(|exit| named(exit));
+        self.graph.output = exits.chain([named(split)]).collect();
         pack(&ModelProto { graph: Some(self.graph) }.encode_to_vec(), &self.input, 1)
     }
 
@@ -156,6 +181,11 @@ pub fn computed(packed: &Packed) -> (&Program, [Stop; 2]) {
 /// Numbers from -0.75 to 0.75 that vary.
 pub fn varied(count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 % 97) as f32 - 48.0) / 64.0).collect()
+}
+
+/// A picture of the usual size with a mean and a standard deviation for each channel.
+pub fn picture(mean: [f32; 3], std: [f32; 3]) -> Input {
+    Input { size: SIZE, mean, std }
 }
 
 /// An attribute of one integer.

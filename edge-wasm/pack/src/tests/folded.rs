@@ -42,6 +42,53 @@ fn transposed_weights_of_a_linear_layer_are_those_of_a_gemm() {
 }
 
 #[test]
+fn constants_keep_their_types() {
+    // 7 / 2 is 3 in integers, and 2.7 becomes 2.
+    let scaled = |by: f32| {
+        let built = Built::stem().tensor("by", &[], &[by]);
+        built.node("Mul", "c by", "m", &[]).head("m").split("m").unwrap()
+    };
+    let divided = Built::stem()
+        .whole("seven", &[7])
+        .whole("two", &[2])
+        .node("Div", "seven two", "d", &[])
+        .node("Cast", "d", "by", &[int("to", 1)])
+        .node("Mul", "c by", "m", &[])
+        .head("m");
+    assert_eq!(computed(&divided.split("m").unwrap()), computed(&scaled(3.0)));
+    let cut = Built::stem()
+        .tensor("more", &[], &[2.7])
+        .node("Cast", "more", "whole", &[int("to", 7)])
+        .node("Cast", "whole", "by", &[int("to", 1)])
+        .node("Mul", "c by", "m", &[])
+        .head("m");
+    assert_eq!(computed(&cut.split("m").unwrap()), computed(&scaled(2.0)));
+    let map = Built::stem().node("Cast", "c", "d", &[int("to", 6)]).head("d").refusal();
+    assert!(map.ends_with("to = 6 is not supported for maps, which are real numbers"), "{map}");
+    let wide = Built::stem().tensor("wide", &[], &[300.0]);
+    let wide = wide.node("Cast", "wide", "d", &[int("to", 2)]).node("Mul", "c d", "m", &[]);
+    assert!(wide.head("m").refusal().ends_with("a value does not fit Uint8"));
+}
+
+#[test]
+fn axes_of_one_are_put_in_and_taken_out() {
+    let numbers = varied(8);
+    let plain = Built::stem().tensor("k", &[8, 1, 1], &numbers);
+    let plain = plain.node("Add", "c k", "s", &[]).head("s").split("s").unwrap();
+    let added = |axes: &[i64]| {
+        let built = Built::stem().tensor("n", &[8], &numbers).whole("axes", axes);
+        built.node("Unsqueeze", "n axes", "k", &[]).node("Add", "c k", "s", &[]).head("s")
+    };
+    for axes in [[1, 2], [-1, -2], [2, 1]] {
+        assert_eq!(computed(&added(&axes).split("s").unwrap()), computed(&plain));
+    }
+    assert!(added(&[1, 3]).refusal().ends_with("do not fit a constant of shape [8]"));
+    let taken = Built::stem().tensor("n", &[1, 1, 8, 1, 1], &numbers).whole("axes", &[0, 1]);
+    let taken = taken.node("Squeeze", "n axes", "k", &[]).node("Add", "c k", "s", &[]).head("s");
+    assert_eq!(computed(&taken.split("s").unwrap()), computed(&plain));
+}
+
+#[test]
 fn four_axes_are_transposed_as_stated() {
     // Weights as (k, k, in, out), which TensorFlow's exporters transpose to (out, in, k, k).
     let order = |at: usize| {

@@ -44,6 +44,30 @@ fn a_layer_may_read_the_picture_as_its_bytes() {
 }
 
 #[test]
+fn a_depthwise_layer_over_the_picture_adds_each_channel_s_own_mean() {
+    let dims = |inputs: i64| [3, inputs, 3, 3];
+    let depthwise = varied(27);
+    // The same weights in a full convolution, with zeros for other channels.
+    let full: Vec<f32> = (0..81)
+        .map(|at| if at / 27 == at / 9 % 3 { depthwise[at / 27 * 9 + at % 9] } else { 0.0 })
+        .collect();
+    let conv = |weights: &[f32], groups: i64| {
+        let input = super::built::picture([0.2, 0.5, 0.7], [1.0; 3]);
+        Built::of_input(3, input)
+            .tensor("w", &dims(3 / groups), weights)
+            .tensor("g5", &[5, 3], &varied(15))
+            .node("Quant", "w step zero eight", "wq", &[])
+            .node("Conv", "x wq", "c", &[super::built::int("group", groups)])
+            .node("GlobalAveragePool", "c", "p", &[])
+            .node("Flatten", "p", "f", &[])
+            .node("Gemm", "f g5", "e1", &[super::built::int("transB", 1)])
+            .split("c")
+            .unwrap()
+    };
+    assert_eq!(computed(&conv(&depthwise, 3)).1, computed(&conv(&full, 1)).1);
+}
+
+#[test]
 fn a_picture_may_be_grey() {
     let grey = Built::bare(1, 0.5, 0.5)
         .tensor("w", &[8, 1, 3, 3], &varied(72))

@@ -126,6 +126,15 @@ fn a_layer_reads_maps_of_several_scales_side_by_side() {
     };
     assert!(one.iter().zip(&two).all(|(one, two)| (one - two).abs() < 1e-4), "{one:?} {two:?}");
     assert!(!has(&joined("q"), |op| matches!(op, Op::Add(_))));
+    // Signs beside bytes, which no one type of level holds.
+    let beside = levels()
+        .tensor("v", &[8, 16, 1, 1], &varied(128))
+        .node("Quant", "r one zero eight", "bytes", &[int("signed", 0)])
+        .node("Concat", "s bytes", "j", &[int("axis", 1)])
+        .node("Quant", "v step zero eight", "vq", &[])
+        .node("Conv", "j vq", "d", &[])
+        .head("d");
+    beside.split("d").unwrap();
     let mixed = levels().node("Quant", "c step zero eight", "k", &[]);
     let mixed = mixed.node("Concat", "q k", "j", &[int("axis", 1)]).head("c");
     assert!(

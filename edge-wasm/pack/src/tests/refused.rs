@@ -22,6 +22,32 @@ fn every_operator_that_the_documentation_lists_is_known() {
 }
 
 #[test]
+fn only_a_node_s_first_output_and_known_domains_are_supported() {
+    let mut indices = Built::stem().node("MaxPool", "c", "m", &[ints("kernel_shape", &[2, 2])]);
+    indices.also("i");
+    indices.clone().head("m").split("m").unwrap();
+    let why = indices.node("Cast", "i", "r", &[int("to", 1)]).head("r").refusal();
+    assert!(
+        why.ends_with("(MaxPool): its output 'i' is read; only the first one is supported"),
+        "{why}"
+    );
+    let mut other = Built::stem().node("Relu", "c", "r", &[]);
+    other.domain("my.ops");
+    let why = other.head("r").refusal();
+    assert!(why.ends_with("does not support this operator of the domain 'my.ops'"), "{why}");
+}
+
+#[test]
+fn exits_out_of_order_are_named() {
+    let twice = |first: &str, second: &str| {
+        let built = Built::stem().head("c").node("Relu", "e1", "e2", &[]);
+        built.exits(&[first, second]).split("c").err().unwrap().to_string()
+    };
+    assert!(twice("e2", "e1").starts_with("output 'e1' is computed before output 'e2'"));
+    assert!(twice("e1", "e1").contains("or is the same: list each exit once"));
+}
+
+#[test]
 fn all_refusals_of_a_graph_are_said_and_none_that_follow_from_them() {
     let built = Built::stem().node("Softmax", "c", "a", &[]).node("Relu", "a", "b", &[]);
     let why = built.node("Erf", "c", "d", &[]).head("d").refusal();
