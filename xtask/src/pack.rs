@@ -50,7 +50,8 @@ pub struct Options {
 
 /// Packs the edge, checks both halves against the manifest, and writes edge.fog and manifest.json.
 pub fn run(options: &Options) -> Result<()> {
-    let folder = options.edge.parent().unwrap_or(".".as_ref());
+    // The parent of a bare file name is the empty path.
+    let folder = options.edge.parent().filter(|folder| *folder != "").unwrap_or(".".as_ref());
     if options.edge.file_name() != Some(EDGE_QONNX.as_ref()) {
         bail!("{}: the edge model must be named {EDGE_QONNX}", options.edge.display());
     }

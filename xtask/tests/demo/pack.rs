@@ -22,9 +22,10 @@ fn pair() -> (TempDir, PathBuf) {
     (root, folder)
 }
 
+/// Packs the pair, in its folder.
 fn pack(folder: &Path, options: &[&str]) -> Output {
     let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    xtask.arg("pack").arg(folder.join("edge.qonnx")).args(options).output().unwrap()
+    xtask.current_dir(folder).args(["pack", "edge.qonnx"]).args(options).output().unwrap()
 }
 
 fn said(output: &Output) -> String {
