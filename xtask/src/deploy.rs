@@ -44,10 +44,10 @@ pub struct Options {
     /// Authentication: a bearer token, or requests signed with AWS credentials.
     #[arg(long, default_value = "token", value_parser = ["token", "iam"])]
     auth: String,
-    /// The SHA-256 of another accepted token, such as the old one while devices switch over.
+    /// The SHA-256 of another accepted token, such as the old one while devices switch over; may be repeated.
     #[arg(long, value_name = "SHA256", value_parser = digest)]
     also: Vec<String>,
-    /// Set another parameter of the template, such as Memory=3008.
+    /// Set another parameter of the template, such as Memory=3008; may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<String>,
 }
