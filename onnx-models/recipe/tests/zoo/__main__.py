@@ -5,6 +5,7 @@ Prints one line for each, then how many pack. Fails if one that expected.txt lis
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from .ordinary import ORDINARY
 # torch.export cannot follow Brevitas's QuantTensor, which these two need.
 TORCHSCRIPT_ONLY = {"RESNET18_4W4A", "MOBILENETV1_4B"}
 EXPECTED = Path(__file__).with_name("expected.txt")
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parents[4] / "target"))
 
 
 def cases(which: str) -> list[tuple[str, str]]:
@@ -76,8 +78,8 @@ def line(outcome: dict) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.zoo", description=__doc__)
     parser.add_argument("which", choices=["examples", "ordinary", "all"], help="Brevitas's six examples, the 59 ordinary networks, or both")
-    parser.add_argument("--xtask", type=Path, required=True, help="the program behind `cargo xtask`, such as target/debug/xtask")
-    parser.add_argument("--out", type=Path, required=True, help="the folder for the pairs")
+    parser.add_argument("--xtask", type=Path, default=TARGET / "debug/xtask", help="the program behind `cargo xtask` (%(default)s)")
+    parser.add_argument("--out", type=Path, default=TARGET / "xtask/zoo", help="the folder for the pairs (%(default)s)")
     parser.add_argument("--again", action="store_true", help="pack the pairs that an earlier run exported")
     parser.add_argument("--only", default="", help="only names with this text")
     parser.add_argument("--exporter", choices=pair.EXPORTERS, help="only this one")
