@@ -36,7 +36,8 @@ pub fn try_cloud(manifest: Manifest, onnx: &[u8]) -> Result<Trial, Refusal> {
         let pair = format!("{}/{}", manifest.name, manifest.version);
         Refusal::new(INTERNAL, format!("the cloud of {pair} {why}"))
     };
-    let maps: Vec<Tensor> = (0..largest() as u32).map(|seed| noise(manifest, seed)).collect();
+    let largest = BATCHES[BATCHES.len() - 1] as u32;
+    let maps: Vec<Tensor> = (0..largest).map(|seed| noise(manifest, seed)).collect();
     let scores = plan.logits(&maps, None)?.scores;
     if scores.iter().all(|scores| are_probabilities(scores)) {
         return Err(refused(
@@ -45,10 +46,6 @@ pub fn try_cloud(manifest: Manifest, onnx: &[u8]) -> Result<Trial, Refusal> {
     }
     let (macs, reads) = runner.cost().map_err(|error| refused(&format!("{error:#}")))?;
     Ok(Trial { macs, reads, batch: runner.largest_batch() })
-}
-
-fn largest() -> usize {
-    BATCHES[BATCHES.len() - 1]
 }
 
 /// A map of pseudo-random levels at the pair's split.
