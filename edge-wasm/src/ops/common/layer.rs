@@ -39,7 +39,7 @@ impl Layer {
         } else {
             let weights = filter.levels(data, shape);
             if (filter.groups(), g.outputs) == (shape.c, shape.c) {
-                Layout::Depth(DepthConv::new(g, &weights, shape.kind.largest().into()))
+                Layout::Depth(DepthConv::new(g, &weights))
             } else {
                 Layout::Groups(Groups::new(g, filter.groups(), &weights, backend))
             }
@@ -61,8 +61,7 @@ impl Layer {
                 match kind {
                     _ if y > 0 => {}
                     Kind::Sign => conv.fill_signs(maps.signs(x)),
-                    Kind::Byte => conv.fill(maps.numbers::<u8>(x)),
-                    _ => conv.fill(maps.numbers::<i8>(x)),
+                    _ => conv.fill(maps.numbers(x)),
                 }
                 conv.row(y, sums);
             }
