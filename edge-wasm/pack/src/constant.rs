@@ -154,7 +154,7 @@ impl Constant {
     }
 
     /// The same, if all values are finite.
-    fn finite(self) -> Result<Self, String> {
+    pub fn finite(self) -> Result<Self, String> {
         if self.values.iter().all(|value| value.is_finite()) {
             Ok(self)
         } else {

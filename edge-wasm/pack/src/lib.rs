@@ -44,6 +44,9 @@ pub use error::PackError;
 pub use lower::Explained;
 pub use operators::{OPERATORS, table};
 
+/// The most operations that are put in order; the engine allows fewer.
+const MOST_OPERATIONS: usize = 10_000;
+
 /// The name of an extension's output.
 const EXTENSION: &str = "extension";
 
@@ -106,6 +109,12 @@ pub fn explain(qonnx: &[u8], input: &Input, share: u8) -> Result<Vec<Explained>,
 pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError> {
     let graph = onnx::Graph::read(qonnx)?;
     let lowered = lower::lower(&graph, input, share, |_| {})?;
+    if lowered.ops.len() > MOST_OPERATIONS {
+        return Err(PackError::Graph(format!(
+            "it needs {} operations, which is too many",
+            lowered.ops.len()
+        )));
+    }
     let digest = fogline::manifest::sha256_hex(qonnx);
     let mut source = [0; 32];
     for (byte, pair) in source.iter_mut().zip(digest.as_bytes().chunks(2)) {

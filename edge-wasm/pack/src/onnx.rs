@@ -63,6 +63,8 @@ pub struct AttributeProto {
     pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
+    #[prost(int32, tag = "20")]
+    pub kind: i32,
 }
 
 /// `onnx.TensorProto`. The values are in one of three fields, or in another file.
@@ -157,6 +159,8 @@ pub struct Graph {
     pub way: Option<(String, usize)>,
     /// The names of the outputs: exits, then the split.
     pub outputs: Vec<String>,
+    /// How many times nodes read each tensor, by name.
+    pub readers: HashMap<String, usize>,
 }
 
 impl Graph {
@@ -210,7 +214,12 @@ impl Graph {
                 way.name
             ))),
         });
+        let mut readers = HashMap::new();
+        for input in nodes.iter().flat_map(|node: &NodeProto| &node.input) {
+            *readers.entry(input.clone()).or_default() += 1;
+        }
         Ok(Self {
+            readers,
             nodes,
             constants,
             way: way.transpose()?,

@@ -9,22 +9,25 @@ use fogline_edge::ops::Op;
 /// operation whether only exits need it.
 pub fn in_order_of_need(ops: Vec<Op>, exits: &[usize], split: usize) -> (Program, Vec<bool>) {
     /// Adds an operation to `order`, after all operations that it reads.
-    fn visit(index: usize, ops: &[Op], order: &mut Vec<usize>) {
-        if !order.contains(&index) {
+    fn visit(index: usize, ops: &[Op], visited: &mut [bool], order: &mut Vec<usize>) {
+        if !visited[index] {
+            visited[index] = true;
             for input in ops[index].inputs() {
-                visit(input, ops, order);
+                visit(input, ops, visited, order);
             }
             order.push(index);
         }
     }
-    let mut order = vec![];
+    let (mut order, mut visited) = (vec![], vec![false; ops.len()]);
     for &output in exits.iter().chain([&split]) {
-        visit(output, &ops, &mut order);
+        visit(output, &ops, &mut visited, &mut order);
     }
-    let mut trunk = vec![];
-    visit(split, &ops, &mut trunk);
-    let place = |old: usize| order.iter().position(|&o| o == old).expect("every input was visited");
-    let heads = order.iter().map(|old| !trunk.contains(old)).collect();
+    let mut in_trunk = vec![false; ops.len()];
+    visit(split, &ops, &mut in_trunk, &mut vec![]);
+    let mut places = vec![0; ops.len()];
+    order.iter().enumerate().for_each(|(place, &old)| places[old] = place);
+    let place = |old: usize| places[old];
+    let heads = order.iter().map(|&old| !in_trunk[old]).collect();
     let mut ops: Vec<Option<Op>> = ops.into_iter().map(Some).collect();
     let reordered = order.iter().map(|&old| {
         let mut op = ops[old].take().expect("every operation stands once in the order");

@@ -21,10 +21,10 @@ pub struct Facts {
     #[arg(long, value_name = "FILE", requires = "new")]
     classes: Option<PathBuf>,
     /// For --new: the mean that pictures are normalised with, for values of 0 to 1 [default: 0,0,0].
-    #[arg(long, value_name = "R,G,B", value_parser = triple, requires = "new")]
+    #[arg(long, value_name = "R,G,B", value_parser = triple, requires = "new", allow_hyphen_values = true)]
     mean: Option<[f32; 3]>,
     /// For --new: their standard deviation [default: 1,1,1].
-    #[arg(long, value_name = "R,G,B", value_parser = triple, requires = "new")]
+    #[arg(long, value_name = "R,G,B", value_parser = triple, requires = "new", allow_hyphen_values = true)]
     std: Option<[f32; 3]>,
 }
 
@@ -32,7 +32,13 @@ fn triple(text: &str) -> Result<[f32; 3], String> {
     let numbers: Result<Vec<f32>, _> =
         text.split(',').map(|number| number.trim().parse()).collect();
     let numbers = numbers.map_err(|error| error.to_string())?;
-    numbers.try_into().map_err(|_| "give three numbers: R,G,B".into())
+    let numbers: [f32; 3] =
+        numbers.try_into().map_err(|_| String::from("give three numbers: R,G,B"))?;
+    if numbers.iter().all(|number| number.is_finite()) {
+        Ok(numbers)
+    } else {
+        Err("a number is not finite".into())
+    }
 }
 
 /// The picture that the graph takes, normalised as the facts say.
@@ -59,6 +65,8 @@ pub fn manifest(folder: &Path, packed: &Packed, input: Input, facts: &Facts) -> 
         Some(file) => names(file)?,
         None => (0..many).map(|number| format!("class-{number}")).collect(),
     };
+    let distinct: BTreeSet<&String> = classes.iter().collect();
+    ensure!(distinct.len() == classes.len(), "two class names are the same");
     if classes.len() != many {
         bail!("there are {} class names, but each exit has {many} scores", classes.len());
     }

@@ -114,7 +114,7 @@ impl Lowering<'_> {
     /// The first operation, which looks a picture's bytes up in a table.
     fn input(&mut self, table: &[u8], unsigned: bool) -> Result<usize, String> {
         if !self.out.ops.is_empty() {
-            return Err("the picture is quantised twice".into());
+            return Err("the picture is quantised twice, or read as its bytes as well: let all layers read one quantiser".into());
         }
         let (size, table) = (self.input.size, self.blob(table));
         self.push(Input { size, table, unsigned })
@@ -159,6 +159,9 @@ impl Lowering<'_> {
             (number(1, "scale")?, number(2, "zero point")?, number(4, "output scale")?);
         let bits = number(5, "output bit width")?;
         let shift = (after / scale).log2().round();
+        if !(2.0..=8.0).contains(&bits) || bits.fract() != 0.0 {
+            return Err(format!("{bits} bits are not supported: use 2 to 8"));
+        }
         if zero != 0.0 || !(0.0..=8.0).contains(&shift) || !(scale > 0.0 && after > 0.0) {
             return Err(format!(
                 "a zero point of {zero} or scales of {scale} before and {after} behind it are not supported"

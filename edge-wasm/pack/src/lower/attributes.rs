@@ -79,6 +79,21 @@ fn of(operator: &str) -> Option<&'static [(&'static str, Supported)]> {
     })
 }
 
+/// The most inputs that an operator has.
+fn most_inputs(operator: &str) -> usize {
+    match operator {
+        "Relu" | "LeakyRelu" | "Identity" | "Flatten" | "Transpose" | "GlobalAveragePool"
+        | "AveragePool" | "MaxPool" | "Shape" | "Cast" | "Sqrt" | "Reciprocal" | "Neg" | "Abs" => 1,
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "PRelu" | "MatMul" | "Gather" | "Reshape"
+        | "Squeeze" | "Unsqueeze" | "ReduceMean" | "BipolarQuant" => 2,
+        "Conv" | "Gemm" | "Clip" | "QuantizeLinear" | "DequantizeLinear" | "Dropout" => 3,
+        "Quant" | "IntQuant" | "Pad" => 4,
+        "BatchNormalization" | "Slice" => 5,
+        "Trunc" => 6,
+        _ => usize::MAX,
+    }
+}
+
 /// Refuses a node of another domain than ONNX's or QONNX's, or with an attribute that lowering does not understand.
 ///
 /// # Errors
@@ -95,12 +110,21 @@ pub fn check(node: &NodeProto) -> Result<(), String> {
     if !domains.contains(&domain) {
         return Err(format!("the edge does not support this operator of the domain '{domain}'"));
     }
+    let most = most_inputs(&node.op_type);
+    if node.input.len() > most {
+        return Err(format!("it has {} inputs, but {most} at most are known", node.input.len()));
+    }
     let Some(known) = of(&node.op_type) else { return Ok(()) };
     for attribute in &node.attribute {
         let AttributeProto { name, i, ints, .. } = attribute;
         let Some((_, supported)) = known.iter().find(|(known, _)| known == name) else {
             return Err(format!("the attribute '{name}' is not supported: export without it"));
         };
+        // onnx.AttributeProto.AttributeType; files before IR version 2 state none.
+        let real = ["alpha", "beta", "epsilon", "min", "max"].contains(&name.as_str());
+        if real && ![0, 1].contains(&attribute.kind) {
+            return Err(format!("the attribute '{name}' is not a real number"));
+        }
         match supported {
             Only(value) if i != value => {
                 let advice =

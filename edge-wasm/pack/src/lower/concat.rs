@@ -7,12 +7,15 @@ use super::value::{Value, Weights, uniform};
 use crate::onnx::NodeProto;
 use fogline_edge::ops::{Add, Concat};
 
+/// As many channels as the engine allows.
+const MOST_CHANNELS: usize = 4096;
+
 impl Lowering<'_> {
     /// `Concat` of two or more maps along their channels. Levels of one scale stay levels.
     pub(super) fn concat(&mut self, node: &NodeProto) -> Result<Value, String> {
         let row = |index| self.is_row(node, index);
         let channels = if row(0) { -1 } else { -3 };
-        if ![1, channels].contains(&node.int("axis", 1)) || node.input.len() < 2 {
+        if ![1, channels].contains(&node.int("axis", 0)) || node.input.is_empty() {
             return Err("only maps of the same size can be joined, along their channels".into());
         }
         if (1..node.input.len()).any(|index| row(index) != row(0)) {
@@ -35,6 +38,9 @@ impl Lowering<'_> {
             return Ok(Value::Real(self.identity(joined)));
         };
         let scales: Vec<f32> = parts.iter().flat_map(|(_, scale)| scale.clone()).collect();
+        if scales.len() > MOST_CHANNELS {
+            return Err(format!("it gives a map of {} channels, which is too many", scales.len()));
+        }
         let maps: Vec<usize> = parts.iter().map(|(map, _)| *map).collect();
         let (low, high) = self.range_of(&maps);
         let fit = (low >= -128 && high <= 127) || low >= 0;

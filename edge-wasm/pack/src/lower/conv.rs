@@ -24,6 +24,9 @@ impl Lowering<'_> {
     pub(super) fn conv(&mut self, node: &NodeProto) -> Result<Value, String> {
         let value = self.value(node, 0)?;
         let shape = self.shape_of(&value).ok_or("its input is no map")?;
+        if self.is_row(node, 0) {
+            return Err("its input is flattened: convolve it before".into());
+        }
         let weights = self.weights(node, 1);
         let dims = match (&weights, self.constant(node, 1)) {
             (Ok(weights), _) => weights.dims.clone(),
@@ -33,6 +36,9 @@ impl Lowering<'_> {
         let &[_, inputs, k, wide] = &dims[..] else {
             return Err(format!("its weights have shape {dims:?}, not (out, in, k, k)"));
         };
+        if dims.contains(&0) {
+            return Err(format!("its weights of shape {dims:?} are empty"));
+        }
         if k != wide {
             return Err(format!("its kernel of {k}x{wide} is not square"));
         }
@@ -52,9 +58,10 @@ impl Lowering<'_> {
             return Err("it pads more below and on the right than above and on the left".into());
         }
         let Ok(weights) = weights else { return self.blur(node, &windows) };
-        if let Value::Joined(parts) = &value
-            && groups == 1
-        {
+        if let Value::Joined(parts) = &value {
+            if groups != 1 {
+                return Err("its input joins levels of several scales, which only a layer of one group can read: put a Quant node behind the Concat".into());
+            }
             return self.convolve_joined(node, parts, &weights, &windows);
         }
         let Some(input) = self.quantised_input(&value, windows.pad > 0)? else {
@@ -63,6 +70,12 @@ impl Lowering<'_> {
                 node.input[0]
             ));
         };
+        if self.bytes == Some(input.op) && groups == 1 && uniform(&input.scale, "").is_err() {
+            return Err("the picture's channels have different standard deviations, so that its bytes are not levels of one scale: put a Quant node before it".into());
+        }
+        if self.optional(node, 2)?.is_some_and(|bias| bias.dims[..] != [weights.dims[0]]) {
+            return Err(format!("its bias must have the shape [{}]", weights.dims[0]));
+        }
         let bias = self.bias(node, weights.dims[0])?;
         Ok(Value::Real(self.convolve(input, weights, &windows, &bias)?))
     }

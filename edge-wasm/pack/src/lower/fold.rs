@@ -6,6 +6,9 @@ use crate::constant::{Constant, Element};
 use crate::onnx::NodeProto;
 use fogline_edge::tensor::Shape;
 
+/// The most numbers that a folded constant may have, many times what a network's largest weights have.
+const MOST: usize = 1 << 24;
+
 impl Lowering<'_> {
     /// The result of a node as a constant; `None` if the node does not have a constant result that is known here.
     ///
@@ -21,7 +24,7 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let unary = |f: fn(f32) -> f32| {
-            Constant::new(x.dims.clone(), x.values.iter().map(|&v| f(v)).collect())
+            Constant::new(x.dims.clone(), x.values.iter().map(|&v| f(v)).collect()).finite()
         };
         let binary = |f: fn(f32, f32) -> f32| broadcast(x, self.constant(node, 1)?, f);
         Ok(Some(match node.op_type.as_str() {
@@ -32,16 +35,17 @@ impl Lowering<'_> {
                     Element::of(to).ok_or_else(|| format!("to = {to} is not supported"))?;
                 x.cast(element)?
             }
-            "Sqrt" => unary(f32::sqrt),
-            "Reciprocal" => unary(f32::recip),
-            "Neg" => unary(|v| -v),
-            "Abs" => unary(f32::abs),
+            "Sqrt" => unary(f32::sqrt)?,
+            "Reciprocal" => unary(f32::recip)?,
+            "Neg" => unary(|v| -v)?,
+            "Abs" => unary(f32::abs)?,
             "Add" => binary(|a, b| a + b)?,
             "Sub" => binary(|a, b| a - b)?,
             "Mul" => binary(|a, b| a * b)?,
             // Integers are divided without a remainder.
             "Div" if x.element == Element::Whole => binary(|a, b| (a / b).trunc())?,
             "Div" => binary(|a, b| a / b)?,
+            "Pow" if x.element == Element::Whole => binary(|a, b| a.powf(b).trunc())?,
             "Pow" => binary(f32::powf)?,
             "Transpose" => transposed(x, &node.ints("perm", &[]))?,
             "Quant" | "IntQuant" if x.dims.len() == 1 => self.quantised_list(node)?,
@@ -66,20 +70,7 @@ impl Lowering<'_> {
             "Unsqueeze" | "Squeeze" => {
                 Constant { dims: self.squeezed(node, &x.dims)?, ..x.clone() }
             }
-            "Reshape" => {
-                let dims = &self.constant(node, 1)?.values;
-                let known: f32 = dims.iter().filter(|&&d| d > 0.0).product();
-                let rest = x.values.len() as f32 / known;
-                let dims: Vec<usize> =
-                    dims.iter().map(|&d| if d > 0.0 { d } else { rest } as usize).collect();
-                if dims.iter().product::<usize>() != x.values.len() {
-                    return Err(format!(
-                        "{} numbers do not fit the shape {dims:?}",
-                        x.values.len()
-                    ));
-                }
-                Constant { dims, ..x.clone() }
-            }
+            "Reshape" => Constant { dims: self.reshaped(node, x)?, ..x.clone() },
             "Slice" if x.dims.len() == 1 => {
                 let end = x.values.len() as f32;
                 let place =
@@ -96,11 +87,36 @@ impl Lowering<'_> {
                 let mut values = vec![];
                 for index in 0..node.input.len() {
                     values.extend(&self.constant(node, index)?.values);
+                    if values.len() > MOST {
+                        return Err("it gives too large a constant".into());
+                    }
                 }
                 Constant { dims: vec![values.len()], values, element: x.element }
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// The shape of a constant behind a `Reshape`, in which -1 stands for what is left and 0 for the side that is there.
+    fn reshaped(&self, node: &NodeProto, x: &Constant) -> Result<Vec<usize>, String> {
+        let to = &self.constant(node, 1)?.values;
+        let kept = |(at, &side): (usize, &f32)| match side {
+            0.0 if node.int("allowzero", 0) == 0 => x.dims.get(at).copied(),
+            side if side < 0.0 => Some(1),
+            side => Some(side as usize),
+        };
+        let dims: Option<Vec<usize>> = to.iter().enumerate().map(kept).collect();
+        let known = |dims: &[usize]| dims.iter().try_fold(1_usize, |n, &side| n.checked_mul(side));
+        let refused = || format!("{} numbers do not fit the shape {to:?}", x.values.len());
+        let mut dims = dims.ok_or_else(refused)?;
+        let rest: Vec<usize> = (0..to.len()).filter(|&at| to[at] < 0.0).collect();
+        if let ([at], Some(known @ 1..)) = (&rest[..], known(&dims)) {
+            dims[*at] = x.values.len() / known;
+        }
+        if rest.len() > 1 || known(&dims) != Some(x.values.len()) {
+            return Err(refused());
+        }
+        Ok(dims)
     }
 
     /// The shape of a constant of shape `dims` behind `Unsqueeze` or `Squeeze`.
@@ -184,7 +200,10 @@ fn broadcast(a: &Constant, b: &Constant, f: fn(f32, f32) -> f32) -> Result<Const
             _ => return Err(format!("shapes {:?} and {:?} do not fit each other", a.dims, b.dims)),
         }
     }
-    let count: usize = dims.iter().product();
+    let count = dims.iter().try_fold(1_usize, |count, &side| count.checked_mul(side));
+    let Some(count) = count.filter(|&count| count <= MOST) else {
+        return Err(format!("it gives too large a constant, of shape {dims:?}"));
+    };
     let at = |of: &[usize], mut index: usize| {
         let (mut from, mut step) = (0, 1);
         for (&own, &all) in of.iter().zip(&dims).rev() {
@@ -196,10 +215,6 @@ fn broadcast(a: &Constant, b: &Constant, f: fn(f32, f32) -> f32) -> Result<Const
     };
     let value = |index| f(a.values[at(&of_a, index)], b.values[at(&of_b, index)]);
     let values: Vec<f32> = (0..count).map(value).collect();
-    if values.iter().all(|value| value.is_finite()) {
-        let element = if a.element == b.element { a.element } else { Element::Real };
-        Ok(Constant { dims, values, element })
-    } else {
-        Err("it gives a constant that is not a finite number".into())
-    }
+    let element = if a.element == b.element { a.element } else { Element::Real };
+    Constant { dims, values, element }.finite()
 }

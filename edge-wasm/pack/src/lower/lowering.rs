@@ -60,10 +60,10 @@ impl Lowering<'_> {
     /// If the input is missing or constant.
     pub fn value(&self, node: &NodeProto, index: usize) -> Result<Value, String> {
         let name = node.input.get(index).ok_or_else(|| format!("input {index} is missing"))?;
-        self.values
-            .get(name)
-            .cloned()
-            .ok_or_else(|| format!("input '{name}' is not a computed tensor"))
+        self.values.get(name).cloned().ok_or_else(|| match self.named_constant(name) {
+            Some(_) => format!("input '{name}' is a constant, where a map is needed"),
+            None => format!("no node before it gives its input '{name}'"),
+        })
     }
 
     /// Input `index` of a node, which must be constant.
@@ -157,16 +157,13 @@ impl Lowering<'_> {
 
     /// Whether a node reads tensor `name`, or it is an output of the graph.
     pub fn is_read(&self, name: &String) -> bool {
-        let graph = self.graph;
-        graph.nodes.iter().any(|node| node.input.contains(name)) || graph.outputs.contains(name)
+        self.graph.readers.contains_key(name) || self.graph.outputs.contains(name)
     }
 
     /// Whether only this one node reads its input `index`, and no output of the graph is it.
     pub fn reads_alone(&self, node: &NodeProto, index: usize) -> bool {
         let name = &node.input[index];
-        let reads =
-            self.graph.nodes.iter().flat_map(|node| &node.input).filter(|input| *input == name);
-        reads.count() == 1 && !self.graph.outputs.contains(name)
+        self.graph.readers.get(name) == Some(&1) && !self.graph.outputs.contains(name)
     }
 
     /// Input `index` of a node as the index of an operation that computes its real numbers.

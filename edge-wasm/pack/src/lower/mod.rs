@@ -59,7 +59,7 @@ pub fn lower(
     };
     let size = i64::from(input.size);
     let c = match graph.input_dims[..] {
-        [_, c @ (1 | 3), h, w] if h == size && w == size => c as usize,
+        [0 | 1, c @ (1 | 3), h, w] if h == size && w == size => c as usize,
         _ => {
             return Err(PackError::Graph(format!(
                 "the input '{}' has shape {:?}, but the manifest needs [1, 3, {size}, {size}], or [1, 1, {size}, {size}] for grey pictures",
@@ -98,6 +98,9 @@ impl Lowering<'_> {
     fn follow(&mut self, node: &NodeProto) -> Result<(), String> {
         attributes::check(node)?;
         let Some(output) = node.output.first() else { return Ok(()) };
+        if self.values.contains_key(output) || self.named_constant(output).is_some() {
+            return Err(format!("its output '{output}' is another tensor's name as well"));
+        }
         let more = || node.output.iter().skip(1).filter(|name| !name.is_empty());
         if node.op_type == "BatchNormalization" && more().next().is_some() {
             return Err("it has outputs of training mode: export the model in eval mode".into());
@@ -115,8 +118,8 @@ impl Lowering<'_> {
             self.rows.insert(output.clone());
         }
         // Compute a value that several nodes read once, here, and not for each of them.
-        let readers = self.graph.nodes.iter().flat_map(|n| &n.input).filter(|name| *name == output);
-        let value = if readers.count() > 1 { self.computed(value)? } else { value };
+        let readers = self.graph.readers.get(output).copied().unwrap_or(0);
+        let value = if readers > 1 { self.computed(value)? } else { value };
         self.values.insert(output.clone(), value);
         Ok(())
     }
@@ -138,9 +141,9 @@ impl Lowering<'_> {
         match node.op_type.as_str() {
             "Relu" | "LeakyRelu" | "Clip" | "Quant" | "IntQuant" | "BipolarQuant"
             | "QuantizeLinear" | "DequantizeLinear" | "Identity" | "Dropout" | "Cast" => true,
-            "Add" | "Sub" | "Mul" | "Div" => {
-                self.constant(node, 1).is_ok_and(|constant| constant.values.len() == 1)
-            }
+            "Add" | "Sub" | "Mul" | "Div" | "PRelu" => [0, 1].iter().any(|&at| {
+                self.constant(node, at).is_ok_and(|constant| constant.values.len() == 1)
+            }),
             _ => false,
         }
     }
@@ -161,11 +164,25 @@ impl Lowering<'_> {
                 Some(Value::Real(affine)) if (affine.shape.h, affine.shape.w) == (1, 1) => {
                     self.settle(affine)?
                 }
-                _ => return Err(format!("output '{name}' is not the logits of an exit")),
+                Some(Value::Quantised { op, scale })
+                    if (self.shapes[op].h, self.shapes[op].w) == (1, 1) =>
+                {
+                    let levels = self.dequantise(op, &scale)?;
+                    self.settle(levels)?
+                }
+                _ => {
+                    return Err(format!(
+                        "output '{name}' is not one row of logits: end the exit in a linear layer"
+                    ));
+                }
             };
             self.out.exits.push(exit);
         }
-        match self.values.get(split) {
+        let split_value = match self.values.get(split) {
+            Some(Value::Flat(map)) => Some(&**map),
+            value => value,
+        };
+        match split_value {
             Some(Value::Quantised { op, scale }) => {
                 (self.out.split, self.out.split_scale) = (*op, uniform(scale, "the split")?);
                 // Levels from 0 up travel without a bit for their sign.
@@ -196,10 +213,13 @@ impl Lowering<'_> {
 
     /// Lowers one node by its operator.
     fn node(&mut self, node: &NodeProto) -> Result<Value, String> {
-        let first = node.input.first().and_then(|name| self.values.get(name)).cloned();
+        let mut inputs = node.input.iter().take(2);
+        let flat = inputs.find_map(|name| match self.values.get(name) {
+            Some(Value::Flat(map)) => Some((name, map.clone())),
+            _ => None,
+        });
         // What changes each number alone may as well run before the flattening.
-        if let (Some(Value::Flat(map)), true) = (first, self.is_elementwise(node)) {
-            let name = &node.input[0];
+        if let (Some((name, map)), true) = (flat, self.is_elementwise(node)) {
             let flat = self.values.insert(name.clone(), *map);
             let value = self.node(node);
             self.values.extend(flat.map(|flat| (name.clone(), flat)));
@@ -222,6 +242,9 @@ impl Lowering<'_> {
                 let (low, high) = self.bounds(node)?;
                 if let Value::Integers(map, grid) = self.value(node, 0)? {
                     let (low, high) = (low.max(grid.low), high.min(grid.high));
+                    if low >= high {
+                        return Err(format!("it leaves no integers: from {low} to {high}"));
+                    }
                     return Ok(Value::Integers(map, Grid { low, high, ..grid }));
                 }
                 let x = self.real(node, 0)?;
@@ -247,6 +270,9 @@ impl Lowering<'_> {
                 node.int("to", 1)
             )),
             "Identity" | "Dropout" | "Cast" => self.value(node, 0),
+            "Softmax" | "LogSoftmax" => {
+                Err("export the logits: Fogline takes the softmax itself".into())
+            }
             "Sqrt" | "Pow" | "Reciprocal" | "Neg" | "Abs" => {
                 Err("its inputs must be constants".into())
             }

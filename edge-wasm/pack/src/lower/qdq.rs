@@ -111,6 +111,9 @@ pub fn integers(x: &Constant, step: &Step) -> Constant {
 /// Constant integers as weights, with a scale for each output.
 fn weights(integers: &Constant, step: &Step) -> Result<Value, String> {
     let dims = integers.dims.clone();
+    if dims.contains(&0) {
+        return Err(format!("its weights of shape {dims:?} are empty"));
+    }
     if integers.values.iter().any(|level| level.fract() != 0.0 || !(-128.0..=127.0).contains(level))
     {
         return Err("its weights are not integers from -128 to 127".into());

@@ -144,6 +144,14 @@ impl Lowering<'_> {
     pub(super) fn quant(&mut self, node: &NodeProto) -> Result<Value, String> {
         let grid = self.grid(node)?;
         if let Ok(weights) = self.constant(node, 0) {
+            if let Some((weights, scale)) = inputs_first(weights, &grid.scale)
+                && grid.beside == 0.0
+            {
+                let grid = Grid { scale, ..grid };
+                let (levels, scale) = grid.levels(&weights)?;
+                let (dims, bits) = (weights.dims, grid.bits);
+                return Ok(Value::Transposed(Weights { dims, levels, bits, scale, nested: None }));
+            }
             let (dims, bits) = (weights.dims.clone(), grid.bits);
             let (levels, scale) = grid.levels(weights)?;
             if grid.beside == 0.0 {
@@ -189,6 +197,18 @@ pub(super) fn threshold(scale: f64, bias: f64) -> (i32, u8) {
     } else {
         (if bias >= 0.0 { i32::MIN } else { i32::MAX }, 0)
     }
+}
+
+/// A matrix with inputs first and its scales, one per output, both turned; `None` if its scales do not lie so.
+fn inputs_first(weights: &Constant, scale: &Constant) -> Option<(Constant, Constant)> {
+    let (&[inputs, outputs], &([n] | [1, n])) = (&weights.dims[..], &scale.dims[..]) else {
+        return None;
+    };
+    let order = (0..inputs * outputs).map(|at| weights.values[at % inputs * outputs + at / inputs]);
+    (n == outputs && n > 1).then(|| {
+        let scale = Constant::new(vec![outputs, 1], scale.values.clone());
+        (Constant::new(vec![outputs, inputs], order.collect()), scale)
+    })
 }
 
 /// The scale of weights: one number, or one per output.

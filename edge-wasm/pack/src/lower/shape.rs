@@ -73,6 +73,9 @@ impl Lowering<'_> {
     pub(super) fn pool(&mut self, node: &NodeProto) -> Result<Value, String> {
         let value = self.value(node, 0)?;
         let shape = self.shape_of(&value).ok_or("its input is no map")?;
+        if self.is_row(node, 0) {
+            return Err("its input is flattened: pool it before".into());
+        }
         let &[k, wide] = &node.ints("kernel_shape", &[])[..] else {
             return Err("its kernel_shape does not have two sides".into());
         };
@@ -107,6 +110,14 @@ impl Lowering<'_> {
                     self.quantise_levels(x, &[map])?
                 };
                 Ok(Value::Quantised { op, scale })
+            }
+            ("MaxPool", Value::Joined(parts)) => {
+                let pooled = parts.into_iter().map(|(map, scale)| {
+                    let x = self.levels(map)?;
+                    let x = self.push(MaxPool { x, k, stride, pad, beyond })?;
+                    Ok((self.quantise_levels(x, &[map])?, scale))
+                });
+                Ok(Value::Joined(pooled.collect::<Result<_, String>>()?))
             }
             ("MaxPool", _) => {
                 let x = self.real(node, 0)?;

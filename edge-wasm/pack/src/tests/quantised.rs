@@ -40,15 +40,15 @@ fn a_maximum_of_levels_or_signs_is_that_of_the_numbers_before() {
             built.node("Quant", of, to, &[int("signed", i64::from(of.starts_with('c')))])
         };
         let (map, rest) = of.split_once(' ').unwrap();
-        let after = quant(levels(), of, "x").node("MaxPool", "x", "m", &pool);
-        let before = levels().node("MaxPool", map, "p", &pool);
-        let before = quant(before, &format!("p {rest}"), "m");
+        let after = quant(levels(), of, "y").node("MaxPool", "y", "m", &pool);
+        let before = levels().node("MaxPool", map, "y", &pool);
+        let before = quant(before, &format!("y {rest}"), "m");
         let [after, before] = [after, before].map(|built| built.head("m").split("m").unwrap());
         assert_eq!(stops(&after), stops(&before), "{of}");
     }
     let after = levels().node("MaxPool", "s", "m", &pool).head("m").split("m").unwrap();
-    let before = levels().node("MaxPool", "c", "p", &pool);
-    let before = before.node("BipolarQuant", "p one", "m", &[]).head("m").split("m").unwrap();
+    let before = levels().node("MaxPool", "c", "y", &pool);
+    let before = before.node("BipolarQuant", "y one", "m", &[]).head("m").split("m").unwrap();
     assert_eq!(stops(&after), stops(&before));
     // It saves a pass over the map only if nothing else reads the levels.
     let both = levels().node("MaxPool", "q", "m", &pool).head("q").outputs("m").unwrap();
@@ -110,8 +110,8 @@ fn a_layer_reads_maps_of_several_scales_side_by_side() {
             .node("Quant", "v step zero eight", "vq", &[])
             .node("Quant", "u step zero eight", "uq", &[])
             .node("Conv", "q vq b", "e", &[])
-            .node("Conv", &format!("{second} uq"), "f", &[])
-            .node("Add", "e f", "d", &[])
+            .node("Conv", &format!("{second} uq"), "o", &[])
+            .node("Add", "e o", "d", &[])
             .head("d")
             .split("d")
             .unwrap()

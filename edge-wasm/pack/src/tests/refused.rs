@@ -4,6 +4,7 @@ use fogline_edge::ops::{AveragePool, Op};
 
 use super::built::{Built, computed, int, ints, text, varied};
 use crate::Packed;
+use crate::onnx::AttributeProto;
 
 #[test]
 fn every_operator_that_the_documentation_lists_is_known() {
@@ -17,7 +18,7 @@ fn every_operator_that_the_documentation_lists_is_known() {
         let why = plain.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(!why.contains("the edge does not support"), "{operator}: {why}");
     }
-    let why = Built::stem().node("Softmax", "c", "d", &[]).head("d").refusal();
+    let why = Built::stem().node("Erf", "c", "d", &[]).head("d").refusal();
     assert!(why.ends_with("the edge does not support this operator"), "{why}");
 }
 
@@ -53,7 +54,7 @@ fn all_refusals_of_a_graph_are_said_and_none_that_follow_from_them() {
     let why = built.node("Erf", "c", "d", &[]).head("d").refusal();
     assert_eq!(
         why,
-        "2 refusals:\n  node 'a-node' (Softmax): the edge does not support this operator\n  \
+        "2 refusals:\n  node 'a-node' (Softmax): export the logits: Fogline takes the softmax itself\n  \
          node 'd-node' (Erf): the edge does not support this operator"
     );
 }
@@ -210,13 +211,72 @@ fn a_scale_of_weights_is_per_output_only_in_the_shape_of_outputs_first() {
             .node("Gemm", "f vq", "e1", &[int("transB", 1)])
     };
     linear(&[8, 1]).split("c").unwrap();
+    // Along the last axis they are the inputs' here, and the outputs' where inputs come first.
     for dims in [&[8][..], &[1, 8]] {
+        let why = linear(dims).refusal();
         assert!(
-            linear(dims)
-                .refusal()
-                .ends_with("of weights of shape [8, 8]: give it the shape [8, 1]"),
+            why.ends_with("a scale for each input: quantise them with one for each output"),
+            "{why}"
         );
     }
+    let turned: Vec<f32> = (0..64).map(|at| varied(64)[at % 8 * 8 + at / 8]).collect();
+    let inputs_first = Built::stem()
+        .tensor("v", &[8, 8], &turned)
+        .tensor("vs", &[1, 8], &steps)
+        .node("Quant", "v vs zero eight", "vq", &[])
+        .node("GlobalAveragePool", "c", "p", &[])
+        .node("Flatten", "p", "f", &[])
+        .node("MatMul", "f vq", "e1", &[]);
+    let outputs_first = linear(&[8, 1]).split("c").unwrap();
+    assert_eq!(computed(&inputs_first.split("c").unwrap()), computed(&outputs_first));
+}
+
+#[test]
+fn what_is_no_valid_onnx_is_refused() {
+    let refusal = |op: &str, inputs: &str, of: &[_]| {
+        Built::stem()
+            .tensor("k", &[100_000, 1], &vec![1.0; 100_000])
+            .tensor("r", &[1, 100_000], &vec![1.0; 100_000])
+            .tensor("minus", &[], &[-1.0])
+            .whole("huge", &[1 << 40, 1 << 40])
+            .whole("two", &[0, 0, -1, 1])
+            .node(op, inputs, "d", of)
+            .head("d")
+            .refusal()
+    };
+    for (op, inputs, of, why) in [
+        ("Relu", "c c", vec![], "it has 2 inputs, but 1 at most are known"),
+        ("MatMul", "c c c", vec![], "it has 3 inputs, but 2 at most are known"),
+        ("Concat", "c c", vec![], "along their channels"),
+        ("Add", "k r", vec![], "it gives too large a constant, of shape [100000, 100000]"),
+        ("Reshape", "k huge", vec![], "do not fit the shape"),
+        ("Sqrt", "minus", vec![], "not a finite number"),
+        ("Softmax", "c", vec![], "export the logits: Fogline takes the softmax itself"),
+        ("Clip", "c one minus", vec![], "its min of 1 is above its max of -1"),
+        ("Relu", "nowhere", vec![], "no node before it gives its input 'nowhere'"),
+        ("Relu", "step xq", vec![], "it has 2 inputs"),
+    ] {
+        let says = refusal(op, inputs, &of);
+        assert!(says.contains(why), "{op} {inputs}: {says}");
+    }
+    let real = AttributeProto { kind: 2, ..int("alpha", 2) };
+    assert!(refusal("LeakyRelu", "c", &[real]).contains("'alpha' is not a real number"));
+    let twice = Built::stem().node("Relu", "c", "r", &[]).node("Relu", "c", "r", &[]).head("r");
+    assert!(twice.refusal().ends_with("its output 'r' is another tensor's name as well"));
+    let named = Built::stem().node("Relu", "c", "one", &[]).head("c").refusal();
+    assert!(named.ends_with("its output 'one' is another tensor's name as well"), "{named}");
+    let row = Built::stem().node("Flatten", "c", "f", &[]).node("GlobalAveragePool", "f", "d", &[]);
+    assert!(!row.head("d").refusal().is_empty());
+}
+
+#[test]
+fn a_long_graph_takes_no_time_by_the_square_of_its_nodes() {
+    let mut built = Built::stem();
+    for at in 0..20_000 {
+        let before = if at == 0 { "c".into() } else { format!("i{}", at - 1) };
+        built = built.node("Identity", &before, &format!("i{at}"), &[]);
+    }
+    built.head("i19999").split("c").unwrap();
 }
 
 #[test]
