@@ -95,7 +95,7 @@ pub fn picture_size(qonnx: &[u8]) -> Result<u32, PackError> {
 pub fn explain(qonnx: &[u8], input: &Input, share: u8) -> Result<Vec<Explained>, PackError> {
     let mut explained = vec![];
     let graph = onnx::Graph::read(qonnx)?;
-    match lower::lower(&graph, input, share, |node| explained.push(node)) {
+    match lower::lower(&graph, input, share, Some(&mut explained)) {
         Err(error) if explained.is_empty() => Err(error),
         _ => Ok(explained),
     }
@@ -108,7 +108,7 @@ pub fn explain(qonnx: &[u8], input: &Input, share: u8) -> Result<Vec<Explained>,
 /// If the file cannot be read or has a node that the edge cannot represent, or no convolution's weights are shared this way.
 pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError> {
     let graph = onnx::Graph::read(qonnx)?;
-    let lowered = lower::lower(&graph, input, share, |_| {})?;
+    let lowered = lower::lower(&graph, input, share, None)?;
     if lowered.ops.len() > MOST_OPERATIONS {
         return Err(PackError::Graph(format!(
             "it needs {} operations, which is too many",

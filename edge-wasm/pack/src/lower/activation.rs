@@ -2,7 +2,7 @@
 
 use super::affine::per_channel;
 use super::lowering::Lowering;
-use super::quant::{Grid, range, threshold};
+use super::quant::{Grid, fit_byte, range, threshold};
 use super::value::{Base, Carried, Value};
 use crate::constant::Constant;
 use crate::onnx::NodeProto;
@@ -168,7 +168,7 @@ impl Lowering<'_> {
             ));
         }
         let (low, high) = range(node, bits);
-        if !(low >= -128.0 && high <= 255.0 && (low >= 0.0 || high <= 127.0)) {
+        if !fit_byte(low, high) {
             return Err(format!("levels from {low} to {high} do not fit 8 bits"));
         }
         let x = self.affine(node, 0)?;

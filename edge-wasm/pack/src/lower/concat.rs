@@ -2,6 +2,7 @@
 
 use super::activation::QuantisedInput;
 use super::lowering::Lowering;
+use super::quant::fit_byte;
 use super::shape::Windows;
 use super::value::{Value, Weights, uniform};
 use crate::onnx::NodeProto;
@@ -43,8 +44,7 @@ impl Lowering<'_> {
         }
         let maps: Vec<usize> = parts.iter().map(|(map, _)| *map).collect();
         let (low, high) = self.range_of(&maps);
-        let fit = (low >= -128 && high <= 127) || low >= 0;
-        if uniform(&scales, "").is_err() || !fit {
+        if uniform(&scales, "").is_err() || !fit_byte(low.into(), high.into()) {
             let first = self.shapes[parts[0].0];
             return match parts
                 .iter()

@@ -1,6 +1,6 @@
 //! Nodes whose inputs are constants, and shapes: what exporters leave unfolded around weights and flattening.
 
-use super::lowering::Lowering;
+use super::lowering::{Lowering, from_first};
 use super::qdq;
 use crate::constant::{Constant, Element};
 use crate::onnx::NodeProto;
@@ -121,14 +121,10 @@ impl Lowering<'_> {
 
     /// The shape of a constant of shape `dims` behind `Unsqueeze` or `Squeeze`.
     fn squeezed(&self, node: &NodeProto, dims: &[usize]) -> Result<Vec<usize>, String> {
-        let axes: Vec<i64> = match self.optional(node, 1)? {
-            Some(axes) => axes.values.iter().map(|&axis| axis as i64).collect(),
-            None => node.ints("axes", &[]),
-        };
+        let axes = self.axes(node, 1)?;
         let adds = node.op_type == "Unsqueeze";
         let rank = dims.len() + if adds { axes.len() } else { 0 };
-        let from_first = |&axis: &i64| if axis < 0 { axis + rank as i64 } else { axis };
-        let axes: Vec<i64> = axes.iter().map(from_first).collect();
+        let axes = from_first(&axes, rank);
         let named = |axis: &usize| axes.contains(&(*axis as i64));
         // Without axes, Squeeze drops every side of 1.
         let dropped = |axis: &usize| if axes.is_empty() { dims[*axis] == 1 } else { named(axis) };

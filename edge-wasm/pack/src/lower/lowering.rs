@@ -86,6 +86,13 @@ impl Lowering<'_> {
         named.map(|_| self.constant(node, index)).transpose()
     }
 
+    /// The axes that a node names by input `index` in newer opsets and by its attribute in older ones.
+    pub fn axes(&self, node: &NodeProto, index: usize) -> Result<Vec<i64>, String> {
+        let given = self.optional(node, index)?;
+        let list = |axes: &Constant| axes.values.iter().map(|&axis| axis as i64).collect();
+        Ok(given.map_or_else(|| node.ints("axes", &[]), list))
+    }
+
     /// A constant input of one number, called `what` in errors; `default`, if there is one, stands in for a missing input.
     pub fn number(
         &self,
@@ -241,4 +248,9 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// Axes of a tensor of so many, each counted from the first.
+pub fn from_first(axes: &[i64], rank: usize) -> Vec<i64> {
+    axes.iter().map(|&axis| if axis < 0 { axis + rank as i64 } else { axis }).collect()
 }

@@ -36,12 +36,12 @@ use crate::constant::Element;
 use crate::error::PackError;
 use crate::onnx::{Graph, NodeProto};
 
-/// Lowers a graph for pictures that are normalised as `input` states, and tells what each node becomes.
+/// Lowers a graph for pictures that are normalised as `input` states. Adds what each node becomes to `explained`, if given.
 pub fn lower(
     graph: &Graph,
     input: &Input,
     share: u8,
-    mut tell: impl FnMut(Explained),
+    mut explained: Option<&mut Vec<Explained>>,
 ) -> Result<Lowered, PackError> {
     let mut lowering = Lowering {
         graph,
@@ -77,7 +77,9 @@ pub fn lower(
         let reads_missing = node.input.iter().any(|input| missing.contains(input));
         let from = lowering.out.ops.len();
         let done = if reads_missing { None } else { Some(lowering.follow(node)) };
-        tell(lowering.explained(node, done.as_ref(), from));
+        if let Some(explained) = &mut explained {
+            explained.push(lowering.explained(node, done.as_ref(), from));
+        }
         if !matches!(done, Some(Ok(()))) {
             missing.extend(node.output.iter().cloned());
         }

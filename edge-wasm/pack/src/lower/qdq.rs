@@ -2,7 +2,7 @@
 
 use super::affine::per_channel;
 use super::lowering::Lowering;
-use super::quant::Grid;
+use super::quant::{Grid, fit_byte};
 use super::value::{Value, Weights};
 use crate::constant::{Constant, Element};
 use crate::onnx::NodeProto;
@@ -78,7 +78,7 @@ impl Lowering<'_> {
         let Value::Integers(map, grid) = self.value(node, 0)? else {
             return Err("its input is not from a QuantizeLinear".into());
         };
-        if grid.low < -128.0 || grid.high > 255.0 || (grid.low < 0.0 && grid.high > 127.0) {
+        if !fit_byte(grid.low, grid.high) {
             return Err(format!(
                 "integers from {} to {} do not fit 8 bits: quantise to fewer",
                 grid.low, grid.high

@@ -187,6 +187,11 @@ pub(super) fn range(node: &NodeProto, bits: f32) -> (f32, f32) {
     }
 }
 
+/// Whether levels from `low` to `high` fit eight bits, signed or unsigned.
+pub(super) fn fit_byte(low: f32, high: f32) -> bool {
+    (low >= -128.0 && high <= 127.0) || (low >= 0.0 && high <= 255.0)
+}
+
 /// The integer threshold of `scale * sum + bias >= 0`, and whether the comparison is inverted.
 pub(super) fn threshold(scale: f64, bias: f64) -> (i32, u8) {
     let whole = |value: f64| value.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;

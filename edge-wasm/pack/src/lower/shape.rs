@@ -1,6 +1,6 @@
 //! Nodes that change a map's shape: pools, flattening.
 
-use super::lowering::Lowering;
+use super::lowering::{Lowering, from_first};
 use super::value::{Base, Carried, Value};
 use crate::onnx::NodeProto;
 use fogline_edge::ops::{AveragePool, MaxPool, Op};
@@ -130,15 +130,10 @@ impl Lowering<'_> {
     /// `GlobalAveragePool`, and `ReduceMean` over height and width.
     pub(super) fn global_pool(&mut self, node: &NodeProto) -> Result<Value, String> {
         if node.op_type == "ReduceMean" {
-            // An input since opset 18.
-            let axes = match self.optional(node, 1)? {
-                Some(constant) => constant.values.iter().map(|&axis| axis as i64).collect(),
-                None => node.ints("axes", &[]),
-            };
-            let from_first = |&axis: &i64| if axis < 0 { axis.saturating_add(4) } else { axis };
-            let mut from_first: Vec<i64> = axes.iter().map(from_first).collect();
-            from_first.sort_unstable();
-            if self.is_row(node, 0) || from_first != [2, 3] {
+            let axes = self.axes(node, 1)?;
+            let mut sorted = from_first(&axes, 4);
+            sorted.sort_unstable();
+            if self.is_row(node, 0) || sorted != [2, 3] {
                 return Err(format!(
                     "its axes are {axes:?}: only the mean over height and width of a map, [2, 3], is supported"
                 ));
@@ -176,14 +171,7 @@ impl Lowering<'_> {
         let row = self.is_row(node, 0);
         let sides = if row { vec![1, h * w * c] } else { vec![1, c, h, w] };
         let list = |index| self.optional(node, index).map(|list| list.map(|list| &list.values[..]));
-        let axes = |index, rank: usize| -> Result<Vec<i64>, String> {
-            let axes = match list(index)? {
-                Some(axes) => axes.iter().map(|&axis| axis as i64).collect(),
-                None => node.ints("axes", &[]),
-            };
-            let from_first = |axis: i64| if axis < 0 { axis + rank as i64 } else { axis };
-            Ok(axes.into_iter().map(from_first).collect())
-        };
+        let axes = |index, rank| self.axes(node, index).map(|axes| from_first(&axes, rank));
         let same = match node.op_type.as_str() {
             "Squeeze" => !row && (h, w) == (1, 1) && axes(1, 4)? == [2, 3],
             "Unsqueeze" => row && (h, w) == (1, 1) && axes(1, 4)? == [2, 3],
