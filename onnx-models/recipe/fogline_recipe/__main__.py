@@ -16,7 +16,7 @@ HELP = {
     "classes": None,  # read from the data
     "bits": "bits of the edge's weights and activations: 1, 2, 4 or 8; 32 trains the full-precision twin, without exits",
     "size": "pictures are SIZE x SIZE",
-    "stem": "channels of the first layer",
+    "stem": "stem layout: WIDTH is a convolution, WIDTH/2 one that halves the map; '16/2 32/2' suits pictures of 128",
     "edge": "edge layout: WIDTH is a block, pool a 2x2 pooling, exitGRID an exit",
     "split": "channels of the split map",
     "cloud": "cloud layout: WIDTH is a convolution, WIDTH+ one with a shortcut, pool a 2x2 pooling",
@@ -39,6 +39,11 @@ HELP = {
     "exit_weight": "weight of each exit's loss; the final head gets the rest",
     "distill": "weight of distillation in each loss, from 0 to 1; without --teacher the final head teaches the exits",
     "cutmix": "share of the batches that are augmented with CutMix, from 0 to 1",
+    "views": "after this many epochs the augmented pictures repeat, and teachers' answers, which are remembered, are not computed again; "
+             "0: new ones in every epoch",
+    "crop": "smallest share of its area that a random crop keeps of a training picture, with other proportions; 1 shifts pictures instead",
+    "jitter": "maximum random change of brightness, contrast and saturation, from 0 to 1",
+    "balance": "how strongly rare classes count more, from 0 (every picture alike) to 1 (every class alike)",
     "price": "AppealNet's price of asking the cloud, in nats: a higher price keeps more pictures at the edge",
     "focus": "how strongly the final head's loss is weighted by the exits' uncertainty, from 0 to 1",
     "seed": "seed for weights, order and augmentation",
@@ -48,10 +53,13 @@ HELP = {
 
 def add_fields(parser: argparse.ArgumentParser, defaults: Layout | Schedule) -> None:
     for field in fields(defaults):
-        default = getattr(defaults, field.name)
-        if text := HELP[field.name]:
-            kind = {"action": argparse.BooleanOptionalAction} if field.type is bool else {"type": field.type}
-            parser.add_argument("--" + field.name.replace("_", "-"), default=default, help=f"{text} (default {default!r})", **kind)
+        if HELP[field.name]:
+            add_field(parser, field.name, getattr(defaults, field.name))
+
+
+def add_field(parser: argparse.ArgumentParser, name: str, default: object) -> None:
+    kind = {"action": argparse.BooleanOptionalAction} if isinstance(default, bool) else {"type": type(default)}
+    parser.add_argument("--" + name.replace("_", "-"), default=default, help=f"{HELP[name]} (default {default!r})", **kind)
 
 
 def add_target(command: argparse.ArgumentParser) -> None:
@@ -92,6 +100,8 @@ def main() -> None:
     command.add_argument("--weights", type=Path, help="state dict of the EfficientNet; by default timm downloads it")
     command.add_argument("--epochs", type=int, help=f"total number of epochs (default 33, for {EFFICIENTNET} 4)")
     command.add_argument("--cutmix", type=float, default=0.0, help=f"{HELP['cutmix']}; use 0.5 for many classes with few pictures (default 0)")
+    for name in ("crop", "jitter", "balance", "hold_out_every"):
+        add_field(command, name, getattr(Schedule(), name))
     command.add_argument("--size", type=int, default=32, help="pictures are SIZE x SIZE (default 32)")
     command.add_argument("--resume", action="store_true", help="continue from the checkpoint in OUT")
     command.set_defaults(run=commands.teacher)

@@ -56,6 +56,14 @@ class Project(nn.Sequential):
         super().__init__(quant.activation(wide), quant.conv(wide, inputs, outputs, 1), nn.BatchNorm2d(outputs))
 
 
+class Strided(nn.Sequential):
+    """A further convolution of the stem: 8-bit levels, 3x3 with 8-bit weights, batch-norm, PReLU."""
+
+    def __init__(self, bits: int, inputs: int, outputs: int, stride: int):
+        wide = max(bits, 8)
+        super().__init__(quant.activation(wide), quant.conv(wide, inputs, outputs, 3, stride), nn.BatchNorm2d(outputs), PRelu(outputs))
+
+
 class Block(nn.Module):
     """Shift, quantise, 3x3 convolution, batch-norm; plus the shortcut; then PReLU.
 

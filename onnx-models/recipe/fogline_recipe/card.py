@@ -1,10 +1,12 @@
 """A pair's model card, MODEL.md: data, recipe, figures, limits."""
 
-from dataclasses import asdict
+import shlex
+from dataclasses import asdict, fields
 from pathlib import Path
 
+from .data import DataError
 from .layout import Layout
-from .runs import Run
+from .runs import Run, Schedule
 from .teacher import EFFICIENTNET, RESNET
 
 BEGIN, END = "<!-- cargo xtask figures: begin -->", "<!-- cargo xtask figures: end -->"
@@ -57,6 +59,20 @@ As exported, the thresholds are those of `{chosen}`.
 """
 
 
+def layout(pair: Path) -> Layout:
+    """The layout that the pair's card names, of whatever number of classes."""
+    path = pair / "MODEL.md"
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: without it, the layout of a pair of other classes or picture size is not known")
+    words = shlex.split(" ".join(line for line in path.read_text().splitlines() if line.startswith("    --")))
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    kinds = {field.name: field.type for field in fields(Layout)}
+    try:
+        return Layout(**{name: kinds[name](given[f"--{name}"]) for name in ("bits", "size", "stem", "edge", "split", "cloud")})
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path} does not tell the pair's layout: {error}") from error
+
+
 def ordinal(number: int) -> str:
     """"2nd", "20th"."""
     return f"{number}{'th' if number % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
@@ -99,8 +115,9 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
         schedule.pop("distill")
     else:
         schedule.pop("price")
-    if not schedule["cutmix"]:
-        schedule.pop("cutmix")
+    for key in ("cutmix", "views", "crop", "jitter", "balance"):
+        if schedule[key] == getattr(Schedule(), key):
+            schedule.pop(key)
     options = [f"--{key.replace('_', '-')}" + ("" if value is True else f" {value!r}" if isinstance(value, str) else f" {value}")
                for key, value in (layout | schedule).items()]
     known = {RESNET: "a ResNet-18 trained on the same pictures (`recipe teacher`)",

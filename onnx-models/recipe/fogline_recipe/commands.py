@@ -13,6 +13,7 @@ from .layout import TINY, Layout
 from .quant import FULL
 from .runs import Schedule
 
+LARGER = 1.25  # crops are taken from pictures of this many times the size
 FEW = 500  # held-out pictures; with fewer, one share in twenty is off by more than four points
 
 
@@ -65,7 +66,15 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.start and not arguments.resume:
         start_from(net, arguments.start, parts(pictures, layout, schedule)[0])
     start = " ".join(arguments.start.resolve().parts[-2:]) if arguments.start else ""
-    run(pictures, net, schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()], start)
+    run(pictures, net, schedule, arguments.out, arguments.resume, [teacher.net for teacher in teachers.values()], start,
+        larger(arguments, schedule))
+
+
+def larger(arguments: argparse.Namespace, schedule: Schedule):
+    """The training pictures at a larger size, if --crop takes windows out of them."""
+    from . import data
+
+    return data.load(arguments.data, "train", math.ceil(arguments.size * LARGER)) if schedule.crop < 1 else None
 
 
 def hard_classes(layout: Layout, schedule: Schedule, arguments: argparse.Namespace, pictures) -> str:
@@ -99,7 +108,7 @@ def teacher(arguments: argparse.Namespace) -> None:
         epochs = arguments.epochs or 4
         schedule = schedule_of(arguments, epochs=epochs, batch=64, rate=1e-3, cooldown=epochs, shift=3, hole=0)
     net = teachers.new(teachers.Layout(len(pictures.names), arguments.size, arguments.network), schedule.seed, arguments.weights)
-    run(pictures, net, schedule, arguments.out, arguments.resume)
+    run(pictures, net, schedule, arguments.out, arguments.resume, larger=larger(arguments, schedule))
 
 
 def of_run(run, root: Path, part: str):

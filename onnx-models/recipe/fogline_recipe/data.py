@@ -8,7 +8,9 @@ import os
 import pickle
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from tqdm import tqdm
 
 from fogline_recipe import header
 
+FEW = 200  # with fewer pictures, starting worker processes takes longer than decoding
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 # The transposition that sets a picture of each Exif orientation upright.
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
@@ -182,15 +185,33 @@ def said(left_out: Counter) -> str:
     return "left out: " + ", ".join(f"{left_out[ending]} {ending}" for ending in order)
 
 
+def _pixels_or_why(path: Path, size: int) -> np.ndarray | str:
+    try:
+        return as_the_edge_sees_it(path, size)
+    except header.PictureError as error:
+        return str(error)
+
+
+def pixels_of(files: list[Path], size: int, what: str) -> Iterator[np.ndarray | str]:
+    """The pixels of each picture, as ``as_the_edge_sees_it``, or why it cannot be read; decoded on every core."""
+    bar = partial(tqdm, total=len(files), desc=f"reading {what}", unit=" pictures", leave=False, mininterval=1.0)
+    read = partial(_pixels_or_why, size=size)
+    if len(files) < FEW:
+        yield from bar(map(read, files))
+        return
+    with ProcessPoolExecutor() as workers:
+        yield from bar(workers.map(read, files, chunksize=32))
+
+
 def _read(files: list[Path], size: int, what: str) -> tuple[np.ndarray, list[int]]:
     """The pixels of the readable pictures and their indices in ``files``; prints the names of the others."""
     images, places = np.empty((len(files), 3, size, size), dtype=np.uint8), []
-    for place, path in enumerate(tqdm(files, desc=f"reading {what}", unit=" pictures", leave=False, mininterval=1.0)):
-        try:
-            images[len(places)] = as_the_edge_sees_it(path, size)
+    for place, (path, found) in enumerate(zip(files, pixels_of(files, size, what), strict=True)):
+        if isinstance(found, str):
+            tqdm.write(f"{path}: {found}")
+        else:
+            images[len(places)] = found
             places.append(place)
-        except header.PictureError as error:
-            tqdm.write(f"{path}: {error}")
     if len(places) < len(files):
         tqdm.write(f"{len(files) - len(places)} of {len(files)} pictures cannot be read and are skipped")
     return images[:len(places)], places

@@ -23,7 +23,10 @@ class Extension(nn.Module):
         adaptive, plus, rest = layout.extension.partition("+")
         if not plus or not rest.split() or not rest.split()[-1].startswith("exit"):
             raise LayoutError(f"--extension '{layout.extension}' is not ADAPTIVE + BLOCKS exitGRID")
-        width = layout.stem // 2
+        (channels_of_stem, _), *more = layout.stems()
+        if more:
+            raise LayoutError("--extension: its own stem is one convolution, so the layout's has to be one too")
+        width = channels_of_stem // 2
         self.stem = quant.first_conv(layout.bits, 3, width)
         self.norm, self.act = nn.BatchNorm2d(width), PRelu(width)
         self.adaptive, *found = self.blocks(adaptive.split(), layout, width, layout.size)

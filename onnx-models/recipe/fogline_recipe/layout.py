@@ -1,7 +1,8 @@
-"""The layout of a network: two short texts and some numbers that fully determine its shape.
+"""The layout of a network: three short texts and some numbers that fully determine its shape.
 
-Edge: ``128`` is a block of 128 channels, ``exit4`` an exit on a 4x4 grid of averages, ``pool`` a 2x2 maximum. Cloud: ``256`` is a
-convolution, ``256+`` one with a shortcut. With 32 bits the same layout is the full-precision *twin*, without quantisers and exits.
+Stem: ``32`` is a convolution to 32 channels, ``32/2`` one that also halves the map, for larger pictures. Edge: ``128``
+is a block of 128 channels, ``exit4`` an exit on a 4x4 grid of averages, ``pool`` a 2x2 maximum. Cloud: ``256`` is a convolution, ``256+`` one with a
+shortcut. With 32 bits the same layout is the full-precision *twin*, without quantisers and exits.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -27,7 +28,7 @@ class Layout:
     classes: int = 10
     bits: int = 1
     size: int = 32
-    stem: int = 32
+    stem: str = "32"
     edge: str = "64 pool 128 128 exit2 pool 128 128 128 exit4"
     split: int = 128
     cloud: str = "256 pool 256+ 256+ 256+"
@@ -38,7 +39,8 @@ class Layout:
     hard: str = ""
 
     def __post_init__(self):
-        for name in ("size", "stem", "split", "share"):
+        object.__setattr__(self, "stem", str(self.stem))  # older checkpoints have a number
+        for name in ("size", "split", "share"):
             if getattr(self, name) < 1:
                 raise LayoutError(f"--{name} {getattr(self, name)}: at least 1 is needed")
         if self.share > MOST_SHARED:
@@ -55,8 +57,18 @@ class Layout:
             if not self.extension or len(labels) < 2 or labels != [label for label in known if label in labels]:
                 raise LayoutError(f"--hard '{self.hard}': with --extension, give at least two classes from 0 to {self.classes - 1}, in ascending order")
 
+    def stems(self) -> list[tuple[int, int]]:
+        """Channels and stride of each convolution of the stem."""
+        found = [token.partition("/") for token in self.stem.split()]
+        if not found:
+            raise LayoutError("--stem is empty: at least one convolution is needed, such as 32")
+        for width, slash, stride in found:
+            if slash and stride not in ("1", "2"):
+                raise LayoutError(f"--stem '{self.stem}': '{width}/{stride}' must be WIDTH, or WIDTH/2 to halve the map")
+        return [(channels_of(width), int(stride or 1)) for width, _, stride in found]
+
     def to_dict(self) -> dict:
         return asdict(self)
 
 
-TINY = Layout(classes=5, size=16, stem=8, edge="16 pool 16 exit2 pool 32 exit2", split=16, cloud="16 pool 16+")
+TINY = Layout(classes=5, size=16, stem="8", edge="16 pool 16 exit2 pool 32 exit2", split=16, cloud="16 pool 16+")

@@ -7,11 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from . import quant
-from .blocks import Block, Exit, PRelu, Project
+from .blocks import Block, Exit, PRelu, Project, Strided
 from .extension import Extension
 from .layout import Layout, channels_of
 from .quant import LayoutError
 from .ways import MixedBlock
+
+
+def halved(size: int, stride: int) -> int:
+    """The side of a map after a pool, or a convolution with this stride."""
+    if size % stride:
+        raise LayoutError(f"a map of {size}x{size} cannot be halved")
+    return size // stride
 
 
 class Edge(nn.Module):
@@ -20,17 +27,19 @@ class Edge(nn.Module):
     def __init__(self, layout: Layout):
         super().__init__()
         self.input = quant.pixels(layout.bits)
-        self.stem = quant.first_conv(layout.bits, 3, layout.stem)
-        self.norm, self.act = nn.BatchNorm2d(layout.stem), PRelu(layout.stem)
+        (channels, stride), *more = layout.stems()
+        self.stem = quant.first_conv(layout.bits, 3, channels, stride)
+        self.norm, self.act = nn.BatchNorm2d(channels), PRelu(channels)
+        size, self.more = halved(layout.size, stride), nn.Sequential()
+        for width, stride in more:
+            self.more.append(Strided(layout.bits, channels, width, stride))
+            channels, size = width, halved(size, stride)
         self.blocks, self.exits, self.order, self.exit_after = nn.ModuleList(), nn.ModuleList(), [], []
         self.pool = nn.MaxPool2d(2)
-        channels, size = layout.stem, layout.size
         for token in layout.edge.split():
             if token == "pool":
-                if size % 2:
-                    raise LayoutError(f"a map of {size}x{size} cannot be halved by pool")
                 self.order.append(self.pool)
-                size //= 2
+                size = halved(size, 2)
             elif not token.startswith("exit"):
                 self.blocks.append(self.block(layout, channels, channels_of(token)))
                 self.order.append(self.blocks[-1])
@@ -57,6 +66,10 @@ class Edge(nn.Module):
             raise LayoutError(f"a block with --ways keeps its width, {inputs}, and cannot have {outputs}")
         return MixedBlock([int(bits) for bits in layout.ways.split()], inputs, Block)
 
+    def first(self, picture: Tensor) -> Tensor:
+        """The stem's map of the quantised picture."""
+        return self.more(self.act(self.norm(self.stem(picture))))
+
     def run(self, x: Tensor, steps: list[nn.Module], way: int | Tensor) -> tuple[Tensor, list[Tensor]]:
         """Runs some of the layers; returns the map and the logits of the exits among them."""
         logits = []
@@ -69,7 +82,7 @@ class Edge(nn.Module):
 
     def forward(self, x: Tensor, way: int | Tensor = 0) -> tuple[Tensor, ...]:
         picture = self.input(x)
-        x, logits = self.run(self.act(self.norm(self.stem(picture))), self.order, way)
+        x, logits = self.run(self.first(picture), self.order, way)
         if self.extension:
             logits.append(self.extension(picture, x))
         return *logits, self.split(x)
@@ -77,7 +90,7 @@ class Edge(nn.Module):
     def forward_every_way(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The logits of the first exit, then those of each way's exits; the split map of each way. For training."""
         behind = self.order.index(self.exits[0]) + 1
-        x, logits = self.run(self.act(self.norm(self.stem(self.input(x)))), self.order[:behind], 0)
+        x, logits = self.run(self.first(self.input(x)), self.order[:behind], 0)
         each = [self.run(x, self.order[behind:], way) for way in range(len(self.blocks[-1].bits))]
         return logits + [exit_ for _, exits in each for exit_ in exits], [self.split(map_) for map_, _ in each]
 

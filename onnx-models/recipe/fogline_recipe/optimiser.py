@@ -6,7 +6,7 @@ Learning rates are tensors on the device, so that nothing synchronises and a CUD
 import torch
 from torch import Tensor, nn
 
-from .runs import Schedule
+from .runs import Schedule, fast
 
 
 def matrix(kernel: Tensor) -> Tensor:
@@ -14,11 +14,11 @@ def matrix(kernel: Tensor) -> Tensor:
     return kernel.detach().permute(0, 2, 3, 1).flatten(1)
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
-    """Roughly the orthogonal matrices nearest to ``matrices`` (N, A, B), by three steps of Newton and Schulz in bf16."""
+def orthogonal(matrices: Tensor, kind: torch.dtype) -> Tensor:
+    """Roughly the orthogonal matrices nearest to ``matrices`` (N, A, B), by three steps of Newton and Schulz, computed in ``kind``."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if tall else matrices).bfloat16()
+    x = (matrices.mT if tall else matrices).to(kind)
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
     for _ in range(3):
         gram = x @ x.mT
@@ -40,7 +40,7 @@ class Muon:
         groups = {}
         for kernel, decays in kernels:
             groups.setdefault((kernel.shape, decays), []).append(kernel)
-        self.rate = rate
+        self.rate, self.kind = rate, fast(rate.device)
         self.groups = [(alike, decay if decays else 0.0) for (_, decays), alike in groups.items()]
         self.momenta = [torch.zeros_like(torch.stack([matrix(kernel) for kernel in alike])) for alike, _ in self.groups]
 
@@ -49,7 +49,7 @@ class Muon:
         for (kernels, decay), momentum in zip(self.groups, self.momenta, strict=True):
             gradient = torch.stack([matrix(kernel.grad) for kernel in kernels])
             momentum.lerp_(gradient, 1 - self.MOMENTUM)
-            update = orthogonal(gradient.lerp(momentum, self.MOMENTUM))
+            update = orthogonal(gradient.lerp(momentum, self.MOMENTUM), self.kind)
             update *= self.rate * 0.2 * max(update.shape[1:]) ** 0.5
             outputs, inputs, height, width = kernels[0].shape
             for kernel, each in zip(kernels, update.view(-1, outputs, height, width, inputs), strict=True):

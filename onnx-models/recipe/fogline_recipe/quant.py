@@ -183,12 +183,12 @@ def pixels(bits: int) -> nn.Module:
     return nn.Identity() if bits == FULL else qnn.QuantIdentity(act_quant=PixelAct)
 
 
-def first_conv(bits: int, inputs: int, outputs: int) -> nn.Conv2d:
+def first_conv(bits: int, inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     """The first convolution: eight-bit weights, however few bits the blocks have."""
     check_bits(bits)
     if bits == FULL:
-        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return qnn.QuantConv2d(inputs, outputs, 3, padding=1, bias=False, weight_quant=HeadWeight)
+        return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+    return qnn.QuantConv2d(inputs, outputs, 3, stride, padding=1, bias=False, weight_quant=HeadWeight)
 
 
 def activation(bits: int) -> nn.Module:
@@ -206,10 +206,10 @@ def split(bits: int) -> nn.Module:
     return nn.ReLU() if bits == FULL else activation(bits)
 
 
-def conv(bits: int, inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
-    """A convolution with quantised weights and zero padding that keeps the map's size."""
+def conv(bits: int, inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution with quantised weights and zero padding; with a stride of 1 it keeps the map's size."""
     check_bits(bits)
-    shape = {"kernel_size": kernel, "padding": kernel // 2, "bias": False}
+    shape = {"kernel_size": kernel, "stride": stride, "padding": kernel // 2, "bias": False}
     if bits == FULL:
         return nn.Conv2d(inputs, outputs, **shape)
     weight = {"weight_quant": SignWeight} if bits == 1 else {

@@ -34,24 +34,36 @@ class Schedule:
     focus: float = 0.0
     price: float = 0.1
     cutmix: float = 0.0
+    views: int = 0
+    crop: float = 1.0
+    jitter: float = 0.0
+    balance: float = 0.0
     seed: int = 1
     hold_out_every: int = 20
 
     def __post_init__(self):
-        limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0, "price": 0}
+        limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0, "price": 0, "views": 0}
         for name, least in limits.items():
             if not least <= getattr(self, name) < float("inf"):
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least {least} is needed")
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"--crop {self.crop}: a share above 0, and at most 1, is needed")
         for name in ("rate", "kernel_rate", "warmup", "cooldown"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: a number above 0 is needed")
-        for name in ("focus", "distill", "smoothing", "exit_weight", "cutmix"):
+        for name in ("focus", "distill", "smoothing", "exit_weight", "cutmix", "jitter", "balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: a number from 0 to 1 is needed")
 
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fast(where: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes in it, else float32: a CPU that emulates it takes a hundred times as long."""
+    native = where.type == "cuda" or any(there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
+    return torch.bfloat16 if native else torch.float32
 
 
 def machine(where: torch.device) -> str:

@@ -6,6 +6,7 @@ before them. Layers and nodes are therefore matched in order, and a folded batch
 
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from brevitas.nn import QuantConv2d
 from onnx import numpy_helper
 from torch import nn
 
-from . import data, hashing, quant
+from . import card, data, hashing, quant
 from .blocks import Shift
 from .data import DataError
 from .net import Hybrid
 from .quant import Levels
 from .ways import NestedConv
 
+COUNT = 500  # pictures whose statistics the folded batch-norms get
 NEW = re.compile(r"^edge\.extension|\.appeal\.")  # modules that a --start pair may lack
 KINDS = {"Conv": nn.Conv2d, "BatchNormalization": nn.BatchNorm2d, "PRelu": nn.PReLU, "Add": Shift, "Gemm": nn.Linear, "Quant": Levels}
 
@@ -57,16 +59,38 @@ def nodes_of(paths: list[Path]) -> list[tuple[str, list[torch.Tensor]]]:
     return nodes
 
 
+def take_weights(net: nn.Module, donor: nn.Module, but: str | None = None) -> int:
+    """Copies a network's weights to ``net`` where name and shape match, except in modules named ``but``; returns how many tensors. A twin
+    matches completely."""
+    there = net.state_dict()
+    same = {name: value for name, value in donor.state_dict().items()
+            if name in there and there[name].shape == value.shape and but not in name.split(".")}
+    net.load_state_dict(same, strict=False)
+    return len(same)
+
+
 @torch.no_grad()
 def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
     """Gives ``net`` the weights of the pair's files, and its folded batch-norms the statistics of some of ``pictures``.
 
-    Raises DataError if the files have another layout, or other classes than the pictures.
+    From a pair of other classes or picture size comes what has the same name and shape, such as the blocks of the trunk; heads of other
+    classes are new. Raises DataError if the files have another layout than they should.
     """
-    manifest = pair / "manifest.json"
-    if manifest.is_file() and (theirs := json.loads(manifest.read_text())["classes"]) != pictures.names:
-        raise DataError(f"{pair} tells {len(theirs)} classes apart ({', '.join(theirs[:3])}, ...), the data set has "
-                        f"{len(pictures.names)} ({', '.join(pictures.names[:3])}, ...); for other classes, start with --teacher or from scratch")
+    path = pair / "manifest.json"
+    manifest = json.loads(path.read_text()) if path.is_file() else None
+    if manifest is None or (manifest["classes"], manifest["input"]["size"]) == (pictures.names, net.layout.size):
+        return fill(net, pair, pictures)
+    layout = card.layout(pair)
+    donor = Hybrid(replace(layout, bits=net.layout.bits, classes=len(manifest["classes"])))
+    smaller = nn.functional.interpolate(pictures.images[::max(1, len(pictures) // COUNT)].float(), (layout.size, layout.size), mode="area")
+    fill(donor, pair, data.Pictures(smaller, torch.empty(len(smaller)), pictures.names))
+    taken = take_weights(net, donor, but=None if manifest["classes"] == pictures.names else "linear")
+    print(f"{taken} of {len(net.state_dict())} tensors are those of {pair}")
+
+
+@torch.no_grad()
+def fill(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
+    """``start_from`` a pair whose layout is ``net``'s."""
     names, order = {module: name for name, module in net.named_modules()}, []
     hooks = [module.register_forward_hook(lambda module, *_: order.append(module))
              for module, name in names.items() if isinstance(module, tuple(KINDS.values())) and not NEW.search(name)]
@@ -120,8 +144,8 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
 LEARNED_SCALE = "weight_quant.tensor_quant.scaling_impl.value"
 
 
-def unfold(net: Hybrid, biases: dict[nn.BatchNorm2d, torch.Tensor], pictures: data.Pictures, count: int = 500) -> None:
-    """Batch-norms that add ``biases`` and change nothing else, while the statistics of their maps are those of ``count`` pictures."""
+def unfold(net: Hybrid, biases: dict[nn.BatchNorm2d, torch.Tensor], pictures: data.Pictures) -> None:
+    """Batch-norms that add ``biases`` and change nothing else, while the statistics of their maps are those of ``COUNT`` pictures."""
     def set_statistics(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
         variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
         norm.running_mean.copy_(mean)
@@ -130,6 +154,6 @@ def unfold(net: Hybrid, biases: dict[nn.BatchNorm2d, torch.Tensor], pictures: da
         norm.bias.copy_(biases[norm] + mean)
 
     hooks = [norm.register_forward_pre_hook(set_statistics) for norm in biases]
-    net.eval()(data.normalise(pictures.images[::max(1, len(pictures) // count)]))
+    net.eval()(data.normalise(pictures.images[::max(1, len(pictures) // COUNT)]))
     for hook in hooks:
         hook.remove()

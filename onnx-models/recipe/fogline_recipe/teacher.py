@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .data import DataError
 
-FROZEN, ENLARGE = 3, 4.0  # number of frozen stages; factor by which pictures are enlarged in each direction
+FROZEN, SEEN = 3, 128  # number of frozen stages; smaller pictures are enlarged to this side
 EFFICIENTNET, RESNET = "tf_efficientnet_lite0", "resnet18"
 
 
@@ -63,7 +63,7 @@ class ResNet18(Teacher):
 
 
 class EfficientNet(Teacher):
-    """EfficientNet-Lite0 (Tan, Le 2019, arXiv 1905.11946), trained on ImageNet by its authors, fine-tuned here on enlarged pictures.
+    """EfficientNet-Lite0 (Tan, Le 2019, arXiv 1905.11946), trained on ImageNet by its authors, fine-tuned here; small pictures are enlarged.
 
     The kernels of its first stages stay as they are: they work on the largest maps, and their gradients would take most of the
     time. Their batch-norms follow the statistics of the enlarged pictures. None are for Muon: those of depthwise convolutions are
@@ -82,7 +82,8 @@ class EfficientNet(Teacher):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         with torch.no_grad():
-            x = nn.functional.interpolate(x, scale_factor=ENLARGE, mode="bilinear")
+            if x.shape[-1] < SEEN:
+                x = nn.functional.interpolate(x, size=(SEEN, SEEN), mode="bilinear")
             for part in self.frozen():
                 x = part(x.contiguous(memory_format=torch.channels_last))
         # In bf16 the gradients of depthwise convolutions take twice the time on a CPU.

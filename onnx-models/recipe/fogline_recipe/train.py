@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +18,8 @@ from .graph import Graphed
 from .layout import Layout
 from .net import Hybrid
 from .optimiser import Optimiser
-from .runs import Schedule, device, logits, machine, parts, save
+from .runs import Schedule, device, fast, logits, machine, parts, save
+from .start import take_weights
 
 
 def rate_factor(epoch: float, schedule: Schedule) -> float:
@@ -41,14 +43,14 @@ def focus(exits: list[torch.Tensor], amount: float) -> torch.Tensor:
 
 
 def losses(outputs: list[torch.Tensor], targets: torch.Tensor, schedule: Schedule,
-           teacher: torch.Tensor | None = None) -> torch.Tensor:
+           teacher: torch.Tensor | None = None, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Sum of w_i L_i over the exits, plus (1 - sum of w_i) L of the final head (2005.10851).
 
     ``targets`` (N, classes) are each class's share in a picture: 1 and 0, unless pictures were mixed. L is the mean over the
     pictures, for the final head weighted by ``focus``, of a head's cross-entropy, mixed with that against the softened
     scores of a teacher (Hinton et al. 2015, arXiv 1503.02531). Without a teacher the final head learns from the labels alone
     and teaches the exits (Zhang et al. 2019, "Be Your Own Teacher", arXiv 1905.08094). To that of an exit with a score of
-    its own answer, AppealNet's is added.
+    its own answer, AppealNet's is added. ``weights`` (classes) are the classes' own.
     """
     outputs = [output.float() for output in outputs]
     classes = outputs[-1].shape[1]
@@ -63,6 +65,9 @@ def losses(outputs: list[torch.Tensor], targets: torch.Tensor, schedule: Schedul
         loss[i] = (1 - schedule.distill) * loss[i] + schedule.distill * from_teacher
     if outputs[:-1]:
         loss[-1] = loss[-1] * focus(outputs[:-1], schedule.focus)
+    if schedule.balance and weights is not None:
+        of_picture = targets @ weights
+        loss = [each * of_picture for each in loss]
     loss = [each.mean() for each in loss]
     for i, (exit_, score) in enumerate(appeals):
         loss[i] = loss[i] + appeal.loss(exit_, score, outputs[-1], targets, schedule.price)
@@ -75,36 +80,42 @@ def new(layout: Layout, schedule: Schedule) -> Hybrid:
     return Hybrid(layout)
 
 
-def take_weights(net: nn.Module, teacher: nn.Module) -> int:
-    """Copies a teacher's weights to ``net`` where name and shape match; returns how many. A twin matches completely."""
-    there = net.state_dict()
-    same = {k: v for k, v in teacher.state_dict().items() if k in there and there[k].shape == v.shape}
-    net.load_state_dict(same, strict=False)
-    return len(same)
-
-
 def asked(teachers: Sequence[nn.Module], images: torch.Tensor) -> torch.Tensor | None:
     """The mean of the teachers' final logits (N, classes), for exactly the pictures that the student sees."""
-    with torch.no_grad():
+    with torch.no_grad(), narrow(images.device):
         scores = [teacher(images)[-1].float() for teacher in teachers]
     return torch.stack(scores).mean(0) if scores else None
 
 
-def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, teachers: Sequence[nn.Module]) -> Graphed:
-    """Runs one training step on pictures (N, 3, S, S) and targets (N, classes); returns the loss before the step."""
+def class_weights(pictures: data.Pictures, balance: float) -> torch.Tensor:
+    """Each class's weight in the loss: its number of pictures to the power of -``balance``, with a mean over the pictures of 1."""
+    counts = pictures.labels.bincount(minlength=len(pictures.names)).clamp_min(1).float()
+    weights = counts ** -balance
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+def narrow(where: torch.device) -> torch.autocast:
+    """Computes in bfloat16 where that is fast. Without a cache, which a CUDA graph must not capture."""
+    kind = fast(where)
+    return torch.autocast(where.type, dtype=kind, enabled=kind != torch.float32, cache_enabled=False)
+
+
+def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, weights: torch.Tensor | None = None) -> Graphed:
+    """Runs one training step on pictures (N, 3, S, S), targets (N, classes) and, if there are any, the teachers' scores (N, classes);
+    returns the loss before the step. ``weights`` (classes) are the classes' own."""
     where = optimiser.parameters[0].device
     shared, hard = net.shared(), net.edge.hard() if isinstance(net, Hybrid) else []
     hard = torch.tensor(hard, device=where) if hard else None
+    weights = weights if hard is None or weights is None else weights[hard]
 
-    def step(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def step(images: torch.Tensor, targets: torch.Tensor, scores: torch.Tensor | None = None) -> torch.Tensor:
         optimiser.forget()
-        with torch.autocast(where.type, dtype=torch.bfloat16, cache_enabled=False):  # a CUDA graph must not capture this
+        with narrow(where):
             outputs = net(images)
-            scores = asked(teachers, images)
         if hard is not None:  # an extension learns only from its hard classes
             outputs, targets = [output[:, hard] for output in outputs[-2:]], targets[:, hard]
             scores = None if scores is None else scores[:, hard]
-        loss = losses(outputs, targets, schedule, scores)
+        loss = losses(outputs, targets, schedule, scores, weights)
         loss.backward()
         optimiser.step()
         if shared:
@@ -115,15 +126,19 @@ def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, teachers: 
 
 
 def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path, resume: bool,
-          teachers: Sequence[nn.Module] = (), start: str = "") -> None:
+          teachers: Sequence[nn.Module] = (), start: str = "", larger: data.Pictures | None = None) -> None:
     """Trains ``net``, new or pretrained, on all but the held-out pictures; writes ``checkpoint.pt`` and ``log.jsonl`` to ``out``.
 
+    ``larger`` are the same pictures at a larger size, from which ``--crop`` takes its windows.
     ``start`` is recorded in the checkpoint as the source of ``net``'s weights; without it, a twin among the teachers initialises them.
     """
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"
     where, layout = device(), net.layout.to_dict()
     training, held = parts(pictures, net.layout, schedule)
+    weights = class_weights(training, schedule.balance).to(where)
+    if larger:
+        training, _ = parts(larger, net.layout, schedule)
     if isinstance(net, Hybrid) and net.edge.hard():
         hard = torch.tensor(net.edge.hard())
         training, held = (part.take(torch.isin(part.labels, hard)) for part in (training, held))
@@ -153,7 +168,8 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
     if resume:
         optimiser.load_state_dict(state["optimiser"])
     torch.backends.cudnn.benchmark = True  # batches are of one size
-    feed, step = Feed(training, schedule, where), step_of(net, optimiser, schedule, teachers)
+    feed, step = Feed(training, schedule, where, net.layout.size), step_of(net, optimiser, schedule, weights)
+    ask, remembered = Graphed(partial(asked, teachers), where), {}
     for epoch in range(first, schedule.epochs):
         net.train()
         began, total = time.monotonic(), torch.zeros((), device=where)
@@ -161,7 +177,11 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         bar = tqdm(feed.epoch(epoch), desc=f"epoch {epoch + 1}/{schedule.epochs}", total=feed.steps, unit=" batches")
         for done, batch in enumerate(bar):
             optimiser.set_rates(rate_factor(epoch + done / feed.steps, schedule))
-            total += step(*batch)
+            if teachers and (view := (feed.view(epoch), done)) not in remembered:
+                remembered[view] = ask(batch[0]).clone()
+            total += step(*batch, remembered[view]) if teachers else step(*batch)
+            if not schedule.views:
+                remembered.clear()
             if (now := time.monotonic()) > shown + 1:  # reading the loss synchronises with the device
                 shown, left = now, (schedule.epochs - epoch - (done + 1) / feed.steps) * (now - began) * feed.steps / (done + 1)
                 bar.set_postfix_str(f"loss {total.item() / (done + 1):.3f}, about {left / 60:.0f} min left")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from fogline_recipe import data
-from fogline_recipe.feed import Feed, augment, cutmix, padded
+from fogline_recipe.feed import Feed, augment, cropped, cutmix, jittered, padded
 from fogline_recipe.runs import Schedule
 
 PLAIN = Schedule(batch=8, shift=0, hole=0)
@@ -64,6 +64,38 @@ class Pictures(unittest.TestCase):
         moved = augment(padded(images, 2), still, chances, 2, 0)
         for before, after in zip(padded(images, 2), moved, strict=True):
             self.assertEqual(sum(torch.equal(before[:, y:y + 16, x:x + 16], after) for y in range(5) for x in range(5)), 1)
+
+    def test_a_crop_is_a_window_of_the_size_asked_for(self):
+        side = torch.linspace(0, 255, 80)
+        picture = torch.stack([side.expand(80, 80), side.view(80, 1).expand(80, 80), torch.full((80, 80), 9.0)]).to(torch.uint8)
+        mirrored = torch.arange(200) % 2 == 1
+        windows = cropped(picture.expand(200, 3, 80, 80), 64, mirrored, torch.Generator().manual_seed(2), 0.25)
+        self.assertEqual(windows.shape, (200, 3, 64, 64))
+        across, down = windows[:, 0, 30, -1] - windows[:, 0, 30, 0], windows[:, 1, -1, 30] - windows[:, 1, 0, 30]
+        self.assertTrue(torch.equal(across < 0, mirrored))
+        self.assertTrue((down > 0).all())
+        area = (across.abs() * down / 4) * (64 / 63) ** 2  # the first and last pixels' centres lie half a pixel inside
+        self.assertGreater(area.min(), 0.2)  # 0.25, less what a long window would have outside the picture
+        self.assertLess(area.min(), 0.4)
+        self.assertGreater(area.max(), 0.9)
+        ratio = across.abs() / down
+        self.assertTrue(0.7 < ratio.min() < 0.9 and 1.1 < ratio.max() < 1.4, f"{ratio.min()} to {ratio.max()}")
+
+    def test_jitter_changes_colours_and_stays_in_range(self):
+        images = data.normalise(some_pictures().images)
+        changed = jittered(images, torch.Generator().manual_seed(1), 0.4)
+        self.assertTrue(((changed >= -1) & (changed <= 1)).all())
+        self.assertTrue((changed - images).abs().mean((1, 2, 3)).gt(0.005).all())
+        self.assertTrue(torch.allclose(jittered(images, torch.Generator().manual_seed(1), 0.0), images, atol=1e-6))
+
+    def test_views_repeat(self):
+        feed = Feed(some_pictures(), replace(PLAIN, views=2, crop=0.5, jitter=0.2), CPU, 12)
+        epochs = [[images for images, _ in feed.epoch(number)] for number in range(4)]
+        self.assertEqual(epochs[0][0].shape, (8, 3, 12, 12))
+        for first, again in ((0, 2), (1, 3)):
+            for one, other in zip(epochs[first], epochs[again], strict=True):
+                self.assertTrue(torch.equal(one, other))
+        self.assertFalse(torch.equal(epochs[0][0], epochs[1][0]))
 
     def test_a_square_of_another_picture_takes_its_share_of_the_target(self):
         ones = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 16, 16)
