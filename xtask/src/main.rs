@@ -21,6 +21,7 @@ mod stack;
 mod stages;
 mod step;
 mod tally;
+mod teach;
 mod test;
 mod tools;
 
@@ -50,6 +51,8 @@ enum Chore {
     Component,
     /// Run all checks and tests, as CI does.
     Test(test::Options),
+    /// Train a pair on a folder of your own pictures, and pack and evaluate it.
+    Teach(teach::Options),
     /// Pack an edge model: convert edge.qonnx to edge.fog and update manifest.json, all in the same folder.
     Pack(pack::Options),
     /// Measure a pair on a dataset with the real engine and cloud function; see `cargo xtask eval --help`.
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Chore::Engine => engine(),
         Chore::Component => tools::targets().and_then(|()| demo::build_component()),
         Chore::Test(options) => test::run(&options),
+        Chore::Teach(options) => teach::run(&options),
         Chore::Pack(options) => pack::run(&options),
         Chore::Bench(what) => bench::run(&what),
         Chore::Plan(options) => plan::run(&options),
@@ -154,6 +158,11 @@ fn heavy(chore: &str, passed: &Passed) -> anyhow::Result<()> {
     let runs_networks = ["eval", "compare"].contains(&chore);
     let folder =
         if runs_networks { step::build_measure()? } else { step::build().map(|()| "debug")? };
+    measure(folder, chore, passed)
+}
+
+/// Runs a subcommand of the fogline-measure in a `folder` of target/.
+fn measure(folder: &str, chore: &str, passed: &Passed) -> anyhow::Result<()> {
     let mut program = std::process::Command::new(target().join(folder).join("fogline-measure"));
     let status = program.arg(chore).args(&passed.options).status()?;
     anyhow::ensure!(status.success(), "cargo xtask {chore} failed with {status}");

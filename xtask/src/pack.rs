@@ -48,6 +48,23 @@ pub struct Options {
     golden: Option<PathBuf>,
 }
 
+impl Options {
+    /// To pack the exported pair in `folder`.
+    pub fn new(folder: &Path) -> Self {
+        let edge = folder.join(EDGE_QONNX);
+        let facts = new::Facts::default();
+        Self {
+            edge,
+            new: false,
+            facts,
+            explain: false,
+            edge_only: false,
+            share: None,
+            golden: None,
+        }
+    }
+}
+
 /// Packs the edge, checks both halves against the manifest, and writes edge.fog and manifest.json.
 pub fn run(options: &Options) -> Result<()> {
     // The parent of a bare file name is the empty path.

@@ -51,6 +51,9 @@ HELP = {
 }
 
 
+FOLDER = "DIR/CLASS/*.jpg, which is split into training and test pictures, or DIR/train/CLASS/*.jpg and DIR/test/CLASS/*.jpg"
+
+
 def add_fields(parser: argparse.ArgumentParser, defaults: Layout | Schedule) -> None:
     for field in fields(defaults):
         if HELP[field.name]:
@@ -75,9 +78,29 @@ def add_target(command: argparse.ArgumentParser) -> None:
                          help="for a network with several ways: maximum mean computational energy per picture")
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
+    """Runs the command in ``words``, by default that of the command line."""
     parser = argparse.ArgumentParser(prog="fogline_recipe", description=__doc__)
     every = parser.add_subparsers(required=True)
+    command = every.add_parser("look", help="look a folder of pictures over, as teach does first")
+    command.add_argument("--data", type=Path, required=True, help=FOLDER)
+    command.add_argument("--size", type=int, default=128, help="the size that pictures will have (default %(default)s)")
+    command.add_argument("--json", action="store_true", help="print what was found as JSON")
+    command.set_defaults(run=commands.look)
+
+    command = every.add_parser("teach", help="from a folder of pictures to an exported pair; cargo xtask teach also packs and evaluates it")
+    command.add_argument("folder", type=Path, metavar="DIR", help=FOLDER)
+    command.add_argument("--name", required=True, help="the pair's name")
+    command.add_argument("--version", default="1.0.0", help="the pair's version (default %(default)s)")
+    command.add_argument("--out", type=Path, required=True, help="output folder for the plan, checkpoints and pair; work in it is continued")
+    command.add_argument("--size", type=int, default=128, help="pictures are SIZE x SIZE: 32 to 224 (default %(default)s)")
+    command.add_argument("--bits", type=int, default=1, help="bits of the edge: 1, 2, 4 or 8 (default %(default)s)")
+    command.add_argument("--minutes", type=float, default=60.0, help="time for training, of which small folders need less (default %(default)s)")
+    command.add_argument("--edge-share", type=float, default=0.65, help="answer this share of the pictures at the edge (default %(default)s)")
+    command.add_argument("--weights", type=Path, help="state dict of EfficientNet-Lite0, trained on ImageNet: fine-tunes it first, as the teacher")
+    command.add_argument("--start", type=Path, metavar="PAIR", help="pair whose trunk comes first (default: the latest tin100-w4)")
+    command.set_defaults(run=lambda given: commands.teach(given, main))
+
     command = every.add_parser("train", help="train exits and final head together")
     command.add_argument("--data", type=Path, required=True,
                          help="folder of CIFAR's Python or binary version, or DIR with DIR/train/CLASS/*.jpg and DIR/test/CLASS/*.jpg; DIR/classes.txt "
@@ -186,7 +209,7 @@ def main() -> None:
     command.add_argument("--out", type=Path, required=True, help="output folder")
     add_fields(command, TINY)
     command.set_defaults(run=commands.tiny)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     try:
         arguments.run(arguments)
     except (DataError, LayoutError) as error:
@@ -194,4 +217,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the checkpoint of the last whole epoch is kept") from None

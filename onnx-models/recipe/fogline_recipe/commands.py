@@ -5,6 +5,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -109,6 +110,37 @@ def teacher(arguments: argparse.Namespace) -> None:
         schedule = schedule_of(arguments, epochs=epochs, batch=64, rate=1e-3, cooldown=epochs, shift=3, hole=0)
     net = teachers.new(teachers.Layout(len(pictures.names), arguments.size, arguments.network), schedule.seed, arguments.weights)
     run(pictures, net, schedule, arguments.out, arguments.resume, larger=larger(arguments, schedule))
+
+
+def look(arguments: argparse.Namespace) -> None:
+    from .look import look as run
+
+    found = run(arguments.data, arguments.size)
+    print(json.dumps(found.to_dict(), indent=2) if arguments.json else found)
+
+
+def teach(arguments: argparse.Namespace, run: Callable[[list[str]], None]) -> None:
+    from . import teach as teaching
+
+    if not 0 < arguments.minutes < math.inf:
+        raise DataError(f"--minutes {arguments.minutes}: a number above 0 is needed")
+    if not 0 < arguments.edge_share < 1:
+        raise DataError(f"--edge-share {arguments.edge_share}: a share between 0 and 1 is needed")
+    checked_name(arguments)
+    if arguments.weights and not arguments.weights.is_file():
+        raise DataError(f"{arguments.weights} does not exist")
+    start = arguments.start or teaching.trunk()
+    plan = teaching.Plan("", arguments.size, arguments.bits, str(arguments.weights.resolve()) if arguments.weights else "",
+                         str(start.resolve()) if start else "", arguments.edge_share, 0, 0)
+    teaching.layout(arguments.size, arguments.bits, 2)  # before anything is read
+    pair = teaching.teach(arguments.folder, arguments.name, arguments.version, arguments.out, plan, arguments.minutes, run)
+    print(f"exported {pair}")
+
+
+def checked_name(arguments: argparse.Namespace) -> None:
+    for what, text in (("name", arguments.name), ("version", arguments.version)):
+        if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
+            raise DataError(f"--{what} '{text}' may only contain letters, digits, '-', '_' and '.'")
 
 
 def of_run(run, root: Path, part: str):
@@ -219,9 +251,7 @@ def export(arguments: argparse.Namespace) -> None:
     from .runs import load, twin_of
 
     out, target = arguments.out, target_of(arguments)
-    for what, text in (("name", arguments.name), ("version", arguments.version)):
-        if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
-            raise DataError(f"--{what} '{text}' may only contain letters, digits, '-', '_' and '.'")
+    checked_name(arguments)
     if out.resolve().parts[-2:] != (arguments.name, arguments.version):
         raise DataError(f"--out {out}: the folder must end in {arguments.name}/{arguments.version}")
     if (out / "manifest.json").exists():

@@ -225,7 +225,7 @@ def of_folder(folder: Path, size: int) -> torch.Tensor:
     return torch.from_numpy(images)
 
 
-def _names(root: Path, folders: list[str]) -> list[str]:
+def class_names(root: Path, folders: list[str]) -> list[str]:
     """The names of the classes in ``folders``: the folders' own, or those in ``classes.txt``, one line FOLDER<TAB>NAME each."""
     path = root / "classes.txt"
     if not path.is_file():
@@ -253,7 +253,7 @@ def _folder(root: Path, split: str, size: int) -> Pictures | None:
     folders = sorted(p.name for p in base.iterdir() if p.is_dir() and not is_hidden(p.name, is_folder=True))
     if len(folders) < 2:
         raise DataError(f"{base}: found {len(folders)} class folders; at least two are needed")
-    names, left_out = _names(root, folders), Counter()
+    names, left_out = class_names(root, folders), Counter()
     files, labels = [], []
     for label, folder in enumerate(folders):
         of_class = list(pictures_below(base / folder, left_out))

@@ -121,7 +121,11 @@ def twin_of(run: Run, folder: Path) -> Hybrid:
 def save(path: Path, state: dict) -> None:
     """Writes a temporary file and renames it: an interrupted save leaves the old checkpoint intact."""
     beside = path.with_suffix(".partial")
-    torch.save(state, beside)
+    try:
+        torch.save(state, beside)
+    except (OSError, RuntimeError) as error:
+        beside.unlink(missing_ok=True)
+        raise data.DataError(f"{path}: cannot be written: {error}; is the disk full? The checkpoint before is kept") from error
     beside.replace(path)
 
 

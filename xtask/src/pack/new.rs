@@ -15,7 +15,7 @@ const THRESHOLDS: [(Policy, f32); 3] =
     [(Policy::Entropy, 0.3), (Policy::MaxProbability, 0.9), (Policy::Margin, 0.8)];
 
 /// What no graph holds.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Facts {
     /// The class names for --new, one per line, in the order of the logits [default: class-0, class-1, …].
     #[arg(long, value_name = "FILE", requires = "new")]
