@@ -119,7 +119,7 @@ def decoded(files: list[tuple[Path, Path, str, int]], found: Look) -> list[Seen]
         else:
             pictures.append(each)
     if unreadable:
-        found.notes.append(f"left out, {count(unreadable, 'file')} that cannot be read: {listed(unreadable)}")
+        found.notes.append(f"left out, {count(unreadable, 'file')} that cannot be read:{listed(unreadable)}")
     return pictures
 
 
@@ -161,11 +161,11 @@ def without_copies(pictures: list[Seen], found: Look) -> list[Seen]:
         for i in others:
             (same if pictures[i].part == pictures[first].part else leaked).append(f"{pictures[i].path} of {pictures[first].path}")
     if same:
-        found.notes.append(f"left out, {count(same, 'copy', 'copies')} in the same class: {listed(same)}")
+        found.notes.append(f"left out, {count(same, 'copy', 'copies')} in the same class:{listed(same)}")
     if leaked:
-        found.notes.append(f"left out of test, {count(leaked, 'copy', 'copies')} of training pictures: {listed(leaked)}")
+        found.notes.append(f"left out of test, {count(leaked, 'copy', 'copies')} of training pictures:{listed(leaked)}")
     if between:
-        found.notes.append(f"left out, {count(between, 'picture')} in two classes; delete the wrong one: {listed(between)}")
+        found.notes.append(f"left out, {count(between, 'picture')} in two classes; delete the wrong one:{listed(between)}")
     return [picture for i, picture in enumerate(pictures) if i not in leave]
 
 
@@ -217,17 +217,17 @@ def judge(found: Look, size: int) -> None:
             raise DataError("\n- ".join([f"{found.root}: every class needs at least {what}, but {', '.join(lacking)}", *found.notes]))
     training = found.counts["train"]
     if few := [f"{name} ({n})" for name, n in zip(found.names, training, strict=True) if n < FEW]:
-        found.notes.append(f"few training pictures: {', '.join(few)}; from about a hundred on, each more helps less")
+        found.notes.append(f"few training pictures: {', '.join(few)}; a few hundred of each are better")
     most, fewest = max(range(len(training)), key=training.__getitem__), min(range(len(training)), key=training.__getitem__)
     if training[most] > 2 * training[fewest]:
         found.notes.append(f"unbalanced: {training[most]} pictures of {found.names[most]}, {training[fewest]} of {found.names[fewest]}; rare "
                            "classes count more in training")
     small = [str(p.path) for p in found.pictures if min(p.sides) < size]
     if small:
-        found.notes.append(f"{count(small, 'picture')} smaller than {size} pixels, which will be enlarged: {listed(small)}")
+        found.notes.append(f"{count(small, 'picture')} smaller than {size} pixels, which will be enlarged:{listed(small)}")
     odd = [str(p.path) for p in found.pictures if max(p.sides) > 2 * min(p.sides)]
     if odd:
-        found.notes.append(f"{count(odd, 'picture')} more than twice as long as wide, of which the network sees the central square: {listed(odd)}")
+        found.notes.append(f"{count(odd, 'picture')} more than twice as long as wide, of which the network sees the central square:{listed(odd)}")
 
 
 def lay_out(found: Look, out: Path) -> None:
