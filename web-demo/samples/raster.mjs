@@ -1,28 +1,28 @@
-// Renders samples/*.svg to samples/*.png at 128 x 128: `npm run samples`.
+// Renders drawings to PNG files of their own size beside them: `npm run samples`, or `npm run samples -- FILE.svg…` for some
+// drawings only, such as those of a pair.
 //
 // The PNG files are committed, because SVG filters render slightly differently in every browser version.
 
 import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
 
 import { launch } from '../tests/browser.mjs';
 
-const folder = new URL('./', import.meta.url);
-const wanted = process.argv.slice(2);
-const names = readdirSync(folder)
-  .filter((file) => file.endsWith('.svg'))
-  .map((file) => file.slice(0, -'.svg'.length))
-  .filter((name) => wanted.length === 0 || wanted.includes(name));
+const folder = fileURLToPath(new URL('./', import.meta.url));
+const given = process.argv.slice(2);
+const all = () => readdirSync(folder).map((file) => join(folder, file));
+const drawings = (given.length > 0 ? given : all()).filter((file) => file.endsWith('.svg'));
 
-const browser = await launch({ viewport: { width: 128, height: 128 }, deviceScaleFactor: 1 });
+const browser = await launch({ deviceScaleFactor: 1 });
 try {
   const page = await browser.context.newPage();
-  for (const name of names) {
-    const svg = readFileSync(new URL(`${name}.svg`, folder), 'utf8');
-    await page.setContent(`<style>body { margin: 0 } svg { display: block }</style>${svg}`);
-    await page.screenshot({ path: fileURLToPath(new URL(`${name}.png`, folder)) });
-    console.log(`${name}.png`);
+  for (const drawing of drawings) {
+    const picture = drawing.replace(/svg$/, 'png');
+    await page.setContent(`<style>body { margin: 0 } svg { display: block }</style>${readFileSync(drawing, 'utf8')}`);
+    await page.locator('svg').screenshot({ path: picture });
+    console.log(picture);
   }
 } finally {
   await browser.close();
