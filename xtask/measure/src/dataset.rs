@@ -16,6 +16,9 @@ use image::{ExtendedColorType, ImageEncoder};
 pub struct Sample {
     /// Index of its class.
     pub label: usize,
+    /// Its path below the dataset's folder, such as `test/cat/1.jpg`; for a record of a CIFAR batch the file and the index,
+    /// from 0, such as `test_batch.bin[17]`.
+    pub name: String,
     pixels: Pixels,
 }
 
@@ -147,7 +150,11 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
     }
     let samples = found.pictures.into_iter().map(|path| {
         let label = folders.iter().position(|folder| path.starts_with(folder));
-        Sample { label: label.expect("it is in a class folder"), pixels: Pixels::File(path) }
+        Sample {
+            label: label.expect("it is in a class folder"),
+            name: name_below(root, &path),
+            pixels: Pixels::File(path),
+        }
     });
     let samples: Vec<Sample> = samples.collect();
     for (label, folder) in folders.iter().enumerate() {
@@ -158,6 +165,12 @@ fn folders(root: &Path, manifest: &Manifest) -> Result<Vec<Sample>> {
         );
     }
     Ok(samples)
+}
+
+/// The path of `file` below `root`, with slashes on every system.
+fn name_below(root: &Path, file: &Path) -> String {
+    let parts = file.strip_prefix(root).unwrap_or(file).iter();
+    parts.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
 /// Reads a dataset's `classes.txt`, which has one line FOLDER<TAB>NAME per class. Returns the folder of each class.
@@ -191,11 +204,11 @@ fn extension(file: &Path) -> String {
 /// Reads the records of a batch. Their labels are line numbers in the archive's file of class names.
 fn cifar(
     root: &Path,
-    [batch, names]: [&str; 2],
+    [file, names]: [&str; 2],
     labels: usize,
     classes: &[String],
 ) -> Result<Vec<Sample>> {
-    let (path, names) = (root.join(batch), root.join(names));
+    let (path, names) = (root.join(file), root.join(names));
     let known = fs::read_to_string(&names).with_context(|| names.display().to_string())?;
     let known: Vec<&str> = known.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
     if let Some(other) = known.iter().find(|name| classes.iter().all(|class| class != *name)) {
@@ -215,7 +228,7 @@ fn cifar(
     );
     let batch = Arc::new(bytes);
     let starts = (0..batch.len()).step_by(record);
-    let sample = |at: usize| {
+    let sample = |(index, at): (usize, usize)| {
         let label = usize::from(batch[at + labels - 1]);
         let name = known.get(label).with_context(|| {
             format!(
@@ -227,9 +240,10 @@ fn cifar(
         })?;
         let label =
             classes.iter().position(|class| class == name).expect("all names were checked above");
-        Ok(Sample { label, pixels: Pixels::Planes(batch.clone(), at + labels) })
+        let name = format!("{file}[{index}]");
+        Ok(Sample { label, name, pixels: Pixels::Planes(batch.clone(), at + labels) })
     };
-    starts.map(sample).collect()
+    starts.enumerate().map(sample).collect()
 }
 
 #[cfg(test)]
@@ -254,6 +268,9 @@ mod tests {
         fs::write(folder.path().join("batches.meta.txt"), "cat\ndog\n\n").unwrap();
         let samples = read(&["cat", "dog"]).unwrap();
         assert_eq!((samples.len(), samples[1].label), (2, 1));
+        assert_eq!(samples[1].name, "test_batch.bin[1]");
+        // A choice of them keeps their indices in the file.
+        assert_eq!(evenly(samples.clone(), Some(1))[0].name, "test_batch.bin[1]");
         assert_eq!(samples[1].rgb(32).unwrap()[..6], [0, 1, 2, 1, 2, 3]);
         // Classes are matched by name, not by position.
         assert_eq!(read(&["dog", "frog", "cat"]).unwrap()[0].label, 0);
@@ -283,6 +300,7 @@ mod tests {
             let Pixels::File(path) = &sample.pixels else { panic!("a file") };
             let name = path.strip_prefix(root.path().join("test")).unwrap().to_str().unwrap();
             assert!(name.starts_with(&manifest.classes[sample.label]), "{name}");
+            assert_eq!(sample.name, format!("test/{name}"));
             let Some(row) = rows[name].as_str() else {
                 // An unreadable file stops the measurement with its name.
                 assert!(format!("{:#}", sample.rgb(16).unwrap_err()).contains(name));
@@ -300,7 +318,7 @@ mod tests {
         let path = folder.path().join("cam.jpg");
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
-        let sample = Sample { label: 0, pixels: Pixels::File(path) };
+        let sample = Sample { label: 0, name: "cam.jpg".into(), pixels: Pixels::File(path) };
         assert!(sample.rgb(32).unwrap_err().to_string().contains("not a regular file"));
         assert!(sample.file().is_err());
     }

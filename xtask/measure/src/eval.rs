@@ -94,5 +94,103 @@ pub fn run(options: &Options) -> Result<()> {
         eprintln!("wrote {}", path.display());
     }
     // Print last: a closed pipe, as with `| head`, must not lose the file.
-    write!(io::stdout(), "{report}").context("printing the table")
+    write!(io::stdout(), "{report}{}", report.by_class()).context("printing the tables")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    const CLASSES: usize = 5;
+
+    /// The report that `eval` writes for the tiny pair on the dataset in `data`.
+    fn report(data: &Path) -> Value {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = folder.path().join("tiny-w1/1.0.0");
+        fs::create_dir_all(&pair).unwrap();
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../edge-wasm/tests/tiny");
+        for file in ["manifest.json", "edge.fog", "cloud.onnx"] {
+            fs::copy(tiny.join(file), pair.join(file)).unwrap();
+        }
+        let options = Options {
+            model: "tiny-w1".into(),
+            models: folder.path().into(),
+            data: data.into(),
+            limit: None,
+            policy: None,
+            data_name: Some("stripes".into()),
+            constant: vec![],
+            json: None,
+        };
+        run(&options).unwrap();
+        serde_json::from_slice(&fs::read(pair.join("report.json")).unwrap()).unwrap()
+    }
+
+    /// Twenty striped pictures as 32x32 planes, with classes in turn.
+    fn pictures() -> impl Iterator<Item = (usize, Vec<u8>)> {
+        let pixel = |picture: usize, i: usize| (i * (picture % 7 + 1) * 9 % 256) as u8;
+        (0..20).map(move |picture| {
+            (picture % CLASSES, (0..3 * 1024).map(|i| pixel(picture, i)).collect())
+        })
+    }
+
+    fn names(report: &Value) -> Vec<&str> {
+        let hardest = report["hardest"].as_array().unwrap();
+        hardest.iter().map(|mistake| mistake["picture"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn mistakes_are_named_in_folders_and_in_cifars_files() {
+        let data = tempfile::tempdir().unwrap();
+        let (folders, binary) = (data.path().join("folders"), data.path().join("binary"));
+        fs::create_dir_all(&binary).unwrap();
+        let mut batch = vec![];
+        for (index, (class, planes)) in pictures().enumerate() {
+            let folder = folders.join(format!("test/class-{class}"));
+            fs::create_dir_all(&folder).unwrap();
+            let pixel = |x, y| {
+                let at = (32 * y + x) as usize;
+                image::Rgb([planes[at], planes[1024 + at], planes[2048 + at]])
+            };
+            let picture = image::RgbImage::from_fn(32, 32, pixel);
+            picture.save(folder.join(format!("{index}.png"))).unwrap();
+            batch.push(class as u8);
+            batch.extend(planes);
+        }
+        fs::write(binary.join("test_batch.bin"), batch).unwrap();
+        let classes: Vec<String> = (0..CLASSES).map(|class| format!("class-{class}")).collect();
+        fs::write(binary.join("batches.meta.txt"), classes.join("\n")).unwrap();
+
+        let (of_folders, of_binary) = (report(&folders), report(&binary));
+        assert_eq!(
+            report(&folders)["hardest"],
+            of_folders["hardest"],
+            "the order is always the same"
+        );
+        for field in ["classes", "confusion", "accuracy"] {
+            assert_eq!(of_folders[field], of_binary[field]);
+        }
+        let counts: Vec<Vec<usize>> =
+            serde_json::from_value(of_folders["confusion"].clone()).unwrap();
+        assert_eq!(counts.iter().flatten().sum::<usize>(), 20);
+        let right: usize = (0..CLASSES).map(|class| counts[class][class]).sum();
+        assert_eq!(of_folders["accuracy"]["system"], right as f64 / 20.0);
+        assert!(right < 20, "the tiny pair does not know these classes");
+        assert_eq!(names(&of_folders).len(), 20 - right);
+        for name in names(&of_folders) {
+            assert!(folders.join(name).is_file(), "{name}");
+        }
+        for (mistake, name) in
+            of_binary["hardest"].as_array().unwrap().iter().zip(names(&of_binary))
+        {
+            let index =
+                name.strip_prefix("test_batch.bin[").and_then(|rest| rest.strip_suffix(']'));
+            let index: usize = index.unwrap().parse().unwrap();
+            assert_eq!(mistake["class"], format!("class-{}", index % CLASSES));
+        }
+    }
 }

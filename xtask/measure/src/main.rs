@@ -27,8 +27,8 @@ use clap::Parser;
 enum Chore {
     /// Measure a pair on a dataset's test pictures, with the real engine and cloud function.
     ///
-    /// Prints the table that docs and model card show, and writes report.json to the pair's folder. With --limit, --policy
-    /// or --constant, it writes a file only if --json names one.
+    /// Prints the table that docs and model card show, then the classes and what to photograph next, and writes report.json
+    /// to the pair's folder. With --limit, --policy or --constant, it writes a file only if --json names one.
     Eval(eval::Options),
     /// Benchmark the function as Lambda runs it: cold start, warm requests by batch size, memory; against onnxruntime.
     BenchCloud(cloud::Options),

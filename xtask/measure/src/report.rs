@@ -1,45 +1,25 @@
 //! The results of an evaluation, as JSON in `report.json` and as the table in terminal and docs.
 
+mod class;
+mod confusion;
+mod hardest;
+mod outcome;
+mod row;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use anyhow::{Result, ensure};
-use fogline::energy::{self, Constants, Ending, Terms};
+use fogline::energy::{self, Constants, Terms};
 use fogline::manifest::{Manifest, Part, sha256_hex};
 use fogline::policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use self::class::Class;
+use self::confusion::{Confused, Confusion};
+use self::hardest::Mistake;
+pub use self::outcome::{Answer, Outcome};
 use crate::curve::{Curve, Point};
-
-/// The results of all parts for one picture.
-pub struct Outcome {
-    /// Whether each exit was right.
-    pub exits: Vec<bool>,
-    /// Whether the final head was right.
-    pub cloud: bool,
-    /// Whether the full-precision twin was right, if there is one.
-    pub twin: Option<bool>,
-    /// Index of the exit that answered; `None` for the cloud.
-    pub ended: Option<usize>,
-    /// The way it took on the edge.
-    pub way: u8,
-    /// Size in bytes of the frame that it sends if no exit answers.
-    pub frame: usize,
-    /// Size of its file in bytes, if it is a JPEG.
-    pub jpeg: Option<u64>,
-}
-
-impl Outcome {
-    /// Whether the system's answer was right.
-    pub fn right(&self) -> bool {
-        self.ended.map_or(self.cloud, |exit| self.exits[exit])
-    }
-
-    /// Energy of the picture, by term.
-    pub fn energy(&self, manifest: &Manifest, constants: &Constants) -> Terms {
-        let ending = self.ended.map_or(Ending::Cloud, Ending::Exit);
-        energy::of_sample(manifest, ending, self.way, constants)
-    }
-}
 
 /// Results of an evaluation. Accuracies and shares are fractions from 0 to 1.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +42,17 @@ pub struct Report {
     /// The paper's figures for such a network, if it has any.
     paper: Option<Paper>,
     parts: Vec<Part>,
+    /// Each class, in the manifest's order. A report of an earlier version has neither this nor the fields below.
+    #[serde(default, serialize_with = "row::each")]
+    classes: Vec<Class>,
+    /// Numbers of pictures, by true class (row) and answer (column), both in the order of `classes`. If there are too many
+    /// classes for a matrix, `confused` takes its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "row::each")]
+    confusion: Vec<Vec<usize>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "row::each")]
+    confused: Vec<Confused>,
+    #[serde(default, serialize_with = "row::each")]
+    hardest: Vec<Mistake>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -214,14 +205,15 @@ impl Report {
             reduction: twin / system,
         };
         let deciding = manifest.deciding().len();
-        let (system, r#final) = (fraction(&Outcome::right), fraction(&|o| o.cloud));
-        let last = fraction(&|o| o.exits[deciding - 1]);
+        let (system, r#final) = (fraction(&|o| o.right()), fraction(&|o| o.is_true(o.cloud)));
+        let last = fraction(&|o| o.is_true(o.exits[deciding - 1]));
         let names = manifest.exits.iter().map(|exit| exit.name.clone());
         let elsewhere = |share| {
             let Point { accuracy, energy, .. } = curve.at_share(share)?;
             Some(Elsewhere { share, accuracy, reduction: full.computation / 1e6 / energy })
         };
         let sending = |bytes: f64| constants.sending(bytes) / 1e6;
+        let confusion = Confusion::of(&manifest.classes, outcomes);
         Self {
             model: manifest.name.clone(),
             version: manifest.version.clone(),
@@ -236,7 +228,7 @@ impl Report {
                 improvement: (r#final != last).then(|| (system - last) / (r#final - last)),
                 names: if manifest.extension().is_some() { names.collect() } else { vec![] },
                 twin: mean(twin.map(|t| t.into_iter().map(f64::from).collect())),
-                exits: exits.clone().map(|e| fraction(&|o| o.exits[e])).collect(),
+                exits: exits.clone().map(|e| fraction(&|o| o.is_true(o.exits[e]))).collect(),
                 of_those_that_end: exits.clone().map(of_those).collect(),
             },
             share: Share {
@@ -257,6 +249,10 @@ impl Report {
             bytes,
             paper: Paper::of(manifest),
             parts: manifest.parts.clone(),
+            classes: class::each(&confusion, outcomes),
+            confused: confusion.pairs(),
+            confusion: confusion.matrix(),
+            hardest: hardest::of(manifest, outcomes),
         }
     }
 
@@ -271,99 +267,7 @@ impl Report {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(twin: Option<bool>) -> Report {
-        let manifest = serde_json::json!({
-            "format": 1, "name": "tiny", "version": "1", "classes": ["a", "b"],
-            "input": {"size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-            "exits": [{"name": "exit-1", "after_block": 1, "thresholds": {"entropy": 0.5}}],
-            "policy": "entropy", "split": {"shape": [8, 4, 4], "bits": 1},
-            "parts": [
-                {"name": "trunk-1", "role": "trunk", "macs": {"32": 1_000_000}, "reads": {"32": 10_000}},
-                {"name": "exit-1", "role": "head", "macs": {}},
-                {"name": "cloud", "role": "cloud", "macs": {"32": 3_000_000}, "reads": {"32": 10_000}}
-            ],
-            "files": {}
-        });
-        let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
-        let outcome = |exit, cloud, ended| Outcome {
-            exits: vec![exit],
-            cloud,
-            twin,
-            ended,
-            way: 0,
-            frame: 100,
-            jpeg: Some(400),
-        };
-        let outcomes = [
-            outcome(true, false, Some(0)),
-            outcome(false, true, Some(0)),
-            outcome(false, true, None),
-            outcome(true, true, None),
-        ];
-        let setting = Setting {
-            manifest: &manifest,
-            manifest_sha256: sha256_hex(b"the manifest"),
-            data: "four pictures".into(),
-            date: "2026-11-23".into(),
-            policy: Policy::Entropy,
-            constants: Constants::default(),
-        };
-        let point = |share, accuracy, energy| Point { share, accuracy, energy, ..Point::default() };
-        let curve = Curve::new(vec![point(0.4, 0.8, 10.0), point(0.7, 0.5, 4.0)]);
-        Report::new(setting, &outcomes, &curve)
-    }
-
-    #[test]
-    fn shares_and_accuracies_count_each_picture_once() {
-        let report = report(Some(true));
-        assert_eq!(report.accuracy.system, 0.75);
-        assert_eq!(report.accuracy.r#final, 0.75);
-        assert_eq!(report.accuracy.exits, [0.5]);
-        assert_eq!(report.accuracy.twin, Some(1.0));
-        assert_eq!(report.share.exits, [0.5]);
-    }
-
-    #[test]
-    fn the_terms_of_energy_stay_apart() {
-        let report = report(None);
-        // Half of the pictures stop after 3.2 µJ, half need 12.8; the twin always needs 12.8.
-        let Energy { computation, memory, radio, .. } = &report.energy;
-        assert!((computation.system - 8.0).abs() < 1e-9);
-        assert!((computation.reduction - 1.6).abs() < 1e-9);
-        let memory = memory.as_ref().unwrap();
-        assert!((memory.system - 1.2).abs() < 1e-9);
-        assert!((memory.twin - 1.6).abs() < 1e-9);
-        // Half of them send a frame of 100 bytes, instead of 400 as JPEG or 192 raw.
-        assert_eq!(report.bytes.mean, 50.0);
-        assert!((radio.jpeg.unwrap() / radio.system - 8.0).abs() < 1e-9);
-        assert!((radio.raw / radio.system - 3.84).abs() < 1e-9);
-    }
-
-    #[test]
-    fn other_shares_are_read_off_the_curve_as_far_as_it_goes() {
-        let [half, more] = &report(None).elsewhere[..] else { panic!("80% is not on it") };
-        assert!((half.accuracy - 0.7).abs() < 1e-9 && (half.reduction - 12.8 / 8.0).abs() < 1e-9);
-        assert!((more.accuracy - 0.55).abs() < 1e-9 && (more.reduction - 12.8 / 5.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn figures_of_another_manifest_are_refused() {
-        let report = report(None);
-        report.check_is_of(b"the manifest").unwrap();
-        let why = report.check_is_of(b"another").unwrap_err().to_string();
-        assert!(why.contains("cargo xtask eval --model tiny/1"), "{why}");
-    }
-
-    #[test]
-    fn the_table_is_the_same_from_the_file() {
-        let report = report(Some(false));
-        let text = report.to_string();
-        let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
-        assert_eq!(again.to_string(), text);
-        assert!(text.contains("+75.00 pts"), "{text}");
-    }
+/// A fraction with four decimals, where more would only be harder to read.
+fn rounded(fraction: f64) -> f64 {
+    (fraction * 1e4).round() / 1e4
 }

@@ -16,7 +16,7 @@ use fogline_edge::session::Session;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::dataset::Sample;
-use crate::report::Outcome;
+use crate::report::{Answer, Outcome};
 use crate::twin::Twin;
 
 /// File of the full-precision twin, from picture to scores. Not part of the pair.
@@ -35,9 +35,10 @@ pub struct Subject {
 pub struct Seen {
     /// Index of its true class.
     pub label: usize,
+    name: String,
     exits: Vec<Vec<f32>>,
     way: Option<u8>,
-    cloud: bool,
+    cloud: Answer,
     twin: Option<bool>,
     frame: usize,
     jpeg: Option<u64>,
@@ -115,15 +116,15 @@ impl Subject {
             let rgb = sample.rgb(self.manifest.input.size)?;
             let (exits, bytes, way) = session.run_through(&rgb);
             let frame = session.request(vec![bytes.clone()], [0; 16]).encode()?.len();
-            let cloud = self.cloud(bytes)?;
-            let right = |logits: &[f32]| Verdict::last(logits).label == sample.label;
+            let cloud = Verdict::last(&self.cloud(bytes)?);
             let twin = self.twin.as_ref().map(|twin| twin.logits(&rgb)).transpose()?;
             seen.push(Seen {
                 label: sample.label,
+                name: sample.name.clone(),
                 exits,
                 way,
-                cloud: right(&cloud),
-                twin: twin.map(|logits| right(&logits)),
+                cloud: Answer::of(&cloud),
+                twin: twin.map(|logits| Verdict::last(&logits).label == sample.label),
                 frame,
                 jpeg: sample.jpeg_bytes(),
             });
@@ -135,11 +136,13 @@ impl Subject {
 
 impl Seen {
     /// The picture's outcome under the policy and thresholds of `session`.
-    pub fn outcome(&self, session: &Session) -> Outcome {
+    pub fn outcome(&self, session: &Session) -> Outcome<'_> {
         let exits = self.exits.iter().enumerate();
         let verdicts: Vec<Verdict> = exits.map(|(i, logits)| session.judge(i, logits)).collect();
         Outcome {
-            exits: verdicts.iter().map(|verdict| verdict.label == self.label).collect(),
+            picture: &self.name,
+            label: self.label,
+            exits: verdicts.iter().map(Answer::of).collect(),
             cloud: self.cloud,
             twin: self.twin,
             ended: session.ending(&verdicts),

@@ -158,7 +158,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn percent(fraction: f64) -> String {
+pub fn percent(fraction: f64) -> String {
     format!("{:.2}%", fraction * 100.0)
 }
 
