@@ -10,6 +10,7 @@ use fogline::manifest::Manifest;
 use fogline_edge::device::{picture, source};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress, probe};
 
 /// A labelled picture.
 #[derive(Clone)]
@@ -65,14 +66,17 @@ impl Sample {
         }
     }
 
-    /// Size of the picture's file in bytes, if it is a JPEG.
-    pub fn jpeg_bytes(&self) -> Option<u64> {
-        match &self.pixels {
-            Pixels::File(path) if ["jpg", "jpeg"].contains(&&*extension(path)) => {
-                path.metadata().ok().map(|meta| meta.len())
+    /// Bytes of the JPEG that would be sent instead of a map: the picture's file if it is one of the network's size;
+    /// otherwise the network's pixels `rgb`, with quality 75 and half the resolution of colours.
+    pub fn jpeg_bytes(&self, rgb: &[u8], size: u32) -> Result<usize> {
+        let size = size as usize;
+        if let Pixels::File(path) = &self.pixels {
+            let file = read(path)?;
+            if probe(&file).is_ok_and(|info| (info.width, info.height) == (size, size)) {
+                return Ok(file.len());
             }
-            _ => None,
         }
+        Ok(compress(rgb, size, size, PixelFormat::Rgb, 75, Subsampling::S420)?.len())
     }
 }
 
@@ -280,6 +284,21 @@ mod tests {
         assert!(refusal(&["cat", "dog"]).contains("label 2 is out of range"));
         fs::write(&path, &record[1..]).unwrap();
         assert!(refusal(&["cat", "dog"]).contains("whole number of records"));
+    }
+
+    #[test]
+    fn a_jpeg_of_the_networks_size_counts_as_it_is_and_others_at_that_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let pixels: Vec<u8> = (0..48 * 48 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let best = compress(&pixels, 48, 48, PixelFormat::Rgb, 100, Subsampling::S444).unwrap();
+        fs::write(&path, &best).unwrap();
+        let sample = Sample { label: 0, name: String::new(), pixels: Pixels::File(path) };
+        let sent = |size| sample.jpeg_bytes(&sample.rgb(size).unwrap(), size).unwrap();
+        assert_eq!(sent(48), best.len());
+        let smaller =
+            compress(&sample.rgb(32).unwrap(), 32, 32, PixelFormat::Rgb, 75, Subsampling::S420);
+        assert_eq!(sent(32), smaller.unwrap().len());
     }
 
     #[test]

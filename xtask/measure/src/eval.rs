@@ -16,6 +16,7 @@ use fogline_stack::models::Models;
 
 use crate::curve::Curve;
 use crate::dataset;
+use crate::figures;
 use crate::report::{Outcome, Report, Setting};
 use crate::subject::Subject;
 
@@ -92,6 +93,9 @@ pub fn run(options: &Options) -> Result<()> {
         let text = serde_json::to_string_pretty(&report)? + "\n";
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         eprintln!("wrote {}", path.display());
+        if options.json.is_none() {
+            figures::update_card(folder, &report)?;
+        }
     }
     // Print last: a closed pipe, as with `| head`, must not lose the file.
     write!(io::stdout(), "{report}{}", report.by_class()).context("printing the tables")
@@ -126,7 +130,11 @@ mod tests {
             constant: vec![],
             json: None,
         };
+        let card = "<!-- cargo xtask figures: begin -->\n<!-- cargo xtask figures: end -->\n";
+        fs::write(pair.join("MODEL.md"), card).unwrap();
         run(&options).unwrap();
+        let card = fs::read_to_string(pair.join("MODEL.md")).unwrap();
+        assert!(card.contains("tiny-w1 1.0.0 on stripes"), "{card}");
         serde_json::from_slice(&fs::read(pair.join("report.json")).unwrap()).unwrap()
     }
 

@@ -13,6 +13,8 @@ use crate::report::Report;
 use crate::subject::TWIN_ONNX;
 use crate::{cloud, compare};
 
+/// A pair's model card.
+const CARD: &str = "MODEL.md";
 // Names of the tables in the marker lines. They come from report.json, bench.txt, bench-cloud.txt and compare.txt; the
 // summaries are the few rows of the first two that README shows.
 const ACCURACY: &str = "figures";
@@ -67,7 +69,7 @@ pub fn run(options: &Options) -> Result<()> {
         (readme(), SPEED_SUMMARY, whole_edge(&reports)),
     ];
     for report in &reports {
-        let card = report.0.join("MODEL.md");
+        let card = report.0.join(CARD);
         if card.is_file() {
             pages.push((card, ACCURACY, tables(&[report])));
         }
@@ -95,6 +97,18 @@ pub fn run(options: &Options) -> Result<()> {
         println!("{page}: updated");
     }
     Ok(())
+}
+
+/// Puts the report's table into the card of the pair in `folder`, if it has one.
+pub fn update_card(folder: &Path, report: &Report) -> Result<()> {
+    let card = folder.join(CARD);
+    if !card.is_file() {
+        return Ok(());
+    }
+    let at = || card.display().to_string();
+    let old = fs::read_to_string(&card).with_context(at)?;
+    let new = replaced(&old, ACCURACY, &block(&report.to_string())).with_context(at)?;
+    fs::write(&card, new).with_context(at)
 }
 
 fn block(text: &str) -> String {

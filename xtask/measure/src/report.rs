@@ -88,7 +88,7 @@ struct Bytes {
     frame: f64,
     /// Mean over all pictures; those answered at the edge send nothing.
     mean: f64,
-    /// Mean size of the dataset's JPEG files.
+    /// Mean size of JPEGs of the network's size; reports of CIFAR's binary layout had none.
     jpeg: Option<f64>,
     raw: usize,
     fp32_map: usize,
@@ -191,7 +191,7 @@ impl Report {
             map: manifest.payload_bytes(),
             frame,
             mean: cloud * frame,
-            jpeg: mean(outcomes.iter().map(|o| o.jpeg.map(|bytes| bytes as f64)).collect()),
+            jpeg: Some(outcomes.iter().map(|o| o.jpeg as f64).sum::<f64>() / n),
             raw: 3 * (manifest.input.size as usize).pow(2),
             fp32_map: 4 * channels * height * width,
         };

@@ -41,7 +41,7 @@ pub struct Seen {
     cloud: Answer,
     twin: Option<bool>,
     frame: usize,
-    jpeg: Option<u64>,
+    jpeg: usize,
 }
 
 impl Subject {
@@ -126,7 +126,7 @@ impl Subject {
                 cloud: Answer::of(&cloud),
                 twin: twin.map(|logits| Verdict::last(&logits).label == sample.label),
                 frame,
-                jpeg: sample.jpeg_bytes(),
+                jpeg: sample.jpeg_bytes(&rgb, self.manifest.input.size)?,
             });
             bar.inc(1);
         }

@@ -38,8 +38,8 @@ pub struct Outcome<'a> {
     pub way: u8,
     /// Size in bytes of the frame that it sends if no exit answers.
     pub frame: usize,
-    /// Size of its file in bytes, if it is a JPEG.
-    pub jpeg: Option<u64>,
+    /// Size in bytes of the JPEG that would be sent instead.
+    pub jpeg: usize,
 }
 
 impl Outcome<'_> {

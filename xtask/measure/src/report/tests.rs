@@ -12,7 +12,7 @@ pub fn answered(
     let other = Answer { label, confidence: 1.0 };
     let [exit, cloud] = if ended.is_some() { [answer, other] } else { [other, answer] };
     let exits = vec![exit];
-    Outcome { picture, label, exits, cloud, twin: None, ended, way: 0, frame: 100, jpeg: None }
+    Outcome { picture, label, exits, cloud, twin: None, ended, way: 0, frame: 100, jpeg: 400 }
 }
 
 /// A small manifest with the classes a and b.
@@ -59,7 +59,7 @@ fn report(twin: Option<bool>) -> Report {
         ended,
         way: 0,
         frame: 100,
-        jpeg: Some(400),
+        jpeg: 400,
     };
     let outcomes = [
         outcome(true, false, Some(0)),
