@@ -1,7 +1,7 @@
 //! `cargo xtask teach`: from a folder of one's own pictures to a pair that runs.
 //!
 //! The recipe looks the folder over, trains and exports; then the pair is packed and evaluated beside its checkpoints, and only a
-//! finished one is moved to the folder of models.
+//! finished one is moved to the folder of pairs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,12 +45,15 @@ pub struct Options {
     /// The pair whose trunk comes first, NAME/VERSION's folder [default: the latest tin100-w4].
     #[arg(long, value_name = "PAIR")]
     start: Option<PathBuf>,
+    /// Folder of pairs, where the finished one is put.
+    #[arg(long, value_name = "DIR", default_value = "onnx-models")]
+    models: PathBuf,
     /// Only look the folder over, and print what was found.
     #[arg(long)]
     look: bool,
 }
 
-/// Looks over, trains, exports, packs, evaluates, and moves the pair to onnx-models.
+/// Looks over, trains, exports, packs, evaluates, and moves the pair to the folder of pairs.
 pub fn run(options: &Options) -> Result<()> {
     let folder = std::path::absolute(&options.folder)?;
     let python = tools::recipe()?;
@@ -63,7 +66,7 @@ pub fn run(options: &Options) -> Result<()> {
         let mut look = recipe(&["look", "--data", &folder.display().to_string()]);
         return shown(look.args(["--size", &options.size.to_string()]));
     }
-    let place = root().join("onnx-models").join(&options.name).join(&options.version);
+    let place = root().join(&options.models).join(&options.name).join(&options.version);
     ensure!(
         !place.exists(),
         "{} exists already: give another --version or --name, or remove the folder first",

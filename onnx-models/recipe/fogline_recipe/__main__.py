@@ -212,7 +212,7 @@ def main(words: list[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     try:
         arguments.run(arguments)
-    except (DataError, LayoutError) as error:
+    except (DataError, LayoutError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
 

@@ -125,7 +125,7 @@ def save(path: Path, state: dict) -> None:
         torch.save(state, beside)
     except (OSError, RuntimeError) as error:
         beside.unlink(missing_ok=True)
-        raise data.DataError(f"{path}: cannot be written: {error}; is the disk full? The checkpoint before is kept") from error
+        raise data.DataError(f"{path}: cannot be written: {error}; is the disk full? An earlier checkpoint is kept") from error
     beside.replace(path)
 
 

@@ -1,8 +1,10 @@
-//! Trains a pair on pictures in folders and uses it: the recipe, `pack`, `eval` and `demo --model`, as in the docs.
+//! Trains a pair on pictures in folders and uses it, as in the docs: in one command, and by the recipe, `pack`, `eval` and
+//! `demo --model`.
 
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -35,14 +37,12 @@ fn picture(class: &str, number: u32) -> RgbImage {
     })
 }
 
-fn dataset(root: &Path) {
+fn fill(folder: &Path, numbers: Range<u32>) {
     for class in ["columns", "disc", "rows"] {
-        for (split, numbers) in [("train", 0..200), ("test", 1000..1040)] {
-            let folder = root.join(split).join(class);
-            fs::create_dir_all(&folder).unwrap();
-            for number in numbers {
-                picture(class, number).save(folder.join(format!("{number}.png"))).unwrap();
-            }
+        let folder = folder.join(class);
+        fs::create_dir_all(&folder).unwrap();
+        for number in numbers.clone() {
+            picture(class, number).save(folder.join(format!("{number}.png"))).unwrap();
         }
     }
 }
@@ -80,7 +80,8 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     let root = folder.path();
     let (data, models) = (root.join("data"), root.join("models"));
     let (twin, mine, pair) = (root.join("twin"), root.join("mine"), models.join("mine/1.0.0"));
-    dataset(&data);
+    fill(&data.join("train"), 0..200);
+    fill(&data.join("test"), 1000..1040);
 
     let on_data = ("--data", data.as_os_str());
     let train = |words: &str, options: &[(&str, &OsStr)]| {
@@ -133,4 +134,32 @@ fn pictures_in_folders_become_a_pair_that_runs() {
     let own = |line: &&String| ["columns", "disc", "rows"].iter().any(|class| line.contains(class));
     // Every sample is answered by the component and by the page.
     assert_eq!(lines.iter().filter(own).count(), 14, "{lines:#?}");
+}
+
+#[test]
+fn a_folder_becomes_a_pair_in_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, models) = (folder.path().join("pictures"), folder.path().join("models"));
+    fill(&pictures, 0..40);
+    fs::write(pictures.join("disc/0.png"), b"no picture").unwrap();
+    let name = format!("taught-{}", std::process::id());
+    let mut teach = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    teach.arg("teach").arg(&pictures).args(["--name", &name, "--size", "32", "--minutes", "1"]);
+    let out = teach.arg("--models").arg(&models).output().unwrap();
+    let (said, why) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{said}{why}");
+    for part in ["1 file that cannot be read", "disc/0.png: not a picture", "demo --model"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let pair = models.join(&name).join("1.0.0");
+    let report = fs::read(pair.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let right = report.pointer("/accuracy/system").and_then(serde_json::Value::as_f64).unwrap();
+    assert!(right > 0.5, "guessing would be right a third of the time: {report:#}");
+    assert!(fs::read_to_string(pair.join("MODEL.md")).unwrap().contains("system"));
+    assert_eq!(manifest(&pair)["classes"], serde_json::json!(["columns", "disc", "rows"]));
+    let target = Path::new(env!("CARGO_BIN_EXE_xtask")).ancestors().nth(2).unwrap();
+    let checkpoints = target.join("teach").join(&name);
+    assert!(checkpoints.join("1.0.0/plan.json").is_file());
+    fs::remove_dir_all(checkpoints).unwrap();
 }
