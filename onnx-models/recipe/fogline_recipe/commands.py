@@ -130,8 +130,8 @@ def teach(arguments: argparse.Namespace, run: Callable[[list[str]], None]) -> No
     if arguments.weights and not arguments.weights.is_file():
         raise DataError(f"{arguments.weights} does not exist")
     start = arguments.start or teaching.trunk()
-    plan = teaching.Plan("", arguments.size, arguments.bits, str(arguments.weights.resolve()) if arguments.weights else "",
-                         str(start.resolve()) if start else "", arguments.edge_share, 0, 0)
+    weights, start = (str(path.resolve()) if path else "" for path in (arguments.weights, start))
+    plan = teaching.Plan(arguments.size, arguments.bits, weights, start, arguments.edge_share)
     teaching.layout(arguments.size, arguments.bits, 2)  # before anything is read
     pair = teaching.teach(arguments.folder, arguments.name, arguments.version, arguments.out, plan, arguments.minutes, run)
     print(f"exported {pair}")

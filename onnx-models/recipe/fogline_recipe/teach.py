@@ -11,7 +11,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -31,8 +31,10 @@ SPLIT = {1: 128, 2: 64, 4: 32, 8: 16}  # channels by bits: 16 bytes for each pla
 STEMS = [(63, "32", 1), (95, "32/2", 2), (160, "16/2 32/2", 4), (224, "16/2 32/2 32/2", 8)]
 MOST_EPOCHS = {"twin": 60, "pair": 90}
 LEAST_EPOCHS = 6
+VIEWS = 8  # of each picture, that teachers are asked about
 TWIN_TIME = 0.4  # share of the minutes for the twin
-TEACHER_EPOCHS, TEACHER_COST = 6, 2.0  # cost of a teacher's step in steps of the twin
+TEACHER_EPOCHS = 6
+TEACHER_COST = 22  # of training a teacher, and asking it about the views of two networks, in epochs of the twin
 FREE = 500 << 20  # bytes on disk: checkpoints, and the pair with its twin
 
 
@@ -40,19 +42,21 @@ FREE = 500 << 20  # bytes on disk: checkpoints, and the pair with its twin
 class Plan:
     """What is trained, and for how long; kept in plan.json, so that a resumed run follows it."""
 
-    pictures: str  # digest of their names and contents
     size: int
     bits: int
     weights: str
     start: str
     edge_share: float
-    hold_out_every: int
-    batch: int
+    pictures: str = ""  # digest of their names and contents
+    hold_out_every: int = 0
+    batch: int = 0
     twin_epochs: int = 0
     pair_epochs: int = 0
 
-    def same(self, other: "Plan") -> bool:
-        return replace(self, twin_epochs=0, pair_epochs=0) == replace(other, twin_epochs=0, pair_epochs=0)
+    def differences(self, other: "Plan") -> list[str]:
+        """What was asked for differently; the numbers of epochs were not."""
+        names = [field.name for field in fields(self) if not field.name.endswith("_epochs")]
+        return [name.replace("_", " ") for name in names if getattr(self, name) != getattr(other, name)]
 
 
 def layout(size: int, bits: int, classes: int) -> Layout:
@@ -101,7 +105,7 @@ def epochs(plan: Plan, found: Look, minutes: float) -> Plan:
     twin, pair = (count * seconds_per_picture(each, plan.batch) for each in (replace(of, bits=FULL), of))
     seconds = 60 * minutes
     if plan.weights:
-        seconds -= TEACHER_EPOCHS * TEACHER_COST * twin
+        seconds -= TEACHER_COST * twin
     share = TWIN_TIME * seconds, (1 - TWIN_TIME) * seconds
     number = [max(LEAST_EPOCHS, min(most, math.floor(each / cost)))
               for each, cost, most in zip(share, (twin, pair), MOST_EPOCHS.values(), strict=True)]
@@ -117,11 +121,11 @@ def planned(path: Path, plan: Plan, found: Look, minutes: float) -> Plan:
     """The plan that was begun in ``path``, or a new one."""
     if path.is_file():
         begun = Plan(**json.loads(path.read_text()))
-        if begun.same(plan):
-            return begun
-        differ = [name for name, value in asdict(begun).items() if name.endswith("epochs") is False and value != getattr(plan, name)]
-        raise DataError(f"{path.parent} was begun with other {' and '.join(differ).replace('_', ' ')}: take another --name or --version, or "
-                        f"remove the folder {path.parent} to begin again")
+        if differ := begun.differences(plan):
+            raise DataError(f"{path.parent} was begun with other {' and '.join(differ)}: take another --name or --version, or remove the folder "
+                            f"{path.parent} to begin again")
+        print(f"goes on with {path}: {begun.twin_epochs} epochs for the twin, {begun.pair_epochs} for the pair")
+        return begun
     plan = epochs(plan, found, minutes)
     path.write_text(json.dumps(asdict(plan), indent=2) + "\n")
     return plan
@@ -184,7 +188,7 @@ def command(run: Callable[[list[str]], None], out: Path, epochs: int, words: lis
         return
     words = [*words, "--epochs", str(epochs), "--out", str(out)]
     if words[0] == "train":
-        words += ["--cooldown", str(max(1, round(0.7 * epochs))), "--views", "8" if epochs >= 16 and "--teacher" in words else "0"]
+        words += ["--cooldown", str(max(1, round(0.7 * epochs))), "--views", str(VIEWS) if epochs >= 2 * VIEWS and "--teacher" in words else "0"]
     if (out / "checkpoint.pt").is_file():
         words.append("--resume")
     shown(words)

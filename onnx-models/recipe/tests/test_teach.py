@@ -49,6 +49,7 @@ class Teaching(unittest.TestCase):
             self.teach()
         twin = (self.out / "twin/checkpoint.pt").read_bytes()
         said = self.teach()
+        self.assertIn("goes on with ", said)
         self.assertNotIn("--bits 32", said)  # the twin was there
         self.assertEqual((self.out / "twin/checkpoint.pt").read_bytes(), twin)
         self.assertIn("exported ", said)
