@@ -200,10 +200,13 @@ impl Layer {
         let work = if bits == 1 {
             let weights: Vec<i8> =
                 (0..9 * channels).map(|_| random.bits() as i8 & 1).map(|bit| 2 * bit - 1).collect();
-            Work::DepthOfSigns(DepthConv::new(g, &weights), random.signs(side * side, channels))
+            Work::DepthOfSigns(
+                DepthConv::new(Backend::fastest(), g, &weights),
+                random.signs(side * side, channels),
+            )
         } else {
             let weights = random.levels(9 * channels, bits);
-            let conv = DepthConv::new(g, &weights);
+            let conv = DepthConv::new(Backend::fastest(), g, &weights);
             Work::DepthOfLevels(conv, random.levels(side * side * channels, bits))
         };
         Self { bits, end: End::Sums, g, work, sums: vec![0; g.row_len()] }
