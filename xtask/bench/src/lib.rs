@@ -8,6 +8,7 @@ pub mod clock;
 pub mod float;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 pub mod peak;
+pub mod pool;
 
 use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::kernel::{Backend, DepthConv, Geometry, LevelConv, SignConv, Thresholds};
