@@ -327,15 +327,17 @@ fn table(results: &Results) -> Result<String> {
         let peer = results.of(&format!("tract, {ours}"), "edge")?;
         ratio("edge, all exits", peer, results.of(&format!("fogline, {ours}"), "edge")?)?;
     }
-    Ok(text + &shares(results)?)
+    Ok(text + &shares(results)? + &pools(results)?)
 }
 
-/// The speed of our layers, except depthwise ones, in percent of a small loop of the same instructions.
+/// The speed of our convolutions, except depthwise ones, in percent of a small loop of the same instructions.
 fn shares(results: &Results) -> Result<String> {
     let mut text = String::from("\nspeed in percent of a small loop of the same instructions\n\n");
     let sizes = CONVOLUTIONS.map(|(side, _)| format!(" {side}x{side}"));
-    let peaked =
-        |name: &str| sizes.iter().any(|at| name.ends_with(at)) && !name.contains("depthwise");
+    let others = ["depthwise", " pool "];
+    let peaked = |name: &str| {
+        sizes.iter().any(|at| name.ends_with(at)) && !others.iter().any(|one| name.contains(one))
+    };
     for case in results.cases.iter().filter(|case| peaked(&case.name)) {
         let Some(runtime) = case.runtime.strip_prefix("fogline, ") else { continue };
         let ceiling = |kernel| results.of(&format!("at most, {runtime}"), kernel).ok();
@@ -350,6 +352,19 @@ fn shares(results: &Results) -> Result<String> {
             let share = (case.macs / case.median()) / (peak.macs / peak.median());
             let (name, of) = (&case.name, &peak.name);
             writeln!(text, "{:4.0}%  {name}: fogline, {runtime}, of {of}", 100.0 * share)?;
+        }
+    }
+    Ok(text)
+}
+
+/// The time of pools over padded and quantised maps, in percent of the plain ones' that give as large a result.
+fn pools(results: &Results) -> Result<String> {
+    let mut text = String::from("\ntime of pools in percent of a plain one\n\n");
+    for case in &results.cases {
+        let plain = case.name.split_once(" pool ").and(case.name.split_once(", "));
+        if let Some((plain, _)) = plain {
+            let share = case.median() / results.of(&case.runtime, plain)?.median();
+            writeln!(text, "{:4.0}%  {}: {}", 100.0 * share, case.name, case.runtime)?;
         }
     }
     Ok(text)

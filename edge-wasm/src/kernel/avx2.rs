@@ -17,6 +17,7 @@ use core::arch::x86_64::{
     _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
+use super::depth::{self, Windows};
 use super::dot::{self, Dot, Pair, Quad, Sums};
 use super::lanes::{self, Lanes, Out};
 use super::levels::{Pairs, Quads};
@@ -24,8 +25,13 @@ use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
-pub static KERNELS: Kernels =
-    Kernels { name: "AVX2", signs: sign_row, pairs: pair_row, quads: Some(quad_row) };
+pub static KERNELS: Kernels = Kernels {
+    name: "AVX2",
+    signs: sign_row,
+    pairs: pair_row,
+    quads: Some(quad_row),
+    depth: depth_row,
+};
 
 #[derive(Clone, Copy)]
 struct Avx2(__m256i);
@@ -182,4 +188,9 @@ fn quad_row(g: &Geometry, y: usize, x: &Quads, w: &[Group], runs: &mut Vec<Run>,
     dot::row::<Quad, Avx2, 4, 2>(g, y, x.units(), w, runs, acc, |runs, pixel| {
         x.offset(runs, pixel)
     });
+}
+
+#[target_feature(enable = "avx2")]
+fn depth_row(windows: &Windows, map: &[Group], weights: &[Group], sums: &mut [depth::Sums]) {
+    depth::row::<Avx2, 4, 2>(windows, map, weights, sums);
 }

@@ -14,6 +14,7 @@ use core::arch::x86_64::{
     _mm512_setzero_si512, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
+use super::depth::{self, Windows};
 use super::dot::{self, Dot, Pair, Quad, Sums};
 use super::lanes::{self, Lanes, Out};
 use super::levels::{Pairs, Quads};
@@ -21,8 +22,13 @@ use super::tile::{Group, Run};
 use super::{Geometry, Kernels};
 
 /// The kernels of this file.
-pub static KERNELS: Kernels =
-    Kernels { name: "AVX-512", signs: sign_row, pairs: pair_row, quads: Some(quad_row) };
+pub static KERNELS: Kernels = Kernels {
+    name: "AVX-512",
+    signs: sign_row,
+    pairs: pair_row,
+    quads: Some(quad_row),
+    depth: depth_row,
+};
 
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);
@@ -157,4 +163,9 @@ fn quad_row(g: &Geometry, y: usize, x: &Quads, w: &[Group], runs: &mut Vec<Run>,
     dot::row::<Quad, Avx512, 8, 1>(g, y, x.units(), w, runs, acc, |runs, pixel| {
         x.offset(runs, pixel)
     });
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512bitalg,avx512vnni")]
+fn depth_row(windows: &Windows, map: &[Group], weights: &[Group], sums: &mut [depth::Sums]) {
+    depth::row::<Avx512, 4, 1>(windows, map, weights, sums);
 }

@@ -34,6 +34,7 @@ mod tile;
 mod words;
 
 pub use depth::DepthConv;
+use depth::DepthRow;
 use lanes::Out;
 use levels::{Pairs, Quads};
 pub use thresholds::Thresholds;
@@ -97,6 +98,7 @@ struct Kernels {
     pairs: Row<Pairs>,
     /// The kernel for quads, if the set multiplies bytes.
     quads: Option<Row<Quads>>,
+    depth: DepthRow,
 }
 
 impl Vectors {

@@ -7,6 +7,7 @@ use core::arch::aarch64::{
     vreinterpretq_s16_s32, vst1q_s32, vst1q_u16,
 };
 
+use super::depth::{self, Windows};
 use super::dot::{self, Dot, Pair, Sums};
 use super::lanes::{self, Lanes, Out};
 use super::levels::Pairs;
@@ -15,7 +16,7 @@ use super::{Geometry, Kernels};
 
 /// The kernels of this file.
 pub static KERNELS: Kernels =
-    Kernels { name: "NEON", signs: sign_row, pairs: pair_row, quads: None };
+    Kernels { name: "NEON", signs: sign_row, pairs: pair_row, quads: None, depth: depth_row };
 
 #[derive(Clone, Copy)]
 struct Bytes(uint8x16_t);
@@ -121,4 +122,8 @@ fn sign_row(g: &Geometry, y: usize, x: &[u64], w: &[Group], runs: &mut Vec<Run>,
 
 fn pair_row(g: &Geometry, y: usize, x: &Pairs, w: &[Group], runs: &mut Vec<Run>, acc: &mut [i32]) {
     dot::row::<Pair, Words, 4, 4>(g, y, x.units(), w, runs, acc, |_, _| 0);
+}
+
+fn depth_row(windows: &Windows, map: &[Group], weights: &[Group], sums: &mut [depth::Sums]) {
+    depth::row::<Words, 4, 4>(windows, map, weights, sums);
 }

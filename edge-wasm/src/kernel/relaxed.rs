@@ -19,6 +19,7 @@ pub static KERNELS: Kernels = Kernels {
     signs: simd128::sign_row,
     pairs: simd128::pair_row,
     quads: Some(quad_row),
+    depth: simd128::depth_row,
 };
 
 impl Dot<Quad> for v128 {

@@ -6,6 +6,7 @@ use core::arch::wasm32::{
     v128, v128_load, v128_store, v128_xor,
 };
 
+use super::depth::{self, Windows};
 use super::dot::{self, Dot, Pair, Sums};
 use super::lanes::{self, Lanes, Out};
 use super::levels::Pairs;
@@ -14,7 +15,7 @@ use super::{Geometry, Kernels};
 
 /// The kernels of this file.
 pub static KERNELS: Kernels =
-    Kernels { name: "simd128", signs: sign_row, pairs: pair_row, quads: None };
+    Kernels { name: "simd128", signs: sign_row, pairs: pair_row, quads: None, depth: depth_row };
 
 fn load(group: &Group, index: usize) -> v128 {
     let bytes: &[u8; 16] = group[index * 16..][..16].try_into().expect("sixteen of them");
@@ -107,4 +108,8 @@ pub fn pair_row(
     acc: &mut [i32],
 ) {
     dot::row::<Pair, v128, 2, 4>(g, y, x.units(), w, runs, acc, |_, _| 0);
+}
+
+pub fn depth_row(windows: &Windows, map: &[Group], weights: &[Group], sums: &mut [depth::Sums]) {
+    depth::row::<v128, 2, 4>(windows, map, weights, sums);
 }

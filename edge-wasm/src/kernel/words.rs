@@ -1,9 +1,11 @@
-//! Plain Rust, fast on any machine: signs word by word, levels by rows of outputs.
+//! Plain Rust, fast on any machine: signs word by word, levels by rows of outputs, depthwise by groups of channels.
 //!
 //! The product of two signs is +1 where their bits agree. A dot product of n signs is therefore
 //! `n - 2 * popcount(x ^ w)`.
 
 use super::Geometry;
+use super::depth::{Sums, Windows};
+use super::tile::Group;
 
 pub fn sign_row(g: &Geometry, y: usize, x: &[u64], weights: &[u64], acc: &mut [i32]) {
     let words = g.x.words();
@@ -43,6 +45,23 @@ pub fn level_row<X: Copy + Into<i32>>(
                     for (sum, &w) in sums.iter_mut().zip(w) {
                         *sum += x.into() * i32::from(w);
                     }
+                }
+            }
+        }
+    }
+}
+
+pub fn depth_row(windows: &Windows, map: &[Group], weights: &[Group], sums: &mut [Sums]) {
+    for (pixel, sums) in sums.iter_mut().enumerate().take(windows.pixels) {
+        sums.fill(0);
+        for pair in 0..windows.pairs {
+            let (x, w) = windows.under(pixel, pair, map, weights);
+            for (x, w) in x.iter().zip(w) {
+                let pairs = x.as_chunks::<4>().0.iter().zip(w.as_chunks::<4>().0);
+                for (sum, (x, w)) in sums.iter_mut().zip(pairs) {
+                    let [x, w] =
+                        [x, w].map(|&[a, b, c, d]| [[a, b], [c, d]].map(i16::from_ne_bytes));
+                    *sum += i32::from(x[0]) * i32::from(w[0]) + i32::from(x[1]) * i32::from(w[1]);
                 }
             }
         }

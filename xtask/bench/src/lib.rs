@@ -8,6 +8,7 @@ pub mod clock;
 pub mod float;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 pub mod peak;
+pub mod pool;
 
 use fogline_edge::engine::{Engine, Stop};
 use fogline_edge::kernel::{Backend, DepthConv, Geometry, LevelConv, SignConv, Thresholds};
@@ -200,10 +201,13 @@ impl Layer {
         let work = if bits == 1 {
             let weights: Vec<i8> =
                 (0..9 * channels).map(|_| random.bits() as i8 & 1).map(|bit| 2 * bit - 1).collect();
-            Work::DepthOfSigns(DepthConv::new(g, &weights), random.signs(side * side, channels))
+            Work::DepthOfSigns(
+                DepthConv::new(Backend::fastest(), g, &weights),
+                random.signs(side * side, channels),
+            )
         } else {
             let weights = random.levels(9 * channels, bits);
-            let conv = DepthConv::new(g, &weights);
+            let conv = DepthConv::new(Backend::fastest(), g, &weights);
             Work::DepthOfLevels(conv, random.levels(side * side * channels, bits))
         };
         Self { bits, end: End::Sums, g, work, sums: vec![0; g.row_len()] }

@@ -1,11 +1,12 @@
-//! The benchmark's executable, native and for wasmtime: times every layer, the engine's peak, and the edge up to each exit
-//! and the split point.
+//! The benchmark's executable, native and for wasmtime: times every layer and pool, the engine's peak, and the edge up to each
+//! exit and the split point.
 //!
 //! `fogline-bench SAMPLES SEED PAIR [pictures.rgb]`: PAIR is a folder with manifest.json and edge.fog.
 
 use std::path::Path;
 
 use fogline_bench::clock::{Case, print_samples};
+use fogline_bench::pool::Pool;
 use fogline_bench::{Edge, Layer, Pictures};
 
 fn main() {
@@ -17,6 +18,9 @@ fn main() {
     let mut cases = vec![];
     for mut layer in (0..).map_while(|index| Layer::of(index, seed)) {
         cases.push(Case::new(layer.name(), layer.macs(), move |times| layer.run(times)));
+    }
+    for mut pool in (0..).map_while(|index| Pool::of(index, seed)) {
+        cases.push(Case::new(pool.name(), 0.0, move |times| pool.run(times)));
     }
     #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
     for mut peak in (0..).map_while(|index| fogline_bench::peak::Peak::of(index, seed)) {

@@ -37,6 +37,11 @@ async function ours(options, add) {
       if (!layer) break;
       add(runtime, layer.name(), layer.macs(), (times) => layer.run(times));
     }
+    for (let index = 0; ; index += 1) {
+      const pool = bench.Pool.of(index, options.seed);
+      if (!pool) break;
+      add(runtime, pool.name(), 0, (times) => pool.run(times));
+    }
     const fog = await bytesOf('/edge.fog');
     const edge = new bench.Edge(fog, options.seed);
     for (let stop = 0; stop <= edge.exits(); stop += 1) {

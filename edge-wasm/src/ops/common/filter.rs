@@ -172,11 +172,14 @@ impl Filter {
         let (outputs, taps) = (u64::from(self.outputs), u64::from(self.k).pow(2));
         let (channels, pixels) = (x.c as u64, (x.h * x.w) as u64);
         let weights = if self.groups > 0 {
-            // Weights as stored, by byte and laid out; a map of 16 bits, twice if it is not depthwise; and each group's runs.
+            // Weights as stored, by byte and laid out; a map of 16 bits, twice if it is not depthwise, else with whole pairs of
+            // rows, padding and up to three more pixels, and its signs by byte; and each group's runs.
+            let aside = 2 * u64::from(self.pad) + 3 * u64::from(self.stride);
+            let padded = (x.h as u64 + 1) * (x.w as u64 + aside);
             let inputs = channels / self.groups() as u64;
             let laid_out = outputs.next_multiple_of(16) * 16 * taps * inputs.next_multiple_of(4);
             laid_out
-                + pixels * channels.next_multiple_of(16) * 8
+                + (8 * pixels).max(2 * padded + pixels) * channels.next_multiple_of(16)
                 + u64::from(self.groups) * 24 * taps
         } else if self.bits == 1 {
             let words = outputs * channels.div_ceil(64) * 8;

@@ -39,7 +39,7 @@ impl Layer {
         } else {
             let weights = filter.levels(data, shape);
             if (filter.groups(), g.outputs) == (shape.c, shape.c) {
-                Layout::Depth(DepthConv::new(g, &weights))
+                Layout::Depth(DepthConv::new(backend, g, &weights))
             } else {
                 Layout::Groups(Groups::new(g, filter.groups(), &weights, backend))
             }
