@@ -70,7 +70,9 @@ fn a_large_photograph_has_the_same_pixels_too() {
     let Enlarged { of, times, scaled } = told().enlarged;
     let told = &told().photographs[&of];
     // The square of a JPEG is all that `decode` gives of it, so the photograph itself is decoded here.
-    let small = libjpeg_turbo_rs::decompress_to(&photograph(&of), libjpeg_turbo_rs::PixelFormat::Rgb).unwrap();
+    let small =
+        libjpeg_turbo_rs::decompress_to(&photograph(&of), libjpeg_turbo_rs::PixelFormat::Rgb)
+            .unwrap();
     let small = RgbImage::from_raw(told.width, told.height, small.data).unwrap();
     let (width, height) = (told.width * times, told.height * times);
     let large = imageops::resize(&small, width, height, imageops::FilterType::Nearest);

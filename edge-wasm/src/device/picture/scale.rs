@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn no_size_lacks_a_window_and_none_overflows() {
-        for (from, to) in [(1, 224), (3, 2), (2, 3), (31, 32), (7211, 1), (7211, 224), (224, 1024)] {
+        for (from, to) in [(1, 224), (3, 2), (2, 3), (31, 32), (7211, 1), (7211, 224), (224, 1024)]
+        {
             for Window { first, weights } in windows(from, to) {
                 assert!(!weights.is_empty() && first + weights.len() <= from as usize);
                 let sum: i32 = weights.iter().sum();
