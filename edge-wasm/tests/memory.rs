@@ -6,13 +6,13 @@ use allocation_counter::measure;
 use fogline_edge::engine::Engine;
 use fogline_edge::kernel::Backend;
 use fogline_edge::model::Model;
-use fogline_edge::ops::{Conv, Filter, MaxPool, Quantise, Sign};
+use fogline_edge::ops::{Conv, Filter, MaxPool, Op, Quantise, Sign};
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod built;
-use built::Built;
+use built::{Built, SIGNS};
 
 /// Pages of WebAssembly memory, which never shrinks.
 fn pages() -> usize {
@@ -68,10 +68,21 @@ fn conv(built: &mut Built, x: usize, inputs: u32, outputs: u32, stride: u32, bit
 
 /// A pair for photographs: a stem of two strided 8-bit convolutions, five 1-bit ones and two poolings.
 fn photographic(size: u32) -> Vec<u8> {
-    let mut built = Built::new(size, 4);
-    let stem = conv(&mut built, 0, 3, 16, 2, 8);
-    built.push(Quantise { x: stem, scale: 1.0, low: -128, high: 127, shift: 0, unsigned: false });
-    let mut x = conv(&mut built, stem + 1, 16, 32, 2, 8);
+    let mut built = Built::new(16, 4);
+    // The exit takes 16x16 pixels of the picture.
+    if let [Op::Input(input), Op::Conv(conv), ..] = &mut built.ops[..] {
+        (input.size, conv.filter.stride) = (size, size / 16);
+    }
+    conv(&mut built, 0, 3, 16, 2, 8);
+    built.push(Quantise {
+        x: SIGNS + 1,
+        scale: 1.0,
+        low: -128,
+        high: 127,
+        shift: 0,
+        unsigned: false,
+    });
+    let mut x = conv(&mut built, SIGNS + 2, 16, 32, 2, 8);
     let mut inputs = 32;
     for (outputs, pooled) in [(64, true), (128, false), (128, true), (128, false), (128, false)] {
         let threshold = built.blob(&vec![0.0_f32; inputs as usize]);

@@ -16,7 +16,7 @@ fn every_machine_scales_to_the_same_levels() {
     let side = |name| told[name].as_u64().unwrap() as u32;
     let (width, height) = (side("width"), side("height"));
     let rgb: Vec<u8> =
-        (0..u64::from(width * height * 3)).map(|at| (at * at * 31 >> 7) as u8).collect();
+        (0..u64::from(width * height * 3)).map(|at| ((at * at * 31) >> 7) as u8).collect();
     let rgba: Vec<u8> = rgb.chunks(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255]).collect();
     let scaled = told["scaled"].as_object().unwrap();
     assert!(scaled.len() > 3);
