@@ -18,6 +18,8 @@ import { state } from './state.js';
  */
 
 const MOST_CARDS = 60;
+// The width of the map in network.css, in pixels, which a smaller drawing is enlarged to.
+const NARROWEST = 143;
 
 /** The answers to single pictures. */
 export class Answers {
@@ -171,5 +173,9 @@ function showPicture(picture, map) {
   if (picture) part('subject').append(thumbnailOf(picture));
   part('map').hidden = !map || !state.pair;
   part('map').querySelector('canvas')?.remove();
-  if (map && state.pair) part('map').prepend(drawingOf(map, state.pair.manifest.split));
+  if (!map || !state.pair) return;
+  const drawing = drawingOf(map, state.pair.manifest.split);
+  part('map').style.setProperty('--drawing', `${drawing.width}px`);
+  part('map').toggleAttribute('data-large', drawing.width > NARROWEST);
+  part('map').prepend(drawing);
 }

@@ -9,7 +9,8 @@ import { otherFormat, readHeader } from './header.js';
 // The same limits as the gateway's, see docs/pictures.md.
 const MOST_BYTES = 52_428_800;
 const MOST_PIXELS = 52_000_000;
-const THUMBNAIL_SIDE = 192;
+// As large as the largest input of a network.
+const THUMBNAIL_SIDE = 224;
 // Some browsers silently return blank canvases above 16 megapixels or 16,384 pixels per side, so pixels are read in smaller
 // tiles.
 const TILE_SIDE = 2048;
@@ -105,13 +106,18 @@ export function readPixels(bitmap) {
   return new ImageData(pixels, width, height);
 }
 
-/** @param {ImageBitmap} bitmap */
+/**
+ * Draws the central square, which is all that the network sees.
+ *
+ * @param {ImageBitmap} bitmap
+ */
 function drawThumbnail(bitmap) {
-  const scale = Math.min(1, THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height));
-  const side = (/** @type {number} */ length) => Math.max(1, Math.round(length * scale));
-  const { canvas, context } = canvasOf(side(bitmap.width), side(bitmap.height));
+  const square = Math.min(bitmap.width, bitmap.height);
+  const [left, top] = [bitmap.width, bitmap.height].map((length) => Math.floor((length - square) / 2));
+  const side = Math.min(square, THUMBNAIL_SIDE);
+  const { canvas, context } = canvasOf(side, side);
   context.imageSmoothingQuality = 'high';
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, left, top, square, square, 0, 0, side, side);
   return canvas.transferToImageBitmap();
 }
 

@@ -136,8 +136,9 @@ fn nextest(arguments: &[&str]) -> Command {
 }
 
 /// The engine's test suite that every target and WebAssembly engine runs.
-const ENGINE_SUITE: [&str; 10] = [
-    "--test", "layers", "--test", "maps", "--test", "fused", "--test", "golden", "--test", "memory",
+const ENGINE_SUITE: [&str; 12] = [
+    "--test", "layers", "--test", "maps", "--test", "fused", "--test", "golden", "--test",
+    "memory", "--test", "scaling",
 ];
 
 /// Runs the engine's test suite on 64-bit Arm, if QEMU is installed.

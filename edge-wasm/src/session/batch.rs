@@ -37,7 +37,6 @@ impl Batch {
     ///
     /// # Panics
     /// If a picture does not have the model's input size.
-    /// When a picture is not of the model's input size.
     pub async fn next<K, P: AsRef<[u8]>, E, T: Transport>(
         &mut self,
         session: &mut Session,
@@ -78,8 +77,12 @@ impl Batch {
 
 /// `most`, or the number of samples that fit one request, if that is less.
 pub fn most(session: &Session, most: usize) -> usize {
-    let fit = (MAX_FRAME - BESIDE) / (session.manifest().payload_bytes() + BESIDE);
-    most.min(fit).clamp(1, MAX_BATCH)
+    most.min(fitting(session.manifest().payload_bytes())).clamp(1, MAX_BATCH)
+}
+
+/// The number of maps of `bytes` each that fit one frame.
+fn fitting(bytes: usize) -> usize {
+    (MAX_FRAME - BESIDE) / (bytes + BESIDE)
 }
 
 #[cfg(test)]
@@ -89,7 +92,8 @@ mod tests {
     use core::task::{Context, Poll, Waker};
     use core::time::Duration;
 
-    use fogline::frame::{Request, Response};
+    use fogline::frame::{Request, Response, Tensor};
+    use fogline::packed::packed_len;
 
     use super::*;
     use crate::cloud::{Reply, TransportError};
@@ -217,6 +221,20 @@ mod tests {
         let over = groups[0][0].1.as_ref().unwrap();
         assert_eq!((over.bytes_sent, over.timings.cloud_ms), (0, 0.0));
         assert!(over.degraded.as_ref().unwrap().question.is_none(), "not to be asked later");
+    }
+
+    #[test]
+    fn maps_of_photographs_fill_a_frame_and_no_more() {
+        for (shape, bits, fit) in
+            [([128, 14, 14], 1, 256), ([128, 14, 14], 4, 83), ([256, 28, 28], 8, 5)]
+        {
+            let bytes = packed_len(shape, bits).unwrap();
+            let most = fitting(bytes).min(MAX_BATCH);
+            assert_eq!(most, fit);
+            let tensors = vec![Tensor { shape, bits, bytes: vec![0xff; bytes] }; most];
+            let request = Request { pair: [0xff; 32], request_id: [0xff; 16], tensors };
+            assert_eq!(Request::decode(&request.encode().unwrap()).unwrap(), request);
+        }
     }
 
     #[test]

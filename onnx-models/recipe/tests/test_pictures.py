@@ -1,6 +1,7 @@
 """The tree of pictures that gateway and page are tested with, and what is damaged or odd in a data set."""
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -17,6 +18,7 @@ from fogline_recipe import data, header
 
 HERE = Path(__file__).resolve().parents[3] / "edge-wasm/tests/pictures"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
+PHOTOGRAPHS = json.loads((HERE / "photographs.json").read_text())
 
 
 class Tree(unittest.TestCase):
@@ -45,6 +47,27 @@ class Tree(unittest.TestCase):
         self.assertIn("3 of 29 pictures cannot be read", out.getvalue())
         self.assertIn("cut.jpg: the picture is truncated", out.getvalue())
         self.assertIn("named.jpg: a picture in GIF", out.getvalue())
+
+
+class Photographs(unittest.TestCase):
+    def check(self, path, scaled):
+        for size, digest in scaled.items():
+            with self.subTest(path=path.name, size=size):
+                pixels = data.as_the_edge_sees_it(path, int(size)).transpose(1, 2, 0)
+                self.assertEqual(hashlib.sha256(pixels.tobytes()).hexdigest(), digest)
+
+    def test_photographs_have_the_same_pixels_as_on_the_edge_at_every_size(self):
+        for name, photograph in PHOTOGRAPHS["photographs"].items():
+            self.check(HERE / "photographs" / name, photograph["scaled"])
+
+    def test_a_large_photograph_has_the_same_pixels_too(self):
+        large = PHOTOGRAPHS["enlarged"]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "large.png"
+            with Image.open(HERE / "photographs" / large["of"]) as picture:
+                size = tuple(side * large["times"] for side in picture.size)
+                picture.resize(size, Image.Resampling.NEAREST).save(path, compress_level=1)
+            self.check(path, large["scaled"])
 
 
 class Odd(unittest.TestCase):

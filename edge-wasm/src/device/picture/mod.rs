@@ -7,13 +7,14 @@
 mod file;
 #[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 mod header;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod photographs;
+mod scale;
 
 use core::fmt;
 
 #[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 pub use file::decode;
-use image::imageops::{self, FilterType};
-use image::{Rgb, RgbImage};
 
 /// The default limit of a picture's pixels: 50 megapixels, as phones count them.
 pub const MOST_PIXELS: u64 = 52_000_000;
@@ -105,19 +106,18 @@ pub fn from_rgba(rgba: &[u8], width: u32, height: u32, size: u32) -> Result<Vec<
 fn fit(rgba: &[u8], width: u32, height: u32, size: u32) -> Vec<u8> {
     let side = width.min(height);
     let (left, top) = ((width - side) / 2, (height - side) / 2);
-    let square = RgbImage::from_fn(side, side, |x, y| {
-        let at = ((u64::from(top + y) * u64::from(width) + u64::from(left + x)) * 4) as usize;
-        let [r, g, b, alpha] = rgba[at..at + 4].try_into().expect("four bytes");
-        let on_white = |v: u8| {
-            let (v, alpha) = (u32::from(v), u32::from(alpha));
-            ((v * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-        };
-        Rgb([r, g, b].map(on_white))
-    });
-    if side == size {
-        return square.into_raw();
-    }
-    imageops::resize(&square, size, size, FilterType::Triangle).into_raw()
+    let pixels = rgba.as_chunks::<4>().0;
+    let row = |y: u32, line: &mut [[u8; 3]]| {
+        let start = (top + y) as usize * width as usize + left as usize;
+        for (shown, &[r, g, b, alpha]) in line.iter_mut().zip(&pixels[start..]) {
+            let on_white = |v: u8| {
+                let (v, alpha) = (u32::from(v), u32::from(alpha));
+                ((v * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+            };
+            *shown = [r, g, b].map(on_white);
+        }
+    };
+    scale::scale(side, size, row)
 }
 
 #[cfg(test)]
