@@ -116,7 +116,7 @@ fn evaluate(name: &str, models: &Path, data: &Path) -> Result<()> {
 
 /// Moves the finished pair to `place`, whole or not at all.
 fn settle(pair: &Path, place: &Path) -> Result<()> {
-    let beside = place.with_extension("partial");
+    let beside = partial(place);
     if beside.exists() {
         fs::remove_dir_all(&beside)?;
     }
@@ -131,6 +131,13 @@ fn settle(pair: &Path, place: &Path) -> Result<()> {
         return Err(error).with_context(|| format!("writing {}", place.display()));
     }
     Ok(())
+}
+
+/// The folder in which a pair for `place` is put together.
+fn partial(place: &Path) -> PathBuf {
+    let mut name = place.file_name().unwrap_or_default().to_os_string();
+    name.push(".partial");
+    place.with_file_name(name)
 }
 
 /// What to do with the pair, which is in `place`; `data` has its test pictures.
@@ -169,7 +176,7 @@ mod tests {
         let place = folder.join("models/mine/1.0.0");
         settle(&pair, &place).unwrap();
         assert_eq!(fs::read_to_string(place.join("manifest.json")).unwrap(), "{}");
-        assert!(!place.with_extension("partial").exists());
+        assert!(!partial(&place).exists());
     }
 
     #[test]
@@ -180,6 +187,6 @@ mod tests {
         let place = folder.join("models/mine/1.0.0");
         let error = settle(&pair, &place).unwrap_err();
         assert!(format!("{error:#}").contains("writing "), "{error:#}");
-        assert!(!place.exists() && !place.with_extension("partial").exists());
+        assert!(!place.exists() && !partial(&place).exists());
     }
 }

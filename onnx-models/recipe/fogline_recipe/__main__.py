@@ -220,4 +220,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        raise SystemExit("stopped; the checkpoint of the last whole epoch is kept") from None
+        raise SystemExit("stopped; what was trained is kept up to the last whole epoch") from None

@@ -114,7 +114,9 @@ def teacher(arguments: argparse.Namespace) -> None:
 
 def look(arguments: argparse.Namespace) -> None:
     from .look import look as run
+    from .teach import layout
 
+    layout(arguments.size, 1, 2)  # refuses sizes that no network has
     found = run(arguments.data, arguments.size)
     print(json.dumps(found.to_dict(), indent=2) if arguments.json else found)
 
@@ -129,7 +131,8 @@ def teach(arguments: argparse.Namespace, run: Callable[[list[str]], None]) -> No
     checked_name(arguments)
     if arguments.weights and not arguments.weights.is_file():
         raise DataError(f"{arguments.weights} does not exist")
-    start = arguments.start or teaching.trunk()
+    if start := arguments.start or teaching.trunk():
+        teaching.check_start(start)
     weights, start = (str(path.resolve()) if path else "" for path in (arguments.weights, start))
     plan = teaching.Plan(arguments.size, arguments.bits, weights, start, arguments.edge_share)
     teaching.layout(arguments.size, arguments.bits, 2)  # before anything is read
@@ -139,8 +142,8 @@ def teach(arguments: argparse.Namespace, run: Callable[[list[str]], None]) -> No
 
 def checked_name(arguments: argparse.Namespace) -> None:
     for what, text in (("name", arguments.name), ("version", arguments.version)):
-        if not re.fullmatch("[0-9A-Za-z_-][0-9A-Za-z_.-]*", text):
-            raise DataError(f"--{what} '{text}' may only contain letters, digits, '-', '_' and '.'")
+        if not re.fullmatch("[0-9A-Za-z_][0-9A-Za-z_.-]*", text):
+            raise DataError(f"--{what} '{text}' may only contain letters, digits, '-', '_' and '.', and must not begin with '-' or '.'")
 
 
 def of_run(run, root: Path, part: str):

@@ -5,11 +5,13 @@ copied, and none is changed.
 """
 
 import hashlib
+import math
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +23,16 @@ from .data import DataError
 TEST_SHARE = 0.2  # of a folder without a split
 LEAST = 8  # training pictures of a class; fewer teach nothing
 FEW = 50  # training pictures of a class; fewer are worth a word
-THUMB = 16
-ALIKE = 2.0  # mean difference in levels between the thumbnails of two copies of one picture
-FLAT = 6.0  # thumbnails with less contrast say too little to be compared
+THUMB = 32
+# Levels between the thumbnails of a picture and of its copy: of the mean of a channel, and the largest of any pixel. Another object before the
+# same background differs by more at some pixel.
+ALIKE, MOST_ALIKE = 2.0, 18
 SHOWN = 5  # files named in a finding
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One picture: its file, and the class folder that it is in; train or test; its digest, sides in pixels, and thumbnail (3 * 16 * 16)."""
+    """One picture: its file, and the class folder that it is in; train or test; its digest, sides in pixels, and thumbnail (3 * 32 * 32)."""
 
     path: Path
     folder: Path
@@ -67,22 +70,22 @@ def look(root: Path, size: int) -> Look:
     """What is in ``root``, for pictures of ``size``. Raises DataError if no network can be trained on it."""
     if not root.is_dir():
         raise DataError(f"{root} does not exist or is not a folder")
-    bases = {part: root / part for part in ("train", "test") if (root / part).is_dir()}
-    if "test" in bases and "train" not in bases:
-        raise DataError(f"{root} has a folder test, but no folder train beside it")
-    bases = bases or {"": root}
+    bases = parts_of(root)
     folders = class_folders(next(iter(bases.values())))
-    for base in bases.values():
-        if (other := class_folders(base)) != folders:
-            odd = sorted(set(other) ^ set(folders))
-            raise DataError(f"{base} has other class folders than {next(iter(bases.values()))}: {', '.join(odd)}")
+    if "test" in bases and (other := named_folders(bases["test"])) != folders:
+        for here, there, lacking in (("test", "train", set(folders) - set(other)), ("train", "test", set(other) - set(folders))):
+            if lacking:
+                raise DataError(f"{root / here} lacks the class folders {', '.join(sorted(lacking))}, which {there} has")
     found = Look(root, data.class_names(root, folders), folders)
+    if unused := unused_in(root, bases):
+        found.notes.append(f"not used, {count(unused, 'entry', 'entries')} of {root}: {', '.join(unused[:SHOWN])}")
     left_out, files = Counter(), []
     for part, base in bases.items():
         for label, folder in enumerate(folders):
             of_class = list(data.pictures_below(base / folder, left_out))
             if not of_class:
-                raise DataError(f"{base / folder}: this class folder has no .jpg, .jpeg, .png or .webp")
+                raise DataError(f"{base / folder}: this class folder has no .jpg, .jpeg, .png or .webp"
+                                + (f" ({data.said(left_out)}): convert them to JPEG" if left_out else ""))
             files += [(path, base / folder, part, label) for path in of_class]
     if left_out:
         found.notes.append(data.said(left_out))
@@ -100,9 +103,39 @@ def look(root: Path, size: int) -> Look:
     return found
 
 
-def class_folders(base: Path) -> list[str]:
-    """The names of the folders in ``base``, one a class."""
+def parts_of(root: Path) -> dict[str, Path]:
+    """The folders of training and test pictures, or the only folder of both."""
+    for entry in root.iterdir():
+        if entry.is_dir() and entry.name.lower() in ("train", "test") and entry.name != entry.name.lower():
+            raise DataError(f"{entry}: rename it to {entry.name.lower()} if it holds that part of the pictures; no class may have this name")
+    bases = {part: root / part for part in ("train", "test") if (root / part).is_dir()}
+    if "test" in bases and "train" not in bases:
+        raise DataError(f"{root} has a folder test, but no folder train beside it; no class may have either name")
+    return bases or {"": root}
+
+
+def unused_in(root: Path, bases: dict[str, Path]) -> list[str]:
+    """What lies in ``root`` and is neither a part nor a class, nor hidden."""
+    folders = [entry.name for entry in root.iterdir() if entry.is_dir()]
+    used = {*bases, "classes.txt"} if "train" in bases else {*folders, "classes.txt"}
+    return sorted(entry.name for entry in root.iterdir() if entry.name not in used and not data.is_hidden(entry.name, entry.is_dir()))
+
+
+def named_folders(base: Path) -> list[str]:
+    """The names of the folders in ``base``; a name that cannot be printed is refused."""
     folders = sorted(path.name for path in base.iterdir() if path.is_dir() and not data.is_hidden(path.name, is_folder=True))
+    for name in folders:
+        if not name.isprintable() or name != name.strip():
+            raise DataError(f"{str(base)!r}: rename the class folder {name!r}: a name needs printable characters and no spaces at its ends")
+    for one, other in pairwise(sorted(folders, key=str.casefold)):
+        if one.casefold() == other.casefold():
+            raise DataError(f"{base}: the class folders {one} and {other} differ in case only; rename or merge them")
+    return folders
+
+
+def class_folders(base: Path) -> list[str]:
+    """The names of the folders in ``base``, two at least, one a class."""
+    folders = named_folders(base)
     if len(folders) < 2:
         what = "no class folders" if not folders else f"one class folder, {folders[0]}"
         raise DataError(f"{base} has {what}; put the pictures of each class into a folder of its own, two classes at least: "
@@ -138,11 +171,11 @@ def seen(files: list[tuple[Path, Path, str, int]]) -> Iterator[Seen | str]:
 def seen_or_why(file: tuple[Path, Path, str, int]) -> Seen | str:
     path, folder, part, label = file
     try:
+        raw = path.read_bytes()  # first, so that what cannot be opened is not called damaged
         pixels = data.as_the_edge_sees_it(path, THUMB)
-        raw = path.read_bytes()
         said = header.read(raw)
     except (OSError, header.PictureError) as error:
-        return f"{path}: {error}"
+        return f"{path}: {error.strerror if isinstance(error, OSError) else error}"
     return Seen(path, folder, part, label, hashlib.sha256(raw).hexdigest(), (said.width, said.height), pixels.reshape(-1))
 
 
@@ -151,11 +184,12 @@ def without_copies(pictures: list[Seen], found: Look) -> list[Seen]:
     groups = [group for group in copies(pictures) if len(group) > 1]
     leave, same, between, leaked = set(), [], [], []
     for group in groups:
-        group = sorted(group, key=lambda i: (pictures[i].part == "test", pictures[i].path))
+        group = sorted(group, key=lambda i: (pictures[i].part == "test", -math.prod(pictures[i].sides), pictures[i].path))
         first, *others = group
         if len({pictures[i].label for i in group}) > 1:
             leave |= set(group)
-            between.append(" and ".join(str(pictures[i].path) for i in group))
+            one_each = {pictures[i].label: str(pictures[i].path) for i in reversed(group)}
+            between.append(" and ".join(sorted(one_each.values())) + (f" ({len(group)} files)" if len(group) > len(one_each) else ""))
             continue
         leave |= set(others)
         for i in others:
@@ -170,30 +204,29 @@ def without_copies(pictures: list[Seen], found: Look) -> list[Seen]:
 
 
 def copies(pictures: list[Seen]) -> list[list[int]]:
-    """Groups of pictures with the same bytes, or that look the same."""
-    parent = list(range(len(pictures)))
+    """Groups of pictures with the same bytes as the first of them, or that look like it.
 
-    def top(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    by_digest = {}
+    Likeness does not carry over from one copy to the next: a slow camera's pictures would all be one.
+    """
+    by_digest, groups = {}, {}
     for i, picture in enumerate(pictures):
-        parent[top(i)] = top(by_digest.setdefault(picture.digest, i))
+        groups.setdefault(by_digest.setdefault(picture.digest, i), []).append(i)
+    firsts = np.array(sorted(groups), dtype=int)
+    if len(firsts) == 0:
+        return []
+    thumbs = np.stack([pictures[i].thumb for i in firsts])
+    colours = thumbs.reshape(len(firsts), 3, -1).mean(2)
     # Copies are as bright as one another: compare each thumbnail with those just above it in order of brightness.
-    thumbs = np.array([picture.thumb for picture in pictures], dtype=np.int16).reshape(len(pictures), -1)
-    telling = np.flatnonzero(thumbs.std(1) >= FLAT) if len(pictures) else np.array([], dtype=int)
-    means = thumbs[telling].mean(1)
-    order = telling[np.argsort(means, kind="stable")]
-    means = np.sort(means, kind="stable")
+    order = np.argsort(colours[:, 0], kind="stable")
+    reds, taken = colours[order, 0], np.zeros(len(firsts), dtype=bool)
     for place, i in enumerate(order):
-        near = order[place + 1:np.searchsorted(means, means[place] + ALIKE, side="right")]
-        for j in near[np.abs(thumbs[near] - thumbs[i]).mean(1) < ALIKE]:
-            parent[top(int(j))] = top(int(i))
-    groups = {}
-    for i in range(len(pictures)):
-        groups.setdefault(top(i), []).append(i)
+        near = order[place + 1:np.searchsorted(reds, reds[place] + ALIKE, side="right")]
+        near = near[~taken[near] & (np.abs(colours[near] - colours[i]) < ALIKE).all(1)]
+        if taken[i] or len(near) == 0:
+            continue
+        for j in near[np.abs(thumbs[near].astype(np.int16) - thumbs[i]).max(1) <= MOST_ALIKE]:
+            taken[j] = True
+            groups[firsts[i]] += groups.pop(firsts[j])
     return list(groups.values())
 
 

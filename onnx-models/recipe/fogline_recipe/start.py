@@ -13,6 +13,7 @@ from pathlib import Path
 import onnx
 import torch
 from brevitas.nn import QuantConv2d
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import nn
 
@@ -41,7 +42,10 @@ def nodes_of(paths: list[Path]) -> list[tuple[str, list[torch.Tensor]]]:
     """The nodes that have weights, in order: operation and weights, those of a quantiser from before it, with its scale behind."""
     nodes = []
     for path in paths:
-        graph = onnx.load(path).graph
+        try:
+            graph = onnx.load(path).graph
+        except DecodeError as error:
+            raise DataError(f"{path} is not an ONNX file") from error
         picture = {value.name for value in graph.input}  # its quantiser has no parameters
         given = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
         given |= {node.output[0]: torch.from_numpy(numpy_helper.to_array(node.attribute[0].t).copy())
@@ -77,7 +81,11 @@ def start_from(net: Hybrid, pair: Path, pictures: data.Pictures) -> None:
     classes are new. Raises DataError if the files have another layout than they should.
     """
     path = pair / "manifest.json"
-    manifest = json.loads(path.read_text()) if path.is_file() else None
+    try:
+        manifest = json.loads(path.read_text()) if path.is_file() else None
+        _ = manifest and (manifest["classes"], manifest["input"]["size"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged") from error
     if manifest is None or (manifest["classes"], manifest["input"]["size"]) == (pictures.names, net.layout.size):
         return fill(net, pair, pictures)
     layout = card.layout(pair)

@@ -4,6 +4,7 @@ The work is done by the recipe's other commands, which are printed before they r
 goes on where it stopped, an epoch at the most before.
 """
 
+import fcntl
 import hashlib
 import json
 import math
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -54,8 +56,8 @@ class Plan:
     pair_epochs: int = 0
 
     def differences(self, other: "Plan") -> list[str]:
-        """What was asked for differently; the numbers of epochs were not."""
-        names = [field.name for field in fields(self) if not field.name.endswith("_epochs")]
+        """What was asked for differently and training depends on. The numbers of epochs were not asked for."""
+        names = [field.name for field in fields(self) if not field.name.endswith(("_epochs", "edge_share"))]
         return [name.replace("_", " ") for name in names if getattr(self, name) != getattr(other, name)]
 
 
@@ -77,7 +79,7 @@ def layout(size: int, bits: int, classes: int) -> Layout:
 
 def digest(found: Look) -> str:
     """Of all pictures that are trained on or tested with, and of their parts and classes."""
-    lines = sorted(f"{picture.part} {picture.folder.name} {picture.digest}" for picture in found.pictures)
+    lines = sorted(f"{p.part} {p.folder.name} {p.path.relative_to(p.folder)} {p.digest}" for p in found.pictures)
     return hashlib.sha256("\n".join([*found.names, *lines]).encode()).hexdigest()
 
 
@@ -113,40 +115,71 @@ def epochs(plan: Plan, found: Look, minutes: float) -> Plan:
     print(f"an epoch takes about {twin:.0f} s for the twin and {pair:.0f} s for the pair here: {number[0]} and {number[1]} epochs, about "
           f"{max(1, round(needed))} minutes")
     if needed > 1.2 * minutes:
-        print(f"--minutes {minutes:g} is too short for these pictures: {LEAST_EPOCHS} epochs of each are trained whatever they take")
+        print(f"--minutes {minutes:g} is too short for these pictures: {LEAST_EPOCHS} epochs of each are the least that is worth it")
     return replace(plan, twin_epochs=number[0], pair_epochs=number[1])
 
 
 def planned(path: Path, plan: Plan, found: Look, minutes: float) -> Plan:
     """The plan that was begun in ``path``, or a new one."""
-    if path.is_file():
-        begun = Plan(**json.loads(path.read_text()))
+    if path.is_file() and any(path.parent.glob("*/checkpoint.pt")):
+        try:
+            begun = Plan(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path} is damaged: remove the folder {path.parent} to begin again") from error
         if differ := begun.differences(plan):
             raise DataError(f"{path.parent} was begun with other {' and '.join(differ)}: take another --name or --version, or remove the folder "
                             f"{path.parent} to begin again")
         print(f"goes on with {path}: {begun.twin_epochs} epochs for the twin, {begun.pair_epochs} for the pair")
-        return begun
+        return replace(begun, edge_share=plan.edge_share)
     plan = epochs(plan, found, minutes)
-    path.write_text(json.dumps(asdict(plan), indent=2) + "\n")
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps(asdict(plan), indent=2) + "\n")
+    beside.replace(path)
     return plan
+
+
+def check_out(out: Path, folder: Path) -> None:
+    """Refuses an output folder in which something of the user's might be replaced."""
+    out, folder = out.resolve(), folder.resolve()
+    if out == folder or out in folder.parents or folder in out.parents:
+        raise DataError(f"--out {out} and the pictures' folder {folder} must lie apart")
+    if out.exists() and not out.is_dir():
+        raise DataError(f"--out {out} is not a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / "plan.json").is_file() and {path.name for path in out.iterdir()} != {"lock"}:
+        raise DataError(f"--out {out} holds something else: give an empty or a new folder")
+
+
+def check_start(pair: Path) -> None:
+    for file in ("manifest.json", "MODEL.md", "twin.onnx"):
+        if not (pair / file).is_file():
+            raise DataError(f"--start {pair}: {pair / file} does not exist; give the folder NAME/VERSION of a pair that has it")
 
 
 def trunk() -> Path | None:
     """The pair whose trunk a new one starts with, if it is there."""
-    versions = sorted((MODELS / TRUNK).glob("*/MODEL.md"), key=lambda path: [int(n) for n in path.parent.name.split(".") if n.isdigit()])
+    versions = sorted((MODELS / TRUNK).glob("*/twin.onnx"), key=lambda path: [int(n) for n in path.parent.name.split(".") if n.isdigit()])
     return versions[-1].parent if versions else None
 
 
 def done(run: Path, epochs: int) -> bool:
     path = run / "checkpoint.pt"
-    return path.is_file() and torch.load(path, map_location="cpu", weights_only=True)["epoch"] >= epochs
+    try:
+        return path.is_file() and torch.load(path, map_location="cpu", weights_only=True)["epoch"] >= epochs
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise DataError(f"{path} is damaged: remove the folder {run} to train this part again") from error
 
 
 def teach(folder: Path, name: str, version: str, out: Path, plan: Plan, minutes: float, run: Callable[[list[str]], None]) -> Path:
     """Does everything up to the exported pair in ``out``/pair/NAME/VERSION, and returns its folder. ``run`` runs a command of the recipe."""
+    check_out(out, folder)
     found = look(folder, plan.size)
     print(found, flush=True)
     out.mkdir(parents=True, exist_ok=True)
+    lock = (out / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DataError(f"another run is at work in {out}") from error
     if (free := shutil.disk_usage(out).free) < FREE:
         raise DataError(f"{out}: {free >> 20} MiB are free on this disk, {FREE >> 20} MiB are needed for checkpoints and the pair")
     plan = planned(out / "plan.json", replace(plan, pictures=digest(found), **sizes(sum(found.counts["train"]))), found, minutes)
@@ -166,7 +199,7 @@ def teach(folder: Path, name: str, version: str, out: Path, plan: Plan, minutes:
     command(run, out / "run", plan.pair_epochs, [*train, "--bits", str(of.bits), *taught([out / "twin", *teachers])])
     pair = out / "pair" / name / version
     shutil.rmtree(out / "pair", ignore_errors=True)
-    export = ["export", "--run", str(out / "run"), "--twin", str(out / "twin"), "--data", str(out / "data"), "--data-name", folder.resolve().name,
+    export = ["export", "--run", str(out / "run"), "--twin", str(out / "twin"), "--data", str(out / "data"), f"--data-name={folder.resolve().name}",
               "--name", name, "--version", version, "--edge-share", str(plan.edge_share), "--margin", "1", "--out", str(pair)]
     shown(export)
     run(export)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -108,11 +109,14 @@ def new(layout: Layout, seed: int, weights: Path | None = None) -> Teacher:
     if weights is None:
         return teacher
     there = {name: tensor for name, tensor in teacher.net.state_dict().items() if not name.startswith("classifier")}
-    found = torch.load(weights, map_location="cpu", weights_only=True)
+    try:
+        found = dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, UnpicklingError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{weights}: not a state dict that PyTorch saved") from error
     names = [name for name in there if "num_batches" not in name]
     # Other implementations use other names for the same tensors, in the same order.
-    given = [tensor for name, tensor in found.items() if "num_batches" not in name][:len(names)]
-    if [tensor.shape for tensor in given] != [there[name].shape for name in names]:
+    given = [tensor for name, tensor in found.items() if "num_batches" not in str(name)][:len(names)]
+    if not all(isinstance(tensor, Tensor) for tensor in given) or [tensor.shape for tensor in given] != [there[name].shape for name in names]:
         raise DataError(f"{weights}: not the weights of {layout.backbone}: tensors of other shapes, or in another order")
     teacher.net.load_state_dict(dict(zip(names, given, strict=True)), strict=False)
     return teacher

@@ -69,6 +69,34 @@ class Folders(unittest.TestCase):
             self.assertIn(each, said)
         self.assertEqual(json.loads(json.dumps(found.to_dict()))["pictures"]["train"], [19, 19])
 
+    def test_pictures_of_one_scene_are_no_copies(self):
+        random = np.random.default_rng(1)
+        scene = np.asarray(Image.fromarray(random.integers(0, 256, (6, 5, 3), dtype=np.uint8)).resize((160, 160), Image.Resampling.BICUBIC))
+        for place, name in enumerate(("empty", "person")):
+            for i in range(20):
+                frame = np.clip(scene.astype(int) + random.integers(-6, 7, scene.shape), 0, 255).astype(np.uint8)
+                x, y = random.integers(0, 140, 2)
+                frame[y:y + 20, x:x + 20] = (200 * place, 255 - 10 * i, 12 * i)
+                (self.root / name).mkdir(exist_ok=True)
+                Image.fromarray(frame).save(self.root / name / f"{i:03}.jpg", quality=90)
+        found = look(self.root, 64)
+        self.assertEqual(sum(found.counts["train"]) + sum(found.counts["test"]), 40, str(found))
+
+    def test_of_two_sizes_of_a_picture_the_larger_stays(self):
+        self.fill(count=20)
+        with Image.open(self.root / "cat/007.jpg") as small:
+            small.resize((120, 160), Image.Resampling.BICUBIC).save(self.root / "cat/large.jpg", quality=95)
+        kept = {picture.path.name for picture in look(self.root, 64).pictures if picture.folder.name == "cat"}
+        self.assertIn("large.jpg", kept)
+        self.assertNotIn("007.jpg", kept)
+
+    def test_what_is_not_used_is_named(self):
+        self.fill("train")
+        self.fill("test", count=4, first=500)
+        (self.root / "val").mkdir()
+        picture(self.root / "loose.jpg", 5)
+        self.assertIn("not used, 2 entries", str(look(self.root, 64)))
+
     def test_what_is_laid_out_is_what_is_used_and_nothing_is_copied(self):
         self.fill("train")
         self.fill("test", count=4, first=500)
@@ -100,6 +128,8 @@ class Folders(unittest.TestCase):
         self.refused("one class folder, cat; put")
         (self.root / "dog").mkdir()
         self.refused("dog: this class folder has no .jpg")
+        (self.root / "dog" / "a.HEIC").write_bytes(b"")
+        self.refused(r"no .jpg, .jpeg, .png or .webp \(left out: 1 .heic\): convert them to JPEG")
         self.fill(count=3, first=5000, classes=("dog",))
         self.refused("needs at least 8 usable training pictures, but dog has 2")
         shutil.rmtree(self.root)
@@ -109,9 +139,19 @@ class Folders(unittest.TestCase):
         self.fill("test", count=2)
         self.refused("has a folder test, but no folder train beside it")
         self.fill("train", first=300, classes=("cat", "dog", "hen"))
-        self.refused("test has other class folders than .*train: hen")
+        self.refused("test lacks the class folders hen, which train has")
         picture(self.root / "test/hen/000.jpg", 2300)  # a copy of the training picture, and the only one
         self.refused("at least one usable test picture, but hen has 0\\n- left out of test, 1 copy")
+
+
+    def test_class_folders_that_would_be_confused_are_refused(self):
+        self.fill(classes=("cat", "Cat"))
+        self.refused("Cat and cat|cat and Cat.* differ in case only")
+        shutil.rmtree(self.root / "Cat")
+        self.fill(classes=("Test",))
+        self.refused("Test: rename it to test")
+        (self.root / "Test").rename(self.root / "a\nb")
+        self.refused("rename the class folder")
 
 
 class Sizes(unittest.TestCase):

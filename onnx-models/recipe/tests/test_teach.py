@@ -65,10 +65,42 @@ class Teaching(unittest.TestCase):
             with self.assertRaisesRegex(SystemExit, f"{why} take another --name"):
                 self.teach(*change())
 
+    def test_another_share_at_the_edge_needs_no_training(self):
+        self.teach()
+        said = self.teach("--edge-share", "0.5")
+        self.assertNotIn("fogline_recipe train", said)
+        self.assertIn("--edge-share 0.5", said)
+
+    def test_a_plan_that_nothing_was_trained_by_is_replaced(self):
+        with self.assertRaisesRegex(SystemExit, "nowhere/manifest.json does not exist"):
+            self.teach("--start", "nowhere")
+        with mock.patch.object(teach, "command", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            self.teach("--bits", "4")
+        self.assertIn("exported", self.teach())
+
+    def test_nothing_of_the_users_is_replaced(self):
+        for out in (self.root, self.root / "out", self.root.parent):
+            with self.assertRaisesRegex(SystemExit, "must lie apart"):
+                self.teach("--out", str(out))
+        self.out.mkdir()
+        (self.out / "data").mkdir()
+        with self.assertRaisesRegex(SystemExit, "holds something else"):
+            self.teach()
+        self.assertEqual(len(list(self.root.rglob("*.jpg"))), 24)
+
+    def test_damage_is_named(self):
+        self.teach()
+        (self.out / "twin/checkpoint.pt").write_bytes(b"")
+        with self.assertRaisesRegex(SystemExit, "twin/checkpoint.pt is damaged: remove the folder"):
+            self.teach()
+        (self.out / "plan.json").write_text("{")
+        with self.assertRaisesRegex(SystemExit, "plan.json is damaged"):
+            self.teach()
+
     def test_a_full_disk_is_found_before_anything_is_written(self):
         with mock.patch.object(teach, "FREE", 1 << 60), self.assertRaisesRegex(SystemExit, "MiB are free on this disk"):
             self.teach()
-        self.assertEqual(list(self.out.iterdir()), [])
+        self.assertEqual([path.name for path in self.out.iterdir()], ["lock"])
 
     def test_a_disk_that_fills_up_leaves_the_checkpoint_before(self):
         import torch
