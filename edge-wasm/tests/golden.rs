@@ -116,6 +116,15 @@ fn cifar10_w1_says_what_its_qonnx_graph_says() {
     );
 }
 
+/// Its stem quantises twice: the recipe chose pictures on which no real number is on a border.
+#[test]
+fn clothing_w1_says_what_its_qonnx_graph_says() {
+    check(
+        include_bytes!("../../onnx-models/clothing-w1/1.0.0/edge.fog"),
+        include_str!("../../onnx-models/clothing-w1/1.0.0/golden.json"),
+    );
+}
+
 /// A large net of levels. If a real number is exactly on the border between two levels, rounding decides which one it becomes,
 /// and in later layers a few others shift by one. The smaller nets above have no such number. All backends decide
 /// alike.

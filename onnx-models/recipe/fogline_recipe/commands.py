@@ -271,7 +271,7 @@ def export(arguments: argparse.Namespace) -> None:
     files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves)
     if twin:
         files.write_twin(twin, out / "twin.onnx")
-    golden.write(out, run.net.layout.size)
+    golden.write(out, run.net)
     given = {name: getattr(arguments, name) for name in ("edge_share", "accuracy_loss", "energy", "margin", "budget")}
     chosen = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
     card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), chosen, report["exits"], out)

@@ -3,6 +3,7 @@
 The Rust engine is tested against these files, not against this recipe.
 """
 
+import copy
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from . import export, hashing
+from .data import DataError
 from .layout import Layout
 from .net import Hybrid
 
@@ -41,21 +43,41 @@ def packed(model: ModelWrapper, name: str, values: np.ndarray) -> bytes:
     return np.packbits(each.astype(bool).reshape(-1), bitorder="little").tobytes()
 
 
-def write(folder: Path, size: int, count: int = 4, seed: int = 7) -> None:
-    """Writes golden.json beside ``folder``/edge.qonnx."""
+@torch.no_grad()
+def split_of(net: Hybrid, image: np.ndarray, way: int) -> np.ndarray:
+    """The split map (C, S, S) in float64."""
+    x = (torch.from_numpy(image).permute(2, 0, 1)[None].double() - 128) / 128
+    return copy.deepcopy(net.edge).eval().double()(x, way)[-1][0].numpy()
+
+
+def write(folder: Path, net: Hybrid, count: int = 4, seed: int = 7) -> None:
+    """Writes golden.json beside ``folder``/edge.qonnx, which is ``net``'s.
+
+    On some pictures a real number lies on the border between two levels of a quantiser, its last bit decides which one it becomes, and no
+    two runtimes need agree. With one quantised map behind real numbers that is rare; behind a stem of two convolutions it is one picture in
+    ten. Such pictures, on which the graph differs from float64, are left out. Raises DataError if most are: then the graph is wrong.
+    """
     model = ModelWrapper(str(folder / "edge.qonnx")).transform(InferShapes())
-    images = pictures(count, size, seed)
     picture, *chosen = [value.name for value in model.graph.input]
     ways = model.get_tensor_shape(chosen[0])[0] if chosen else 1
     samples = []
-    for way, image in [(way, image) for image in images for way in range(ways)]:
+    for image in pictures(2 * count, net.layout.size, seed):
         normalised = ((image.astype(np.float32) - 128) / 128).transpose(2, 0, 1)[None]
-        outputs = execute_onnx(model, {picture: normalised} | {name: np.eye(ways, dtype=np.float32)[way] for name in chosen})
-        *exits, split = [outputs[o.name] for o in model.graph.output]
-        samples.append({"rgb": image.tobytes().hex(), **({"way": way} if chosen else {}),
-                        "exits": [[float(v) for v in e.reshape(-1)] for e in exits],
-                        "split": packed(model, model.graph.output[-1].name, split).hex()})
-    (folder / "golden.json").write_text(json.dumps({"size": size, "samples": samples}, indent=1) + "\n")
+        of_image = []
+        for way in range(ways):
+            outputs = execute_onnx(model, {picture: normalised} | {name: np.eye(ways, dtype=np.float32)[way] for name in chosen})
+            *exits, split = [outputs[o.name] for o in model.graph.output]
+            if not np.allclose(split[0], split_of(net, image, way), rtol=1e-3):
+                break
+            of_image.append({"rgb": image.tobytes().hex(), **({"way": way} if chosen else {}),
+                             "exits": [[float(v) for v in e.reshape(-1)] for e in exits],
+                             "split": packed(model, model.graph.output[-1].name, split).hex()})
+        samples += of_image if len(of_image) == ways else []
+        if len(samples) == count * ways:
+            break
+    else:
+        raise DataError(f"{folder / 'edge.qonnx'} gives other maps than the network that it was exported from")
+    (folder / "golden.json").write_text(json.dumps({"size": net.layout.size, "samples": samples}, indent=1) + "\n")
 
 
 def tiny(folder: Path, layout: Layout) -> None:
@@ -77,4 +99,4 @@ def tiny(folder: Path, layout: Layout) -> None:
     thresholds = {"entropy": 1.0, "max_probability": 0.6, "margin": 0.3} | ({"appeal": 0.5} if layout.appeals else {})
     exit_ = {"temperature": 1.0, "thresholds": thresholds}
     export.write_pair(net.eval(), names, f"tiny-w{layout.bits}", "1.0.0", [exit_] * len(net.edge.exits), None, folder)
-    write(folder, layout.size)
+    write(folder, net)
