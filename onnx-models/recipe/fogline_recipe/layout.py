@@ -40,6 +40,7 @@ class Layout:
 
     def __post_init__(self):
         object.__setattr__(self, "stem", str(self.stem))  # older checkpoints have a number
+        self.stems()
         for name in ("size", "split", "share"):
             if getattr(self, name) < 1:
                 raise LayoutError(f"--{name} {getattr(self, name)}: at least 1 is needed")
@@ -63,9 +64,9 @@ class Layout:
         if not found:
             raise LayoutError("--stem is empty: at least one convolution is needed, such as 32")
         for width, slash, stride in found:
-            if slash and stride not in ("1", "2"):
-                raise LayoutError(f"--stem '{self.stem}': '{width}/{stride}' must be WIDTH, or WIDTH/2 to halve the map")
-        return [(channels_of(width), int(stride or 1)) for width, _, stride in found]
+            if not width.isdecimal() or int(width) == 0 or (slash and stride not in ("1", "2")):
+                raise LayoutError(f"--stem '{self.stem}': '{width}{slash}{stride}' must be WIDTH, or WIDTH/2 to halve the map")
+        return [(int(width), int(stride or 1)) for width, _, stride in found]
 
     def to_dict(self) -> dict:
         return asdict(self)
