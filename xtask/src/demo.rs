@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use fogline::manifest::Manifest;
 use serde::Deserialize;
 
 use crate::stack::{Addresses, Stack};
@@ -91,7 +92,7 @@ pub fn run(options: &Options) -> Result<()> {
     let stack = stages.run(STARTING.0, || {
         Stack::start_on(options.port, options.model.as_deref(), &models, gallery.as_deref())
     })?;
-    let pictures = gallery.as_deref().map_or_else(samples, first_of)?;
+    let pictures = gallery.as_deref().map_or_else(|| samples(&stack.at.model), first_of)?;
     let mut rows = stages.run(GATEWAY.0, || by_component(&stack.at, &pictures))?;
     if let Some(browser) = &browser {
         let chosen = if gallery.is_some() { &pictures[..] } else { &[] };
@@ -186,9 +187,15 @@ pub fn build_component() -> Result<()> {
     step::run("building the gateway component", build.env("RUSTFLAGS", engines::SIMD)).map(drop)
 }
 
-/// Paths of the page's sample drawings.
-pub fn samples() -> Result<Vec<PathBuf>> {
-    let folder = std::fs::read_dir(root().join("web-demo/samples"))?;
+/// Paths of the sample drawings that the page shows: those of the pair, or its own if the pair brings none.
+pub fn samples(pair: &Path) -> Result<Vec<PathBuf>> {
+    let path = pair.join("manifest.json");
+    let text = fs::read(&path).with_context(|| path.display().to_string())?;
+    let manifest = Manifest::parse(&text).with_context(|| path.display().to_string())?;
+    let index =
+        manifest.samples.map_or(root().join("web-demo/samples/index.json"), |own| pair.join(own));
+    let folder = index.parent().context("the samples' index is in no folder")?;
+    let folder = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut pictures: Vec<PathBuf> = folder
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "png"))

@@ -18,7 +18,7 @@ pub fn answers(pair: &Path) -> Result<()> {
         "The samples, classified by the edge of {} {} alone, natively:",
         manifest.name, manifest.version
     ));
-    for sample in demo::samples()? {
+    for sample in demo::samples(pair)? {
         let file = std::fs::read(&sample)?;
         let rgb = decode(&file, size, MOST_PIXELS).with_context(|| sample.display().to_string())?;
         let answer = session.classify_alone(&rgb);
