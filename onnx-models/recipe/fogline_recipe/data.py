@@ -7,11 +7,12 @@ import io
 import os
 import pickle
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 # The transposition that sets a picture of each Exif orientation upright.
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
          6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+
+
+File, Found = TypeVar("File"), TypeVar("Found")
 
 
 class DataError(Exception):
@@ -117,9 +121,21 @@ def as_the_edge_sees_it(path: Path, size: int) -> np.ndarray:
     edge-wasm/src/device/picture/ does the same; docs/pictures.md has the rule. What is no whole picture is a PictureError.
     """
     try:
-        if not path.is_file():
-            raise header.PictureError("not a regular file")
-        file = path.read_bytes()
+        return decoded(file_of(path), size)
+    except OSError as error:
+        raise header.PictureError(f"the picture is truncated or damaged: {error}") from error
+
+
+def file_of(path: Path) -> bytes:
+    """The picture's file. A pipe, which reading would wait for, is a PictureError."""
+    if not path.is_file():
+        raise header.PictureError("not a regular file")
+    return path.read_bytes()
+
+
+def decoded(file: bytes, size: int) -> np.ndarray:
+    """The pixels (3, S, S) of a picture's file, as ``as_the_edge_sees_it``."""
+    try:
         said = header.read(file)
         if said.kind == "PNG":
             file = _without_metadata(file)
@@ -194,8 +210,12 @@ def _pixels_or_why(path: Path, size: int) -> np.ndarray | str:
 
 def pixels_of(files: list[Path], size: int, what: str) -> Iterator[np.ndarray | str]:
     """The pixels of each picture, as ``as_the_edge_sees_it``, or why it cannot be read; decoded on every core."""
-    bar = partial(tqdm, total=len(files), desc=f"reading {what}", unit=" pictures", leave=False, mininterval=1.0)
-    read = partial(_pixels_or_why, size=size)
+    return on_every_core(partial(_pixels_or_why, size=size), files, f"reading {what}")
+
+
+def on_every_core(read: Callable[[File], Found], files: list[File], what: str) -> Iterator[Found]:
+    """``read`` of each file, in order, with a progress bar."""
+    bar = partial(tqdm, total=len(files), desc=what, unit=" pictures", leave=False, mininterval=1.0)
     if len(files) < FEW:
         yield from bar(map(read, files))
         return

@@ -8,14 +8,11 @@ import hashlib
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from . import data, header
 from .data import DataError
@@ -146,7 +143,7 @@ def class_folders(base: Path) -> list[str]:
 def decoded(files: list[tuple[Path, Path, str, int]], found: Look) -> list[Seen]:
     """The readable ones of these pictures; the others are named in ``found``."""
     pictures, unreadable = [], []
-    for each in seen(files):
+    for each in data.on_every_core(seen_or_why, files, "looking at pictures"):
         if isinstance(each, str):
             unreadable.append(each)
         else:
@@ -156,23 +153,12 @@ def decoded(files: list[tuple[Path, Path, str, int]], found: Look) -> list[Seen]
     return pictures
 
 
-def seen(files: list[tuple[Path, Path, str, int]]) -> Iterator[Seen | str]:
-    """Each picture, decoded on every core, or its name and why it cannot be read."""
-    def bar(them: Iterator) -> Iterator:
-        return tqdm(them, total=len(files), desc="looking at pictures", unit=" pictures", leave=False, mininterval=1.0)
-
-    if len(files) < data.FEW:
-        yield from bar(map(seen_or_why, files))
-        return
-    with ProcessPoolExecutor() as workers:
-        yield from bar(workers.map(seen_or_why, files, chunksize=16))
-
-
 def seen_or_why(file: tuple[Path, Path, str, int]) -> Seen | str:
+    """The picture, or its name and why it cannot be read."""
     path, folder, part, label = file
     try:
-        raw = path.read_bytes()  # first, so that what cannot be opened is not called damaged
-        pixels = data.as_the_edge_sees_it(path, THUMB)
+        raw = data.file_of(path)
+        pixels = data.decoded(raw, THUMB)
         said = header.read(raw)
     except (OSError, header.PictureError) as error:
         return f"{path}: {error.strerror if isinstance(error, OSError) else error}"

@@ -92,15 +92,20 @@ class Run:
     machine: str
 
 
+def state_of(path: Path, where: torch.device) -> dict:
+    """What ``save`` wrote to ``path``, with its tensors on ``where``."""
+    try:
+        return torch.load(path, map_location=where, weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise data.DataError(f"{path}: the checkpoint is damaged: {error}") from error
+
+
 def load(folder: Path) -> Run:
     """Loads the run whose checkpoint is in ``folder``."""
     path = folder / "checkpoint.pt"
     if not path.is_file():
         raise data.DataError(f"{path} does not exist; train with --out {folder} first")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
-        raise data.DataError(f"{path}: the checkpoint is damaged: {error}") from error
+    state = state_of(path, torch.device("cpu"))
     layout = state["layout"]
     found = teacher.build(teacher.Layout(**layout)) if "backbone" in layout else Hybrid(Layout(**layout))
     found.load_state_dict(state["net"])

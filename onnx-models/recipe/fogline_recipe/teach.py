@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 
@@ -22,7 +21,7 @@ from .data import DataError
 from .layout import Layout
 from .look import Look, lay_out, look
 from .quant import FULL, LayoutError
-from .runs import Schedule
+from .runs import Schedule, state_of
 from .teacher import EFFICIENTNET
 
 MODELS = Path(__file__).parents[2]
@@ -164,8 +163,8 @@ def trunk() -> Path | None:
 def done(run: Path, epochs: int) -> bool:
     path = run / "checkpoint.pt"
     try:
-        return path.is_file() and torch.load(path, map_location="cpu", weights_only=True)["epoch"] >= epochs
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+        return path.is_file() and state_of(path, torch.device("cpu"))["epoch"] >= epochs
+    except DataError as error:
         raise DataError(f"{path} is damaged: remove the folder {run} to train this part again") from error
 
 

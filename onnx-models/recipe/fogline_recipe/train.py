@@ -18,7 +18,7 @@ from .graph import Graphed
 from .layout import Layout
 from .net import Hybrid
 from .optimiser import Optimiser
-from .runs import Schedule, device, fast, logits, machine, parts, save
+from .runs import Schedule, device, fast, logits, machine, parts, save, state_of
 from .start import take_weights
 
 
@@ -151,7 +151,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
     if resume and not checkpoint.is_file():
         raise SystemExit(f"{checkpoint} does not exist: there is nothing to resume")
     if resume:
-        state = torch.load(checkpoint, map_location=where, weights_only=True)
+        state = state_of(checkpoint, where)
         planned = replace(Schedule(**state["schedule"]), epochs=schedule.epochs, cooldown=schedule.cooldown)
         if state["names"] != pictures.names:
             raise SystemExit(f"{checkpoint} knows the classes {', '.join(state['names'])}, but the pictures are of {', '.join(pictures.names)}")

@@ -1,6 +1,7 @@
 """What is said of a folder of pictures, and which of them are used."""
 
 import json
+import os
 import shutil
 import tempfile
 import unittest
@@ -60,11 +61,13 @@ class Folders(unittest.TestCase):
         shutil.copy(train / "cat/002.jpg", train / "dog/wrong.jpg")  # in two classes
         whole = (train / "dog/003.jpg").read_bytes()
         (train / "dog/003.jpg").write_bytes(whole[:len(whole) // 2])
+        os.mkfifo(train / "dog/camera.jpg")
         (train / "dog/notes.txt").write_text("not a picture")
         found = look(self.root, 64)
         self.assertEqual(found.counts, {"train": [19, 19], "test": [4, 4]})
         said = str(found)
-        for each in ("left out: 1 .txt", "1 file that cannot be read", "dog/003.jpg: the picture is truncated", "1 copy in the same class",
+        for each in ("left out: 1 .txt", "2 files that cannot be read", "dog/camera.jpg: not a regular file",
+                     "dog/003.jpg: the picture is truncated", "1 copy in the same class",
                      "cat/again.jpg of ", "1 copy of training pictures", "test/dog/leaked.jpg of ", "1 picture in two classes", "dog/wrong.jpg"):
             self.assertIn(each, said)
         self.assertEqual(json.loads(json.dumps(found.to_dict()))["pictures"]["train"], [19, 19])
