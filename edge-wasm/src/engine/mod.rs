@@ -122,12 +122,17 @@ impl Engine {
 
     /// Whether the levels of the packed map at the split may be negative.
     pub fn split_is_signed(&self) -> bool {
-        let split = &self.model.program.ops[self.model.program.split];
-        self.model.split().kind != Kind::Byte && !matches!(split, Op::Quantise(op) if op.unsigned)
+        self.model.split().kind != Kind::Byte
+            && !matches!(self.split_quantiser(), Op::Quantise(op) if op.unsigned)
     }
 
     /// Bits per element of the packed map at the split.
     pub fn split_bits(&self) -> u8 {
-        self.model.program.ops[self.model.program.split].bits()
+        self.split_quantiser().bits()
+    }
+
+    fn split_quantiser(&self) -> &Op {
+        let program = &self.model.program;
+        &program.ops[Op::quantiser(&program.ops, program.split)]
     }
 }

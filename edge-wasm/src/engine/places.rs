@@ -29,7 +29,7 @@ pub fn places(
             shapes[op].kind != Kind::Real || (op == step.result && !passes_through)
         });
         for op in stored {
-            let words = words(shapes[op]);
+            let words = (shapes[op].h * shapes[op].row_bytes()).div_ceil(8);
             // The smallest buffer that is large enough, or else the largest.
             let fit = |&(_, &buffer): &(usize, &usize)| {
                 let has = buffers[buffer];
@@ -45,13 +45,4 @@ pub fn places(
         free.extend(last_read[index].iter().filter(|&&op| !kept(op)).filter_map(|&op| places[op]));
     }
     (places, buffers)
-}
-
-/// The u64 words that a result needs.
-fn words(shape: Shape) -> usize {
-    match shape.kind {
-        Kind::Real => shape.len().div_ceil(2),
-        Kind::Level | Kind::Byte => shape.len().div_ceil(8),
-        Kind::Sign => shape.h * shape.w * shape.words(),
-    }
 }

@@ -50,6 +50,11 @@ impl Rows {
                     continue;
                 }
                 layer.sums(y, &maps, sums);
+            } else if let (true, Some((_, map))) = (shape.kind != Kind::Real, &mut stored) {
+                let bytes = shape.row_bytes();
+                let row = &mut bytemuck::cast_slice_mut(map)[y * bytes..][..bytes];
+                ops[*head].levels(&maps(model, schedule, buffers, way), y, row);
+                continue;
             }
             let row = match &mut stored {
                 Some((_, map)) => &mut bytemuck::cast_slice_mut(map)[y * row_len..][..row_len],

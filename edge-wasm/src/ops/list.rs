@@ -85,6 +85,16 @@ macro_rules! operations {
                 }
             }
 
+            /// Computes row `y` of signs or levels, for an operation that gathers them.
+            pub(crate) fn levels(&self, maps: &Maps, y: usize, row: &mut [u8]) {
+                match self {
+                    $(Self::$Gather(op) => op.levels(maps, y, row),)*
+                    $(Self::$Source(_))|* | $(Self::$Convolution(_))|* => out_of_role(),
+                    $(Self::$Fused(_))|* | $(Self::$Elementwise(_))|* => out_of_role(),
+                    $(Self::$Quantiser(_))|* => out_of_role(),
+                }
+            }
+
             /// Changes row `y` of `from` in place, for an element-wise operation.
             pub(crate) fn change(&self, maps: &Maps, from: usize, y: usize, row: &mut [f32]) {
                 match self {
@@ -112,7 +122,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Bits per element of the result.
+            /// Bits per element of the result. The pools of a quantised map keep those of its [`Op::quantiser`].
             pub fn bits(&self) -> u8 {
                 match self {
                     $(Self::$Quantiser(op) => op.bits(),)*

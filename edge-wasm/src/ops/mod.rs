@@ -80,6 +80,14 @@ impl Op {
         inputs
     }
 
+    /// The index of the operation that made the signs or levels of map `index`: itself, or what the pools before it read.
+    pub fn quantiser(ops: &[Self], mut index: usize) -> usize {
+        while let Self::MaxPool(pool) = &ops[index] {
+            index = pool.x;
+        }
+        index
+    }
+
     /// The shape of the result, given the shapes of earlier operations and the length of the data.
     ///
     /// # Errors

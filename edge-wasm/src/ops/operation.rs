@@ -73,10 +73,14 @@ pub trait Fused: Operation {
     fn thresholds(&self) -> (Blob, Blob);
 }
 
-/// An operation that reads real numbers anywhere in one or several maps: pools, `concat`, `dense`.
+/// An operation that reads numbers anywhere in one or several maps: pools, `concat`, `dense`.
 pub trait Gather: Operation {
-    /// Computes row `y` of the result.
+    /// Computes row `y` of the result, if it is real numbers.
     fn row(&self, maps: &Maps, y: usize, row: &mut [f32]);
+    /// Computes row `y` of the result, if it is signs or levels, as that of `max_pool` may be: its bytes, as the map holds them.
+    fn levels(&self, _: &Maps, _: usize, _: &mut [u8]) {
+        unreachable!("the result is real numbers")
+    }
 }
 
 /// An operation on each real number by itself, such as `clip`. It can change a row in place, while the row is in the fastest cache.

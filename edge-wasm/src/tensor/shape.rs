@@ -49,6 +49,15 @@ impl Shape {
         self.len() == 0
     }
 
+    /// The bytes of a row.
+    pub fn row_bytes(self) -> usize {
+        match self.kind {
+            Kind::Real => 4 * self.w * self.c,
+            Kind::Level | Kind::Byte => self.w * self.c,
+            Kind::Sign => 8 * self.w * self.words(),
+        }
+    }
+
     /// The number of u64 words for a pixel's signs.
     pub fn words(self) -> usize {
         self.c.div_ceil(64)

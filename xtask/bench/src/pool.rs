@@ -1,7 +1,7 @@
 //! Pools over real and over quantised maps, timed as the engine runs them.
 
-use fogline_edge::ops::operation::{Gather, Quantiser};
-use fogline_edge::ops::{AveragePool, Dequantise, Maps, MaxPool, Quantise};
+use fogline_edge::ops::operation::Gather;
+use fogline_edge::ops::{AveragePool, Dequantise, Maps, MaxPool};
 use fogline_edge::tensor::{Data, Kind, Shape};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -23,7 +23,7 @@ enum Input {
     Plain,
     /// Real numbers, padded; the map is a pixel smaller, so that the result has the same size.
     Padded,
-    /// Levels, without padding: they become real numbers, and maxima become levels again.
+    /// Levels, without padding; their maxima are levels as well.
     Quantised,
     /// Levels, padded.
     QuantisedPadded,
@@ -39,7 +39,6 @@ pub struct Pool {
     /// Levels and real numbers, in words.
     buffers: [Vec<u64>; 2],
     row: Vec<f32>,
-    result: Vec<u64>,
 }
 
 #[cfg_attr(all(target_arch = "wasm32", target_os = "unknown"), wasm_bindgen)]
@@ -60,7 +59,6 @@ impl Pool {
             shapes: [shape, Shape { kind: Kind::Real, ..shape }],
             buffers: [levels, vec![0; shape.len() / 2]],
             row: vec![0.0; SIDE * CHANNELS],
-            result: vec![0; SIDE * SIDE * CHANNELS / 8],
         };
         pool.dequantise();
         Some(pool)
@@ -70,27 +68,23 @@ impl Pool {
     pub fn run(&mut self, times: u32) {
         let padded = matches!(self.input, Input::Padded | Input::QuantisedPadded);
         let quantised = matches!(self.input, Input::Quantised | Input::QuantisedPadded);
+        let x = if quantised { LEVELS } else { REAL };
         let (k, stride, pad, beyond) = (3, 2, u32::from(padded), 0);
-        let largest = MaxPool { x: REAL, k, stride, pad, beyond };
-        let mean = AveragePool { x: REAL, k, stride, pad, beyond, zeros: false };
-        let again =
-            Quantise { x: REAL, scale: 1.0, low: -128, high: 127, shift: 0, unsigned: false };
+        let largest = MaxPool { x, k, stride, pad, beyond };
+        let mean = AveragePool { x, k, stride, pad, beyond, zeros: false };
+        let Self { data, shapes, buffers, row, .. } = self;
+        let maps = Maps { data, shapes, places: &[Some(0), Some(1)], buffers, way: 0 };
         for _ in 0..times {
-            if quantised {
-                self.dequantise();
-            }
             for y in 0..SIDE {
-                let Self { data, shapes, buffers, row, result, .. } = self;
-                let maps = Maps { data, shapes, places: &[Some(0), Some(1)], buffers, way: 0 };
-                if self.largest {
-                    largest.row(&maps, y, row);
-                } else {
-                    mean.row(&maps, y, row);
+                match (self.largest, quantised) {
+                    (true, false) => largest.row(&maps, y, row),
+                    (true, true) => {
+                        let bytes = &mut bytemuck::cast_slice_mut(row)[..SIDE * CHANNELS];
+                        largest.levels(&maps, y, bytes);
+                    }
+                    (false, _) => mean.row(&maps, y, row),
                 }
-                if self.largest && quantised {
-                    again.quantise(data, shapes[LEVELS], y, row, result);
-                }
-                core::hint::black_box((row, result));
+                core::hint::black_box(&mut *row);
             }
         }
     }

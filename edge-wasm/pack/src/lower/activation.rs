@@ -237,11 +237,13 @@ impl Lowering<'_> {
 
     /// The lowest and the highest level of any of these quantised maps.
     pub(super) fn range_of(&self, maps: &[usize]) -> (i16, i16) {
-        let ranges = maps.iter().map(|&map| match (&self.out.ops[map], self.shapes[map].kind) {
-            (Op::Quantise(op), _) => (op.low, op.high),
-            (_, Kind::Byte) => (0, 255),
-            (_, Kind::Sign) => (-1, 1),
-            _ => (-128, 127),
+        let ranges = maps.iter().map(|&map| {
+            match (&self.out.ops[Op::quantiser(&self.out.ops, map)], self.shapes[map].kind) {
+                (Op::Quantise(op), _) => (op.low, op.high),
+                (_, Kind::Byte) => (0, 255),
+                (_, Kind::Sign) => (-1, 1),
+                _ => (-128, 127),
+            }
         });
         ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((-1, 1))
     }

@@ -63,7 +63,8 @@ impl Lowering<'_> {
                 ),
             },
             Value::Quantised { op, .. } => {
-                let (shape, bits) = (self.shapes[*op], self.out.ops[*op].bits());
+                let (shape, bits) =
+                    (self.shapes[*op], self.out.ops[Op::quantiser(&self.out.ops, *op)].bits());
                 match shape.kind {
                     Kind::Sign => format!("signs, {}", on(shape)),
                     Kind::Byte => format!("levels from 0 to 255, {}", on(shape)),

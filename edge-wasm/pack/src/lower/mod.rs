@@ -188,7 +188,8 @@ impl Lowering<'_> {
             Some(Value::Quantised { op, scale }) => {
                 (self.out.split, self.out.split_scale) = (*op, uniform(scale, "the split")?);
                 // Levels from 0 up travel without a bit for their sign.
-                if let Op::Quantise(op) = &mut self.out.ops[self.out.split] {
+                let quantiser = Op::quantiser(&self.out.ops, *op);
+                if let Op::Quantise(op) = &mut self.out.ops[quantiser] {
                     op.unsigned = op.low >= 0;
                 }
                 Ok(())

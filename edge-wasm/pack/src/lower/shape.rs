@@ -1,9 +1,9 @@
 //! Nodes that change a map's shape: pools, flattening.
 
 use super::lowering::{Lowering, from_first};
-use super::value::{Base, Carried, Value};
+use super::value::{Carried, Value};
 use crate::onnx::NodeProto;
-use fogline_edge::ops::{AveragePool, MaxPool, Op};
+use fogline_edge::ops::{AveragePool, MaxPool};
 use fogline_edge::tensor::{MAX_WINDOW, Shape};
 
 /// The square windows of a convolution or pool.
@@ -105,17 +105,13 @@ impl Lowering<'_> {
                     let x = self.push(MaxPool { x, k, stride, pad, beyond })?;
                     self.quantise_like(map, x)?
                 } else {
-                    let x = self.levels(map)?;
-                    let x = self.push(MaxPool { x, k, stride, pad, beyond })?;
-                    self.quantise_levels(x, &[map])?
+                    self.push(MaxPool { x: map, k, stride, pad, beyond })?
                 };
                 Ok(Value::Quantised { op, scale })
             }
             ("MaxPool", Value::Joined(parts)) => {
                 let pooled = parts.into_iter().map(|(map, scale)| {
-                    let x = self.levels(map)?;
-                    let x = self.push(MaxPool { x, k, stride, pad, beyond })?;
-                    Ok((self.quantise_levels(x, &[map])?, scale))
+                    Ok((self.push(MaxPool { x: map, k, stride, pad, beyond })?, scale))
                 });
                 Ok(Value::Joined(pooled.collect::<Result<_, String>>()?))
             }
@@ -148,20 +144,13 @@ impl Lowering<'_> {
 
     /// The means of `pool` over a node's input. Those of levels are taken before their scale, so that their sums are exact.
     fn mean(&mut self, node: &NodeProto, pool: &AveragePool) -> Result<Value, String> {
-        let affine = self.affine(node, 0)?;
-        match affine.base {
-            Base::Op(x)
-                if matches!(self.out.ops[x], Op::Dequantise(_))
-                    && affine.bias.iter().all(|&bias| bias == 0.0) =>
-            {
-                let mean = self.push(AveragePool { x, ..pool.clone() })?;
-                Ok(Value::Real(Carried { scale: affine.scale, ..self.identity(mean) }))
-            }
-            _ => {
-                let x = self.settle(affine)?;
-                self.push_real(AveragePool { x, ..pool.clone() })
-            }
+        if let Value::Quantised { op: x, scale } = self.value(node, 0)? {
+            let mean = self.push(AveragePool { x, ..pool.clone() })?;
+            let scale = scale.into_iter().map(f64::from).collect();
+            return Ok(Value::Real(Carried { scale, ..self.identity(mean) }));
         }
+        let x = self.real(node, 0)?;
+        self.push_real(AveragePool { x, ..pool.clone() })
     }
 
     /// `Squeeze`, `Unsqueeze`, `Slice` and `Pad` where they leave all numbers as they are.

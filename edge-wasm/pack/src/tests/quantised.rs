@@ -2,6 +2,7 @@
 
 use fogline_edge::engine::Stop;
 use fogline_edge::ops::Op;
+use fogline_edge::tensor::Kind;
 
 use super::built::{Built, computed, int, ints, varied};
 use crate::Packed;
@@ -32,6 +33,17 @@ fn has(packed: &Packed, is: fn(&Op) -> bool) -> bool {
     packed.model.program.ops.iter().any(is)
 }
 
+/// Whether a pool takes the maxima of levels or signs.
+fn pools_levels(packed: &Packed) -> bool {
+    packed
+        .model
+        .program
+        .ops
+        .iter()
+        .zip(&packed.model.shapes)
+        .any(|(op, shape)| matches!(op, Op::MaxPool(_)) && shape.kind != Kind::Real)
+}
+
 #[test]
 fn a_maximum_of_levels_or_signs_is_that_of_the_numbers_before() {
     let pool = [ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2]), ints("pads", &[1; 4])];
@@ -52,9 +64,14 @@ fn a_maximum_of_levels_or_signs_is_that_of_the_numbers_before() {
     assert_eq!(stops(&after), stops(&before));
     // It saves a pass over the map only if nothing else reads the levels.
     let both = levels().node("MaxPool", "q", "m", &pool).head("q").outputs("m").unwrap();
-    assert!(has(&both, |op| matches!(op, Op::Dequantise(_))));
+    assert!(pools_levels(&both));
     let alone = levels().node("MaxPool", "q", "m", &pool).head("c").outputs("m").unwrap();
-    assert!(!has(&alone, |op| matches!(op, Op::Dequantise(_))));
+    assert!(!pools_levels(&alone));
+    // Pooled levels take as many bits in a frame.
+    let pooled = both.model.program.split;
+    assert!(matches!(both.model.program.ops[pooled], Op::MaxPool(_)));
+    let [_, Stop::Split(map)] = stops(&both) else { panic!("the split is last") };
+    assert_eq!(map.len(), both.model.split().len() / 2);
 }
 
 #[test]

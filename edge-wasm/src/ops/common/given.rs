@@ -107,6 +107,16 @@ impl Given {
         self.rows(op, |y, row| op.row(&self.maps(), y, row))
     }
 
+    /// The bytes of a result that stays quantised.
+    pub fn kept(&self, op: &(impl Gather + Written)) -> Vec<u8> {
+        let shape = self.shape(op).unwrap();
+        let mut all = vec![0_u64; (shape.h * shape.row_bytes()).div_ceil(8)];
+        let bytes = &mut bytemuck::cast_slice_mut(&mut all)[..shape.h * shape.row_bytes()];
+        let rows = bytes.chunks_exact_mut(shape.row_bytes());
+        rows.enumerate().for_each(|(y, row)| op.levels(&self.maps(), y, row));
+        bytes.to_vec()
+    }
+
     /// The result of an element-wise operation on `from`.
     pub fn changed(&self, op: &(impl Elementwise + Written), from: usize) -> Vec<f32> {
         self.rows(op, |y, row| {

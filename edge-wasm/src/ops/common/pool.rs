@@ -1,8 +1,13 @@
-//! Windows over a map of real numbers.
+//! Windows over a map.
 
 use core::ops::Range;
 
 use crate::tensor::{Shape, windows};
+
+/// The channels whose levels are added up at once, in whole words of signs.
+const LANES: usize = 256;
+/// As many bytes fit a sum of 16 bits.
+const MOST_PIXELS: usize = 128;
 
 /// The windows of a pool: their sides, the distance between them, and the padding around the map.
 #[derive(Clone, Copy)]
@@ -37,14 +42,14 @@ impl Windows {
     }
 
     /// Folds the numbers under each window of output row `y`, starting from `first`.
-    pub fn fold(
+    pub fn fold<T: Copy>(
         &self,
-        row: &mut [f32],
+        row: &mut [T],
         y: usize,
-        x: &[f32],
+        x: &[T],
         shape: Shape,
-        first: f32,
-        join: impl Fn(f32, f32) -> f32,
+        first: T,
+        join: impl Fn(T, T) -> T,
     ) {
         row.fill(first);
         for (ox, out) in row.chunks_exact_mut(shape.c).enumerate() {
@@ -58,5 +63,43 @@ impl Windows {
                 }
             }
         }
+    }
+
+    /// Sums the levels under each window of output row `y`. `add` adds those of a pixel, given its index, at as many channels from
+    /// one of them as there are sums.
+    pub fn sums(
+        &self,
+        row: &mut [f32],
+        y: usize,
+        shape: Shape,
+        add: impl Fn(&mut [i16], usize, usize),
+    ) {
+        for (ox, out) in row.chunks_exact_mut(shape.c).enumerate() {
+            let (rows, columns) = self.under(shape, y, ox);
+            for (at, out) in out.chunks_mut(LANES).enumerate() {
+                let mut sums = [0; LANES];
+                let sums = &mut sums[..out.len()];
+                out.fill(0.0);
+                let mut pixels = 0;
+                for iy in rows.clone() {
+                    for ix in columns.clone() {
+                        if pixels == MOST_PIXELS {
+                            flush(out, sums);
+                            pixels = 0;
+                        }
+                        add(sums, iy * shape.w + ix, at * LANES);
+                        pixels += 1;
+                    }
+                }
+                flush(out, sums);
+            }
+        }
+    }
+}
+
+/// Adds sums to real numbers, and starts them again from 0.
+fn flush(out: &mut [f32], sums: &mut [i16]) {
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out += f32::from(core::mem::take(sum));
     }
 }
