@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod coding;
 pub mod energy;
 pub mod frame;
 pub mod manifest;
