@@ -1,6 +1,6 @@
 //! The index of the pairs in the bucket, found by listing it or configured by name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -51,17 +51,25 @@ pub struct Pair {
 struct Found {
     /// The pairs by the key of their manifest, with the etag it had.
     known: BTreeMap<String, (Option<String>, Arc<Pair>)>,
-    by_digest: HashMap<[u8; 32], Arc<Pair>>,
+    by_digest: BTreeMap<[u8; 32], Arc<Pair>>,
 }
 
 impl Found {
     fn of(known: BTreeMap<String, (Option<String>, Arc<Pair>)>) -> Self {
-        let mut by_digest = HashMap::new();
+        let mut by_digest = BTreeMap::new();
         for (_, pair) in known.values() {
             // If two names have the same files, the first serves both.
             by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
         }
         Self { known, by_digest }
+    }
+
+    /// The pair whose digest starts with these bytes, of at most 32.
+    fn get(&self, start: &[u8]) -> Option<Arc<Pair>> {
+        let mut least = [0; 32];
+        least[..start.len()].copy_from_slice(start);
+        let (digest, pair) = self.by_digest.range(least..).next()?;
+        digest.starts_with(start).then(|| Arc::clone(pair))
     }
 }
 
@@ -91,12 +99,12 @@ impl Index {
     ///
     /// # Errors
     /// `unknown_pair` if the bucket has no such pair, `store_unreachable` if it cannot be listed.
-    pub async fn find(self: &Arc<Self>, digest: &[u8; 32]) -> Result<Arc<Pair>, Refusal> {
-        if let Some(pair) = self.found().by_digest.get(digest) {
-            return Ok(Arc::clone(pair));
+    pub async fn find(self: &Arc<Self>, digest: &[u8]) -> Result<Arc<Pair>, Refusal> {
+        if let Some(pair) = self.found().get(digest) {
+            return Ok(pair);
         }
         self.refresh(REFRESH_AT_MOST_EVERY).await?;
-        self.found().by_digest.get(digest).cloned().ok_or_else(|| {
+        self.found().get(digest).ok_or_else(|| {
             Refusal::new(
                 UNKNOWN_PAIR,
                 format!(

@@ -2,12 +2,50 @@
 
 use std::time::{Duration, Instant};
 
-use fogline::frame::Tensor;
-use fogline::manifest::{CLOUD_ONNX, Manifest, verify};
+use fogline::coding::Coder;
+use fogline::frame::{Arrived, Request, Tensor};
+use fogline::manifest::{CLOUD_ONNX, Manifest, SPLIT_CODER, verify};
 use fogline::packed;
-use fogline::refusal::{DEADLINE, INTERNAL, MODEL_CORRUPT, Refusal, WRONG_SHAPE};
+use fogline::refusal::{DEADLINE, INTERNAL, MALFORMED, MODEL_CORRUPT, Refusal, WRONG_SHAPE};
 
 use crate::runner::{BATCHES, RunError, Runner};
+
+/// Checks that `bytes` are those of the pair's file `name`.
+///
+/// # Errors
+/// `internal` if the manifest lists no such file, `model_corrupt` if its bytes are others.
+fn verified(manifest: &Manifest, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    let pair = format!("{}/{}", manifest.name, manifest.version);
+    let file = manifest
+        .files
+        .get(name)
+        .ok_or_else(|| Refusal::new(INTERNAL, format!("the manifest of {pair} lists no {name}")))?;
+    if verify(bytes, file) {
+        Ok(())
+    } else {
+        let message =
+            format!("the stored {name} of {pair} does not match the SHA-256 in its manifest");
+        Err(Refusal::new(MODEL_CORRUPT, message))
+    }
+}
+
+/// Verifies and reads the coder of a pair's maps.
+///
+/// # Errors
+/// `model_corrupt` if the bytes do not match the manifest's SHA-256, `internal` if they do but are no coder of the pair's maps.
+pub fn coder(manifest: &Manifest, bytes: &[u8]) -> Result<Coder, Refusal> {
+    verified(manifest, SPLIT_CODER, bytes)?;
+    let Manifest { name, version, split, .. } = manifest;
+    let refused = |why: String| {
+        Refusal::new(INTERNAL, format!("{SPLIT_CODER} of {name}/{version} cannot be used: {why}"))
+    };
+    let coder = Coder::read(bytes).map_err(|error| refused(error.to_string()))?;
+    if (coder.shape(), coder.bits(), coder.signed()) == (split.shape, split.bits, split.signed) {
+        Ok(coder)
+    } else {
+        Err(refused("it is for other maps".into()))
+    }
+}
 
 /// The cloud part's output for a batch of maps.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,26 +65,18 @@ pub struct Plan {
     bytes: u64,
     optimised_in: Duration,
     runner: Runner,
+    coder: Option<Coder>,
 }
 
 impl Plan {
-    /// Verifies `onnx` against the manifest, optimises it for the shape at the split point, and runs it once.
+    /// Verifies `onnx` against the manifest, optimises it for the shape at the split point, and runs it once. `coder` is the
+    /// pair's, as [`coder`] reads it.
     ///
     /// # Errors
     /// `model_corrupt` if the bytes do not match the manifest's SHA-256, `internal` if they do but cannot be run.
-    pub fn new(manifest: Manifest, onnx: &[u8]) -> Result<Self, Refusal> {
+    pub fn new(manifest: Manifest, onnx: &[u8], coder: Option<Coder>) -> Result<Self, Refusal> {
         let pair = format!("{}/{}", manifest.name, manifest.version);
-        let file = manifest.files.get(CLOUD_ONNX).ok_or_else(|| {
-            Refusal::new(INTERNAL, format!("the manifest of {pair} lists no {CLOUD_ONNX}"))
-        })?;
-        if !verify(onnx, file) {
-            return Err(Refusal::new(
-                MODEL_CORRUPT,
-                format!(
-                    "the stored {CLOUD_ONNX} of {pair} does not match the SHA-256 in its manifest"
-                ),
-            ));
-        }
+        verified(&manifest, CLOUD_ONNX, onnx)?;
         let shape = manifest.split.shape.map(|n| n as usize);
         let start = Instant::now();
         let runner = Runner::new(onnx, shape, manifest.classes.len()).map_err(|error| {
@@ -58,6 +88,7 @@ impl Plan {
             bytes: onnx.len() as u64,
             optimised_in: start.elapsed(),
             runner,
+            coder,
         })
     }
 
@@ -84,6 +115,28 @@ impl Plan {
     /// Upper estimate of the plan's memory in bytes: the weights once as stored, and once more for each batch size.
     pub fn memory(&self) -> u64 {
         self.bytes * (1 + BATCHES.len() as u64)
+    }
+
+    /// The request with packed maps.
+    ///
+    /// # Errors
+    /// `malformed`, which names the first sample whose map cannot be decoded, or if the pair has no coder.
+    pub fn decoded(&self, frame: Arrived) -> Result<Request, Refusal> {
+        match (frame, &self.coder) {
+            (Arrived::Packed(request), _) => Ok(request),
+            (Arrived::Coded(coded), Some(coder)) => {
+                coded.request(self.digest, coder).map_err(|error| Refusal::from(&error))
+            }
+            (Arrived::Coded(_), None) => {
+                let Manifest { name, version, .. } = &self.manifest;
+                Err(Refusal::new(
+                    MALFORMED,
+                    format!(
+                        "{name}/{version} has no {SPLIT_CODER}: send packed maps, in version 1"
+                    ),
+                ))
+            }
+        }
     }
 
     /// Checks that the maps have the shape and bits of this pair's split point.

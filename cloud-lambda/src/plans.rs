@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fogline::manifest::{CLOUD_ONNX, File, Manifest, compare_versions};
+use fogline::coding::Coder;
+use fogline::manifest::{CLOUD_ONNX, File, Manifest, SPLIT_CODER, compare_versions};
 use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal};
 use moka::future::Cache as Memory;
 use moka::policy::EvictionPolicy;
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::cache::Cache;
 use crate::index::{Index, Pair};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::store::{Store, variable};
 
 /// Minimum time between two attempts to load a pair. Devices retry failed requests, and each attempt downloads the
@@ -111,14 +112,14 @@ impl Plans {
         &self.index
     }
 
-    /// Returns the plan of the pair with this digest, loading it if necessary. Concurrent callers share one load, and a
+    /// Returns the plan of the pair whose digest starts with these bytes, loading it if necessary. Concurrent callers share one load, and a
     /// failed load is retried no sooner than [`LOAD_AT_MOST_EVERY`]. Dropping the future does not stop the load.
     ///
     /// # Errors
     /// `unknown_pair`, `store_unreachable`, `model_corrupt`, or `internal` if the model cannot be run.
-    pub async fn get(self: &Arc<Self>, digest: &[u8; 32]) -> Result<Arc<Plan>, Refusal> {
+    pub async fn get(self: &Arc<Self>, digest: &[u8]) -> Result<Arc<Plan>, Refusal> {
         let pair = self.index.find(digest).await?;
-        if let Some(plan) = self.loaded.get(digest).await {
+        if let Some(plan) = self.loaded.get(&pair.manifest.pair_digest()).await {
             return Ok(plan);
         }
         self.load(pair).await
@@ -202,9 +203,10 @@ impl Plans {
                 format!("the manifest of {pair} lists no {CLOUD_ONNX}"),
             ));
         };
-        let (plan, store) = match self.read_cached(manifest, file).await {
+        let coder = self.coder(pair).await?;
+        let (plan, store) = match self.read_cached(manifest, file, coder.clone()).await {
             Some(plan) => (plan?, Duration::ZERO),
-            None => self.fetch(pair, file).await?,
+            None => self.fetch(pair, file, coder).await?,
         };
         info!(
             pair = %format_args!("{}/{}", manifest.name, manifest.version),
@@ -216,12 +218,26 @@ impl Plans {
         Ok(Arc::new(plan))
     }
 
+    /// The pair's coder, if it has one: a few kilobytes, which are not cached.
+    async fn coder(&self, pair: &Pair) -> Result<Option<Coder>, Refusal> {
+        let Some(file) = pair.manifest.files.get(SPLIT_CODER) else { return Ok(None) };
+        let key = format!("{}{SPLIT_CODER}", pair.prefix);
+        let bytes = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
+        let bytes = bytes.map_err(|error| Refusal::from(&error))?;
+        plan::coder(&pair.manifest, &bytes).map(Some)
+    }
+
     /// The plan of the model cached on disk; `None` if it is missing or fails verification.
-    async fn read_cached(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
+    async fn read_cached(
+        &self,
+        manifest: &Manifest,
+        file: &File,
+        coder: Option<Coder>,
+    ) -> Option<Result<Plan, Refusal>> {
         let (cache, manifest, file) = (self.cache.clone()?, manifest.clone(), file.clone());
         let plan = apart("reading a cached model", move || {
             let Some(onnx) = cache.read(&file) else { return Ok(None) };
-            match Plan::new(manifest, &onnx) {
+            match Plan::new(manifest, &onnx, coder) {
                 Err(refusal) if refusal.error == MODEL_CORRUPT => {
                     warn!(digest = file.sha256, "a cached model is corrupt; downloading it again");
                     cache.remove(&file);
@@ -234,14 +250,19 @@ impl Plans {
     }
 
     /// Downloads the model and makes its plan. Returns the plan and the time of the download.
-    async fn fetch(&self, pair: &Pair, file: &File) -> Result<(Plan, Duration), Refusal> {
+    async fn fetch(
+        &self,
+        pair: &Pair,
+        file: &File,
+        coder: Option<Coder>,
+    ) -> Result<(Plan, Duration), Refusal> {
         let (key, start) = (format!("{}{CLOUD_ONNX}", pair.prefix), Instant::now());
         let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
         let onnx = onnx.map_err(|error| Refusal::from(&error))?;
         let store = start.elapsed();
         let (cache, manifest, file) = (self.cache.clone(), pair.manifest.clone(), file.clone());
         apart(&format!("'{key}'"), move || {
-            let plan = Plan::new(manifest, &onnx)?;
+            let plan = Plan::new(manifest, &onnx, coder)?;
             if let Some(cache) = cache
                 && let Err(error) = cache.put(&file, &onnx)
             {

@@ -11,10 +11,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fogline::manifest::{CLOUD_ONNX, Manifest, ManifestError, verify};
+use fogline::manifest::{CLOUD_ONNX, Manifest, ManifestError, SPLIT_CODER, verify};
 use fogline::refusal::Refusal;
 
 use crate::index::MAX_MANIFEST;
+use crate::plan;
 use crate::plans::{MAX_MODEL, apart};
 use crate::store::{PREFIX, Store, StoreError};
 use crate::trial::{Trial, try_cloud};
@@ -143,6 +144,9 @@ pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
             return Err(PublishError::TooLarge(path, MAX_MODEL));
         }
         files.push((name.clone(), bytes));
+    }
+    if let Some((_, bytes)) = files.iter().find(|(name, _)| name == SPLIT_CODER) {
+        plan::coder(&manifest, bytes).map_err(PublishError::Unusable)?;
     }
     let cloud = files.iter().find(|(name, _)| name == CLOUD_ONNX);
     let (onnx, of) = (cloud.map(|(_, bytes)| bytes.clone()).unwrap_or_default(), manifest.clone());

@@ -2,6 +2,7 @@
 //! real store over real HTTP. The local stack's tests cover the emulator.
 
 mod bucket;
+mod coded;
 mod content;
 mod faults;
 mod handle;

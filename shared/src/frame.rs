@@ -4,6 +4,9 @@
 //! standard configuration. The body must end where the frame ends. Limits are checked before
 //! anything is allocated: bincode counts every announced length against about [`MAX_FRAME`] first.
 //!
+//! Requests have two versions. In version 1, maps are packed; in version 2, the pair's coder has coded them ([`Coded`]). A device
+//! sends version 2 if its pair has a coder, and the function answers both, in the same version of a response.
+//!
 //! bincode has been unmaintained since 2025 (RUSTSEC-2025-0141). Only this module uses it, and the
 //! version byte allows for a replacement.
 
@@ -15,8 +18,14 @@ use bincode::{Decode, Encode};
 
 use crate::packed::{self, PackedError};
 
-/// The protocol version that this crate speaks.
+mod coded;
+
+pub use coded::{Arrived, Coded};
+
+/// The protocol version of responses, and of requests with packed maps.
 pub const VERSION: u8 = 1;
+/// The protocol version of requests with coded maps.
+pub const CODED: u8 = 2;
 /// The media type of requests and responses.
 pub const MEDIA_TYPE: &str = "application/vnd.fogline.frame";
 /// The largest frame, in bytes. It fits Lambda's 6 MB event even as base64.
@@ -84,6 +93,8 @@ pub enum FrameError {
         /// What is wrong with the map.
         error: PackedError,
     },
+    /// A sample's coded map, by its index from 0, is none.
+    Map(usize),
     /// A score is not a finite number.
     Score,
 }
@@ -100,6 +111,7 @@ impl FrameError {
             Self::Malformed(_) => "frame_malformed",
             Self::Batch(_) => "frame_batch",
             Self::Tensor { .. } => "frame_tensor",
+            Self::Map(_) => "frame_map",
             Self::Score => "frame_score",
         }
     }
@@ -111,13 +123,19 @@ impl fmt::Display for FrameError {
             Self::Truncated => f.write_str("the frame is cut short"),
             Self::Magic => f.write_str("the bytes are not this kind of frame"),
             Self::Version(v) => {
-                write!(f, "the frame has protocol version {v}, this side speaks {VERSION}")
+                write!(
+                    f,
+                    "the frame has protocol version {v}, this side speaks {VERSION} to {CODED}"
+                )
             }
             Self::TooLarge => write!(f, "the frame, or a length in it, is over {MAX_FRAME} bytes"),
             Self::Trailing(n) => write!(f, "{n} bytes follow the end of the frame"),
             Self::Malformed(why) => write!(f, "the frame's body is malformed: {why}"),
             Self::Batch(n) => write!(f, "{n} samples, but 1 to {MAX_BATCH} are allowed"),
             Self::Tensor { sample, error } => write!(f, "sample {sample}: {error}"),
+            Self::Map(sample) => {
+                write!(f, "sample {sample}: its bytes do not decode to exactly one map")
+            }
             Self::Score => f.write_str("a score is not a finite number"),
         }
     }
@@ -132,16 +150,16 @@ type Config = Configuration<LittleEndian, Varint, Limit<DECODED>>;
 
 const CONFIG: Config = bincode::config::standard().with_limit::<DECODED>();
 
-fn encode(magic: [u8; 4], body: &impl Encode) -> Result<Vec<u8>, FrameError> {
+fn encode(magic: [u8; 4], version: u8, body: &impl Encode) -> Result<Vec<u8>, FrameError> {
     let body = bincode::encode_to_vec(body, CONFIG)
         .map_err(|_| FrameError::Malformed("it cannot be encoded".into()))?;
     if HEADER + body.len() > MAX_FRAME {
         return Err(FrameError::TooLarge);
     }
-    Ok([&magic[..], &[VERSION], &body].concat())
+    Ok([&magic[..], &[version], &body].concat())
 }
 
-fn decode<T: Decode<()>>(magic: [u8; 4], bytes: &[u8]) -> Result<T, FrameError> {
+fn decode<T: Decode<()>>(magic: [u8; 4], of: u8, bytes: &[u8]) -> Result<T, FrameError> {
     if bytes.len() > MAX_FRAME {
         return Err(FrameError::TooLarge);
     }
@@ -153,7 +171,7 @@ fn decode<T: Decode<()>>(magic: [u8; 4], bytes: &[u8]) -> Result<T, FrameError> 
         return Err(FrameError::Magic);
     }
     let (&version, body) = rest.split_first().ok_or(FrameError::Truncated)?;
-    if version != VERSION {
+    if version != of {
         return Err(FrameError::Version(version));
     }
     let (value, read) =
@@ -180,7 +198,7 @@ impl Request {
     /// If a limit is exceeded or a map is invalid: whatever `decode` would refuse.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
         self.check()?;
-        encode(REQUEST, self)
+        encode(REQUEST, VERSION, self)
     }
 
     /// Decodes a frame, which must take all of `bytes`.
@@ -188,7 +206,7 @@ impl Request {
     /// # Errors
     /// If the bytes are not exactly one well-formed request within the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
-        let request: Self = decode(REQUEST, bytes)?;
+        let request: Self = decode(REQUEST, VERSION, bytes)?;
         request.check()?;
         Ok(request)
     }
@@ -217,7 +235,7 @@ impl Response {
     /// If a limit is exceeded or a score is not finite: whatever `decode` would refuse.
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
         self.check()?;
-        encode(RESPONSE, self)
+        encode(RESPONSE, VERSION, self)
     }
 
     /// Decodes a frame, which must take all of `bytes`.
@@ -225,7 +243,7 @@ impl Response {
     /// # Errors
     /// If the bytes are not exactly one well-formed response within the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
-        let response: Self = decode(RESPONSE, bytes)?;
+        let response: Self = decode(RESPONSE, VERSION, bytes)?;
         response.check()?;
         Ok(response)
     }

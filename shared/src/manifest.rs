@@ -27,6 +27,8 @@ pub const EDGE_FOG: &str = "edge.fog";
 pub const EDGE_QONNX: &str = "edge.qonnx";
 /// The file name of the cloud model.
 pub const CLOUD_ONNX: &str = "cloud.onnx";
+/// The file name of the coder of the pair's maps ([`crate::coding`]). A pair without one sends plain maps.
+pub const SPLIT_CODER: &str = "split.coder";
 
 /// A pair of models, with everything that edge and cloud must know about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

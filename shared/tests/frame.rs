@@ -1,6 +1,7 @@
 //! The frame against golden files, truncation at every byte, every bit flip, and false lengths.
 
-use fogline::frame::{FrameError, MAX_BATCH, MAX_FRAME, Request, Response, Tensor};
+use fogline::coding::Coder;
+use fogline::frame::{Arrived, Coded, FrameError, MAX_BATCH, MAX_FRAME, Request, Response, Tensor};
 use proptest::prelude::*;
 
 fn request() -> Request {
@@ -26,6 +27,58 @@ fn version_1_is_read_and_written_as_it_always_was() {
     assert_eq!(response().encode().unwrap(), include_bytes!("golden/response-v1.bin"));
     assert_eq!(Request::decode(include_bytes!("golden/request-v1.bin")), Ok(request()));
     assert_eq!(Response::decode(include_bytes!("golden/response-v1.bin")), Ok(response()));
+}
+
+fn coded() -> Coded {
+    Coded {
+        pair: core::array::from_fn(|i| i as u8),
+        request_id: [0xab; 16],
+        maps: vec![vec![1, 2, 3], vec![7]],
+    }
+}
+
+/// A coder of 8x2x2 signs, none of which it predicts.
+fn coder() -> Coder {
+    let head = b"FOGC\x01\x01\x01\x05\x08\0\x02\0\x02\0\0\0\0\0";
+    let order: Vec<u8> = (0..8).flat_map(|channel: u16| channel.to_le_bytes()).collect();
+    Coder::read(&[&head[..], &order, &[0; 80]].concat()).unwrap()
+}
+
+/// As for version 1.
+#[test]
+fn version_2_is_read_and_written_as_it_always_was() {
+    let golden = include_bytes!("golden/request-v2.bin");
+    assert_eq!(coded().encode().unwrap(), golden);
+    assert_eq!(Coded::decode(golden), Ok(coded()));
+    assert_eq!(Arrived::decode(golden), Ok(Arrived::Coded(coded())));
+    let packed = include_bytes!("golden/request-v1.bin");
+    assert_eq!(Arrived::decode(packed), Ok(Arrived::Packed(request())));
+    assert_eq!(Request::decode(golden), Err(FrameError::Version(2)));
+    assert_eq!(Coded::decode(packed), Err(FrameError::Version(1)));
+    for end in 0..golden.len() {
+        assert_eq!(Arrived::decode(&golden[..end]), Err(FrameError::Truncated), "cut at {end}");
+    }
+}
+
+#[test]
+fn a_coded_request_is_the_packed_one_again() {
+    let tensor = |bytes| Tensor { shape: [8, 2, 2], bits: 1, bytes };
+    let tensors = vec![tensor(vec![1, 2, 3, 4]), tensor(vec![0, 255, 0, 9])];
+    let packed = Request { tensors, ..request() };
+    let bytes = packed.encode_with(Some(&coder())).unwrap();
+    assert!(bytes.len() < packed.encode().unwrap().len());
+    let Ok(Arrived::Coded(coded)) = Arrived::decode(&bytes) else { panic!("version 2 is smaller") };
+    assert_eq!(coded.pair[..], packed.pair[..8]);
+    assert_eq!(coded.request(packed.pair, &coder()), Ok(packed.clone()));
+    assert_eq!(packed.encode_with(None), packed.encode());
+    // The second map goes on after its end.
+    let mut other = coded;
+    other.maps[1].extend([1; 9]);
+    assert_eq!(other.request(packed.pair, &coder()), Err(FrameError::Map(1)));
+    for maps in [0, MAX_BATCH + 1] {
+        let many = Coded { maps: vec![vec![]; maps], ..other.clone() };
+        assert_eq!(many.encode(), Err(FrameError::Batch(maps)));
+    }
 }
 
 #[test]

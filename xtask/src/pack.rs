@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use fogline::manifest::{CLOUD_ONNX, EDGE_FOG, EDGE_QONNX, File, Manifest, Role, sha256_hex};
+use fogline::manifest::{
+    CLOUD_ONNX, EDGE_FOG, EDGE_QONNX, File, Manifest, Role, SPLIT_CODER, sha256_hex,
+};
 use fogline::refusal::Refusal;
 use fogline_edge::engine::Engine;
 use fogline_edge::kernel::Backend;
@@ -85,9 +87,10 @@ pub fn run(options: &Options) -> Result<()> {
     if options.explain {
         print_explained(&fogline_pack::explain(&qonnx, &input, share).map_err(refused)?)?;
         // What was refused is an error here as well.
-        return fogline_pack::pack(&qonnx, &input, share).map(drop).map_err(refused);
+        return fogline_pack::pack(&qonnx, &input, share, None).map(drop).map_err(refused);
     }
-    let packed = fogline_pack::pack(&qonnx, &input, share).map_err(refused)?;
+    let coder = coder(&folder.join(SPLIT_CODER))?;
+    let packed = fogline_pack::pack(&qonnx, &input, share, coder.as_deref()).map_err(refused)?;
     let mut manifest = match known {
         Some(known) => known,
         None => new::manifest(folder, &packed, input, &options.facts)?,
@@ -117,7 +120,9 @@ pub fn run(options: &Options) -> Result<()> {
     if let Err(error) = fogline_pack::check_whole(&onnx) {
         bail!("error[{}]: {}: {error}", error.word(), cloud.display());
     }
-    for (name, bytes) in [(EDGE_QONNX, &qonnx), (EDGE_FOG, &packed.bytes), (CLOUD_ONNX, &onnx)] {
+    let all = [(EDGE_QONNX, &qonnx), (EDGE_FOG, &packed.bytes), (CLOUD_ONNX, &onnx)];
+    manifest.files.remove(SPLIT_CODER);
+    for (name, bytes) in all.into_iter().chain(coder.iter().map(|bytes| (SPLIT_CODER, bytes))) {
         let file = File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 };
         manifest.files.insert(name.to_owned(), file);
     }
@@ -129,6 +134,15 @@ pub fn run(options: &Options) -> Result<()> {
         difference.check()?;
     }
     Ok(())
+}
+
+/// The coder beside the edge model, if there is one.
+fn coder(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
 }
 
 /// Prints each node and what it becomes.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use fogline::frame::{MAX_FRAME, Request as Frame, Tensor};
+use fogline::frame::{Arrived, MAX_FRAME, Request as Frame, Tensor};
 use fogline::refusal::{MALFORMED, Refusal, TOO_LARGE};
 use http::Request;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
@@ -40,7 +40,7 @@ struct Map {
 /// # Errors
 /// `too_large` if the body, before or after decompression, exceeds [`MAX_FRAME`] bytes; `malformed`, `too_large` or
 /// `unsupported_version` if it is not exactly one frame within the limits.
-pub fn frame(request: &Request<Bytes>) -> Result<Frame, Refusal> {
+pub fn frame(request: &Request<Bytes>) -> Result<Arrived, Refusal> {
     let body: &[u8] = request.body();
     if body.len() > MAX_FRAME {
         let message = format!("the body has {} bytes; the limit is {MAX_FRAME}", body.len());
@@ -59,9 +59,9 @@ pub fn frame(request: &Request<Bytes>) -> Result<Frame, Refusal> {
     let body = inflated.as_deref().unwrap_or(body);
     let media_type = header(request, &CONTENT_TYPE).split(';').next().unwrap_or("").trim();
     if media_type.eq_ignore_ascii_case(JSON) {
-        return from_json(body);
+        return from_json(body).map(Arrived::Packed);
     }
-    Frame::decode(body).map_err(|error| Refusal::from(&error))
+    Arrived::decode(body).map_err(|error| Refusal::from(&error))
 }
 
 fn header<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> &'a str {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fogline::frame::{Request as Frame, Response as Scores};
+use fogline::frame::{Arrived, Response as Scores};
 use fogline::refusal::{DEADLINE, INTERNAL, Refusal};
 use http::{Request, Response};
 use tracing::warn;
@@ -23,7 +23,7 @@ const LAST_WORD: Duration = Duration::from_millis(200);
 /// Runs inference on the request's frame and logs one line about it. The response carries `server-timing`.
 ///
 /// # Errors
-/// The error codes of [`body::frame`], [`Plans::get`], [`Plan::check`] and [`Plan::logits`], and `deadline` if the pair
+/// The error codes of [`body::frame`], [`Plans::get`], [`Plan::decoded`], [`Plan::check`] and [`Plan::logits`], and `deadline` if the pair
 /// was not loaded in time.
 pub async fn infer(
     plans: &Arc<Plans>,
@@ -69,8 +69,8 @@ async fn answered(
     record: &mut Record,
 ) -> Result<Response<Bytes>, Refusal> {
     let frame = body::frame(request)?;
-    record.frame = Some(hex::encode(frame.request_id));
-    record.samples = frame.tensors.len();
+    record.frame = Some(hex::encode(frame.request_id()));
+    record.samples = frame.samples();
     let (plan, scores) = match until {
         None => scores(plans, frame, None, record).await?,
         Some(until) => {
@@ -85,16 +85,17 @@ async fn answered(
 
 async fn scores(
     plans: &Arc<Plans>,
-    frame: Frame,
+    frame: Arrived,
     until: Option<Instant>,
     record: &mut Record,
 ) -> Result<(Arc<Plan>, Scores), Refusal> {
     let start = Instant::now();
-    let plan = plans.get(&frame.pair).await;
+    let plan = plans.get(frame.pair()).await;
     record.load_ms = ms(start);
     let plan = plan?;
     let manifest = plan.manifest();
     record.pair = Some(format!("{}/{}", manifest.name, manifest.version));
+    let frame = plan.decoded(frame)?;
     plan.check(&frame.tensors)?;
     // On this thread: Lambda sends one request at a time, so nobody else waits for it.
     let logits = catch_unwind(AssertUnwindSafe(|| plan.logits(&frame.tensors, until)));

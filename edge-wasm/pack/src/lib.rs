@@ -19,7 +19,7 @@
 //!
 //! let manifest = Manifest::parse(include_bytes!("../../tests/tiny/manifest.json"))?;
 //! let qonnx = include_bytes!("../../tests/tiny/edge.qonnx");
-//! let packed = fogline_pack::pack(qonnx, &manifest.input, 1)?;
+//! let packed = fogline_pack::pack(qonnx, &manifest.input, 1, None)?;
 //! assert_eq!(packed.bytes, include_bytes!("../../tests/tiny/edge.fog"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -29,6 +29,7 @@
 use fogline::manifest::{Input, Part};
 use fogline_edge::model::Model;
 use fogline_edge::ops::Op;
+use fogline_edge::tensor::Blob;
 
 mod constant;
 mod error;
@@ -102,11 +103,17 @@ pub fn explain(qonnx: &[u8], input: &Input, share: u8) -> Result<Vec<Explained>,
 }
 
 /// Packs a QONNX file for pictures that are normalised as `input` states. If `share` is above 1, each sign that this many
-/// 1-bit weights share by hashing is stored once ([`fogline_edge::ops::Filter`]).
+/// 1-bit weights share by hashing is stored once ([`fogline_edge::ops::Filter`]). A `coder`, the contents of `split.coder`, is
+/// stored with the model, so that devices code their maps.
 ///
 /// # Errors
 /// If the file cannot be read or has a node that the edge cannot represent, or no convolution's weights are shared this way.
-pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError> {
+pub fn pack(
+    qonnx: &[u8],
+    input: &Input,
+    share: u8,
+    coder: Option<&[u8]>,
+) -> Result<Packed, PackError> {
     let graph = onnx::Graph::read(qonnx)?;
     let lowered = lower::lower(&graph, input, share, None)?;
     if lowered.ops.len() > MOST_OPERATIONS {
@@ -137,7 +144,14 @@ pub fn pack(qonnx: &[u8], input: &Input, share: u8) -> Result<Packed, PackError>
         }
     }
     program.stretches = order::stretches(&program, extension.map(|exit| program.exits[exit]));
-    let bytes = Model::write(&program, &lowered.data, source).map_err(PackError::Fog)?;
+    let mut data = lowered.data;
+    if let Some(coder) = coder {
+        let at = data.len().next_multiple_of(64);
+        data.resize(at, 0);
+        data.extend(coder);
+        program.coder = Some(Blob { at: at as u32, len: coder.len() as u32 });
+    }
+    let bytes = Model::write(&program, &data, source).map_err(PackError::Fog)?;
     let model = Model::parse(&bytes).map_err(PackError::Fog)?;
     let parts = parts::count_costs(&model, &heads);
     Ok(Packed { bytes, model, split_scale: lowered.split_scale, parts })

@@ -36,7 +36,7 @@ pub fn in_order_of_need(ops: Vec<Op>, exits: &[usize], split: usize) -> (Program
     });
     let ops = reordered.collect();
     let exits = exits.iter().map(|&exit| place(exit)).collect();
-    (Program { ops, exits, split: place(split), stretches: vec![] }, heads)
+    (Program { ops, exits, split: place(split), stretches: vec![], coder: None }, heads)
 }
 
 /// The operations that only some samples run: those of an extension, which is way 1, and those of one of several ways.

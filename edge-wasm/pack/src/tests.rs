@@ -28,7 +28,7 @@ fn packed(alter: impl FnOnce(&mut NodeProto)) -> Result<Packed, PackError> {
     alter(graph.node.iter_mut().find(|node| node.op_type == "PRelu").expect("it has one"));
     let manifest = include_bytes!("../../tests/tiny/manifest.json");
     let input: Input = Manifest::parse(manifest).unwrap().input;
-    pack(&model.encode_to_vec(), &input, 1)
+    pack(&model.encode_to_vec(), &input, 1, None)
 }
 
 /// The bounds of the packed model's only clip.

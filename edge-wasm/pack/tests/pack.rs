@@ -24,7 +24,7 @@ fn rename(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn packing_is_reproducible() {
     assert!(
-        pack(QONNX, &input(), 1).unwrap().bytes == FOG,
+        pack(QONNX, &input(), 1, None).unwrap().bytes == FOG,
         "edge.fog differs: run `cargo xtask pack` on the tiny pair"
     );
 }
@@ -32,7 +32,7 @@ fn packing_is_reproducible() {
 #[test]
 fn the_manifest_counts_what_the_network_does() {
     let manifest = Manifest::parse(include_bytes!("../../tests/tiny/manifest.json")).unwrap();
-    let parts = pack(QONNX, &manifest.input, 1).unwrap().parts;
+    let parts = pack(QONNX, &manifest.input, 1, None).unwrap().parts;
     assert_eq!(parts[..], manifest.parts[..parts.len()]);
     // Stem: 16*16 pixels, 8 channels out, 3x3x3 in; the first block's shortcut, 8 to 16 channels.
     assert_eq!(parts[0].macs[&8], 16 * 16 * 8 * 27 + 16 * 16 * 16 * 8);
@@ -46,7 +46,7 @@ fn the_manifest_counts_what_the_network_does() {
 
 #[test]
 fn an_unknown_node_is_refused_by_name() {
-    let error = pack(&rename(QONNX, "PRelu", "PRxlu"), &input(), 1).err().unwrap();
+    let error = pack(&rename(QONNX, "PRelu", "PRxlu"), &input(), 1, None).err().unwrap();
     assert_eq!(error.word(), "unsupported_node");
     let PackError::Node { node, op_type, .. } = &error else { panic!("{error}") };
     assert_eq!(op_type, "PRxlu");
@@ -65,7 +65,7 @@ fn set_first(bytes: &[u8], name: &str, value: f32) -> Vec<u8> {
 
 #[test]
 fn numbers_that_are_none_are_refused_by_name() {
-    let refused = |bytes: &[u8]| pack(bytes, &input(), 1).err().unwrap();
+    let refused = |bytes: &[u8]| pack(bytes, &input(), 1, None).err().unwrap();
     for bad in [f32::NAN, f32::INFINITY] {
         let error = refused(&set_first(QONNX, "norm.bias", bad));
         assert_eq!(error.word(), "unsupported_tensor");
@@ -81,26 +81,26 @@ fn numbers_that_are_none_are_refused_by_name() {
 
 #[test]
 fn what_is_no_edge_model_is_refused() {
-    assert_eq!(pack(b"not protobuf", &input(), 1).err().unwrap().word(), "not_onnx");
+    assert_eq!(pack(b"not protobuf", &input(), 1, None).err().unwrap().word(), "not_onnx");
     let other = Input { size: 64, ..input() };
-    let error = pack(QONNX, &other, 1).err().unwrap();
+    let error = pack(QONNX, &other, 1, None).err().unwrap();
     assert_eq!(error.word(), "unsupported_graph");
     assert!(error.to_string().contains("[1, 3, 64, 64]"), "{error}");
 }
 
 #[test]
 fn weights_that_are_not_shared_are_not_stored_so() {
-    let error = pack(QONNX, &input(), 2).err().unwrap();
+    let error = pack(QONNX, &input(), 2, None).err().unwrap();
     assert_eq!(error.word(), "unsupported_graph");
     assert!(error.to_string().contains("train with --share 2"), "{error}");
     let shared = include_bytes!("../../tests/tiny-appeal/edge.qonnx");
-    let [once, each] = [2, 1].map(|share| pack(shared, &input(), share).unwrap().bytes.len());
+    let [once, each] = [2, 1].map(|share| pack(shared, &input(), share, None).unwrap().bytes.len());
     assert!(once < each, "{once} bytes and {each}");
 }
 
 proptest! {
     #[test]
     fn any_bytes_pack_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = pack(&bytes, &input(), 1);
+        let _ = pack(&bytes, &input(), 1, None);
     }
 }

@@ -3,6 +3,7 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use fogline::coding::Coder;
 use fogline::frame::{Request, Response};
 use fogline::refusal::Refusal;
 use serde::Deserialize;
@@ -64,12 +65,23 @@ impl<T: Transport> Client<T> {
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
     }
 
-    /// Sends `request` and returns one outcome per sample; all are alike if the cloud did not answer. An answer must hold
-    /// `classes` scores per sample.
-    pub async fn ask(&self, request: &Request, classes: usize) -> Vec<Asked> {
+    /// Sends `request`, its maps coded by the pair's coder, and returns one outcome per sample; all are alike if the cloud did not
+    /// answer. An answer must hold `classes` scores per sample.
+    pub async fn ask(
+        &self,
+        request: &Request,
+        coder: Option<&Coder>,
+        classes: usize,
+    ) -> Vec<Asked> {
         let began = self.transport.now();
         let mut bytes_sent = 0;
-        let result = self.scores(request, classes, began + self.deadline, &mut bytes_sent).await;
+        let result = match request.encode_with(coder) {
+            Ok(body) => {
+                let end = began + self.deadline;
+                self.scores(request, &body, classes, end, &mut bytes_sent).await
+            }
+            Err(error) => Err(CloudError::Frame(error)),
+        };
         let ms = self.transport.now().saturating_sub(began).as_secs_f64() * 1e3;
         let function_ms = result.as_ref().ok().and_then(|_| self.transport.function_ms());
         let samples = request.tensors.len();
@@ -89,15 +101,15 @@ impl<T: Transport> Client<T> {
     async fn scores(
         &self,
         request: &Request,
+        body: &[u8],
         classes: usize,
         end: Duration,
         bytes_sent: &mut usize,
     ) -> Result<Vec<Vec<f32>>, CloudError> {
-        let body = request.encode().map_err(CloudError::Frame)?;
         let passage = self.circuit.enter(self.transport.now()).ok_or(CloudError::CircuitOpen)?;
         // A probe only tests the cloud, so it is not retried.
         let tries = if passage.is_probe() { 1 } else { TRIES };
-        let answer = self.answer(&body, tries, end, bytes_sent).await;
+        let answer = self.answer(body, tries, end, bytes_sent).await;
         let result = answer.and_then(|body| read(&body, request, classes));
         match &result {
             // Nothing was sent, so this says nothing about the cloud.

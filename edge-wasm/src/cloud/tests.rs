@@ -80,7 +80,7 @@ fn answer(request_id: [u8; 16], scores: Vec<Vec<f32>>) -> Reply {
 
 /// Asks with a single poll, which is enough because the script never waits. `None` if it hangs.
 fn ask(client: &Client<&Script>, request: &Request) -> Option<Vec<Asked>> {
-    match pin!(client.ask(request, 2)).poll(&mut Context::from_waker(Waker::noop())) {
+    match pin!(client.ask(request, None, 2)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcomes) => Some(outcomes),
         Poll::Pending => None,
     }
@@ -316,7 +316,7 @@ fn while_a_probe_is_under_way_nothing_else_passes_and_a_cancelled_one_makes_room
     later(&script, FIRST);
     script.hangs.set(true);
     let request = request();
-    let mut probe = Box::pin(client.ask(&request, 2));
+    let mut probe = Box::pin(client.ask(&request, None, 2));
     assert!(probe.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     script.hangs.set(false);
     assert_eq!(word(&one(&client)), "circuit_open");

@@ -12,6 +12,8 @@
 //!
 //! Numbers are little-endian. Everything that the program says is checked before it runs.
 
+use fogline::coding::Coder;
+
 use super::error::FogError;
 use super::limits;
 use super::program::{Program, VERSION};
@@ -39,6 +41,7 @@ pub struct Model {
     /// The shape of each operation's result.
     pub shapes: Vec<Shape>,
     data: Data,
+    coder: Option<Coder>,
 }
 
 fn lines(bytes: usize) -> usize {
@@ -83,9 +86,10 @@ impl Model {
 
     fn checked(program: Program, bytes: &[u8], source: [u8; 32]) -> Result<Self, FogError> {
         let shapes = limits::program(&program, bytes.len())?;
-        let model = Self { source, program, shapes, data: Data::new(bytes) };
-        limits::numbers(&model.program, &model.data, &model.shapes)?;
-        Ok(model)
+        let data = Data::new(bytes);
+        limits::numbers(&program, &data, &shapes)?;
+        let coder = limits::coder(&program, &data, &shapes)?;
+        Ok(Self { source, program, shapes, data, coder })
     }
 
     /// Encodes a packed model.
@@ -111,6 +115,11 @@ impl Model {
     /// The tensors that operations refer to.
     pub fn data(&self) -> &Data {
         &self.data
+    }
+
+    /// The coder of the split's maps, if the pair has one.
+    pub fn coder(&self) -> Option<&Coder> {
+        self.coder.as_ref()
     }
 
     /// The side of the input picture, in pixels.

@@ -1,8 +1,10 @@
 //! The checks of a packed model: shapes, numbers, and the memory that it needs.
 
+use fogline::coding::Coder;
+
 use super::error::FogError;
 use super::program::Program;
-use crate::ops::{Either, Op};
+use crate::ops::{Earlier, Either, Op};
 use crate::tensor::{Data, Kind, Shape};
 
 const MAX_OPS: usize = 4096;
@@ -39,6 +41,10 @@ pub fn program(program: &Program, data: usize) -> Result<Vec<Shape>, FogError> {
     let first = program.exits.first().and_then(classes);
     if first.is_none() || program.exits.iter().any(|exit| classes(exit) != first) {
         return refuse("its exits do not all give the same number of scores");
+    }
+    if let Some(coder) = program.coder {
+        let data = Earlier { shapes: &shapes, data };
+        data.holds(coder, coder.len.into(), "coder").map_err(FogError::Program)?;
     }
     if memory(program, &shapes) > MAX_MEMORY {
         return refuse("its results and laid-out weights together are too large");
@@ -84,6 +90,20 @@ pub fn numbers(program: &Program, data: &Data, shapes: &[Shape]) -> Result<(), F
         op.check(data, shapes).map_err(|why| FogError::Op { index, why })?;
     }
     Ok(())
+}
+
+/// The coder of a program whose shapes are valid.
+pub fn coder(program: &Program, data: &Data, shapes: &[Shape]) -> Result<Option<Coder>, FogError> {
+    let Some(blob) = program.coder else { return Ok(None) };
+    let coder = Coder::read(data.tensor(blob))
+        .map_err(|error| FogError::Program(format!("its coder: {error}")))?;
+    let (split, quantiser) = (shapes[program.split], Op::quantiser(&program.ops, program.split));
+    let shape = [split.c, split.h, split.w].map(|side| side as u32);
+    if (coder.shape(), coder.bits()) == (shape, program.ops[quantiser].bits()) {
+        Ok(Some(coder))
+    } else {
+        Err(FogError::Program("its coder is for other maps".into()))
+    }
 }
 
 /// The memory, in bytes, that an engine allocates for a program at most, besides the file's: all results, as if none

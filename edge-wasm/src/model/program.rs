@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::ops::Op;
+use crate::tensor::Blob;
 
 /// The newest format version. It is written only for models that need it: with nested or shared weights, or with ways. Others
 /// are written as version 1, which older edges can read.
@@ -20,6 +21,9 @@ pub struct Program {
     /// Stretches of operations that only some samples run, in order. All samples run the other operations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stretches: Vec<Stretch>,
+    /// The file of the coder of the split's maps, in the data. An engine that does not know coders sends plain maps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coder: Option<Blob>,
 }
 
 /// The operations in `from..to`, which only samples on `way` run.

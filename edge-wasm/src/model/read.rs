@@ -20,10 +20,12 @@ pub fn program(json: &[u8]) -> Result<Program, String> {
         Ok(Stretch { way: of.number("way")?, from: of.number("from")?, to: of.number("to")? })
     };
     let stretches = if value["stretches"].is_null() { &[] } else { all.list("stretches")? };
+    let coder = (!value["coder"].is_null()).then(|| all.blob("coder")).transpose()?;
     Ok(Program {
         ops: ops.collect::<Result<_, String>>()?,
         exits: all.indices("exits")?,
         split: all.number("split")?,
         stretches: stretches.iter().map(stretch).collect::<Result<_, String>>()?,
+        coder,
     })
 }

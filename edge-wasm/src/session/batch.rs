@@ -62,7 +62,8 @@ impl Batch {
         let manifest = session.manifest();
         let drafted = drafts.iter().filter_map(|(_, draft)| draft.as_ref().ok());
         let maps = drafted.filter_map(|draft| draft.to_send().cloned()).collect();
-        let (asked, request_id) = ask(manifest, maps, cloud).await;
+        let (asked, request_id) =
+            ask(manifest, session.coder().map(AsRef::as_ref), maps, cloud).await;
         let mut asked = asked.into_iter();
         let answered = drafts.into_iter().map(|(key, draft)| {
             let answer = draft.map(|draft| {

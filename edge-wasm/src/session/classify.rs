@@ -1,5 +1,6 @@
 //! From pixels to an answer: the only path, in a browser, on a gateway and in tests.
 
+use fogline::coding::Coder;
 use fogline::manifest::Manifest;
 
 use super::answer::Answer;
@@ -35,12 +36,13 @@ impl Session {
         asking: &dyn Fn(&Answer, &[u8]),
     ) -> impl Future<Output = Answer> + use<'c, T> {
         let (draft, manifest) = (self.draft(rgb), self.manifest.clone());
+        let coder = self.coder().cloned();
         if let (Some(_), Some(map)) = (cloud, draft.to_send()) {
             asking(draft.best(), map);
         }
         async move {
             let maps = draft.to_send().cloned().into_iter().collect();
-            let (mut asked, request_id) = ask(&manifest, maps, cloud).await;
+            let (mut asked, request_id) = ask(&manifest, coder.as_deref(), maps, cloud).await;
             draft.conclude(&manifest, asked.pop(), request_id)
         }
     }
@@ -68,6 +70,7 @@ impl Session {
 /// What comes of sending `maps` to the cloud in one request, which a frame must hold, and the request's id.
 pub(super) async fn ask<T: Transport>(
     manifest: &Manifest,
+    coder: Option<&Coder>,
     maps: Vec<Vec<u8>>,
     cloud: Option<&Client<T>>,
 ) -> (Vec<Asked>, [u8; 16]) {
@@ -77,5 +80,5 @@ pub(super) async fn ask<T: Transport>(
     };
     let request_id = cloud.new_id();
     let request = request(manifest, maps, request_id);
-    (cloud.ask(&request, manifest.classes.len()).await, request_id)
+    (cloud.ask(&request, coder, manifest.classes.len()).await, request_id)
 }

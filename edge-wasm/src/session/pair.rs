@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fogline::coding::Coder;
 use fogline::frame::{Request, Tensor};
 use fogline::manifest::{EDGE_FOG, Exit, Manifest, verify};
 use fogline::policy::{Policy, Verdict};
@@ -15,6 +16,7 @@ use crate::model::{Model, Program};
 pub struct Session {
     /// Shared with requests that are in progress.
     pub(super) manifest: Arc<Manifest>,
+    coder: Option<Arc<Coder>>,
     engine: Engine,
     policy: Policy,
     thresholds: Vec<f32>,
@@ -72,10 +74,14 @@ impl Session {
             let (said, is) = (text(said), text(split));
             return Err(LoadError::Mismatch(format!("the split is {said} and {is}")));
         }
+        if engine.model().coder().is_some_and(|coder| coder.signed() != manifest.split.signed) {
+            return Err(LoadError::Mismatch("the coder's levels have another sign".into()));
+        }
         check_ways(&manifest, &engine.model().program)?;
         let policy = manifest.policy;
         let manifest = Arc::new(manifest);
-        let mut session = Self { manifest, engine, policy, thresholds: vec![] };
+        let coder = engine.model().coder().cloned().map(Arc::new);
+        let mut session = Self { manifest, coder, engine, policy, thresholds: vec![] };
         session.decide_by(policy, None)?;
         Ok(session)
     }
@@ -83,6 +89,11 @@ impl Session {
     /// The manifest that the pair was loaded from.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The coder of the maps that are sent, if the pair has one.
+    pub fn coder(&self) -> Option<&Arc<Coder>> {
+        self.coder.as_ref()
     }
 
     /// The backend of the convolutions.

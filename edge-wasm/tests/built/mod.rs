@@ -64,7 +64,7 @@ impl Built {
     pub fn write(&self) -> Result<Vec<u8>, FogError> {
         let split = self.split.unwrap_or(self.ops.len() - 1);
         let (ops, stretches) = (self.ops.clone(), self.stretches.clone());
-        let program = Program { ops, exits: vec![EXIT], split, stretches };
+        let program = Program { ops, exits: vec![EXIT], split, stretches, coder: None };
         Model::write(&program, &self.data, [0; 32])
     }
 }

@@ -44,6 +44,7 @@ HELP = {
     "crop": "smallest share of its area that a random crop keeps of a training picture, with other proportions; 1 shifts pictures instead",
     "jitter": "maximum random change of brightness, contrast and saturation, from 0 to 1",
     "balance": "how strongly rare classes count more, from 0 (every picture alike) to 1 (every class alike)",
+    "map_bytes": "mean size of the coded maps to train for, in bytes; needs --start and trains only the layers behind the exits. 0: any",
     "price": "AppealNet's price of asking the cloud, in nats: a higher price keeps more pictures at the edge",
     "focus": "how strongly the final head's loss is weighted by the exits' uncertainty, from 0 to 1",
     "seed": "seed for weights, order and augmentation",
@@ -178,6 +179,12 @@ def main(words: list[str] | None = None) -> None:
     command.add_argument("--out", type=Path, required=True,
                          help="PNG file with three rows: the pictures, their reconstructions from real-valued maps, and those from the maps that are sent")
     command.set_defaults(run=commands.invert)
+
+    command = every.add_parser("coder", help="fit the coder of a pair's maps, with which its frames take fewer bytes; cargo xtask pack adds it to the pair")
+    command.add_argument("--pair", type=Path, required=True, help="the pair's folder, NAME/VERSION, before it is published")
+    command.add_argument("--data", type=Path, required=True, help="the dataset: fits to its training pictures, measures on its test pictures")
+    command.add_argument("--pictures", type=int, default=12000, help="number of training pictures (default %(default)s)")
+    command.set_defaults(run=commands.coder)
 
     command = every.add_parser("peers", help="write the models with which cargo xtask bench edge times other runtimes")
     command.add_argument("--edge", type=Path, required=True, help="edge.qonnx of a pair")

@@ -57,6 +57,8 @@ def train(arguments: argparse.Namespace) -> None:
         if layout.extension and not layout.hard:
             found = load(arguments.out).net.layout.hard if arguments.resume else hard_classes(layout, schedule, arguments, pictures)
             layout = replace(layout, hard=found)
+    if schedule.map_bytes and not (arguments.start or arguments.resume):
+        raise DataError("--map-bytes needs a trained network: --start names the pair")
     net = new(layout, schedule)
     if schedule.shift >= layout.size:
         raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")
@@ -299,6 +301,24 @@ def invert(arguments: argparse.Namespace) -> None:
     found = run(arguments.pair, arguments.data, arguments.pictures, arguments.epochs, arguments.show, arguments.out)
     print(json.dumps(found, indent=2))
     print(f"wrote {arguments.out}")
+
+
+def coder(arguments: argparse.Namespace) -> None:
+    from . import coding, data
+    from .invert import EdgeFile
+
+    edge = EdgeFile(arguments.pair)
+    maps = {}
+    for part, count in (("train", arguments.pictures), ("test", arguments.pictures // 10)):
+        images = data.load(arguments.data, part, edge.size).images
+        maps[part] = edge.levels(images[::max(1, len(images) // max(1, count))])
+    context = coding.fit(maps["train"], edge.bits)
+    shape = tuple(maps["train"].shape[1:])
+    file = arguments.pair / "split.coder"
+    file.write_bytes(coding.written(context, shape))
+    plain, coded = math.prod(shape) * edge.bits / 8, coding.mean_bytes(context, maps["test"])
+    print(f"wrote {file}: maps of {plain:.0f} bytes take {coded:.0f} on the mean of {len(maps['test'])} test pictures; "
+          f"next: cargo xtask pack {arguments.pair / 'edge.qonnx'}")
 
 
 def tiny(arguments: argparse.Namespace) -> None:

@@ -88,6 +88,11 @@ class EdgeFile:
             found.append([torch.from_numpy(values).half() for values in made])
         return Maps(*(torch.cat(part) for part in zip(*found, strict=True)))
 
+    def levels(self, images: Tensor) -> Tensor:
+        """The maps that are sent, as signs or whole levels."""
+        sent = self.maps(images).sent.float()
+        return (sent / sent[sent != 0].abs().min()).round().to(torch.int8)
+
 
 def decoder(channels: int, enlarge: int) -> nn.Sequential:
     """Decodes maps to pictures between 0 and 1 that are ``enlarge`` times as wide and high; ``enlarge`` is a power of two."""

@@ -145,9 +145,12 @@ class Hybrid(nn.Module):
         self.edge = Edge(layout)
         self.cloud = Cloud(layout, self.edge.split_shape)
         self.way = 0
+        self.exits_stay = False  # trains only the layers behind the exits
 
     def learning(self) -> list[nn.Module]:
         """The modules to train: with an extension or predictors only those, with several ways only the layers from the ways on."""
+        if self.exits_stay:
+            return [self.edge.split, self.cloud]
         if self.layout.appeals and self.edge.exits:
             return [exit_.appeal for exit_ in self.edge.exits]
         if self.edge.extension:

@@ -59,10 +59,11 @@ class Muon:
 
 
 class Optimiser:
-    """Muon and AdamW for the trained parameters of ``net``."""
+    """Muon and AdamW for the trained parameters of ``net``, and AdamW for those of ``beside``."""
 
-    def __init__(self, net: nn.Module, schedule: Schedule):
+    def __init__(self, net: nn.Module, schedule: Schedule, beside: nn.Module | None = None):
         self.parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self.parameters += beside.parameters() if beside else []
         where = self.parameters[0].device
         self.highest = [schedule.kernel_rate, schedule.rate]
         self.rates = [torch.tensor(0.0, device=where) for _ in self.highest]

@@ -38,11 +38,12 @@ class Schedule:
     crop: float = 1.0
     jitter: float = 0.0
     balance: float = 0.0
+    map_bytes: float = 0.0
     seed: int = 1
     hold_out_every: int = 20
 
     def __post_init__(self):
-        limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0, "price": 0, "views": 0}
+        limits = {"epochs": 1, "batch": 1, "hold_out_every": 2, "shift": 0, "hole": 0, "decay": 0, "price": 0, "views": 0, "map_bytes": 0}
         for name, least in limits.items():
             if not least <= getattr(self, name) < float("inf"):
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least {least} is needed")

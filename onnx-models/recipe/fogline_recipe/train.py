@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from . import appeal, data, hashing
+from .coding import Rate
 from .feed import Feed
 from .graph import Graphed
 from .layout import Layout
@@ -100,9 +101,10 @@ def narrow(where: torch.device) -> torch.autocast:
     return torch.autocast(where.type, dtype=kind, enabled=kind != torch.float32, cache_enabled=False)
 
 
-def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, weights: torch.Tensor | None = None) -> Graphed:
+def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, weights: torch.Tensor | None = None,
+            rate: Rate | None = None) -> Graphed:
     """Runs one training step on pictures (N, 3, S, S), targets (N, classes) and, if there are any, the teachers' scores (N, classes);
-    returns the loss before the step. ``weights`` (classes) are the classes' own."""
+    returns the loss before the step. ``weights`` (classes) are the classes' own; ``rate`` adds the price of the maps."""
     where = optimiser.parameters[0].device
     shared, hard = net.shared(), net.edge.hard() if isinstance(net, Hybrid) else []
     hard = torch.tensor(hard, device=where) if hard else None
@@ -116,6 +118,8 @@ def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, weights: t
             outputs, targets = [output[:, hard] for output in outputs[-2:]], targets[:, hard]
             scores = None if scores is None else scores[:, hard]
         loss = losses(outputs, targets, schedule, scores, weights)
+        if rate:
+            loss = loss + rate.cost(outputs[:-1])
         loss.backward()
         optimiser.step()
         if shared:
@@ -163,12 +167,16 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
     for teacher in () if resume or start else teachers:
         if taken := take_weights(net, teacher):
             print(f"{taken} of {len(net.state_dict())} tensors initialised from a teacher")
+    rate = Rate(net, schedule.map_bytes).to(where) if schedule.map_bytes else None
+    net.exits_stay = rate is not None
     # Brevitas recreates some parameters when weights are loaded, so create the optimiser afterwards.
-    optimiser = Optimiser(net.train(), schedule)
+    optimiser = Optimiser(net.train(), schedule, rate)
     if resume:
         optimiser.load_state_dict(state["optimiser"])
+        if rate:
+            rate.load_state_dict(state["rate"])
     torch.backends.cudnn.benchmark = True  # batches are of one size
-    feed, step = Feed(training, schedule, where, net.layout.size), step_of(net, optimiser, schedule, weights)
+    feed, step = Feed(training, schedule, where, net.layout.size), step_of(net, optimiser, schedule, weights, rate)
     ask, remembered = Graphed(partial(asked, teachers), where), {}
     for epoch in range(first, schedule.epochs):
         net.train()
@@ -191,9 +199,12 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         if epoch % 5 == 4 or epoch + 1 == schedule.epochs:
             heads = logits(net, held.images, "running the held-out pictures")
             line["held_out"] = [round((head[:, :len(held.names)].argmax(1) == held.labels).float().mean().item(), 4) for head in heads]
+        if rate:
+            line |= {"map_bytes": round(rate.mean.item()), "price": float(f"{rate.price.item():.3g}")}
         print(json.dumps(line), flush=True)
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
         save(checkpoint, {"layout": layout, "schedule": asdict(schedule), "names": pictures.names,
                           "net": net.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "teachers": taught_by,
-                          "start": start, "seconds": spent, "machine": machine(where)})
+                          "start": start, "seconds": spent, "machine": machine(where),
+                          "rate": rate and rate.state_dict()})

@@ -61,7 +61,7 @@ impl Encoder {
     /// The coded bytes: the shortest that decode to the same values. Zeros follow them, and so they do not end in one.
     pub fn finish(mut self) -> Vec<u8> {
         let top = self.low + u64::from(self.range) - 1;
-        let rounded = (0..32).rev().map(|bits| top >> bits << bits);
+        let rounded = (0..=32).rev().map(|bits| top >> bits << bits);
         self.low = rounded.into_iter().find(|&number| number >= self.low).unwrap_or(top);
         for _ in 0..5 {
             self.shift();
@@ -81,14 +81,17 @@ pub struct Decoder<'a> {
     bytes: &'a [u8],
     /// The number of bytes that were read, zeros after the end included.
     read: usize,
+    /// Whether the number is in the first range, as all that were coded are.
+    valid: bool,
 }
 
 impl<'a> Decoder<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        let mut decoder = Self { range: u32::MAX, code: 0, bytes, read: 0 };
+        let mut decoder = Self { range: u32::MAX, code: 0, bytes, read: 0, valid: true };
         for _ in 0..4 {
             decoder.shift();
         }
+        decoder.valid = decoder.code < decoder.range;
         decoder
     }
 
@@ -137,7 +140,7 @@ impl<'a> Decoder<'a> {
 
     /// Whether the values that were decoded take all bytes, and the last of them is none that is left out.
     pub fn is_at_the_end(&self) -> bool {
-        self.bytes.len() <= self.read && self.bytes.last() != Some(&0)
+        self.valid && self.bytes.len() <= self.read && self.bytes.last() != Some(&0)
     }
 }
 

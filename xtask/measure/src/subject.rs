@@ -60,7 +60,7 @@ impl Subject {
             folder.join("manifest.json").display()
         );
         let refused = |refusal: fogline::refusal::Refusal| anyhow!(refusal.message);
-        let plan = Plan::new(manifest.clone(), &onnx).map_err(refused)?;
+        let plan = Plan::new(manifest.clone(), &onnx, None).map_err(refused)?;
         let path = folder.join(TWIN_ONNX);
         let twin = path.is_file().then(|| Twin::load(&path, &manifest));
         let twin = twin.transpose().with_context(|| path.display().to_string())?;
@@ -115,7 +115,8 @@ impl Subject {
         for sample in samples {
             let rgb = sample.rgb(self.manifest.input.size)?;
             let (exits, bytes, way) = session.run_through(&rgb);
-            let frame = session.request(vec![bytes.clone()], [0; 16]).encode()?.len();
+            let request = session.request(vec![bytes.clone()], [0; 16]);
+            let frame = request.encode_with(session.coder().map(AsRef::as_ref))?.len();
             let cloud = Verdict::last(&self.cloud(bytes)?);
             let twin = self.twin.as_ref().map(|twin| twin.logits(&rgb)).transpose()?;
             seen.push(Seen {

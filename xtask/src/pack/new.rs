@@ -171,7 +171,7 @@ mod tests {
         let qonnx = fs::read(Path::new(TINY).join("edge.qonnx"))?;
         let facts = Facts { classes: Some(file), mean: Some([0.5; 3]), std: None };
         let input = input(&qonnx, &facts)?;
-        let packed = fogline_pack::pack(&qonnx, &input, 1)?;
+        let packed = fogline_pack::pack(&qonnx, &input, 1, None)?;
         Ok((own, manifest(&folder, &packed, input, &facts)?))
     }
 

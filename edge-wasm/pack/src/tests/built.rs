@@ -161,7 +161,7 @@ impl Built {
         self.graph.input = vec![ValueInfoProto { kind: Some(TypeProto { tensor }), ..named("x") }];
         let exits = self.exits.iter().map(|exit| named(exit));
         self.graph.output = exits.chain([named(split)]).collect();
-        pack(&ModelProto { graph: Some(self.graph) }.encode_to_vec(), &self.input, 1)
+        pack(&ModelProto { graph: Some(self.graph) }.encode_to_vec(), &self.input, 1, None)
     }
 
     /// The refusal of the graph with the signs of `c` as its split.

@@ -52,7 +52,8 @@ pub async fn settle<T: Transport>(
     let classes = &session.manifest().classes;
     let (named, maps): (Vec<_>, Vec<_>) =
         waiting.into_iter().map(|one| ((one.name, one.picture), one.map)).unzip();
-    let outcomes = cloud.ask(&session.request(maps, cloud.new_id()), classes.len()).await;
+    let (request, coder) = (session.request(maps, cloud.new_id()), session.coder());
+    let outcomes = cloud.ask(&request, coder.map(AsRef::as_ref), classes.len()).await;
     let settled = named.into_iter().zip(outcomes).map(|((name, picture), outcome)| {
         // The same as for an answer without delay.
         let verdict = Verdict::last(&outcome.result?);
