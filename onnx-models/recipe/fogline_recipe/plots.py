@@ -77,7 +77,7 @@ def compare(measured: Path, out: Path) -> None:
 def rate(measured: Path, out: Path) -> None:
     """Plots ``cargo xtask eval --rate-curve``: accuracy by mean bytes of a picture, a line for the system and each way to send files."""
     found = json.loads(measured.read_text())
-    figure, axes = pyplot.subplots(figsize=(8, 5))
+    figure, axes = pyplot.subplots(figsize=(8, 5.8), layout="constrained")
     colours = {"JPEG": "slategray", "WebP": "royalblue", "own JPEG": "black"}
     for rival in found["rivals"]:
         # Nothing is sent where the exits answer all.
@@ -99,7 +99,7 @@ def rate(measured: Path, out: Path) -> None:
     axes.set_ylabel("accuracy, %")
     axes.set_title(f"{found['model']} {found['version']}, {found['samples']} pictures of {found['data']}", fontsize=10)
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8, loc="lower right")
-    figure.tight_layout()
+    # Below the axes, where it hides no line.
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     figure.savefig(out)
     pyplot.close(figure)
