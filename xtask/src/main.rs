@@ -119,7 +119,7 @@ fn main() -> ExitCode {
         Chore::Deploy(options) => deploy::deploy(&options),
         Chore::Rollback(stage) => deploy::rollback(&stage),
         Chore::Destroy(options) => deploy::destroy(&options),
-        Chore::Eval(passed) => heavy("eval", &passed),
+        Chore::Eval(passed) => eval(passed),
         Chore::Compare(passed) => compare(&passed),
         Chore::Figures(passed) => heavy("figures", &passed),
         Chore::Publish(passed) => heavy("publish", &passed),
@@ -138,6 +138,15 @@ fn engine() -> anyhow::Result<()> {
     tools::targets()?;
     engines::build()?;
     tools::page()
+}
+
+/// Runs the evaluation; with --rate-curve, it gets the Python that plots.
+fn eval(mut passed: Passed) -> anyhow::Result<()> {
+    if passed.options.iter().any(|option| option == "--rate-curve") {
+        let python = tools::recipe()?.display().to_string();
+        passed.options.extend(["--python".to_owned(), python]);
+    }
+    heavy("eval", &passed)
 }
 
 /// Runs the comparison; with --keep, also draws its plot.

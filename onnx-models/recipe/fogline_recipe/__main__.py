@@ -207,6 +207,11 @@ def main(words: list[str] | None = None) -> None:
     command.add_argument("--models", type=Path, required=True, help="folder of pairs")
     command.set_defaults(run=commands.plot_compare)
 
+    command = every.add_parser("plot-rate", help="plot the results of cargo xtask eval --rate-curve")
+    command.add_argument("--json", type=Path, required=True, help="its JSON file, rate.json in the pair's folder")
+    command.add_argument("--out", type=Path, required=True, help="the SVG file")
+    command.set_defaults(run=commands.plot_rate)
+
     command = every.add_parser("time-cloud", help="time a cloud.onnx in onnxruntime, for cargo xtask bench cloud")
     command.add_argument("--onnx", type=Path, required=True, help="cloud.onnx of a pair")
     command.add_argument("--batches", type=int, nargs="+", default=[1], metavar="SAMPLES", help="samples per run (default %(default)s)")

@@ -357,6 +357,12 @@ def plot_compare(arguments: argparse.Namespace) -> None:
         print(f"wrote {measured.with_suffix('.svg')}")
 
 
+def plot_rate(arguments: argparse.Namespace) -> None:
+    from . import plots
+
+    plots.rate(arguments.json, arguments.out)
+
+
 def time_cloud(arguments: argparse.Namespace) -> None:
     from . import peers as models
 

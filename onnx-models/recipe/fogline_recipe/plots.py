@@ -1,4 +1,4 @@
-"""Plots the results of ``cargo xtask bench edge``, ``cargo xtask compare`` and ``cargo xtask plan``."""
+"""Plots the results of ``cargo xtask bench edge``, ``compare``, ``plan`` and ``eval --rate-curve``."""
 
 import json
 from pathlib import Path
@@ -70,5 +70,36 @@ def compare(measured: Path, out: Path) -> None:
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize=7)
     figure.tight_layout()
+    figure.savefig(out)
+    pyplot.close(figure)
+
+
+def rate(measured: Path, out: Path) -> None:
+    """Plots ``cargo xtask eval --rate-curve``: accuracy by mean bytes of a picture, a line for the system and each way to send files."""
+    found = json.loads(measured.read_text())
+    figure, axes = pyplot.subplots(figsize=(8, 5.8), layout="constrained")
+    colours = {"JPEG": "slategray", "WebP": "royalblue", "own JPEG": "black"}
+    for rival in found["rivals"]:
+        # Nothing is sent where the exits answer all.
+        points = [point for point in rival["points"] if point["bytes"] > 0]
+        which = "hard pictures" if rival["after_exits"] else "every picture"
+        axes.plot([point["bytes"] for point in points], [100 * point["accuracy"] for point in points],
+                  "o--" if rival["after_exits"] else "s-", color=colours[rival["format"]], markersize=4, linewidth=1.2,
+                  fillstyle="none" if rival["after_exits"] else "full", label=f"{which} as {rival['format']}, to the twin")
+    curve = [point for point in found["curve"] if point["bytes"] > 0]
+    axes.plot([point["bytes"] for point in curve], [100 * point["accuracy"] for point in curve], color="seagreen", linewidth=2.5,
+              label="the system: hard pictures as maps")
+    own = found["own"]
+    if own["bytes"] > 0:
+        axes.plot(own["bytes"], 100 * own["accuracy"], "o", color="seagreen", markersize=9, label=f"its own thresholds, {own['share']:.0%} at the edge")
+    if found["twin"] is not None:
+        axes.axhline(100 * found["twin"], color="crimson", linewidth=0.8, linestyle=":", label="the twin on the original pixels")
+    axes.set_xscale("log")
+    axes.set_xlabel("bytes per picture, mean over all")
+    axes.set_ylabel("accuracy, %")
+    axes.set_title(f"{found['model']} {found['version']}, {found['samples']} pictures of {found['data']}", fontsize=10)
+    axes.grid(alpha=0.3, which="both")
+    # Below the axes, where it hides no line.
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     figure.savefig(out)
     pyplot.close(figure)

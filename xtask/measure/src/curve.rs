@@ -63,6 +63,10 @@ impl Curve {
         Self(points)
     }
 
+    pub fn points(&self) -> &[Point] {
+        &self.0
+    }
+
     /// Measures all thresholds of the manifest's curve for `policy`; empty if there is none.
     pub fn measured(
         session: &mut Session,

@@ -69,14 +69,19 @@ impl Sample {
     /// Bytes of the JPEG that would be sent instead of a map: the picture's file if it is one of the network's size;
     /// otherwise the network's pixels `rgb`, with quality 75 and half the resolution of colours.
     pub fn jpeg_bytes(&self, rgb: &[u8], size: u32) -> Result<usize> {
-        let size = size as usize;
-        if let Pixels::File(path) = &self.pixels {
-            let file = read(path)?;
-            if probe(&file).is_ok_and(|info| (info.width, info.height) == (size, size)) {
-                return Ok(file.len());
-            }
+        if let Some(file) = self.jpeg_of_size(size)? {
+            return Ok(file.len());
         }
+        let size = size as usize;
         Ok(compress(rgb, size, size, PixelFormat::Rgb, 75, Subsampling::S420)?.len())
+    }
+
+    /// The picture's file if it is a JPEG of the network's size.
+    pub fn jpeg_of_size(&self, size: u32) -> Result<Option<Vec<u8>>> {
+        let Pixels::File(path) = &self.pixels else { return Ok(None) };
+        let (file, size) = (read(path)?, size as usize);
+        let fits = probe(&file).is_ok_and(|info| (info.width, info.height) == (size, size));
+        Ok(fits.then_some(file))
     }
 }
 

@@ -17,6 +17,7 @@ use fogline_stack::models::Models;
 use crate::curve::Curve;
 use crate::dataset;
 use crate::figures;
+use crate::rate::{self, Rate};
 use crate::report::{Outcome, Report, Setting};
 use crate::subject::Subject;
 
@@ -49,6 +50,16 @@ pub struct Options {
     /// Write the figures as JSON to this file instead of the pair's report.json.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also measure accuracy against bytes per picture: of the system at shares at the edge from 0% to 100%, and of the twin on
+    /// pictures that are sent as JPEG or WebP of qualities from 5 to 95, either all of them or only those that no exit is sure
+    /// of. Prints both and where the system sends less or more for the same accuracy. Writes rate.json and its plot rate.svg
+    /// to the pair's folder, or beside --json FILE.json as FILE.rate.json and FILE.rate.svg. Runs the twin more than twenty
+    /// times per picture.
+    #[arg(long)]
+    rate_curve: bool,
+    /// The recipe's Python, which plots.
+    #[arg(long, value_name = "FILE", hide = true)]
+    python: Option<PathBuf>,
 }
 
 /// Measures the pair, prints the table and writes the report.
@@ -84,6 +95,8 @@ pub fn run(options: &Options) -> Result<()> {
         policy,
         constants,
     };
+    let rate = || Rate::measure(&subject, &samples, &setting, &outcomes, &curve);
+    let rate = options.rate_curve.then(rate).transpose()?;
     let report = Report::new(setting, &outcomes, &curve);
     // report.json is only for the unmodified pair on the whole dataset.
     let as_it_is =
@@ -96,9 +109,20 @@ pub fn run(options: &Options) -> Result<()> {
         if options.json.is_none() {
             figures::update_card(folder, &report)?;
         }
+        if let Some(rate) = &rate {
+            let [json, svg] = match &options.json {
+                Some(report) => rate::beside(report),
+                None => [rate::JSON, rate::SVG].map(|name| folder.join(name)),
+            };
+            rate.write(&json, &svg, options.python.as_deref())?;
+        }
     }
-    // Print last: a closed pipe, as with `| head`, must not lose the file.
-    write!(io::stdout(), "{report}{}", report.by_class()).context("printing the tables")
+    // Print last: a closed pipe, as with `| head`, must not lose the files.
+    write!(io::stdout(), "{report}{}", report.by_class()).context("printing the tables")?;
+    match rate {
+        Some(rate) => write!(io::stdout(), "\n{rate}").context("printing accuracy and bytes"),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -129,13 +153,35 @@ mod tests {
             data_name: Some("stripes".into()),
             constant: vec![],
             json: None,
+            rate_curve: true,
+            python: None,
         };
         let card = "<!-- cargo xtask figures: begin -->\n<!-- cargo xtask figures: end -->\n";
         fs::write(pair.join("MODEL.md"), card).unwrap();
         run(&options).unwrap();
         let card = fs::read_to_string(pair.join("MODEL.md")).unwrap();
         assert!(card.contains("tiny-w1 1.0.0 on stripes"), "{card}");
-        serde_json::from_slice(&fs::read(pair.join("report.json")).unwrap()).unwrap()
+        let read = |name| -> Value {
+            serde_json::from_slice(&fs::read(pair.join(name)).unwrap()).unwrap()
+        };
+        let (report, rate) = (read("report.json"), read("rate.json"));
+        agree(&report, &rate);
+        report
+    }
+
+    /// The curve's point at the pair's own thresholds has the report's figures.
+    fn agree(report: &Value, rate: &Value) {
+        let shares: Vec<f64> = serde_json::from_value(report["share"]["exits"].clone()).unwrap();
+        let theirs = [
+            ("share", shares.iter().sum()),
+            ("accuracy", report["accuracy"]["system"].as_f64().unwrap()),
+            ("bytes", report["bytes"]["mean"].as_f64().unwrap()),
+        ];
+        for (field, there) in theirs {
+            let here = rate["own"][field].as_f64().unwrap();
+            assert!((here - there).abs() < 1e-9, "{field}: {here}, {there} in the report");
+        }
+        assert_eq!(rate["rivals"], serde_json::json!([]), "the tiny pair has no twin");
     }
 
     /// Twenty striped pictures as 32x32 planes, with classes in turn.

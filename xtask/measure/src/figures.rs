@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use fogline_stack::models::MANIFEST;
 
+use crate::rate::{self, Rate};
 use crate::report::Report;
 use crate::subject::TWIN_ONNX;
 use crate::{cloud, compare};
 
 /// A pair's model card.
 const CARD: &str = "MODEL.md";
-// Names of the tables in the marker lines. They come from report.json, bench.txt, bench-cloud.txt and compare.txt; the
-// summaries are the few rows of the first two that README shows.
+// Names of the tables in the marker lines. They come from report.json, rate.json, bench.txt, bench-cloud.txt and
+// compare.txt; the summaries are the few rows of report.json and bench.txt that README shows.
 const ACCURACY: &str = "figures";
+const RATE: &str = "figures, rate";
 const SPEED: &str = "figures, speed";
 const CLOUD: &str = "figures, cloud";
 const SYSTEMS: &str = "figures, systems";
@@ -62,6 +64,7 @@ pub fn run(options: &Options) -> Result<()> {
     let (all, readme) = (|| options.results.clone(), || options.readme.clone());
     let mut pages = vec![
         (all(), ACCURACY, tables(&with_twin)),
+        (all(), RATE, rates(&reports)?),
         (all(), SPEED, speeds(&reports)),
         (all(), CLOUD, kept(&reports, cloud::KEPT)),
         (all(), SYSTEMS, kept(&reports, compare::KEPT)),
@@ -130,6 +133,19 @@ fn speeds(reports: &[(PathBuf, Report)]) -> String {
         ))
     });
     tables.collect()
+}
+
+/// Where the systems send less than JPEG and WebP, as `cargo xtask eval --rate-curve` found, and the plots.
+fn rates(reports: &[(PathBuf, Report)]) -> Result<String> {
+    let mut found = vec![];
+    for (folder, _) in reports {
+        let manifest = fs::read(folder.join(MANIFEST))?;
+        let Some(rate) = Rate::kept(folder, &manifest)? else { continue };
+        let plot = Path::new("..").join(folder).join(rate::SVG);
+        let plot = format!("\n![Accuracy against bytes per picture]({})\n\n", plot.display());
+        found.push(block(&rate.summary()) + &plot);
+    }
+    Ok(found.concat())
 }
 
 /// Only the lines about the whole edge.

@@ -10,6 +10,7 @@ mod gallery;
 mod gateway;
 mod load;
 mod publish;
+mod rate;
 mod report;
 mod subject;
 mod times;
@@ -28,7 +29,10 @@ enum Chore {
     /// Measure a pair on a dataset's test pictures, with the real engine and cloud function.
     ///
     /// Prints the table that docs and model card show, then the classes and what to photograph next, and writes report.json
-    /// to the pair's folder. With --limit, --policy or --constant, it writes a file only if --json names one.
+    /// to the pair's folder. With --limit, --policy or --constant, it writes files only if --json names one.
+    ///
+    /// With --rate-curve, it also measures accuracy against bytes, of the system and of pictures that are sent as JPEG or WebP
+    /// to the full-precision twin, which must be in the pair's folder as twin.onnx.
     Eval(eval::Options),
     /// Benchmark the function as Lambda runs it: cold start, warm requests by batch size, memory; against onnxruntime.
     BenchCloud(cloud::Options),

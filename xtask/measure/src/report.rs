@@ -19,6 +19,7 @@ use self::class::Class;
 use self::confusion::{Confused, Confusion};
 use self::hardest::Mistake;
 pub use self::outcome::{Answer, Outcome};
+pub use self::table::percent;
 use crate::curve::{Curve, Point};
 
 /// Results of an evaluation. Accuracies and shares are fractions from 0 to 1.
@@ -84,7 +85,7 @@ struct Share {
 struct Bytes {
     /// Packed map of an offloaded sample.
     map: usize,
-    /// Frame of an offloaded sample, including the map.
+    /// Mean frame of an offloaded sample, including the map; of all samples if none is offloaded.
     frame: f64,
     /// Mean over all pictures; those answered at the edge send nothing.
     mean: f64,
@@ -186,12 +187,19 @@ impl Report {
         };
         let twin: Option<Vec<bool>> = outcomes.iter().map(|o| o.twin).collect();
         let cloud = fraction(&|o| o.ended.is_none());
-        let frame = outcomes.iter().map(|o| o.frame as f64).sum::<f64>() / n;
+        // Frames differ in length, and those of hard pictures are the ones that count.
+        let sent: Vec<f64> =
+            outcomes.iter().filter(|o| o.ended.is_none()).map(|o| o.frame as f64).collect();
+        let all_sent = sent.iter().sum::<f64>();
+        let frame = match sent.len() {
+            0 => outcomes.iter().map(|o| o.frame as f64).sum::<f64>() / n,
+            count => all_sent / count as f64,
+        };
         let [channels, height, width] = manifest.split.shape.map(|side| side as usize);
         let bytes = Bytes {
             map: manifest.payload_bytes(),
             frame,
-            mean: cloud * frame,
+            mean: all_sent / n,
             jpeg: Some(outcomes.iter().map(|o| o.jpeg as f64).sum::<f64>() / n),
             raw: 3 * (manifest.input.size as usize).pow(2),
             fp32_map: 4 * channels * height * width,

@@ -84,21 +84,12 @@ impl Subject {
 
     /// Runs all parts on every picture and shows a progress bar.
     pub fn see(&self, samples: &[Sample]) -> Result<Vec<Seen>> {
-        let bar = ProgressBar::new(samples.len() as u64);
-        bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let mut seen = vec![];
-        thread::scope(|scope| -> Result<()> {
-            let shares = samples.chunks(samples.len().div_ceil(threads).max(1));
-            let workers: Vec<_> =
-                shares.map(|share| scope.spawn(|| self.see_some(share, &bar))).collect();
-            for worker in workers {
-                seen.extend(worker.join().map_err(|_| anyhow!("a worker panicked"))??);
-            }
-            Ok(())
-        })?;
-        bar.finish_and_clear();
-        Ok(seen)
+        on_all_cores(samples, "pictures", |share, bar| self.see_some(share, bar))
+    }
+
+    /// The full-precision twin, if the pair's folder has one.
+    pub fn twin(&self) -> Option<&Twin> {
+        self.twin.as_ref()
     }
 
     /// Runs the cloud part on one packed map and returns its scores.
@@ -133,6 +124,29 @@ impl Subject {
         }
         Ok(seen)
     }
+}
+
+/// Gives each core a share of the pictures, in order, and shows a progress bar that `work` moves.
+pub fn on_all_cores<T: Send>(
+    samples: &[Sample],
+    what: &str,
+    work: impl Fn(&[Sample], &ProgressBar) -> Result<Vec<T>> + Sync,
+) -> Result<Vec<T>> {
+    let bar = ProgressBar::new(samples.len() as u64);
+    let template = format!("{{bar:40}} {{pos}}/{{len}} {what}, {{eta}} left");
+    bar.set_style(ProgressStyle::with_template(&template)?);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut done = vec![];
+    thread::scope(|scope| -> Result<()> {
+        let shares = samples.chunks(samples.len().div_ceil(threads).max(1));
+        let workers: Vec<_> = shares.map(|share| scope.spawn(|| work(share, &bar))).collect();
+        for worker in workers {
+            done.extend(worker.join().map_err(|_| anyhow!("a worker panicked"))??);
+        }
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    Ok(done)
 }
 
 impl Seen {
