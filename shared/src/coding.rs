@@ -71,11 +71,6 @@ impl Coder {
         (self.shape.iter().product::<usize>() * usize::from(self.bits)).div_ceil(8)
     }
 
-    /// The most bytes that a coded map can take: 16 bits for each value, and the coder's last four bytes.
-    pub fn most_bytes(&self) -> usize {
-        2 * self.shape.iter().product::<usize>() + 4
-    }
-
     /// Codes a map, packed as in [`crate::packed`].
     ///
     /// # Panics
