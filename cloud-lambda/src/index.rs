@@ -40,6 +40,8 @@ impl From<&StoreError> for Refusal {
 pub struct Pair {
     /// The parsed `manifest.json` of the pair.
     pub manifest: Manifest,
+    /// The pair's digest, by which requests name it.
+    pub digest: [u8; 32],
     /// The key of the manifest without `manifest.json`.
     pub prefix: String,
     /// When and why loading the pair last failed.
@@ -59,7 +61,7 @@ impl Found {
         let mut by_digest = BTreeMap::new();
         for (_, pair) in known.values() {
             // If two names have the same files, the first serves both.
-            by_digest.entry(pair.manifest.pair_digest()).or_insert_with(|| Arc::clone(pair));
+            by_digest.entry(pair.digest).or_insert_with(|| Arc::clone(pair));
         }
         Self { known, by_digest }
     }
@@ -227,7 +229,8 @@ impl Index {
             Some(pair) if pair.manifest == manifest => Ok(Arc::clone(pair)),
             _ => {
                 let prefix = key.trim_end_matches("manifest.json").to_owned();
-                Ok(Arc::new(Pair { manifest, prefix, failed: Mutex::default() }))
+                let digest = manifest.pair_digest();
+                Ok(Arc::new(Pair { manifest, digest, prefix, failed: Mutex::default() }))
             }
         }
     }

@@ -112,14 +112,14 @@ impl Plans {
         &self.index
     }
 
-    /// Returns the plan of the pair whose digest starts with these bytes, loading it if necessary. Concurrent callers share one load, and a
-    /// failed load is retried no sooner than [`LOAD_AT_MOST_EVERY`]. Dropping the future does not stop the load.
+    /// Returns the plan of the pair whose digest starts with these bytes, loading it if necessary. Concurrent callers share one
+    /// load, and a failed load is retried no sooner than [`LOAD_AT_MOST_EVERY`]. Dropping the future does not stop the load.
     ///
     /// # Errors
     /// `unknown_pair`, `store_unreachable`, `model_corrupt`, or `internal` if the model cannot be run.
     pub async fn get(self: &Arc<Self>, digest: &[u8]) -> Result<Arc<Plan>, Refusal> {
         let pair = self.index.find(digest).await?;
-        if let Some(plan) = self.loaded.get(&pair.manifest.pair_digest()).await {
+        if let Some(plan) = self.loaded.get(&pair.digest).await {
             return Ok(plan);
         }
         self.load(pair).await
@@ -170,7 +170,7 @@ impl Plans {
         let plans = Arc::clone(self);
         let load = async move {
             let build = Box::pin(plans.build_unless_failed(&pair));
-            plans.loaded.try_get_with(pair.manifest.pair_digest(), build).await
+            plans.loaded.try_get_with(pair.digest, build).await
         };
         match tokio::spawn(load).await {
             Ok(loaded) => loaded.map_err(|refusal| (*refusal).clone()),

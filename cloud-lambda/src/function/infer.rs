@@ -23,8 +23,8 @@ const LAST_WORD: Duration = Duration::from_millis(200);
 /// Runs inference on the request's frame and logs one line about it. The response carries `server-timing`.
 ///
 /// # Errors
-/// The error codes of [`body::frame`], [`Plans::get`], [`Plan::decoded`], [`Plan::check`] and [`Plan::logits`], and `deadline` if the pair
-/// was not loaded in time.
+/// The error codes of [`body::frame`], [`Plans::get`], [`Plan::decoded`], [`Plan::check`] and [`Plan::logits`], and `deadline`
+/// if the pair was not loaded in time.
 pub async fn infer(
     plans: &Arc<Plans>,
     request: &Request<Bytes>,
