@@ -12,6 +12,8 @@
 //!
 //! Numbers are little-endian. Everything that the program says is checked before it runs.
 
+use std::sync::Arc;
+
 use fogline::coding::Coder;
 
 use super::error::FogError;
@@ -41,7 +43,8 @@ pub struct Model {
     /// The shape of each operation's result.
     pub shapes: Vec<Shape>,
     data: Data,
-    coder: Option<Coder>,
+    /// Shared with requests that are in progress.
+    coder: Option<Arc<Coder>>,
 }
 
 fn lines(bytes: usize) -> usize {
@@ -88,7 +91,7 @@ impl Model {
         let shapes = limits::program(&program, bytes.len())?;
         let data = Data::new(bytes);
         limits::numbers(&program, &data, &shapes)?;
-        let coder = limits::coder(&program, &data, &shapes)?;
+        let coder = limits::coder(&program, &data, &shapes)?.map(Arc::new);
         Ok(Self { source, program, shapes, data, coder })
     }
 
@@ -118,7 +121,7 @@ impl Model {
     }
 
     /// The coder of the split's maps, if the pair has one.
-    pub fn coder(&self) -> Option<&Coder> {
+    pub fn coder(&self) -> Option<&Arc<Coder>> {
         self.coder.as_ref()
     }
 

@@ -16,7 +16,6 @@ use crate::model::{Model, Program};
 pub struct Session {
     /// Shared with requests that are in progress.
     pub(super) manifest: Arc<Manifest>,
-    coder: Option<Arc<Coder>>,
     engine: Engine,
     policy: Policy,
     thresholds: Vec<f32>,
@@ -80,8 +79,7 @@ impl Session {
         check_ways(&manifest, &engine.model().program)?;
         let policy = manifest.policy;
         let manifest = Arc::new(manifest);
-        let coder = engine.model().coder().cloned().map(Arc::new);
-        let mut session = Self { manifest, coder, engine, policy, thresholds: vec![] };
+        let mut session = Self { manifest, engine, policy, thresholds: vec![] };
         session.decide_by(policy, None)?;
         Ok(session)
     }
@@ -93,7 +91,7 @@ impl Session {
 
     /// The coder of the maps that are sent, if the pair has one.
     pub fn coder(&self) -> Option<&Arc<Coder>> {
-        self.coder.as_ref()
+        self.engine.model().coder()
     }
 
     /// The backend of the convolutions.
