@@ -25,6 +25,8 @@ use model::{LANES, Plane};
 use range::{Decoder, Encoder};
 use sigmoid::Sigmoid;
 
+use crate::packed;
+
 pub use model::{ModelError, VERSION};
 
 /// Codes the maps of one pair. It is read from the pair's `split.coder`; docs/protocol.md describes the file.
@@ -79,6 +81,7 @@ impl Coder {
         assert_eq!(packed.len(), self.packed_len(), "the map has another length than the coder's");
         let values = self.values(packed);
         let mut encoder = Encoder::new();
+        let top = (1 << self.bits) - 1;
         self.walk(|plane, at, sums, row| {
             let mut before = 0;
             for ((sum, seen), &value) in sums.iter().zip(row).zip(&values[at..]) {
@@ -87,7 +90,9 @@ impl Coder {
                     encoder.put_bit(value == 1, self.below_second(centre));
                 } else {
                     let value = u16::from(value);
-                    let [from, to] = [value, value + 1].map(|end| self.below(end, plane, centre));
+                    let from = if value == 0 { 0 } else { self.below(value, plane, centre) };
+                    let to =
+                        if value == top { 1 << 16 } else { self.below(value + 1, plane, centre) };
                     encoder.put(from, to);
                 }
                 before = self.seen(value);
@@ -105,32 +110,35 @@ impl Coder {
         let mut values = vec![0_u8; self.shape.iter().product()];
         let mut decoder = Decoder::new(coded);
         self.walk(|plane, at, sums, row| {
-            let mut before = 0;
-            for ((sum, seen), value) in sums.iter().zip(row).zip(&mut values[at..]) {
-                *value = if self.bits == 1 {
-                    // All probabilities are there before the value on the left is decoded.
-                    let [down, first, up] = [sum - plane.left, *sum, sum + plane.left]
-                        .map(|centre| self.below_second(centre));
-                    let below = [down, first, up][(before + 1) as usize];
-                    u8::from(decoder.take_bit(below))
-                } else {
+            let places = sums.iter().zip(row).zip(&mut values[at..]);
+            if self.bits == 1 {
+                let (mut left, mut before) = (0, false);
+                for ((sum, seen), value) in places {
+                    // Both probabilities are there before the value on the left is decoded.
+                    let [first, second] =
+                        [sum - left, sum + left].map(|centre| self.below_second(centre));
+                    before = decoder.take_bit(if before { second } else { first });
+                    *value = before.into();
+                    *seen = 2 * i16::from(before) - 1;
+                    left = plane.left;
+                }
+            } else {
+                let mut before = 0;
+                for ((sum, seen), value) in places {
                     let centre = sum + plane.left * before;
-                    decoder.take(1 << self.bits, |value| self.below(value, plane, centre)) as u8
-                };
-                before = self.seen(*value);
-                *seen = before;
+                    *value = decoder.take(1 << self.bits, |value| self.below(value, plane, centre))
+                        as u8;
+                    before = self.seen(*value);
+                    *seen = before;
+                }
             }
         });
         if decoder.is_at_the_end() { Ok(self.packed(&values)) } else { Err(NotAMap) }
     }
 
-    /// The probability that a value is below `value`, in 2^-16; of `value` and more it is never 0.
+    /// The probability that a value is below `value`, neither the first nor behind the last, in 2^-16.
     fn below(&self, value: u16, plane: &Plane, centre: i16) -> u32 {
-        let levels = 1 << self.bits;
-        if value == 0 || value == levels {
-            return if value == 0 { 0 } else { 1 << 16 };
-        }
-        let edge = 2 * i32::from(value) - i32::from(levels);
+        let edge = 2 * i32::from(value) - (1 << self.bits);
         self.sigmoid.of(edge * i32::from(plane.step) - i32::from(centre)) + u32::from(value)
     }
 
@@ -167,34 +175,31 @@ impl Coder {
             let own = &mut seen[rank * len..][..len];
             let [up_left, up, up_right] = plane.above;
             for y in 0..h {
-                let (above, row) = own[y * stride..].split_at_mut(stride);
+                let (above, row) = own[y * stride..].split_at_mut(stride + 1);
                 let sums = &mut sums[y * stride..][..w];
                 for (sum, above) in sums.iter_mut().zip(above.windows(3)) {
                     *sum += up_left * above[0] + up * above[1] + up_right * above[2];
                 }
-                code(plane, (plane.channel * h + y) * w, sums, &mut row[1..=w]);
+                code(plane, (plane.channel * h + y) * w, sums, &mut row[..w]);
             }
         }
     }
 
     /// The values in a packed map: levels, counted from the lowest.
     fn values(&self, packed: &[u8]) -> Vec<u8> {
-        let low = if self.bits > 1 && self.signed { 1 << (self.bits - 1) } else { 0 };
-        let mask = ((1_u16 << self.bits) - 1) as u8;
-        let mut values = Vec::with_capacity(packed.len() * 8 / usize::from(self.bits));
-        for byte in packed {
-            values.extend((0..8).step_by(self.bits.into()).map(|bit| (byte >> bit & mask) ^ low));
-        }
+        let mut values = Vec::with_capacity(self.shape.iter().product::<usize>() + 7);
+        let turned = self.turned();
+        packed::elements(packed, self.bits).for_each(|element| values.push(element ^ turned));
         values
     }
 
     /// Packs what [`Self::values`] unpacks.
     fn packed(&self, values: &[u8]) -> Vec<u8> {
-        let low = if self.bits > 1 && self.signed { 1 << (self.bits - 1) } else { 0 };
-        let bytes = values.chunks(8 / usize::from(self.bits)).map(|values| {
-            let bits = (0..8).step_by(self.bits.into());
-            values.iter().zip(bits).fold(0, |byte, (value, bit)| byte | (value ^ low) << bit)
-        });
-        bytes.collect()
+        packed::pack_elements(values.iter().map(|value| value ^ self.turned()), self.bits)
+    }
+
+    /// The bit that differs between a level in two's complement and the same level, counted from the lowest.
+    fn turned(&self) -> u8 {
+        if self.bits > 1 && self.signed { 1 << (self.bits - 1) } else { 0 }
     }
 }

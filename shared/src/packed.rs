@@ -81,12 +81,17 @@ pub fn unpack(
 /// The levels in packed bytes, including those of the padding. `bits` must be one of [`WIDTHS`].
 pub fn levels(bytes: &[u8], bits: u8) -> impl Iterator<Item = i8> {
     let above = 8 - bits;
+    elements(bytes, bits).map(move |element| {
+        // Shifting to the top of the byte and back extends the sign.
+        let level = (element << above) as i8 >> above;
+        if bits == 1 { -2 * level - 1 } else { level }
+    })
+}
+
+/// The bits of each element in packed bytes, including those of the padding. `bits` must be one of [`WIDTHS`].
+pub fn elements(bytes: &[u8], bits: u8) -> impl Iterator<Item = u8> {
     bytes.iter().flat_map(move |byte| {
-        (0..8 / bits).map(move |i| {
-            // Shifting to the top of the byte and back extends the sign.
-            let level = ((byte >> (i * bits)) << above) as i8 >> above;
-            if bits == 1 { -2 * level - 1 } else { level }
-        })
+        (0..8).step_by(bits.into()).map(move |place| byte >> place & mask(bits))
     })
 }
 
@@ -99,17 +104,24 @@ fn mask(bits: u8) -> u8 {
 ///
 /// # Errors
 /// If the bit width is unknown.
-pub fn pack(levels: impl ExactSizeIterator<Item = i8>, bits: u8) -> Result<Vec<u8>, PackedError> {
+pub fn pack(levels: impl Iterator<Item = i8>, bits: u8) -> Result<Vec<u8>, PackedError> {
     if !WIDTHS.contains(&bits) {
         return Err(PackedError::Width(bits));
     }
-    let per_byte = 8 / usize::from(bits);
-    let mut bytes = vec![0; levels.len().div_ceil(per_byte)];
-    for (i, level) in levels.enumerate() {
-        let value = if bits == 1 { u8::from(level >= 0) } else { level as u8 & mask(bits) };
-        bytes[i / per_byte] |= value << ((i % per_byte) * usize::from(bits));
+    let element = |level| if bits == 1 { u8::from(level >= 0) } else { level as u8 & mask(bits) };
+    Ok(pack_elements(levels.map(element), bits))
+}
+
+/// Packs the bits of each element, as [`elements`] gives them. `bits` must be one of [`WIDTHS`].
+pub fn pack_elements(mut elements: impl Iterator<Item = u8>, bits: u8) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity((elements.size_hint().0 * usize::from(bits)).div_ceil(8));
+    while let Some(first) = elements.next() {
+        let others = (bits..8).step_by(bits.into());
+        bytes.push(
+            others.zip(&mut elements).fold(first, |byte, (place, next)| byte | next << place),
+        );
     }
-    Ok(bytes)
+    bytes
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ class Rate(nn.Module):
         super().__init__()
         self.bits, self.target = net.layout.bits, target
         self.context = Context(net.edge.split_shape[0], self.bits)
-        self.register_buffer("price", torch.tensor(3e-4))
+        self.register_buffer("price", torch.tensor(1e-4))
         self.register_buffer("mean", torch.tensor(0.0))
         self.maps, self.scale = [], next((part for part in net.edge.split.modules() if isinstance(part, quant.Levels)), None)
         net.edge.split.register_forward_hook(lambda *found: self.maps.append(found[-1]))
@@ -84,7 +84,7 @@ class Rate(nn.Module):
         cost = self.price.clone() * mean
         with torch.no_grad():
             self.mean.lerp_(mean, 0.05)
-            self.price *= torch.exp(0.01 * (mean / self.target - 1).clamp(-1, 1))
+            self.price *= torch.exp(0.03 * (mean / self.target - 1).clamp(-1, 1))
         return cost
 
 

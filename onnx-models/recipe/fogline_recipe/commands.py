@@ -59,6 +59,8 @@ def train(arguments: argparse.Namespace) -> None:
             layout = replace(layout, hard=found)
     if schedule.map_bytes and not (arguments.start or arguments.resume):
         raise DataError("--map-bytes needs a trained network: --start names the pair")
+    if schedule.map_bytes and (layout.extension or layout.appeals):
+        raise DataError("--map-bytes trains no exits, but --extension and --appeals do: train them first, each in a run of its own")
     net = new(layout, schedule)
     if schedule.shift >= layout.size:
         raise DataError(f"--shift {schedule.shift}: a picture of {layout.size} x {layout.size} is shifted by less than its side")

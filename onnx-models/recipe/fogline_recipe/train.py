@@ -1,6 +1,7 @@
 """Joint training of the exits and the final head, with checkpoints and resume."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -75,6 +76,16 @@ def losses(outputs: list[torch.Tensor], targets: torch.Tensor, schedule: Schedul
     return schedule.exit_weight * sum(loss[:-1]) + (1 - schedule.exit_weight * len(loss[:-1])) * loss[-1]
 
 
+SENT = 0.5  # of the training pictures, for the layers behind the exits
+
+
+def unsure(net: Hybrid, images: torch.Tensor) -> torch.Tensor:
+    """The indices of the pictures that the surest exit is least sure of: only such maps are sent."""
+    exits = logits(net, images, "finding the hard pictures")[:-1]
+    certainty = torch.stack([exit_.softmax(1).amax(1) for exit_ in exits]).amax(0)
+    return certainty.argsort()[:math.ceil(SENT * len(images))].sort().values
+
+
 def new(layout: Layout, schedule: Schedule) -> Hybrid:
     """A network with random initial weights."""
     torch.manual_seed(schedule.seed)
@@ -141,6 +152,7 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
     where, layout = device(), net.layout.to_dict()
     training, held = parts(pictures, net.layout, schedule)
     weights = class_weights(training, schedule.balance).to(where)
+    images = training.images
     if larger:
         training, _ = parts(larger, net.layout, schedule)
     if isinstance(net, Hybrid) and net.edge.hard():
@@ -168,7 +180,8 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         if taken := take_weights(net, teacher):
             print(f"{taken} of {len(net.state_dict())} tensors initialised from a teacher")
     rate = Rate(net, schedule.map_bytes).to(where) if schedule.map_bytes else None
-    net.exits_stay = rate is not None
+    if rate:
+        net.exits_stay, training = True, training.take(unsure(net, images))
     # Brevitas recreates some parameters when weights are loaded, so create the optimiser afterwards.
     optimiser = Optimiser(net.train(), schedule, rate)
     if resume:

@@ -12,7 +12,7 @@ pub const VERSION: u8 = 1;
 pub const SEEN_BITS: u8 = 4;
 
 /// Sums that are added up at once.
-pub const LANES: usize = 16;
+pub const LANES: usize = 40;
 
 const MAGIC: [u8; 4] = *b"FOGC";
 const HEADER: usize = 18;
@@ -64,14 +64,14 @@ impl fmt::Display for ModelError {
 
 impl std::error::Error for ModelError {}
 
-/// Values between the starts of two rows, a zero before and behind each row.
+/// Values between the starts of two rows: a zero before each row is also behind the row above.
 pub fn stride(w: usize) -> usize {
-    w + 2
+    w + 1
 }
 
 /// Values of a channel with zeros around it.
 pub fn plane_len(h: usize, w: usize) -> usize {
-    (h + 2) * stride(w)
+    (h + 2) * stride(w) + 1
 }
 
 impl Coder {

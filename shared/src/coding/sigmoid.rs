@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sigmoid {
     /// Of logits from -12 to 12.
-    shares: Vec<u16>,
+    shares: Box<[u16; 1024]>,
     /// Bits of a logit that are dropped.
     shift: u8,
 }
@@ -30,14 +30,17 @@ impl Sigmoid {
             .collect();
         let positive = negative[1..].iter().map(|share| 65_536 - share);
         let all = negative.iter().rev().copied().chain(positive);
-        let shares = all.map(|share| ((share * u64::from(factor)) >> 16) as u16).collect();
+        let mut shares = Box::new([0; 1024]);
+        for (place, share) in shares.iter_mut().zip(all) {
+            *place = ((share * u64::from(factor)) >> 16) as u16;
+        }
         Self { shares, shift: unit - Self::UNIT }
     }
 
     /// `factor` / (1 + e^-x).
     pub fn of(&self, logit: i32) -> u32 {
         let at = (logit >> self.shift).clamp(-Self::MOST, Self::MOST) + Self::MOST;
-        self.shares[at as usize].into()
+        self.shares[at as usize % self.shares.len()].into()
     }
 }
 
