@@ -69,12 +69,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Verifies `onnx` against the manifest, optimises it for the shape at the split point, and runs it once. `coder` is the
-    /// pair's, as [`coder`] reads it.
+    /// Verifies `onnx` against the manifest, optimises it for the shape at the split point, and runs it once.
     ///
     /// # Errors
     /// `model_corrupt` if the bytes do not match the manifest's SHA-256, `internal` if they do but cannot be run.
-    pub fn new(manifest: Manifest, onnx: &[u8], coder: Option<Coder>) -> Result<Self, Refusal> {
+    pub fn new(manifest: Manifest, onnx: &[u8]) -> Result<Self, Refusal> {
         let pair = format!("{}/{}", manifest.name, manifest.version);
         verified(&manifest, CLOUD_ONNX, onnx)?;
         let shape = manifest.split.shape.map(|n| n as usize);
@@ -88,8 +87,13 @@ impl Plan {
             bytes: onnx.len() as u64,
             optimised_in: start.elapsed(),
             runner,
-            coder,
+            coder: None,
         })
+    }
+
+    /// The plan with the pair's coder, as [`coder`] reads it.
+    pub fn with_coder(self, coder: Option<Coder>) -> Self {
+        Self { coder, ..self }
     }
 
     /// The manifest that the plan was made from.

@@ -203,11 +203,14 @@ impl Plans {
                 format!("the manifest of {pair} lists no {CLOUD_ONNX}"),
             ));
         };
-        let coder = self.coder(pair).await?;
-        let (plan, store) = match self.read_cached(manifest, file, coder.clone()).await {
-            Some(plan) => (plan?, Duration::ZERO),
-            None => self.fetch(pair, file, coder).await?,
+        let model = async {
+            match self.read_cached(manifest, file).await {
+                Some(plan) => Ok((plan?, Duration::ZERO)),
+                None => self.fetch(pair, file).await,
+            }
         };
+        let ((plan, store), coder) = tokio::try_join!(model, self.coder(pair))?;
+        let plan = plan.with_coder(coder);
         info!(
             pair = %format_args!("{}/{}", manifest.name, manifest.version),
             load_ms = start.elapsed().as_secs_f64() * 1e3,
@@ -218,7 +221,7 @@ impl Plans {
         Ok(Arc::new(plan))
     }
 
-    /// The pair's coder, if it has one: a few kilobytes, which are not cached.
+    /// The pair's coder, if it has one: a few kilobytes, which arrive while tract reads the model.
     async fn coder(&self, pair: &Pair) -> Result<Option<Coder>, Refusal> {
         let Some(file) = pair.manifest.files.get(SPLIT_CODER) else { return Ok(None) };
         let key = format!("{}{SPLIT_CODER}", pair.prefix);
@@ -228,16 +231,11 @@ impl Plans {
     }
 
     /// The plan of the model cached on disk; `None` if it is missing or fails verification.
-    async fn read_cached(
-        &self,
-        manifest: &Manifest,
-        file: &File,
-        coder: Option<Coder>,
-    ) -> Option<Result<Plan, Refusal>> {
+    async fn read_cached(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
         let (cache, manifest, file) = (self.cache.clone()?, manifest.clone(), file.clone());
         let plan = apart("reading a cached model", move || {
             let Some(onnx) = cache.read(&file) else { return Ok(None) };
-            match Plan::new(manifest, &onnx, coder) {
+            match Plan::new(manifest, &onnx) {
                 Err(refusal) if refusal.error == MODEL_CORRUPT => {
                     warn!(digest = file.sha256, "a cached model is corrupt; downloading it again");
                     cache.remove(&file);
@@ -250,19 +248,14 @@ impl Plans {
     }
 
     /// Downloads the model and makes its plan. Returns the plan and the time of the download.
-    async fn fetch(
-        &self,
-        pair: &Pair,
-        file: &File,
-        coder: Option<Coder>,
-    ) -> Result<(Plan, Duration), Refusal> {
+    async fn fetch(&self, pair: &Pair, file: &File) -> Result<(Plan, Duration), Refusal> {
         let (key, start) = (format!("{}{CLOUD_ONNX}", pair.prefix), Instant::now());
         let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
         let onnx = onnx.map_err(|error| Refusal::from(&error))?;
         let store = start.elapsed();
         let (cache, manifest, file) = (self.cache.clone(), pair.manifest.clone(), file.clone());
         apart(&format!("'{key}'"), move || {
-            let plan = Plan::new(manifest, &onnx, coder)?;
+            let plan = Plan::new(manifest, &onnx)?;
             if let Some(cache) = cache
                 && let Err(error) = cache.put(&file, &onnx)
             {

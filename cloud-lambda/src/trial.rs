@@ -30,7 +30,7 @@ pub struct Trial {
 /// # Errors
 /// If the function could not serve the model, or if its scores are probabilities: devices expect logits.
 pub fn try_cloud(manifest: Manifest, onnx: &[u8]) -> Result<Trial, Refusal> {
-    let plan = Plan::new(manifest, onnx, None)?;
+    let plan = Plan::new(manifest, onnx)?;
     let (manifest, runner) = (plan.manifest(), plan.runner());
     let refused = |why: &str| {
         let pair = format!("{}/{}", manifest.name, manifest.version);

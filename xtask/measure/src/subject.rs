@@ -60,7 +60,7 @@ impl Subject {
             folder.join("manifest.json").display()
         );
         let refused = |refusal: fogline::refusal::Refusal| anyhow!(refusal.message);
-        let plan = Plan::new(manifest.clone(), &onnx, None).map_err(refused)?;
+        let plan = Plan::new(manifest.clone(), &onnx).map_err(refused)?;
         let path = folder.join(TWIN_ONNX);
         let twin = path.is_file().then(|| Twin::load(&path, &manifest));
         let twin = twin.transpose().with_context(|| path.display().to_string())?;
