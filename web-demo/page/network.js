@@ -41,6 +41,7 @@ export class Network {
       { class: 'packed' },
       element('strong', {}, exactBytes(mapBytes(manifest))),
       ` hold this feature map: ${shape.join(' × ')} values of ${bits} bit${bits === 1 ? '' : 's'}.`,
+      manifest.files['split.coder'] ? ' A coder sends it in fewer.' : '',
     ));
     const cloudPart = manifest.parts.find(({ role }) => role === 'cloud');
     const cloud = stage('cloud', 'Cloud', layersOf(cloudPart, null, 1), classBars(manifest));
@@ -97,7 +98,7 @@ function lightExit(made, manifest, result, exit, policy) {
 function lightSplit(made, manifest, { degraded, bytesSent }, travelled) {
   if (!travelled) fill(made, manifest, 'skipped', 'not needed');
   else if (degraded && bytesSent === 0) fill(made, manifest, 'held', 'not sent');
-  else fill(made, manifest, 'passed', 'packed');
+  else fill(made, manifest, 'passed', bytesSent > 0 ? `${exactBytes(bytesSent)} sent` : 'packed');
 }
 
 /** @type {(made: HTMLElement, manifest: Manifest, result: Answer, travelled: boolean, asked: 'waiting' | 'cancelled' | null) => void} */

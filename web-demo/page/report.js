@@ -89,7 +89,7 @@ function totals(score, { failed, pass: { pictures, seconds } }) {
  */
 function sentText({ bytesSent, fileBytes }) {
   if (bytesSent <= fileBytes) return `sent, instead of ${roughBytes(fileBytes)} of picture files`;
-  return `sent. The picture files have only ${roughBytes(fileBytes)}: a map has the same size for every picture`;
+  return `sent. The picture files have only ${roughBytes(fileBytes)}: a map takes about as many for every picture`;
 }
 
 /** @param {Score} score */

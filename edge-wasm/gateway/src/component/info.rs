@@ -47,12 +47,13 @@ fn describe(session: &Session) -> Value {
         "exits": exits.collect::<Vec<_>>(),
         "split": manifest.split,
         "bytesASample": manifest.payload_bytes(),
+        "coded": session.coder().is_some(),
         "parts": manifest.parts,
         "measured": manifest.measured,
         "engine": {
             "version": env!("CARGO_PKG_VERSION"),
             "backend": session.backend().to_string(),
-            "frame": fogline::frame::VERSION,
+            "frame": version(session),
         },
     })
 }
@@ -78,7 +79,11 @@ fn print(session: &Session) -> Result<(), Fault> {
     }
     let [channels, height, width] = manifest.split.shape;
     let (bits, bytes) = (manifest.split.bits, manifest.payload_bytes());
-    line("split", format!("{channels}x{height}x{width} at {bits} bits, {bytes} bytes per sample"))?;
+    let coded = if session.coder().is_some() { ", which its coder sends in fewer" } else { "" };
+    line(
+        "split",
+        format!("{channels}x{height}x{width} at {bits} bits, {bytes} bytes per sample{coded}"),
+    )?;
     for part in &manifest.parts {
         let macs = part
             .macs
@@ -92,6 +97,11 @@ fn print(session: &Session) -> Result<(), Fault> {
         let (exits, end) = (exits.collect::<Vec<_>>().join(", "), measured.final_head * 100.0);
         line("measured", format!("exits {exits}, cloud {end:.2}%, on {}", measured.data))?;
     }
-    let (version, frame) = (env!("CARGO_PKG_VERSION"), fogline::frame::VERSION);
-    line("engine", format!("{version}, {}, frame version {frame}", session.backend()))
+    let (engine, frame) = (env!("CARGO_PKG_VERSION"), version(session));
+    line("engine", format!("{engine}, {}, frame version {frame}", session.backend()))
+}
+
+/// The version of the frames that carry the pair's maps.
+fn version(session: &Session) -> u8 {
+    if session.coder().is_some() { fogline::frame::CODED } else { fogline::frame::VERSION }
 }
