@@ -13,15 +13,14 @@ use std::process::Command;
 use std::{fs, iter};
 
 use anyhow::{Context, Result, ensure};
-use fogline::manifest::sha256_hex;
-use fogline::policy::{Policy, Verdict};
+use fogline::policy::Verdict;
 use fogline_edge::device::picture::{MOST_PIXELS, decode};
 use serde::{Deserialize, Serialize};
 
 use self::codec::Format;
 use crate::curve::Curve;
 use crate::dataset::Sample;
-use crate::report::{Outcome, Setting};
+use crate::report::{Head, Outcome, Setting};
 use crate::subject::{Subject, on_all_cores};
 use crate::twin::Twin;
 
@@ -34,14 +33,8 @@ const QUALITIES: [u8; 11] = [5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95];
 /// Accuracy and mean bytes per picture of the system and its rivals, on the same pictures.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Rate {
-    model: String,
-    version: String,
-    /// SHA-256 of the measured manifest.
-    manifest_sha256: String,
-    data: String,
-    date: String,
-    policy: Policy,
-    samples: usize,
+    #[serde(flatten)]
+    head: Head,
     /// The system with its own thresholds.
     own: System,
     /// The system along its calibration curve, in ascending order of the share at the edge.
@@ -119,13 +112,7 @@ impl Rate {
         let along = curve.points().iter();
         let twin: Option<Vec<bool>> = outcomes.iter().map(|outcome| outcome.twin).collect();
         Self {
-            model: setting.manifest.name.clone(),
-            version: setting.manifest.version.clone(),
-            manifest_sha256: setting.manifest_sha256.clone(),
-            data: setting.data.clone(),
-            date: setting.date.clone(),
-            policy: setting.policy,
-            samples: outcomes.len(),
+            head: Head::new(setting, outcomes.len()),
             own: System {
                 share: mean(&|outcome| f64::from(outcome.ended.is_some())),
                 accuracy: mean(&|outcome| f64::from(outcome.right())),
@@ -167,12 +154,7 @@ impl Rate {
         let Ok(text) = fs::read(&path) else { return Ok(None) };
         let at = || path.display().to_string();
         let rate: Self = serde_json::from_slice(&text).with_context(at)?;
-        let Self { model, version, manifest_sha256, .. } = &rate;
-        ensure!(
-            *manifest_sha256 == sha256_hex(manifest),
-            "{}: older than the manifest; run cargo xtask eval --rate-curve --model {model}/{version}",
-            at()
-        );
+        rate.head.check_is_of(manifest, " --rate-curve").with_context(at)?;
         Ok(Some(rate))
     }
 

@@ -3,21 +3,23 @@
 mod class;
 mod confusion;
 mod hardest;
+mod head;
 mod outcome;
 mod row;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use fogline::energy::{self, Constants, Terms};
-use fogline::manifest::{Manifest, Part, sha256_hex};
+use fogline::manifest::{Manifest, Part};
 use fogline::policy::Policy;
 use serde::{Deserialize, Serialize};
 
 use self::class::Class;
 use self::confusion::{Confused, Confusion};
 use self::hardest::Mistake;
+pub use self::head::Head;
 pub use self::outcome::{Answer, Outcome};
 pub use self::table::percent;
 use crate::curve::{Curve, Point};
@@ -25,14 +27,8 @@ use crate::curve::{Curve, Point};
 /// Results of an evaluation. Accuracies and shares are fractions from 0 to 1.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    model: String,
-    version: String,
-    /// SHA-256 of the measured manifest, which covers the files and the thresholds.
-    manifest_sha256: String,
-    data: String,
-    date: String,
-    policy: Policy,
-    samples: usize,
+    #[serde(flatten)]
+    head: Head,
     accuracy: Accuracy,
     share: Share,
     bytes: Bytes,
@@ -173,7 +169,8 @@ pub struct Setting<'a> {
 impl Report {
     /// Computes the report from the outcomes of all pictures.
     pub fn new(setting: Setting, outcomes: &[Outcome], curve: &Curve) -> Self {
-        let Setting { manifest, manifest_sha256, data, date, policy, constants } = setting;
+        let head = Head::new(&setting, outcomes.len());
+        let Setting { manifest, constants, .. } = setting;
         let n = outcomes.len() as f64;
         let fraction = |test: &dyn Fn(&Outcome) -> bool| {
             outcomes.iter().filter(|o| test(o)).count() as f64 / n
@@ -224,13 +221,7 @@ impl Report {
         let sending = |bytes: f64| constants.sending(bytes) / 1e6;
         let confusion = Confusion::of(&manifest.classes, outcomes);
         Self {
-            model: manifest.name.clone(),
-            version: manifest.version.clone(),
-            manifest_sha256,
-            data,
-            date,
-            policy,
-            samples: outcomes.len(),
+            head,
             accuracy: Accuracy {
                 system,
                 r#final,
@@ -267,12 +258,7 @@ impl Report {
 
     /// Fails if `manifest` is not the measured one.
     pub fn check_is_of(&self, manifest: &[u8]) -> Result<()> {
-        let Self { model, version, .. } = self;
-        ensure!(
-            self.manifest_sha256 == sha256_hex(manifest),
-            "the report is older than the manifest; run cargo xtask eval --model {model}/{version}"
-        );
-        Ok(())
+        self.head.check_is_of(manifest, "").context("the report")
     }
 }
 

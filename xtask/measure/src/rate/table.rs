@@ -38,11 +38,7 @@ impl Rate {
     }
 
     fn head(&self) -> String {
-        let Self { model, version, data, date, policy, samples, .. } = self;
-        format!(
-            "accuracy against bytes: {model} {version} on {data}\n\
-             {samples} test pictures, exits decide by {policy}, {date}; bytes are means per picture\n"
-        )
+        format!("accuracy against bytes: {}; bytes are means per picture\n", self.head)
     }
 
     fn system(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -48,7 +48,7 @@ impl Report {
             let what = "accuracy compared with the twin";
             writeln!(f, "{what:<46}{points:>10}   {}", theirs(&|_| "\"minimal\"".into()))?;
         }
-        if let (Policy::Appeal, Some(improvement)) = (self.policy, self.accuracy.improvement) {
+        if let (Policy::Appeal, Some(improvement)) = (self.head.policy, self.accuracy.improvement) {
             let what = "relative improvement (AppealNet)";
             writeln!(f, "{what:<46}{:>10}", percent(improvement))?;
         }
@@ -126,9 +126,9 @@ impl Report {
         let jpeg = self.bytes.jpeg.map_or(String::new(), |jpeg| format!(" ({jpeg:.0})"));
         format!(
             "| `{} {}`, {} | {}{} | {} | {} | {:.1}×{} | {:.0}{jpeg} |\n",
-            self.model,
-            self.version,
-            self.data,
+            self.head.model,
+            self.head.version,
+            self.head.data,
             percent(1.0 - self.share.cloud),
             paper(&|paper| format!("{:.0}%", paper.edge_share * 100.0)),
             percent(self.accuracy.system),
@@ -142,9 +142,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, version, data, date, policy, samples, .. } = self;
-        writeln!(f, "{model} {version} on {data}")?;
-        writeln!(f, "{samples} test pictures, exits decide by {policy}, {date}\n")?;
+        writeln!(f, "{}\n", self.head)?;
         self.exits(f)?;
         self.against_the_paper(f)?;
         self.elsewhere(f)?;
