@@ -1,9 +1,10 @@
-//! The cases that `cargo xtask bench edge` times for Fogline: single layers, the whole edge, and the engine's peak.
+//! The cases that `cargo xtask bench edge` times for Fogline: single layers, the whole edge, its coder, and the engine's peak.
 //!
 //! Inputs are generated at run time from a seed, so that no compiler can precompute results.
 
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub mod clock;
+pub mod coding;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod float;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]

@@ -1,11 +1,13 @@
-//! The benchmark's executable, native and for wasmtime: times every layer and pool, the engine's peak, and the edge up to each
-//! exit and the split point.
+//! The benchmark's executable, native and for wasmtime: times every layer and pool, the engine's peak, the edge up to each
+//! exit and the split point, and its coder.
 //!
 //! `fogline-bench SAMPLES SEED PAIR [pictures.rgb]`: PAIR is a folder with manifest.json and edge.fog.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use fogline_bench::clock::{Case, print_samples};
+use fogline_bench::coding::Coding;
 use fogline_bench::pool::Pool;
 use fogline_bench::{Edge, Layer, Pictures};
 
@@ -43,8 +45,13 @@ fn main() {
         let name = if stop < exits { format!("edge to exit {}", stop + 1) } else { "edge".into() };
         cases.push(Case::new(name, 0.0, move |times| edge.run(times, stop)));
     }
+    let manifest = read(&pair.join("manifest.json"));
+    if let Some(coding) = Coding::of(&manifest, &fog, seed).map(Rc::new) {
+        let decoding = Rc::clone(&coding);
+        cases.push(Case::new("coding a map".into(), 0.0, move |times| coding.encode(times)));
+        cases.push(Case::new("decoding a map".into(), 0.0, move |times| decoding.decode(times)));
+    }
     if let Some(pictures) = arguments.get(4) {
-        let manifest = read(&pair.join("manifest.json"));
         let mut pictures = Pictures::new(&manifest, &fog, read(Path::new(pictures)));
         cases.push(Case::new(pictures.name(), 0.0, move |times| pictures.run(times)));
     }

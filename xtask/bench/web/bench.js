@@ -48,8 +48,14 @@ async function ours(options, add) {
       const name = stop < edge.exits() ? `edge to exit ${stop + 1}` : 'edge';
       add(runtime, name, 0, (times) => edge.run(times, stop));
     }
+    const manifest = await bytesOf('/manifest.json');
+    const coding = bench.Coding.of(manifest, fog, options.seed);
+    if (coding) {
+      add(runtime, 'coding a map', 0, (times) => coding.encode(times));
+      add(runtime, 'decoding a map', 0, (times) => coding.decode(times));
+    }
     if (options.pictures) {
-      const pictures = new bench.Pictures(await bytesOf('/manifest.json'), fog, await bytesOf('/pictures.rgb'));
+      const pictures = new bench.Pictures(manifest, fog, await bytesOf('/pictures.rgb'));
       add(runtime, pictures.name(), 0, (times) => pictures.run(times));
     }
     for (let index = 0; ; index += 1) {
