@@ -18,7 +18,9 @@ from torch.nn.functional import conv2d, logsigmoid
 from tqdm import tqdm
 
 from . import quant
+from .runs import logits
 
+FIRST = 2000  # maps for a first context
 FEW = 4  # bits of a value that others are predicted from
 
 
@@ -61,31 +63,39 @@ class Context(nn.Module):
 class Rate(nn.Module):
     """Keeps the coded maps of a network in training at a mean of ``target`` bytes, by a price per byte that rises while they are larger.
 
-    The mean is over the pictures that the exits are unsure of, since the others' maps are never sent.
+    The mean is over the pictures that the exits are unsure of, since the others' maps are never sent. ``images`` are some of them.
     """
 
-    def __init__(self, net: nn.Module, target: float):
+    def __init__(self, net: nn.Module, target: float, images: Tensor):
         super().__init__()
         self.bits, self.target = net.layout.bits, target
-        self.context = Context(net.edge.split_shape[0], self.bits)
-        self.register_buffer("price", torch.tensor(1e-4))
-        self.register_buffer("mean", torch.tensor(0.0))
-        self.maps, self.scale = [], next((part for part in net.edge.split.modules() if isinstance(part, quant.Levels)), None)
+        self.scale = next((part for part in net.edge.split.modules() if isinstance(part, quant.Levels)), None)
+        chosen = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(1))[:FIRST]]
+        maps = self.levels(logits(net.edge, chosen, "running the edge")[-1]).detach().round()
+        # Without a first context, the price would rise until one is learned.
+        self.context = fit(maps, self.bits, steps=STEPS, weights=9 * maps.shape[1])
+        self.register_buffer("price", torch.tensor(2e-4))
+        self.register_buffer("mean", torch.tensor(mean_bytes(self.context, maps)))
+        self.maps = []
         net.edge.split.register_forward_hook(lambda *found: self.maps.append(found[-1]))
+
+    def levels(self, map_: Tensor) -> Tensor:
+        """The levels of a map as the network has it."""
+        return map_ / self.scale.log_scale.exp() if self.bits > 1 else map_
 
     def cost(self, exits: list[Tensor]) -> Tensor:
         """The price of the maps of the last batch, and the next price."""
-        map_ = self.maps.pop().float()
+        levels = self.levels(self.maps.pop().float())
         self.maps.clear()
-        levels = map_ / self.scale.log_scale.exp() if self.bits > 1 else map_
         unsure = 1 - torch.stack([exit_.detach().softmax(1).amax(1) for exit_ in exits]).amax(0)
         bytes_ = self.context.information(centred(levels, self.bits)).sum((1, 2, 3)) / 8
         mean = (bytes_ * unsure).sum() / unsure.sum()
-        cost = self.price.clone() * mean
         with torch.no_grad():
             self.mean.lerp_(mean, 0.05)
-            self.price *= torch.exp(0.03 * (mean / self.target - 1).clamp(-1, 1))
-        return cost
+            over = (self.mean / self.target - 1).clamp(-1, 1)
+            price = self.price * torch.exp(3 * over)
+            self.price *= torch.exp(0.01 * over)
+        return price * mean
 
 
 SMALLEST, LARGEST = 5, 8  # a logit is 2^SMALLEST to 2^LARGEST in the file
@@ -120,12 +130,12 @@ def written(context: Context, shape: tuple[int, int, int], signed: bool = True) 
 
 
 WEIGHTS = 48  # of each channel on the mean: more take more bytes at the edge than they save
-STEPS = 1200
+STEPS = 1200  # for many maps; for fewer, one for every ten, and at least a hundred
 
 
-def fit(maps: Tensor, bits: int, signed: bool = True, steps: int = STEPS, weights: int = WEIGHTS, seed: int = 1) -> Context:
+def fit(maps: Tensor, bits: int, signed: bool = True, steps: int = 0, weights: int = WEIGHTS, seed: int = 1) -> Context:
     """Fits a context to maps (N, C, h, w) of signs or levels. The smallest weights are dropped in steps, until ``weights`` are left."""
-    channels = maps.shape[1]
+    channels, steps = maps.shape[1], steps or min(STEPS, max(100, len(maps) // 10))
     chances = torch.Generator().manual_seed(seed)
     context = Context(channels, bits)
     values = centred(maps[:2000].float(), bits, signed)

@@ -316,11 +316,15 @@ def coder(arguments: argparse.Namespace) -> None:
         maps[part] = edge.levels(images[::max(1, len(images) // max(1, count))])
     context = coding.fit(maps["train"], edge.bits)
     shape = tuple(maps["train"].shape[1:])
-    file = arguments.pair / "split.coder"
-    file.write_bytes(coding.written(context, shape))
     plain, coded = math.prod(shape) * edge.bits / 8, coding.mean_bytes(context, maps["test"])
-    print(f"wrote {file}: maps of {plain:.0f} bytes take {coded:.0f} on the mean of {len(maps['test'])} test pictures; "
-          f"next: cargo xtask pack {arguments.pair / 'edge.qonnx'}")
+    found = f"maps of {plain:.0f} bytes take {coded:.0f} on the mean of {len(maps['test'])} test pictures"
+    file = arguments.pair / "split.coder"
+    if coded >= plain:
+        file.unlink(missing_ok=True)
+        print(f"coded {found}: packed maps are smaller, so the pair gets no coder")
+        return
+    file.write_bytes(coding.written(context, shape))
+    print(f"wrote {file}: {found}; next: cargo xtask pack {arguments.pair / 'edge.qonnx'}")
 
 
 def tiny(arguments: argparse.Namespace) -> None:

@@ -200,8 +200,9 @@ def teach(folder: Path, name: str, version: str, out: Path, plan: Plan, minutes:
     shutil.rmtree(out / "pair", ignore_errors=True)
     export = ["export", "--run", str(out / "run"), "--twin", str(out / "twin"), "--data", str(out / "data"), f"--data-name={folder.resolve().name}",
               "--name", name, "--version", version, "--edge-share", str(plan.edge_share), "--margin", "1", "--out", str(pair)]
-    shown(export)
-    run(export)
+    for words in (export, ["coder", "--pair", str(pair), "--data", str(out / "data")]):
+        shown(words)
+        run(words)
     return pair
 
 

@@ -80,10 +80,10 @@ SENT = 0.5  # of the training pictures, for the layers behind the exits
 
 
 def unsure(net: Hybrid, images: torch.Tensor) -> torch.Tensor:
-    """The indices of the pictures that the surest exit is least sure of: only such maps are sent."""
+    """The indices of the pictures that the surest exit is least sure of, in no order: only such maps are sent."""
     exits = logits(net, images, "finding the hard pictures")[:-1]
     certainty = torch.stack([exit_.softmax(1).amax(1) for exit_ in exits]).amax(0)
-    return certainty.argsort()[:math.ceil(SENT * len(images))].sort().values
+    return certainty.argsort()[:math.ceil(SENT * len(images))]
 
 
 def new(layout: Layout, schedule: Schedule) -> Hybrid:
@@ -179,9 +179,11 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
     for teacher in () if resume or start else teachers:
         if taken := take_weights(net, teacher):
             print(f"{taken} of {len(net.state_dict())} tensors initialised from a teacher")
-    rate = Rate(net, schedule.map_bytes).to(where) if schedule.map_bytes else None
-    if rate:
-        net.exits_stay, training = True, training.take(unsure(net, images))
+    rate = None
+    if schedule.map_bytes:
+        sent = unsure(net, images)
+        training, net.exits_stay = training.take(sent), True
+        rate = Rate(net, schedule.map_bytes, images[sent]).to(where)
     # Brevitas recreates some parameters when weights are loaded, so create the optimiser afterwards.
     optimiser = Optimiser(net.train(), schedule, rate)
     if resume:

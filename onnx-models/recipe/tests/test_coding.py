@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from fogline_recipe import coding, quant
+from fogline_recipe import coding, data, quant
 
 GOLDEN = Path(__file__).parents[3] / "shared/tests/golden"
 
@@ -69,19 +69,31 @@ def test_the_file_is_the_one_that_rust_reads():
         assert abs(coding.mean_bytes(by_number(bits), levels) - len(coded)) < 1 + 0.02 * len(coded)
 
 
+class Tiny(nn.Module):
+    """An edge without exits, of 4 channels of signs."""
+
+    def __init__(self):
+        super().__init__()
+        self.split = nn.Sequential(nn.Conv2d(3, 4, 1), quant.split(1))
+
+    def forward(self, x):
+        return (self.split(x),)
+
+
 def test_a_price_brings_maps_to_their_target():
     torch.manual_seed(1)
-    split = nn.Sequential(nn.Conv2d(1, 4, 1), quant.split(1))
-    net = SimpleNamespace(layout=SimpleNamespace(bits=1), edge=SimpleNamespace(split=split, split_shape=(4, 6, 6)))
-    rate = coding.Rate(net, 3.0)
+    net = SimpleNamespace(layout=SimpleNamespace(bits=1), edge=Tiny())
+    images = torch.randint(256, (40, 3, 6, 6), dtype=torch.uint8)
+    rate = coding.Rate(net, 3.0, images)
+    # The first context was fitted: fewer than a bit a sign.
+    mean = rate.mean.item()
+    assert 3 < mean < 18
     before = rate.price.item()
-    split(torch.randn(8, 1, 6, 6))
-    cost = rate.cost([torch.randn(8, 5)])
-    # Nothing is known yet: a bit a sign, 18 bytes, six times the target.
-    assert abs(cost.item() / before - 18) < 0.1
-    assert rate.price.item() > before
+    net.edge(data.normalise(images))
+    cost = rate.cost([torch.randn(40, 5)])
+    assert cost.item() > before * mean and rate.price.item() > before
     rate.target = 1e9
-    split(torch.randn(8, 1, 6, 6))
+    net.edge(data.normalise(images))
     higher = rate.price.item()
-    rate.cost([torch.randn(8, 5)])
+    rate.cost([torch.randn(40, 5)])
     assert rate.price.item() < higher and not rate.maps
