@@ -92,6 +92,7 @@ impl Plan {
     }
 
     /// The plan with the pair's coder, as [`coder`] reads it.
+    #[must_use]
     pub fn with_coder(self, coder: Option<Coder>) -> Self {
         Self { coder, ..self }
     }

@@ -105,7 +105,8 @@ impl Coder {
     /// Decodes a map that [`Self::encode`] coded, to its packed elements.
     ///
     /// # Errors
-    /// If the bytes go on after the map, or end as they would not have been written.
+    /// If the bytes are not those that [`Self::encode`] gives for the map: each map has one code. There is no checksum, so code that
+    /// was cut or altered may be that of another map.
     pub fn decode(&self, coded: &[u8]) -> Result<Vec<u8>, NotAMap> {
         let mut values = vec![0_u8; self.shape.iter().product()];
         let mut decoder = Decoder::new(coded);

@@ -5,7 +5,7 @@
 //! anything is allocated: bincode counts every announced length against about [`MAX_FRAME`] first.
 //!
 //! Requests have two versions. In version 1, maps are packed; in version 2, the pair's coder has coded them ([`Coded`]). A device
-//! sends version 2 if its pair has a coder, and the function answers both, in the same version of a response.
+//! sends version 2 if its pair has a coder and the frame becomes smaller, and the function answers both, in the same version of a response.
 //!
 //! bincode has been unmaintained since 2025 (RUSTSEC-2025-0141). Only this module uses it, and the
 //! version byte allows for a replacement.
@@ -123,10 +123,7 @@ impl fmt::Display for FrameError {
             Self::Truncated => f.write_str("the frame is cut short"),
             Self::Magic => f.write_str("the bytes are not this kind of frame"),
             Self::Version(v) => {
-                write!(
-                    f,
-                    "the frame has protocol version {v}, this side speaks {VERSION} to {CODED}"
-                )
+                write!(f, "the frame has protocol version {v}, which is not spoken here")
             }
             Self::TooLarge => write!(f, "the frame, or a length in it, is over {MAX_FRAME} bytes"),
             Self::Trailing(n) => write!(f, "{n} bytes follow the end of the frame"),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use fogline::coding::Coder;
 use fogline::manifest::{
     CLOUD_ONNX, EDGE_FOG, EDGE_QONNX, File, Manifest, Role, SPLIT_CODER, sha256_hex,
 };
@@ -138,11 +139,14 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// The coder beside the edge model, if there is one.
 fn coder(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
-    }
+    let at = || path.display().to_string();
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.with_context(at)?,
+    };
+    let refit = "remove it, or fit it again: python -m fogline_recipe coder";
+    Coder::read(&bytes).map_err(|error| anyhow!("{}: {error}; {refit}", path.display()))?;
+    Ok(Some(bytes))
 }
 
 /// Prints each node and what it becomes.

@@ -95,12 +95,15 @@ async fn scores(
     let plan = plan?;
     let manifest = plan.manifest();
     record.pair = Some(format!("{}/{}", manifest.name, manifest.version));
-    let frame = plan.decoded(frame)?;
-    plan.check(&frame.tensors)?;
+    let request_id = frame.request_id();
+    let infer = || {
+        let frame = plan.decoded(frame)?;
+        plan.check(&frame.tensors)?;
+        plan.logits(&frame.tensors, until)
+    };
     // On this thread: Lambda sends one request at a time, so nobody else waits for it.
-    let logits = catch_unwind(AssertUnwindSafe(|| plan.logits(&frame.tensors, until)));
-    let logits = logits
+    let logits = catch_unwind(AssertUnwindSafe(infer))
         .unwrap_or_else(|_| Err(Refusal::new(INTERNAL, "inference panicked; see the log")))?;
     record.infer_ms = logits.took.as_secs_f64() * 1e3;
-    Ok((plan, Scores { request_id: frame.request_id, scores: logits.scores }))
+    Ok((plan, Scores { request_id, scores: logits.scores }))
 }

@@ -99,10 +99,15 @@ pub fn coder(program: &Program, data: &Data, shapes: &[Shape]) -> Result<Option<
         .map_err(|error| FogError::Program(format!("its coder: {error}")))?;
     let (split, quantiser) = (shapes[program.split], Op::quantiser(&program.ops, program.split));
     let shape = [split.c, split.h, split.w].map(|side| side as u32);
-    if (coder.shape(), coder.bits()) == (shape, program.ops[quantiser].bits()) {
+    let bits = program.ops[quantiser].bits();
+    if (coder.shape(), coder.bits()) == (shape, bits) {
         Ok(Some(coder))
     } else {
-        Err(FogError::Program("its coder is for other maps".into()))
+        let ([c, h, w], [channels, height, width]) = (coder.shape(), shape);
+        Err(FogError::Program(format!(
+            "its coder is for maps of {c}x{h}x{w} at {} bits, not {channels}x{height}x{width} at {bits}",
+            coder.bits()
+        )))
     }
 }
 

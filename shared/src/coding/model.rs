@@ -102,7 +102,7 @@ impl Coder {
         if !WIDTHS.contains(&bits) || signed > 1 || !(Sigmoid::UNIT..=8).contains(&unit) {
             return Err(ModelError::Number("its bits, sign or unit is not known"));
         }
-        if c * h * w == 0 || c.saturating_mul(h).saturating_mul(w) > MOST_VALUES {
+        if shape.contains(&0) || c.saturating_mul(h).saturating_mul(w) > MOST_VALUES {
             return Err(ModelError::Number("its maps are empty or too large"));
         }
         if rest.len() as u64 != 12 * c as u64 + 3 * from as u64 {
@@ -123,8 +123,8 @@ impl Coder {
     /// Checks that every channel is coded once, and that no sum of a prediction overflows.
     fn check(&self) -> Result<(), &'static str> {
         let mut there = vec![false; self.planes.len()];
-        // The largest value in a sum.
-        let most = (1 << self.bits.min(SEEN_BITS)) - 1;
+        // No value in a sum is larger, of either sign.
+        let most = 1 << self.bits.min(SEEN_BITS);
         for plane in &self.planes {
             match there.get_mut(plane.channel) {
                 Some(there) if !*there => *there = true,
@@ -133,7 +133,7 @@ impl Coder {
             let own = plane.above.iter().chain([&plane.left]);
             let weights = plane.from.iter().map(|(_, weight)| weight).chain(own);
             let sum: u64 = weights.map(|weight| u64::from(weight.unsigned_abs())).sum();
-            if u64::from(plane.bias.unsigned_abs()) + (most + 1) * sum > i16::MAX as u64 {
+            if u64::from(plane.bias.unsigned_abs()) + most * sum > i16::MAX as u64 {
                 return Err("the sum of a prediction could overflow");
             }
             if plane.step > i16::MAX as u16 {

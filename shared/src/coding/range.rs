@@ -77,15 +77,17 @@ pub struct Decoder<'a> {
     range: u64,
     /// The coded number, less the start of the range.
     code: u64,
+    /// The last eight bytes that were read.
+    last: u64,
     /// What was not read. Zeros follow.
     rest: &'a [u8],
-    /// Whether the bytes may end here: the number is in the first range, and its last byte is none that is left out.
+    /// Whether the number is in the first range, and its last byte is none that is left out.
     valid: bool,
 }
 
 impl<'a> Decoder<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        let mut decoder = Self { range: u64::MAX, code: 0, rest: bytes, valid: false };
+        let mut decoder = Self { range: u64::MAX, code: 0, last: 0, rest: bytes, valid: false };
         decoder.shift();
         decoder.shift();
         decoder.valid = decoder.code < decoder.range && bytes.last() != Some(&0);
@@ -101,7 +103,8 @@ impl<'a> Decoder<'a> {
             four[..self.rest.len()].copy_from_slice(self.rest);
             self.rest = &[];
         }
-        self.code = self.code << 32 | u64::from(u32::from_be_bytes(four));
+        let word = u64::from(u32::from_be_bytes(four));
+        (self.code, self.last) = (self.code << 32 | word, self.last << 32 | word);
     }
 
     /// Decodes one of `count` values, a power of four; `below` gives the probability of those before a value.
@@ -139,9 +142,12 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Whether the values that were decoded take all bytes.
+    /// Whether these are the bytes that [`Encoder::finish`] writes after the values that were decoded: of the numbers in the range,
+    /// the one that ends in the most zeros.
     pub fn is_at_the_end(&self) -> bool {
-        self.valid && self.rest.is_empty()
+        let zeros = self.last.trailing_zeros();
+        let alone = |power: u64| self.code < power && self.range - self.code <= power;
+        self.valid && self.rest.is_empty() && 1_u64.checked_shl(zeros).is_none_or(alone)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{CODED, FrameError, REQUEST, Request, Tensor, check_batch, decode, encode};
+use super::{CODED, FrameError, MAX_FRAME, REQUEST, Request, Tensor, check_batch, decode, encode};
 use crate::coding::Coder;
 
 /// A request with coded maps. Shape and bits are the pair's.
@@ -59,8 +59,11 @@ impl Coded {
     /// pair's, however long its code is.
     ///
     /// # Errors
-    /// The first sample whose code is not exactly one map.
+    /// If the packed maps would not fit a frame, or the first sample whose code is not exactly one map.
     pub fn request(&self, pair: [u8; 32], coder: &Coder) -> Result<Request, FrameError> {
+        if self.maps.len() * coder.packed_len() > MAX_FRAME {
+            return Err(FrameError::TooLarge);
+        }
         let (shape, bits) = (coder.shape(), coder.bits());
         let tensor = |(sample, map): (usize, &Vec<u8>)| {
             let bytes = coder.decode(map).map_err(|_| FrameError::Map(sample))?;

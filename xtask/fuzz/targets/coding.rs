@@ -1,4 +1,4 @@
-//! Any bytes as a coder and a coded map: the coder is refused, or the map decodes to one that is coded and decoded again.
+//! Any bytes as a coder and a coded map: the coder is refused, or the coded map is refused, or is the one code of its map.
 #![no_main]
 
 use fogline::coding::Coder;
@@ -15,9 +15,6 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     if let Ok(map) = coder.decode(coded) {
-        let again = coder.encode(&map);
-        // No value takes more than 16 bits, and each is at least one bit of the map.
-        assert!(again.len() <= 16 * map.len() + 4);
-        assert_eq!(coder.decode(&again), Ok(map));
+        assert_eq!(coder.encode(&map), coded);
     }
 });
