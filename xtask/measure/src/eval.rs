@@ -97,7 +97,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let rate = || Rate::measure(&subject, &samples, &setting, &outcomes, &curve);
     let rate = options.rate_curve.then(rate).transpose()?;
-    let report = Report::new(setting, &outcomes, &curve);
+    let report = Report::new(&setting, &outcomes, &curve);
     // report.json is only for the unmodified pair on the whole dataset.
     let as_it_is =
         options.limit.is_none() && options.policy.is_none() && options.constant.is_empty();

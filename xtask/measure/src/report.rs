@@ -168,8 +168,8 @@ pub struct Setting<'a> {
 
 impl Report {
     /// Computes the report from the outcomes of all pictures.
-    pub fn new(setting: Setting, outcomes: &[Outcome], curve: &Curve) -> Self {
-        let head = Head::new(&setting, outcomes.len());
+    pub fn new(setting: &Setting, outcomes: &[Outcome], curve: &Curve) -> Self {
+        let head = Head::new(setting, outcomes.len());
         let Setting { manifest, constants, .. } = setting;
         let n = outcomes.len() as f64;
         let fraction = |test: &dyn Fn(&Outcome) -> bool| {
@@ -202,8 +202,8 @@ impl Report {
             fp32_map: 4 * channels * height * width,
         };
         let sum =
-            outcomes.iter().fold(Terms::default(), |sum, o| sum + o.energy(manifest, &constants));
-        let (mean_terms, full) = (sum / n, energy::of_twin(manifest, &constants));
+            outcomes.iter().fold(Terms::default(), |sum, o| sum + o.energy(manifest, constants));
+        let (mean_terms, full) = (sum / n, energy::of_twin(manifest, constants));
         let counted = manifest.parts.iter().all(|p| p.macs.is_empty() || !p.reads.is_empty());
         let compared = |system: f64, twin: f64| Compared {
             system: system / 1e6,
@@ -236,7 +236,7 @@ impl Report {
                 cloud,
             },
             energy: Energy {
-                constants,
+                constants: *constants,
                 computation: compared(mean_terms.computation, full.computation),
                 memory: counted.then(|| compared(mean_terms.memory, full.memory)),
                 radio: Radio {

@@ -1,3 +1,4 @@
+use fogline::manifest::sha256_hex;
 use serde_json::json;
 
 use super::*;

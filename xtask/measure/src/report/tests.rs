@@ -1,3 +1,5 @@
+use fogline::manifest::sha256_hex;
+
 use super::*;
 
 /// A picture of class `label` that a part answers with `answer`: exit `ended`, or the cloud if it is `None`.
@@ -45,7 +47,7 @@ pub fn report_of(classes: &[String], outcomes: &[Outcome]) -> Report {
     };
     let point = |share, accuracy, energy| Point { share, accuracy, energy, ..Point::default() };
     let curve = Curve::new(vec![point(0.4, 0.8, 10.0), point(0.7, 0.5, 4.0)]);
-    Report::new(setting, outcomes, &curve)
+    Report::new(&setting, outcomes, &curve)
 }
 
 fn report(twin: Option<bool>) -> Report {
