@@ -89,7 +89,7 @@ class Rate(nn.Module):
         self.maps.clear()
         unsure = 1 - torch.stack([exit_.detach().softmax(1).amax(1) for exit_ in exits]).amax(0)
         bytes_ = self.context.information(centred(levels, self.bits)).sum((1, 2, 3)) / 8
-        mean = (bytes_ * unsure).sum() / unsure.sum()
+        mean = (bytes_ * unsure).sum() / unsure.sum().clamp_min(1e-6)
         with torch.no_grad():
             self.mean.lerp_(mean, 0.05)
             over = (self.mean / self.target - 1).clamp(-1, 1)

@@ -306,24 +306,28 @@ def invert(arguments: argparse.Namespace) -> None:
 
 
 def coder(arguments: argparse.Namespace) -> None:
+    import torch
+
     from . import coding, data
     from .invert import EdgeFile
 
+    if arguments.pictures < 1:
+        raise DataError(f"--pictures {arguments.pictures}: at least 1 is needed")
     edge = EdgeFile(arguments.pair)
     maps = {}
-    for part, count in (("train", arguments.pictures), ("test", arguments.pictures // 10)):
+    for part, count in (("train", arguments.pictures), ("test", max(100, arguments.pictures // 10))):
         images = data.load(arguments.data, part, edge.size).images
-        maps[part] = edge.levels(images[::max(1, len(images) // max(1, count))])
-    context = coding.fit(maps["train"], edge.bits)
+        maps[part] = edge.levels(images[torch.linspace(0, len(images) - 1, min(count, len(images))).long()])
+    context = coding.fit(maps["train"], edge.bits, edge.signed)
     shape = tuple(maps["train"].shape[1:])
-    plain, coded = math.prod(shape) * edge.bits / 8, coding.mean_bytes(context, maps["test"])
+    plain, coded = math.prod(shape) * edge.bits / 8, coding.mean_bytes(context, maps["test"], edge.signed)
     found = f"maps of {plain:.0f} bytes take {coded:.0f} on the mean of {len(maps['test'])} test pictures"
     file = arguments.pair / "split.coder"
     if coded >= plain:
         file.unlink(missing_ok=True)
-        print(f"coded {found}: packed maps are smaller, so the pair gets no coder")
+        print(f"coded {found}: packed maps are smaller, so the pair has no coder; next: cargo xtask pack {arguments.pair / 'edge.qonnx'}")
         return
-    file.write_bytes(coding.written(context, shape))
+    file.write_bytes(coding.written(context, shape, edge.signed))
     print(f"wrote {file}: {found}; next: cargo xtask pack {arguments.pair / 'edge.qonnx'}")
 
 

@@ -69,7 +69,10 @@ class EdgeFile:
         split = model.graph.output[-1].name
         quantiser = next(node for node in model.graph.node if split in node.output)
         self.size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
-        self.bits = json.loads((pair / "manifest.json").read_text())["split"]["bits"]
+        split_said = json.loads((pair / "manifest.json").read_text())["split"]
+        self.bits, self.signed = split_said["bits"], split_said.get("signed", True)
+        scales = {value.name: onnx.numpy_helper.to_array(value) for value in model.graph.initializer}
+        self.scale = float(scales[quantiser.input[1]]) if quantiser.input[1] in scales else split_said["scale"]
         self.outputs = [quantiser.input[0], split]
         # The file's shapes are those of one picture.
         del model.graph.value_info[:], model.graph.output[:]
@@ -90,8 +93,7 @@ class EdgeFile:
 
     def levels(self, images: Tensor) -> Tensor:
         """The maps that are sent, as signs or whole levels."""
-        sent = self.maps(images).sent.float()
-        return (sent / sent[sent != 0].abs().min()).round().to(torch.int8)
+        return (self.maps(images).sent.float() / self.scale).round().to(torch.int16)
 
 
 def decoder(channels: int, enlarge: int) -> nn.Sequential:
