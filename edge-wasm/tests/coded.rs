@@ -84,8 +84,10 @@ fn an_edge_that_knows_no_coders_sends_plain_maps() {
 #[test]
 fn a_coder_of_other_maps_or_none_at_all_is_refused() {
     let refused = |file: &[u8]| pair(file).unwrap_err().to_string();
-    assert!(refused(&coder([8, 4, 4], 1, true)).contains("its coder is for other maps"));
-    assert!(refused(&coder([16, 4, 4], 4, true)).contains("its coder is for other maps"));
+    let other = refused(&coder([8, 4, 4], 1, true));
+    assert!(other.contains("for maps of 8x4x4 at 1 bits, not 16x4x4 at 1"), "{other}");
+    let other = refused(&coder([16, 4, 4], 4, true));
+    assert!(other.contains("for maps of 16x4x4 at 4 bits, not 16x4x4 at 1"), "{other}");
     assert!(refused(b"FOGC").contains("its coder: it is shorter or longer than it says"));
     assert!(refused(&[0; 64]).contains("its coder: it is not a coder"));
     let (manifest, fog) = pair(&coder([16, 4, 4], 1, false)).unwrap();

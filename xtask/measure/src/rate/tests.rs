@@ -111,7 +111,7 @@ fn figures_are_kept_with_the_manifest_that_they_are_of() {
     rate().write(&json, &svg, None).unwrap();
     let again = Rate::kept(folder.path(), b"the manifest").unwrap().unwrap();
     assert_eq!(again.to_string(), rate().to_string());
-    let why = Rate::kept(folder.path(), b"another").unwrap_err().to_string();
+    let why = format!("{:#}", Rate::kept(folder.path(), b"another").unwrap_err());
     assert!(why.contains("cargo xtask eval --rate-curve --model tiny/1"), "{why}");
     assert_eq!(beside(Path::new("out/mine.json"))[0], Path::new("out/mine.rate.json"));
 }

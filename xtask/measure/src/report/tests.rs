@@ -109,7 +109,7 @@ fn other_shares_are_read_off_the_curve_as_far_as_it_goes() {
 fn figures_of_another_manifest_are_refused() {
     let report = report(None);
     report.check_is_of(b"the manifest").unwrap();
-    let why = report.check_is_of(b"another").unwrap_err().to_string();
+    let why = format!("{:#}", report.check_is_of(b"another").unwrap_err());
     assert!(why.contains("cargo xtask eval --model tiny/1"), "{why}");
 }
 
