@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fogline::frame::{Request, Response};
+use fogline::frame::{Arrived, Response};
 
 /// How the function treats a request.
 #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ pub fn scripted(script: impl Fn(usize) -> Say + Send + 'static) -> Scripted {
             let Some((lines, request)) = read(&mut stream) else { continue };
             *latest.lock().unwrap() = lines;
             let number = seen.lock().unwrap().len();
-            seen.lock().unwrap().push(request.tensors.len());
+            seen.lock().unwrap().push(request.samples());
             let say = script(number);
             thread::spawn(move || answer(stream, &request, say));
         }
@@ -68,7 +68,7 @@ pub fn scripted(script: impl Fn(usize) -> Say + Send + 'static) -> Scripted {
 }
 
 /// Reads the head and body of a request, with either of HTTP's ways to state the length.
-fn read(stream: &mut TcpStream) -> Option<(Vec<String>, Request)> {
+fn read(stream: &mut TcpStream) -> Option<(Vec<String>, Arrived)> {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length, mut chunked) = (vec![], 0, false);
     loop {
@@ -95,7 +95,7 @@ fn read(stream: &mut TcpStream) -> Option<(Vec<String>, Request)> {
     } else {
         body = exactly(&mut reader, length)?;
     }
-    Some((head, Request::decode(&body).ok()?))
+    Some((head, Arrived::decode(&body).ok()?))
 }
 
 fn line(reader: &mut impl BufRead) -> Option<String> {
@@ -110,11 +110,11 @@ fn exactly(reader: &mut impl Read, length: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn answer(mut stream: TcpStream, request: &Request, say: Say) {
+fn answer(mut stream: TcpStream, request: &Arrived, say: Say) {
     let scores =
         |sample| (0..10).map(move |class: usize| f32::from(u8::from(class == sample % 10)) * 9.0);
-    let scores = (0..request.tensors.len()).map(|sample| scores(sample).collect()).collect();
-    let body = Response { request_id: request.request_id, scores }.encode().unwrap();
+    let scores = (0..request.samples()).map(|sample| scores(sample).collect()).collect();
+    let body = Response { request_id: request.request_id(), scores }.encode().unwrap();
     let head = |status, headers: &str, length| {
         format!(
             "HTTP/1.1 {status} Said\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
