@@ -132,10 +132,13 @@ fn what_is_predicted_takes_few_bytes() {
 fn bytes_behind_a_map_are_refused_or_part_of_another() {
     let coder = File::of_one_channel(1, [8, 8], 0, [9, 9, 9, 9]).coder();
     let coded = coder.encode(&[0x3c; 8]);
+    let longer = [&coded[..], &[1; 9]].concat();
+    assert_eq!(coder.decode(&longer), Err(NotAMap));
+    // A zero at the end would not have been written.
+    assert_eq!(coder.decode(&[&coded[..], &[0]].concat()), Err(NotAMap));
     for (byte, count) in [0, 1, 0xff].into_iter().flat_map(|byte| (1..20).map(move |n| (byte, n))) {
         let longer = [&coded[..], &vec![byte; count]].concat();
         match coder.decode(&longer) {
-            // It would not have been written with a zero at the end.
             Ok(other) => assert!(byte > 0 && other != [0x3c; 8] && coder.encode(&other) == longer),
             Err(error) => assert_eq!(error, NotAMap),
         }

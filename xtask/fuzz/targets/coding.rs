@@ -15,6 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     if let Ok(map) = coder.decode(coded) {
+        // No value takes more than 16 bits, and each is at least one bit of the map.
+        assert!(coded.len() <= 16 * map.len() + 4);
         assert_eq!(coder.encode(&map), coded);
     }
 });

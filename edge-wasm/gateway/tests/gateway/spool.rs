@@ -94,8 +94,7 @@ fn what_a_cloud_misses_is_answered_at_once_and_settled_by_the_next_that_answers(
     for (late, there) in late[..7].iter().zip(&there) {
         assert_eq!(late["settled"]["scores"], there["scores"], "{late} {there}");
         assert_eq!(late["settled"]["origin"], "cloud");
-        let sent = late["settled"]["bytesSent"].as_u64().unwrap();
-        assert!((400..1200).contains(&sent), "one map: {late}");
+        assert!(late["settled"]["bytesSent"].as_u64().unwrap() > 1024, "{late}");
     }
     assert!(by_name(&there, false).is_empty());
 }
