@@ -80,11 +80,16 @@ class Edge(nn.Module):
                 x = step(x, way) if isinstance(step, MixedBlock) else step(x)
         return x, logits
 
-    def forward(self, x: Tensor, way: int | Tensor = 0) -> tuple[Tensor, ...]:
+    def trunk(self, x: Tensor, way: int | Tensor = 0) -> tuple[Tensor, list[Tensor]]:
+        """The map that the split map is made of, and the logits of the exits."""
         picture = self.input(x)
         x, logits = self.run(self.first(picture), self.order, way)
         if self.extension:
             logits.append(self.extension(picture, x))
+        return x, logits
+
+    def forward(self, x: Tensor, way: int | Tensor = 0) -> tuple[Tensor, ...]:
+        x, logits = self.trunk(x, way)
         return *logits, self.split(x)
 
     def forward_every_way(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -193,5 +198,8 @@ class Hybrid(nn.Module):
             logits, maps = self.edge.forward_every_way(x)
             part = -(-len(x) // len(maps))
             return [*logits, self.cloud(torch.cat([map_[way * part:(way + 1) * part] for way, map_ in enumerate(maps)]))]
-        *exits, split = self.edge(x, self.way)
-        return [*exits, self.cloud(split)]
+        return self.behind(*self.edge.trunk(x, self.way))
+
+    def behind(self, x: Tensor, exits: list[Tensor]) -> list[Tensor]:
+        """All logits, from what ``Edge.trunk`` returns."""
+        return [*exits, self.cloud(self.edge.split(x))]

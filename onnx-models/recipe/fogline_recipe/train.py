@@ -81,7 +81,7 @@ SENT = 0.5  # of the training pictures, for the layers behind the exits
 
 def unsure(net: Hybrid, images: torch.Tensor) -> torch.Tensor:
     """The indices of the pictures that the surest exit is least sure of, in no order: only such maps are sent."""
-    exits = logits(net, images, "finding the hard pictures")[:-1]
+    exits = logits(net.edge, images, "finding the hard pictures")[:-1]
     certainty = torch.stack([exit_.softmax(1).amax(1) for exit_ in exits]).amax(0)
     return certainty.argsort()[:math.ceil(SENT * len(images))]
 
@@ -97,6 +97,14 @@ def asked(teachers: Sequence[nn.Module], images: torch.Tensor) -> torch.Tensor |
     with torch.no_grad(), narrow(images.device):
         scores = [teacher(images)[-1].float() for teacher in teachers]
     return torch.stack(scores).mean(0) if scores else None
+
+
+@torch.no_grad()
+def before_split(net: Hybrid, images: torch.Tensor) -> list[torch.Tensor]:
+    """The map before the split layer and the exits' logits, of layers that stay."""
+    with narrow(images.device):
+        trunk, exits = net.edge.trunk(images)
+    return [trunk, *exits]
 
 
 def class_weights(pictures: data.Pictures, balance: float) -> torch.Tensor:
@@ -115,16 +123,19 @@ def narrow(where: torch.device) -> torch.autocast:
 def step_of(net: nn.Module, optimiser: Optimiser, schedule: Schedule, weights: torch.Tensor | None = None,
             rate: Rate | None = None) -> Graphed:
     """Runs one training step on pictures (N, 3, S, S), targets (N, classes) and, if there are any, the teachers' scores (N, classes);
-    returns the loss before the step. ``weights`` (classes) are the classes' own; ``rate`` adds the price of the maps."""
+    returns the loss before the step. ``weights`` (classes) are the classes' own. ``rate`` adds the price of the maps; then a step takes
+    what ``before_split`` returns in place of pictures, with the exits' logits before the scores."""
     where = optimiser.parameters[0].device
     shared, hard = net.shared(), net.edge.hard() if isinstance(net, Hybrid) else []
     hard = torch.tensor(hard, device=where) if hard else None
     weights = weights if hard is None or weights is None else weights[hard]
+    known = len(net.edge.exits) if rate else 0
 
-    def step(images: torch.Tensor, targets: torch.Tensor, scores: torch.Tensor | None = None) -> torch.Tensor:
+    def step(images: torch.Tensor, targets: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+        exits, scores = list(more[:known]), next(iter(more[known:]), None)
         optimiser.forget()
         with narrow(where):
-            outputs = net(images)
+            outputs = net.behind(images, exits) if rate else net(images)
         if hard is not None:  # an extension learns only from its hard classes
             outputs, targets = [output[:, hard] for output in outputs[-2:]], targets[:, hard]
             scores = None if scores is None else scores[:, hard]
@@ -200,9 +211,11 @@ def train(pictures: data.Pictures, net: nn.Module, schedule: Schedule, out: Path
         bar = tqdm(feed.epoch(epoch), desc=f"epoch {epoch + 1}/{schedule.epochs}", total=feed.steps, unit=" batches")
         for done, batch in enumerate(bar):
             optimiser.set_rates(rate_factor(epoch + done / feed.steps, schedule))
-            if teachers and (view := (feed.view(epoch), done)) not in remembered:
-                remembered[view] = ask(batch[0]).clone()
-            total += step(*batch, remembered[view]) if teachers else step(*batch)
+            images, targets = batch
+            if (view := (feed.view(epoch), done)) not in remembered:
+                remembered[view] = (before_split(net, images) if rate else []) + ([ask(images).clone()] if teachers else [])
+            more = remembered[view]
+            total += step(more[0], targets, *more[1:]) if rate else step(images, targets, *more)
             if not schedule.views:
                 remembered.clear()
             if (now := time.monotonic()) > shown + 1:  # reading the loss synchronises with the device
