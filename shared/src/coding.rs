@@ -15,6 +15,11 @@
 //! Of n levels, value i stands in the sums as 2i + 1 - n, so that signs are -1 and +1; of values of more than four bits, only the
 //! highest four bits are seen. Outside the map there are zeros.
 
+#![expect(
+    clippy::inline_always,
+    reason = "these run for every value, and the page's engine inlines little by itself"
+)]
+
 mod model;
 mod range;
 mod sigmoid;
@@ -138,17 +143,20 @@ impl Coder {
     }
 
     /// The probability that a value is below `value`, neither the first nor behind the last, in 2^-16.
+    #[inline(always)]
     fn below(&self, value: u16, plane: &Plane, centre: i16) -> u32 {
         let edge = 2 * i32::from(value) - (1 << self.bits);
         self.sigmoid.of(edge * i32::from(plane.step) - i32::from(centre)) + u32::from(value)
     }
 
     /// [`Self::below`] the second of two values.
+    #[inline(always)]
     fn below_second(&self, centre: i16) -> u32 {
         self.sigmoid.of(-i32::from(centre)) + 1
     }
 
     /// A value as others are predicted from it.
+    #[inline(always)]
     fn seen(&self, value: u8) -> i16 {
         let centred = 2 * i16::from(value) + 1 - (1 << self.bits);
         centred >> self.bits.saturating_sub(model::SEEN_BITS)
@@ -156,6 +164,7 @@ impl Coder {
 
     /// Calls `code` for each row of each channel, in order: with the index of the row's first element, and its predictions without
     /// the values on the left; it fills in the row as [`Self::seen`].
+    #[inline(always)]
     fn walk(&self, mut code: impl FnMut(&Plane, usize, &[i16], &mut [i16])) {
         let [_, h, w] = self.shape;
         let (stride, len) = (model::stride(w), model::plane_len(h, w));

@@ -16,7 +16,7 @@ use fogline::manifest::compare_versions;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::engines::{RELAXED, SIMD};
+use crate::engines::{INLINE, RELAXED, SIMD};
 use crate::{Passed, root, step, target, tools};
 
 /// What to benchmark.
@@ -198,7 +198,8 @@ fn time(options: &Options, pair: &Path) -> Result<Results> {
     let models = peers(pair, options.data.as_deref())?;
     let folder = target().join("bench");
     for (name, features) in [("pkg", SIMD), ("relaxed", RELAXED)] {
-        build(&["--profile", "wasm", "--lib", "--target", "wasm32-unknown-unknown"], features)?;
+        let lib = ["--profile", "wasm", "--lib", "--target", "wasm32-unknown-unknown"];
+        build(&lib, &[features, INLINE].concat())?;
         let module = target().join("wasm32-unknown-unknown/wasm/fogline_bench.wasm");
         let mut bind = step::command(tools::program("wasm-bindgen"), &["--target", "web"]);
         bind.arg("--out-dir").arg(folder.join(name)).arg(module);

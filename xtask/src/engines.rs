@@ -18,6 +18,9 @@ pub const RELAXED: &str = "-C target-feature=+simd128,+relaxed-simd";
 /// RUSTFLAGS of the engine for browsers without SIMD.
 const SCALAR: &str = "-C target-feature=-simd128";
 
+/// RUSTFLAGS that keep the page's engine small: kernels say themselves what is compiled into them; of the rest, less is.
+pub const INLINE: &str = " -C llvm-args=-inline-threshold=25";
+
 /// Linker options of the page's engine. They drop the function names, a tenth of the download, which Cargo's `strip` would
 /// keep. wasm-bindgen needs the two kept sections.
 const STRIP: &str = " -C link-arg=--strip-all -C link-arg=--keep-section=__wasm_bindgen_unstable \
@@ -97,7 +100,7 @@ fn build_these(engines: &[Engine]) -> Result<()> {
             step::command(tools::wasm_pack()?, &["build", "edge-wasm", "--mode", "no-install"]);
         build.args(["--target", "web", "--profile", "wasm", "--no-opt", "--out-dir"]);
         build.arg(Path::new("pkg").join(folder));
-        build.env("PATH", tools::path()).env("RUSTFLAGS", (*features).to_owned() + STRIP);
+        build.env("PATH", tools::path()).env("RUSTFLAGS", [features, INLINE, STRIP].concat());
         step::run(&format!("building the engine for {name}"), &mut build)?;
     }
     tools::page_libraries()?;

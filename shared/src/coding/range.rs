@@ -19,6 +19,7 @@ impl Encoder {
     }
 
     /// Codes a value with the probability `to - from`, where values with the probability `from` come before it.
+    #[inline(always)]
     pub fn put(&mut self, from: u32, to: u32) {
         let share = self.range >> 16;
         let start = share * u64::from(from);
@@ -27,12 +28,14 @@ impl Encoder {
     }
 
     /// Codes one of two values, of which the first has the probability `below`.
+    #[inline(always)]
     pub fn put_bit(&mut self, second: bool, below: u32) {
         let first = (self.range >> 16) * u64::from(below);
         let start = if second { first } else { 0 };
         self.narrow(start, if second { self.range - first } else { first });
     }
 
+    #[inline(always)]
     fn narrow(&mut self, start: u64, range: u64) {
         let (low, carry) = self.low.overflowing_add(start);
         (self.low, self.range) = (low, range);
@@ -108,6 +111,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes one of `count` values, a power of four; `below` gives the probability of those before a value.
+    #[inline(always)]
     pub fn take(&mut self, count: u16, below: impl Fn(u16) -> u32) -> u16 {
         let share = self.range >> 16;
         let (mut value, mut from, mut to) = (0, 0, self.range);
@@ -126,6 +130,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes one of two values, of which the first has the probability `below`: whether it is the second.
+    #[inline(always)]
     pub fn take_bit(&mut self, below: u32) -> bool {
         let first = (self.range >> 16) * u64::from(below);
         let second = self.code >= first;
@@ -134,6 +139,7 @@ impl<'a> Decoder<'a> {
         second
     }
 
+    #[inline(always)]
     fn narrow(&mut self, start: u64, range: u64) {
         (self.code, self.range) = (self.code - start, range);
         if range < LEAST {

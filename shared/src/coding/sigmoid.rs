@@ -38,6 +38,7 @@ impl Sigmoid {
     }
 
     /// `factor` / (1 + e^-x).
+    #[inline(always)]
     pub fn of(&self, logit: i32) -> u32 {
         let at = (logit >> self.shift).clamp(-Self::MOST, Self::MOST) + Self::MOST;
         self.shares[at as usize % self.shares.len()].into()
