@@ -11,6 +11,7 @@
 //! - [`plan`]: one pair's verified model;
 //! - [`runner`]: runs a `cloud.onnx` on batches of any size;
 //! - [`batch`]: rewrites convolutions so that a batch reads their weights once;
+//! - [`winograd`]: rewrites 3x3 convolutions for `fogline_winograd`, which takes fewer products;
 //! - [`cache`]: downloaded models on disk;
 //! - [`index`]: the pairs in the bucket;
 //! - [`store`]: the S3 client for `models/NAME/VERSION/…`;
@@ -68,3 +69,4 @@ pub mod publish;
 pub mod runner;
 pub mod store;
 pub mod trial;
+pub mod winograd;

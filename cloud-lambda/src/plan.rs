@@ -8,7 +8,7 @@ use fogline::manifest::{CLOUD_ONNX, Manifest, SPLIT_CODER, verify};
 use fogline::packed;
 use fogline::refusal::{DEADLINE, INTERNAL, MALFORMED, MODEL_CORRUPT, Refusal, WRONG_SHAPE};
 
-use crate::runner::{BATCHES, RunError, Runner};
+use crate::runner::{RunError, Runner};
 
 /// Checks that `bytes` are those of the pair's file `name`.
 ///
@@ -117,9 +117,10 @@ impl Plan {
         self.optimised_in
     }
 
-    /// Upper estimate of the plan's memory in bytes: the weights once as stored, and once more for each batch size.
+    /// Upper estimate of the plan's memory in bytes: the weights as stored, and transformed for tiles of both sizes, which takes
+    /// six times as much. Weights that are not transformed take less, one copy for each batch size.
     pub fn memory(&self) -> u64 {
-        self.bytes * (1 + BATCHES.len() as u64)
+        self.bytes * 7
     }
 
     /// The request with packed maps.

@@ -20,6 +20,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_hir::infer::Factoid;
 
 use crate::batch;
+use crate::winograd::{self, Kernels};
 
 /// The batch sizes that have their own plan, in ascending order.
 pub const BATCHES: [usize; 3] = [1, 4, 16];
@@ -39,6 +40,7 @@ pub struct Runner {
     classes: usize,
     /// One per entry of [`BATCHES`]; `None` if the model cannot run at that size.
     plans: [OnceLock<Option<Runnable>>; BATCHES.len()],
+    kernels: Arc<Kernels>,
 }
 
 impl fmt::Debug for Runner {
@@ -87,7 +89,8 @@ impl Runner {
                 "its input is {other:?}; export the model in single precision: model.float()"
             )));
         }
-        let runner = Self { model, shape, classes, plans: Default::default() };
+        let (plans, kernels) = Default::default();
+        let runner = Self { model, shape, classes, plans, kernels };
         let one = runner.optimised(1)?;
         runner.scores(&one, 1, &vec![0.0; runner.map_len()])?;
         let _ = runner.plans[0].set(Some(one));
@@ -178,6 +181,7 @@ impl Runner {
 
     fn optimised(&self, batch: usize) -> TractResult<Runnable> {
         let mut model = self.typed(batch)?;
+        winograd::transform(&mut model, Arc::clone(&self.kernels))?;
         batch::fold(&mut model)?;
         model.into_optimized()?.into_runnable()
     }

@@ -1,0 +1,303 @@
+//! The way of maps through a convolution: spread, multiply, gather.
+
+#![expect(clippy::inline_always, reason = "loops must take on their caller's target features")]
+
+use crate::lanes::{Apart, Fused, LANES, Lanes, Processor, blocks, flat};
+use crate::product::product;
+use crate::tile::{Four, Tile, Two, both, transformed};
+
+/// Tiles that are computed together. Their values and sums should fit a core's second cache.
+const TOGETHER: usize = 12;
+
+/// The side of the squares of outputs that are computed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Size {
+    /// F(2×2, 3×3).
+    Two,
+    /// F(4×4, 3×3).
+    Four,
+}
+
+impl Size {
+    /// The faster size for `samples` maps of `height` by `width`.
+    pub fn best(samples: usize, height: usize, width: usize) -> Self {
+        let work = |size: Self| {
+            let side = size.side();
+            let tiles = samples * height.div_ceil(side) * width.div_ceil(side);
+            // A group of tiles reads every weight, which takes as long as some products.
+            (side + 2).pow(2) * (tiles + 8 * tiles.div_ceil(TOGETHER))
+        };
+        if work(Self::Four) < work(Self::Two) { Self::Four } else { Self::Two }
+    }
+
+    /// The largest difference from the exact result, in parts of the same convolution of absolute values.
+    pub fn error(self) -> f32 {
+        match self {
+            Self::Two => 8.0 * f32::EPSILON,
+            Self::Four => 64.0 * f32::EPSILON,
+        }
+    }
+
+    fn side(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+}
+
+/// What is done with the sums of a convolution and its bias, in this order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Finish<'a> {
+    /// Added to the output, and of its shape.
+    pub addend: Option<&'a [f32]>,
+    /// Whether negative outputs become zero.
+    pub relu: bool,
+}
+
+/// A convolution with 3×3 kernels, stride 1 and a border of one zero.
+#[derive(Debug)]
+pub struct Convolution {
+    size: Size,
+    inputs: usize,
+    outputs: usize,
+    /// U, by position, block of outputs, and input; zero for channels that fill a block up.
+    weights: Vec<Lanes>,
+    bias: Vec<Lanes>,
+}
+
+/// The maps of one call, cut into tiles.
+struct Grid {
+    height: usize,
+    width: usize,
+    /// Side of a tile's square of outputs.
+    side: usize,
+    down: usize,
+    across: usize,
+}
+
+impl Grid {
+    /// The sample of a tile, and the first row and column of its outputs.
+    fn place(&self, tile: usize) -> (usize, usize, usize) {
+        let (sample, tile) = (tile / (self.down * self.across), tile % (self.down * self.across));
+        (sample, tile / self.across * self.side, tile % self.across * self.side)
+    }
+
+    /// Width and height of a map with its border and all that tiles reach beyond it.
+    fn bordered(&self) -> (usize, usize) {
+        (self.across * self.side + 2, self.down * self.side + 2)
+    }
+}
+
+impl Convolution {
+    /// Transforms `kernels` (outputs, inputs, 3, 3). `bias` has a value for each output.
+    ///
+    /// # Panics
+    /// If the number of kernels is not a multiple of the number of outputs.
+    pub fn new(size: Size, kernels: &[f32], bias: &[f32]) -> Self {
+        let (outputs, inputs) = (bias.len(), kernels.len() / (9 * bias.len()));
+        assert_eq!(
+            kernels.len(),
+            9 * outputs * inputs,
+            "kernels are 3x3, one for each output and input"
+        );
+        let (rows, columns) = (blocks(outputs), blocks(inputs) * LANES);
+        let mut weights = vec![Lanes::ZERO; (size.side() + 2).pow(2) * rows * columns];
+        for (at, kernel) in kernels.chunks_exact(9).enumerate() {
+            let (output, input) = (at / inputs, at % inputs);
+            let transformed = match size {
+                Size::Two => transformed::<4>(&<Two as Tile<4, 2>>::KERNEL, kernel),
+                Size::Four => transformed::<6>(&<Four as Tile<6, 4>>::KERNEL, kernel),
+            };
+            for (position, weight) in transformed.into_iter().enumerate() {
+                let lanes = (position * rows + output / LANES) * columns + input;
+                weights[lanes].0[output % LANES] = weight;
+            }
+        }
+        let mut wide = vec![Lanes::ZERO; rows];
+        for (output, &bias) in bias.iter().enumerate() {
+            wide[output / LANES].0[output % LANES] = bias;
+        }
+        Self { size, inputs, outputs, weights, bias: wide }
+    }
+
+    /// The bytes that the transformed kernels take.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.weights)
+    }
+
+    /// Computes `output` (samples, outputs, height, width) from `maps` (samples, inputs, height, width).
+    ///
+    /// # Panics
+    /// If the lengths of the slices do not fit together.
+    pub fn run(
+        &self,
+        maps: &[f32],
+        [height, width]: [usize; 2],
+        finish: Finish,
+        output: &mut [f32],
+    ) {
+        let samples = maps.len() / (self.inputs * height * width);
+        assert_eq!(maps.len(), samples * self.inputs * height * width, "whole maps");
+        assert_eq!(output.len(), samples * self.outputs * height * width, "room for all outputs");
+        assert!(finish.addend.is_none_or(|addend| addend.len() == output.len()), "one addend each");
+        let side = self.size.side();
+        let (down, across) = (height.div_ceil(side), width.div_ceil(side));
+        let grid = Grid { height, width, side, down, across };
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                // SAFETY: the processor has AVX-512, with which come AVX2 and FMA.
+                return unsafe { self.avx512(&grid, maps, finish, output) };
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                // SAFETY: the processor has AVX2 and FMA.
+                return unsafe { self.avx2(&grid, maps, finish, output) };
+            }
+        }
+        if cfg!(target_arch = "aarch64") {
+            self.on::<Fused>(&grid, maps, finish, output);
+        } else {
+            self.on::<Apart>(&grid, maps, finish, output);
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512(&self, grid: &Grid, maps: &[f32], finish: Finish, output: &mut [f32]) {
+        self.on::<Fused>(grid, maps, finish, output);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(&self, grid: &Grid, maps: &[f32], finish: Finish, output: &mut [f32]) {
+        self.on::<Fused>(grid, maps, finish, output);
+    }
+
+    #[inline(always)]
+    fn on<P: Processor>(&self, grid: &Grid, maps: &[f32], finish: Finish, output: &mut [f32]) {
+        match self.size {
+            Size::Two => self.tiled::<P, Two, 4, 2>(grid, maps, finish, output),
+            Size::Four => self.tiled::<P, Four, 6, 4>(grid, maps, finish, output),
+        }
+    }
+
+    #[inline(always)]
+    fn tiled<P: Processor, T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(
+        &self,
+        grid: &Grid,
+        maps: &[f32],
+        finish: Finish,
+        output: &mut [f32],
+    ) {
+        let bordered = self.bordered(grid, maps);
+        let tiles = maps.len() / (self.inputs * grid.height * grid.width) * grid.down * grid.across;
+        let together = TOGETHER.min(tiles);
+        let (inputs, outputs) = (blocks(self.inputs), blocks(self.outputs));
+        let mut values = vec![Lanes::ZERO; IN * IN * together * inputs];
+        let mut sums = vec![Lanes::ZERO; IN * IN * together * outputs];
+        for first in (0..tiles).step_by(together) {
+            let count = together.min(tiles - first);
+            for tile in 0..count {
+                self.spread::<T, IN, OUT>(
+                    grid,
+                    &bordered,
+                    first + tile,
+                    |position, block, value| {
+                        values[(position * together + tile) * inputs + block] = value;
+                    },
+                );
+            }
+            for (position, weights) in
+                self.weights.chunks_exact(outputs * inputs * LANES).enumerate()
+            {
+                let values = &values[position * together * inputs..][..count * inputs];
+                let sums = &mut sums[position * together * outputs..][..count * outputs];
+                product::<P>(sums, flat(values), weights, inputs * LANES);
+            }
+            for tile in 0..count {
+                let sum = |position, block| sums[(position * together + tile) * outputs + block];
+                self.gather::<T, IN, OUT>(grid, first + tile, sum, finish, output);
+            }
+        }
+    }
+
+    /// The maps in blocks of channels, each with its border: (samples, height, width, blocks).
+    #[inline(always)]
+    fn bordered(&self, grid: &Grid, maps: &[f32]) -> Vec<Lanes> {
+        let (area, inputs) = (grid.height * grid.width, blocks(self.inputs));
+        let (width, height) = grid.bordered();
+        let mut bordered =
+            vec![Lanes::ZERO; maps.len() / (self.inputs * area) * width * height * inputs];
+        for (at, map) in maps.chunks_exact(area).enumerate() {
+            let (sample, channel) = (at / self.inputs, at % self.inputs);
+            for (y, row) in map.chunks_exact(grid.width).enumerate() {
+                let first = ((sample * height + y + 1) * width + 1) * inputs + channel / LANES;
+                for (lanes, &value) in bordered[first..].iter_mut().step_by(inputs).zip(row) {
+                    lanes.0[channel % LANES] = value;
+                }
+            }
+        }
+        bordered
+    }
+
+    /// Transforms a tile's inputs: `put` takes position, block and value.
+    #[inline(always)]
+    fn spread<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(
+        &self,
+        grid: &Grid,
+        bordered: &[Lanes],
+        tile: usize,
+        mut put: impl FnMut(usize, usize, Lanes),
+    ) {
+        let (sample, top, left) = grid.place(tile);
+        let ((width, height), inputs) = (grid.bordered(), blocks(self.inputs));
+        for block in 0..inputs {
+            let mut square = [[Lanes::ZERO; IN]; IN];
+            for (y, row) in square.iter_mut().enumerate() {
+                let first = ((sample * height + top + y) * width + left) * inputs + block;
+                for (x, value) in row.iter_mut().enumerate() {
+                    *value = bordered[first + x * inputs];
+                }
+            }
+            let square = both(&square, T::spread);
+            for (position, &value) in square.as_flattened().iter().enumerate() {
+                put(position, block, value);
+            }
+        }
+    }
+
+    /// Transforms a tile's sums and writes its outputs, as far as they are inside the map.
+    #[inline(always)]
+    fn gather<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(
+        &self,
+        grid: &Grid,
+        tile: usize,
+        sum: impl Fn(usize, usize) -> Lanes,
+        finish: Finish,
+        output: &mut [f32],
+    ) {
+        let (sample, top, left) = grid.place(tile);
+        let area = grid.height * grid.width;
+        for (block, &bias) in self.bias.iter().enumerate() {
+            let mut square = [[Lanes::ZERO; IN]; IN];
+            for (y, row) in square.iter_mut().enumerate() {
+                for (x, value) in row.iter_mut().enumerate() {
+                    *value = sum(y * IN + x, block);
+                }
+            }
+            let square = both(&square, T::gather);
+            let first = sample * self.outputs + block * LANES;
+            for channel in 0..LANES.min(self.outputs - block * LANES) {
+                for (y, row) in square.iter().enumerate().take(grid.height - top) {
+                    let at = (first + channel) * area + (top + y) * grid.width + left;
+                    for (x, value) in row.iter().enumerate().take(grid.width - left) {
+                        let mut value = value.0[channel] + bias.0[channel];
+                        value += finish.addend.map_or(0.0, |addend| addend[at + x]);
+                        output[at + x] = if finish.relu { value.max(0.0) } else { value };
+                    }
+                }
+            }
+        }
+    }
+}
