@@ -69,8 +69,8 @@ class Rate(nn.Module):
     def __init__(self, net: nn.Module, target: float, images: Tensor):
         super().__init__()
         self.bits, self.target = net.layout.bits, target
-        # In a list: its parameters are the network's, not the coder's.
-        self.quantisers = [part for part in net.edge.split.modules() if isinstance(part, quant.Levels)]
+        # In a list: its scale is the network's to learn, not the coder's.
+        self.quantisers = [part for part in net.edge.split[-1].modules() if isinstance(part, quant.Levels)]
         chosen = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(1))[:FIRST]]
         maps = self.levels(logits(net.edge, chosen, "running the edge")[-1]).detach().round()
         # Without a first context, the price would rise until one is learned.

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from fogline_recipe import coding, data, quant
+from fogline_recipe.layout import Layout
+from fogline_recipe.net import Hybrid
 
 GOLDEN = Path(__file__).parents[3] / "shared/tests/golden"
 
@@ -97,3 +99,15 @@ def test_a_price_brings_maps_to_their_target():
     higher = rate.price.item()
     rate.cost([torch.randn(40, 5)])
     assert rate.price.item() < higher and not rate.maps
+
+
+def test_a_price_is_of_the_levels_that_are_sent():
+    torch.manual_seed(1)
+    net = Hybrid(Layout(classes=3, bits=4, size=16, stem="8", edge="16 pool 16 exit2", split=16, cloud="16 pool 16+"))
+    images = torch.randint(256, (40, 3, 16, 16), dtype=torch.uint8)
+    for number, quantiser in enumerate(part for part in net.edge.split.modules() if isinstance(part, quant.Levels)):
+        quantiser.log_scale.data.fill_(-1.3 - number)
+    rate = coding.Rate(net.eval(), 3.0, images)
+    levels = rate.levels(net.edge(data.normalise(images))[-1])
+    assert torch.allclose(levels, levels.round(), atol=1e-3) and len(levels.round().unique()) > 3
+    assert not {id(parameter) for parameter in rate.parameters()} & {id(parameter) for parameter in net.parameters()}

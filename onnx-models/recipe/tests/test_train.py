@@ -308,7 +308,7 @@ class Training(unittest.TestCase):
         after = net.state_dict()
         for name, tensor in before.items():
             learned = name.startswith(("edge.split.", "cloud."))
-            if not learned or name.endswith(".weight") and tensor.ndim == 4:
+            if not learned or (name.endswith(".weight") and tensor.ndim == 4):
                 self.assertEqual(torch.equal(tensor, after[name]), not learned, name)
         lines = [json.loads(line) for line in (self.root / "log.jsonl").read_text().splitlines()]
         self.assertTrue(all(line["map_bytes"] > 0 for line in lines))
