@@ -40,7 +40,7 @@ pub struct Runner {
     classes: usize,
     /// One per entry of [`BATCHES`]; `None` if the model cannot run at that size.
     plans: [OnceLock<Option<Runnable>>; BATCHES.len()],
-    kernels: Arc<Kernels>,
+    kernels: Kernels,
 }
 
 impl fmt::Debug for Runner {
@@ -181,7 +181,7 @@ impl Runner {
 
     fn optimised(&self, batch: usize) -> TractResult<Runnable> {
         let mut model = self.typed(batch)?;
-        winograd::transform(&mut model, Arc::clone(&self.kernels))?;
+        winograd::transform(&mut model, &self.kernels)?;
         batch::fold(&mut model)?;
         model.into_optimized()?.into_runnable()
     }

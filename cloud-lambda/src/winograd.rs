@@ -91,9 +91,9 @@ impl TypedOp for Layer {
 ///
 /// # Errors
 /// If tract rejects the replacement.
-pub fn transform(model: &mut TypedModel, kernels: Arc<Kernels>) -> TractResult<()> {
+pub fn transform(model: &mut TypedModel, kernels: &Kernels) -> TractResult<()> {
     let rules = Rewriter::default().with_rule_for("winograd", layer);
-    rules.with_rule_for("winograd-finish", finished).rewrite(&kernels, model)
+    rules.with_rule_for("winograd-finish", finished).rewrite(kernels, model)
 }
 
 /// Whether a convolution has 3x3 kernels, stride 1 and a border of one zero.
@@ -111,7 +111,7 @@ fn is_eligible(conv: &Conv, map: &[usize]) -> bool {
 }
 
 fn layer(
-    kernels: &Arc<Kernels>,
+    kernels: &Kernels,
     model: &TypedModel,
     node: &TypedNode,
     name: &str,
@@ -144,7 +144,7 @@ fn layer(
 
 /// Takes the operation behind a layer into it, if that is a ReLU or the addition of a map.
 fn finished(
-    _: &Arc<Kernels>,
+    _: &Kernels,
     model: &TypedModel,
     node: &TypedNode,
     _: &str,
@@ -236,7 +236,7 @@ mod tests {
         {
             let plain = model(samples, channels, side, stride)?;
             let mut transformed = plain.clone();
-            transform(&mut transformed, Arc::default())?;
+            transform(&mut transformed, &Kernels::default())?;
             let found: Vec<_> =
                 transformed.nodes.iter().filter_map(|node| node.op_as::<Layer>()).collect();
             assert_eq!(found.len(), layers);
@@ -256,9 +256,9 @@ mod tests {
 
     #[test]
     fn plans_share_kernels_of_one_size() -> TractResult<()> {
-        let kernels = Arc::new(Kernels::default());
+        let kernels = Kernels::default();
         for samples in [1, 1, 2] {
-            transform(&mut model(samples, 16, 4, 1)?, Arc::clone(&kernels))?;
+            transform(&mut model(samples, 16, 4, 1)?, &kernels)?;
         }
         let known = kernels.0.lock().unwrap();
         let two = |size| known.keys().filter(|(_, each)| *each == size).count();

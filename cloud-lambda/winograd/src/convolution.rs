@@ -33,8 +33,8 @@ impl Size {
     /// The largest difference from the exact result, in parts of the same convolution of absolute values.
     pub fn error(self) -> f32 {
         match self {
-            Self::Two => 8.0 * f32::EPSILON,
-            Self::Four => 64.0 * f32::EPSILON,
+            Self::Two => 4.0 * f32::EPSILON,
+            Self::Four => 48.0 * f32::EPSILON,
         }
     }
 
