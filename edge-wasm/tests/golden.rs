@@ -111,8 +111,8 @@ fn other_people_s_networks_say_what_their_graphs_say() {
 #[test]
 fn cifar10_w1_says_what_its_qonnx_graph_says() {
     check(
-        include_bytes!("../../onnx-models/cifar10-w1/3.0.0/edge.fog"),
-        include_str!("../../onnx-models/cifar10-w1/3.0.0/golden.json"),
+        include_bytes!("../../onnx-models/cifar10-w1/3.1.0/edge.fog"),
+        include_str!("../../onnx-models/cifar10-w1/3.1.0/golden.json"),
     );
 }
 

@@ -130,7 +130,8 @@ def written(context: Context, shape: tuple[int, int, int], signed: bool = True) 
     return header + b"".join(part.tobytes() for part in lists)
 
 
-WEIGHTS = 24  # of each channel on the mean: 48 save 1.5% of the bytes of a map, and take 4 KB more at the edge
+WEIGHTS = 36  # of each channel on the mean: more take more bytes at the edge than they save
+FINEST = 2**-4  # weights of earlier channels are multiples of it: the file then compresses by a tenth more, and a map grows by 0.2%
 STEPS = 1200  # for many maps; for fewer, one for every ten, and at least a hundred
 
 
@@ -161,6 +162,8 @@ def fit(maps: Tensor, bits: int, signed: bool = True, steps: int = 0, weights: i
             optimiser.step()
             bar.update()
     bar.close()
+    weight = context.weight.data
+    context.weight.data = torch.where(own, weight, (weight / FINEST).round() * FINEST)
     return context
 
 

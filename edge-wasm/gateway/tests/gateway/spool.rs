@@ -94,7 +94,8 @@ fn what_a_cloud_misses_is_answered_at_once_and_settled_by_the_next_that_answers(
     for (late, there) in late[..7].iter().zip(&there) {
         assert_eq!(late["settled"]["scores"], there["scores"], "{late} {there}");
         assert_eq!(late["settled"]["origin"], "cloud");
-        assert!(late["settled"]["bytesSent"].as_u64().unwrap() > 1024, "{late}");
+        let sent = late["settled"]["bytesSent"].as_u64().unwrap();
+        assert!((400..1024).contains(&sent), "a coded map: {late}");
     }
     assert!(by_name(&there, false).is_empty());
 }
