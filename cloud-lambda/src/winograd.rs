@@ -61,14 +61,12 @@ impl EvalOp for Layer {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let values = |tensor: &Tensor| -> TractResult<Vec<f32>> {
-            Ok(tensor.to_plain_array_view::<f32>()?.iter().copied().collect())
-        };
-        let maps = values(&inputs[0])?;
-        let addend = inputs.get(1).map(|addend| values(addend)).transpose()?;
+        let all = |at: usize| inputs[at].try_as_plain_ram()?.as_slice::<f32>();
+        let maps = all(0)?;
+        let addend = (inputs.len() > 1).then(|| all(1)).transpose()?;
         let mut output = vec![0.0; self.output.iter().product()];
-        let finish = Finish { addend: addend.as_deref(), relu: self.relu };
-        self.convolution.run(&maps, [self.output[2], self.output[3]], finish, &mut output);
+        let finish = Finish { addend, relu: self.relu };
+        self.convolution.run(maps, [self.output[2], self.output[3]], finish, &mut output);
         Ok(tvec!(Tensor::from_shape(&self.output, &output)?.into()))
     }
 }
