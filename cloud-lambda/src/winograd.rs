@@ -8,8 +8,8 @@ use tract_onnx::prelude::{
     DatumExt, DatumType, OutletId, TVec, TractResult, TypedFact, TypedModel, tvec,
 };
 use tract_onnx::tract_core::internal::{
-    Cost, EvalContext, EvalOp, Op, Rewriter, StaticName, TDim, TValue, Tensor, TypedModelPatch,
-    TypedNode, TypedOp, as_op, op_as_typed_op, op_out_of_plan,
+    EvalContext, EvalOp, Op, Rewriter, StaticName, TValue, Tensor, TypedModelPatch, TypedNode,
+    TypedOp, as_op, op_as_typed_op, op_out_of_plan,
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PoolSpec};
@@ -36,7 +36,6 @@ struct Layer {
     convolution: Arc<Convolution>,
     /// Samples, channels, height, width.
     output: [usize; 4],
-    inputs: usize,
     relu: bool,
 }
 
@@ -76,12 +75,6 @@ impl TypedOp for Layer {
         Ok(tvec!(f32::fact(self.output)))
     }
 
-    /// That of the convolution which it replaces.
-    fn cost(&self, _: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
-        let products = self.inputs * 9 * self.output.iter().product::<usize>();
-        Ok(tvec!((Cost::FMA(DatumType::F32), products.into())))
-    }
-
     as_op!();
 }
 
@@ -116,27 +109,24 @@ fn layer(
     conv: &Conv,
 ) -> TractResult<Option<TypedModelPatch>> {
     let facts = model.node_input_facts(node.id)?;
-    let Some(&[samples, inputs, height, width]) = facts[0].shape.as_concrete() else {
+    let Some(&[samples, _, height, width]) = facts[0].shape.as_concrete() else {
         return Ok(None);
     };
-    let constant = |at: usize| {
-        let tensor =
-            facts[at].konst.as_ref().filter(|tensor| tensor.datum_type() == DatumType::F32);
-        tensor.and_then(|tensor| {
-            Some(tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
-        })
-    };
-    let (Some(kernel), Some(bias)) = (constant(1), constant(2)) else { return Ok(None) };
-    let outputs = conv.pool_spec.output_channels;
     if facts[0].datum_type != DatumType::F32 || !is_eligible(conv, &[height, width]) {
         return Ok(None);
     }
-    // One number for all outputs, or one for each.
-    let bias: Vec<f32> = bias.iter().copied().cycle().take(outputs).collect();
+    let constant =
+        |at: usize| facts[at].konst.as_ref()?.try_as_plain_ram().ok()?.as_slice::<f32>().ok();
+    let (Some(kernel), Some(bias)) = (constant(1), constant(2)) else { return Ok(None) };
+    let outputs = conv.pool_spec.output_channels;
     let size = Size::best(samples, height, width);
-    let convolution = kernels.of(name, size, || Convolution::new(size, &kernel, &bias));
+    let convolution = kernels.of(name, size, || {
+        // One number for all outputs, or one for each.
+        let bias: Vec<f32> = bias.iter().copied().cycle().take(outputs).collect();
+        Convolution::new(size, kernel, &bias)
+    });
     let output = [samples, outputs, height, width];
-    let layer = Layer { convolution, output, inputs, relu: false };
+    let layer = Layer { convolution, output, relu: false };
     TypedModelPatch::replace_single_op(model, node, &node.inputs[..1], layer).map(Some)
 }
 
