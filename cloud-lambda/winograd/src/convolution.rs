@@ -68,6 +68,7 @@ pub struct Convolution {
 
 /// The maps of one call, cut into tiles.
 struct Grid {
+    samples: usize,
     height: usize,
     width: usize,
     /// Side of a tile's square of outputs.
@@ -143,7 +144,7 @@ impl Convolution {
         assert!(finish.addend.is_none_or(|addend| addend.len() == output.len()), "one addend each");
         let side = self.size.side();
         let (down, across) = (height.div_ceil(side), width.div_ceil(side));
-        let grid = Grid { height, width, side, down, across };
+        let grid = Grid { samples, height, width, side, down, across };
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") {
@@ -191,7 +192,7 @@ impl Convolution {
         output: &mut [f32],
     ) {
         let bordered = self.bordered(grid, maps);
-        let tiles = maps.len() / (self.inputs * grid.height * grid.width) * grid.down * grid.across;
+        let tiles = grid.samples * grid.down * grid.across;
         let together = TOGETHER.min(tiles);
         let (inputs, outputs) = (blocks(self.inputs), blocks(self.outputs));
         let mut values = vec![Lanes::ZERO; IN * IN * together * inputs];
@@ -227,8 +228,7 @@ impl Convolution {
     fn bordered(&self, grid: &Grid, maps: &[f32]) -> Vec<Lanes> {
         let (area, inputs) = (grid.height * grid.width, blocks(self.inputs));
         let (width, height) = grid.bordered();
-        let mut bordered =
-            vec![Lanes::ZERO; maps.len() / (self.inputs * area) * width * height * inputs];
+        let mut bordered = vec![Lanes::ZERO; grid.samples * width * height * inputs];
         for (at, map) in maps.chunks_exact(area).enumerate() {
             let (sample, channel) = (at / self.inputs, at % self.inputs);
             for (y, row) in map.chunks_exact(grid.width).enumerate() {
