@@ -2,12 +2,17 @@
 
 #![expect(clippy::inline_always, reason = "loops must take on their caller's target features")]
 
-use crate::lanes::{Apart, Fused, LANES, Lanes, Processor, blocks, flat};
+use crate::lanes::{LANES, Lanes, blocks};
+#[cfg(target_arch = "aarch64")]
+use crate::processor::Neon;
+use crate::processor::{Any, Backend, Kind, Processor};
+#[cfg(target_arch = "x86_64")]
+use crate::processor::{Avx2, Avx512};
 use crate::product::product;
-use crate::tile::{Four, Tile, Two, both, transformed};
+use crate::tile::{Four, Tile, Two, both};
 
 /// Tiles that are computed together. Their values and sums should fit a core's second cache.
-const TOGETHER: usize = 12;
+const TOGETHER: usize = 24;
 
 /// The side of the squares of outputs that are computed at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +71,32 @@ pub struct Convolution {
     bias: Vec<Lanes>,
 }
 
+/// U = G g Gᵀ of all kernels, by position, block of outputs, and input.
+fn transformed<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(
+    kernels: &[f32],
+    inputs: usize,
+    outputs: usize,
+) -> Vec<Lanes> {
+    let (rows, columns) = (blocks(outputs), blocks(inputs) * LANES);
+    let mut weights = vec![Lanes::ZERO; IN * IN * rows * columns];
+    for block in 0..rows {
+        for input in 0..inputs {
+            let mut square = [[Lanes::ZERO; 3]; 3];
+            for lane in 0..LANES.min(outputs - block * LANES) {
+                let kernel = ((block * LANES + lane) * inputs + input) * 9;
+                for (at, weight) in kernels[kernel..][..9].iter().enumerate() {
+                    square[at / 3][at % 3].0[lane] = *weight;
+                }
+            }
+            let square = both(&square, T::kernel);
+            for (position, &weight) in square.as_flattened().iter().enumerate() {
+                weights[(position * rows + block) * columns + input] = weight;
+            }
+        }
+    }
+    weights
+}
+
 /// The maps of one call, cut into tiles.
 struct Grid {
     samples: usize,
@@ -102,24 +133,14 @@ impl Convolution {
             9 * outputs * inputs,
             "kernels are 3x3, one for each output and input"
         );
-        let (rows, columns) = (blocks(outputs), blocks(inputs) * LANES);
-        let mut weights = vec![Lanes::ZERO; (size.side() + 2).pow(2) * rows * columns];
-        for (at, kernel) in kernels.chunks_exact(9).enumerate() {
-            let (output, input) = (at / inputs, at % inputs);
-            let transformed = match size {
-                Size::Two => transformed::<4>(&<Two as Tile<4, 2>>::KERNEL, kernel),
-                Size::Four => transformed::<6>(&<Four as Tile<6, 4>>::KERNEL, kernel),
-            };
-            for (position, weight) in transformed.into_iter().enumerate() {
-                let lanes = (position * rows + output / LANES) * columns + input;
-                weights[lanes].0[output % LANES] = weight;
-            }
-        }
-        let mut wide = vec![Lanes::ZERO; rows];
-        for (output, &bias) in bias.iter().enumerate() {
-            wide[output / LANES].0[output % LANES] = bias;
-        }
-        Self { size, inputs, outputs, weights, bias: wide }
+        let weights = match size {
+            Size::Two => transformed::<Two, 4, 2>(kernels, inputs, outputs),
+            Size::Four => transformed::<Four, 6, 4>(kernels, inputs, outputs),
+        };
+        let bias = bias
+            .chunks(LANES)
+            .map(|bias| Lanes(core::array::from_fn(|lane| bias.get(lane).copied().unwrap_or(0.0))));
+        Self { size, inputs, outputs, weights, bias: bias.collect() }
     }
 
     /// The bytes that the transformed kernels take.
@@ -131,8 +152,17 @@ impl Convolution {
     ///
     /// # Panics
     /// If the lengths of the slices do not fit together.
-    pub fn run(
+    pub fn run(&self, maps: &[f32], size: [usize; 2], finish: Finish, output: &mut [f32]) {
+        self.run_on(Backend::fastest(), maps, size, finish, output);
+    }
+
+    /// [`Convolution::run`] on a chosen backend.
+    ///
+    /// # Panics
+    /// If the lengths of the slices do not fit together.
+    pub fn run_on(
         &self,
+        backend: Backend,
         maps: &[f32],
         [height, width]: [usize; 2],
         finish: Finish,
@@ -145,34 +175,29 @@ impl Convolution {
         let side = self.size.side();
         let (down, across) = (height.div_ceil(side), width.div_ceil(side));
         let grid = Grid { samples, height, width, side, down, across };
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                // SAFETY: the processor has AVX-512, with which come AVX2 and FMA.
-                return unsafe { self.avx512(&grid, maps, finish, output) };
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                // SAFETY: the processor has AVX2 and FMA.
-                return unsafe { self.avx2(&grid, maps, finish, output) };
-            }
-        }
-        if cfg!(target_arch = "aarch64") {
-            self.on::<Fused>(&grid, maps, finish, output);
-        } else {
-            self.on::<Apart>(&grid, maps, finish, output);
+        match backend.0 {
+            // SAFETY: a backend exists only for instructions that the processor has.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { self.avx512(&grid, maps, finish, output) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { self.avx2(&grid, maps, finish, output) },
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => self.on::<Neon>(&grid, maps, finish, output),
+            Kind::Any => self.on::<Any>(&grid, maps, finish, output),
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx2,fma")]
     fn avx512(&self, grid: &Grid, maps: &[f32], finish: Finish, output: &mut [f32]) {
-        self.on::<Fused>(grid, maps, finish, output);
+        self.on::<Avx512>(grid, maps, finish, output);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(&self, grid: &Grid, maps: &[f32], finish: Finish, output: &mut [f32]) {
-        self.on::<Fused>(grid, maps, finish, output);
+        self.on::<Avx2>(grid, maps, finish, output);
     }
 
     #[inline(always)]
@@ -193,31 +218,33 @@ impl Convolution {
     ) {
         let bordered = self.bordered(grid, maps);
         let tiles = grid.samples * grid.down * grid.across;
-        let together = TOGETHER.min(tiles);
+        // Parts and groups of about one size: of a few tiles they take nearly as long as full ones.
+        let together = tiles.div_ceil(tiles.div_ceil(TOGETHER));
         let (inputs, outputs) = (blocks(self.inputs), blocks(self.outputs));
-        let mut values = vec![Lanes::ZERO; IN * IN * together * inputs];
-        let mut sums = vec![Lanes::ZERO; IN * IN * together * outputs];
+        let groups = together.div_ceil(P::ROWS);
+        let rows = together.div_ceil(groups);
+        let mut values = vec![Lanes::ZERO; IN * IN * groups * rows * inputs];
+        let mut sums = vec![Lanes::ZERO; IN * IN * groups * rows * outputs];
         for first in (0..tiles).step_by(together) {
             let count = together.min(tiles - first);
+            let at = |position: usize, tile: usize, block: usize, blocks: usize| {
+                ((position * groups + tile / rows) * blocks + block) * rows + tile % rows
+            };
             for tile in 0..count {
-                self.spread::<T, IN, OUT>(
-                    grid,
-                    &bordered,
-                    first + tile,
-                    |position, block, value| {
-                        values[(position * together + tile) * inputs + block] = value;
-                    },
-                );
+                let put =
+                    |position, block, value| values[at(position, tile, block, inputs)] = value;
+                self.spread::<T, IN, OUT>(grid, &bordered, first + tile, put);
             }
+            let needed = count.div_ceil(rows) * rows;
             for (position, weights) in
                 self.weights.chunks_exact(outputs * inputs * LANES).enumerate()
             {
-                let values = &values[position * together * inputs..][..count * inputs];
-                let sums = &mut sums[position * together * outputs..][..count * outputs];
-                product::<P>(sums, flat(values), weights, inputs * LANES);
+                let values = &values[at(position, 0, 0, inputs)..][..needed * inputs];
+                let sums = &mut sums[at(position, 0, 0, outputs)..][..needed * outputs];
+                product::<P>(sums, values, weights, inputs, rows);
             }
             for tile in 0..count {
-                let sum = |position, block| sums[(position * together + tile) * outputs + block];
+                let sum = |position, block| sums[at(position, tile, block, outputs)];
                 self.gather::<T, IN, OUT>(grid, first + tile, sum, finish, output);
             }
         }

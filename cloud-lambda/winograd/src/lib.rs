@@ -33,12 +33,13 @@
 //! # The code
 //!
 //! [`lanes`] has sixteen channels as one value, [`tile`] the transforms, [`product`] the matrix products, and [`convolution`] the way
-//! of a map through all three. Loops over lanes become vector instructions for whatever the processor has: AVX-512, AVX2 with FMA,
-//! or NEON.
+//! of a map through all three. [`processor`] has the instructions: AVX-512, AVX2 with FMA, NEON, or any.
 
 mod convolution;
 mod lanes;
+mod processor;
 mod product;
 mod tile;
 
 pub use convolution::{Convolution, Finish, Size};
+pub use processor::Backend;

@@ -2,48 +2,58 @@
 
 #![expect(clippy::inline_always, reason = "loops must take on their caller's target features")]
 
-use crate::lanes::{Lanes, Processor};
+use crate::lanes::{LANES, Lanes};
+use crate::processor::Processor;
 
-/// Tiles whose sums are in registers at once: with two registers for each, twelve of AVX2's sixteen.
-pub const ROWS: usize = 6;
-
-/// Adds up, for each of `tiles` rows of `values` and each block of output channels, value times weight over the inputs.
+/// Adds up, for each tile and each block of output channels, value times weight over the inputs.
 ///
-/// `values` are (tiles, inputs), `weights` (output blocks, inputs) and `sums` (tiles, output blocks).
+/// Tiles come in groups of `rows`, whose sums are in registers at once. `values` are (groups, input blocks, rows), `weights`
+/// (output blocks, inputs) and `sums` (groups, output blocks, rows).
 #[inline(always)]
-pub fn product<P: Processor>(sums: &mut [Lanes], values: &[f32], weights: &[Lanes], inputs: usize) {
-    let blocks = weights.len() / inputs;
-    for (block, weights) in weights.chunks_exact(inputs).enumerate() {
-        for (sums, values) in sums.chunks_mut(ROWS * blocks).zip(values.chunks(ROWS * inputs)) {
-            match values.len() / inputs {
-                1 => rows::<P, 1>(sums, values, weights, block, blocks),
-                2 => rows::<P, 2>(sums, values, weights, block, blocks),
-                3 => rows::<P, 3>(sums, values, weights, block, blocks),
-                4 => rows::<P, 4>(sums, values, weights, block, blocks),
-                5 => rows::<P, 5>(sums, values, weights, block, blocks),
-                _ => rows::<P, ROWS>(sums, values, weights, block, blocks),
+pub fn product<P: Processor>(
+    sums: &mut [Lanes],
+    values: &[Lanes],
+    weights: &[Lanes],
+    inputs: usize,
+    rows: usize,
+) {
+    macro_rules! with {
+        ($($n:literal)*) => {
+            match rows {
+                $($n if $n <= P::ROWS => groups::<P, $n>(sums, values, weights, inputs),)*
+                _ => unreachable!("at most {} rows", P::ROWS),
             }
-        }
+        };
     }
+    with!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
 
 #[inline(always)]
-fn rows<P: Processor, const N: usize>(
+fn groups<P: Processor, const ROWS: usize>(
     sums: &mut [Lanes],
-    values: &[f32],
+    values: &[Lanes],
     weights: &[Lanes],
-    block: usize,
-    blocks: usize,
+    inputs: usize,
 ) {
-    let inputs = weights.len();
-    let rows: [&[f32]; N] = core::array::from_fn(|row| &values[row * inputs..][..inputs]);
-    let mut sum = [Lanes::ZERO; N];
-    for (input, &weight) in weights.iter().enumerate() {
-        for row in 0..N {
-            sum[row] = sum[row].plus::<P>(weight, rows[row][input]);
+    let (sums, _) = sums.as_chunks_mut::<ROWS>();
+    let (values, _) = values.as_chunks::<ROWS>();
+    let (weights, _) = weights.as_chunks::<LANES>();
+    let outputs = weights.len() / inputs;
+    // A block's weights are read from the nearest cache for all groups but the first.
+    for (output, weights) in weights.chunks_exact(inputs).enumerate() {
+        let groups = sums.chunks_exact_mut(outputs).zip(values.chunks_exact(inputs));
+        for (sums, values) in groups {
+            let mut sum = [Lanes::ZERO; ROWS];
+            for (values, weights) in values.iter().zip(weights) {
+                for (input, &weight) in weights.iter().enumerate() {
+                    for row in 0..ROWS {
+                        let value = values[row].0[input];
+                        // SAFETY: the caller chose the processor that it runs on.
+                        sum[row] = unsafe { P::multiply_add(sum[row], weight, value) };
+                    }
+                }
+            }
+            sums[output] = sum;
         }
-    }
-    for row in 0..N {
-        sums[row * blocks + block] = sum[row];
     }
 }

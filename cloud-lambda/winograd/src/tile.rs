@@ -6,8 +6,8 @@ use crate::lanes::Lanes;
 
 /// Transforms for outputs of `OUT` by `OUT` pixels from tiles of `IN` by `IN`.
 pub trait Tile<const IN: usize, const OUT: usize> {
-    /// A row of G: what each of a kernel's three weights contributes to each transformed weight.
-    const KERNEL: [[f64; 3]; IN];
+    /// The product of G and a column of a kernel.
+    fn kernel(column: [Lanes; 3]) -> [Lanes; IN];
 
     /// The product of B^T and a column.
     fn spread(column: [Lanes; IN]) -> [Lanes; IN];
@@ -20,8 +20,11 @@ pub trait Tile<const IN: usize, const OUT: usize> {
 pub struct Two;
 
 impl Tile<4, 2> for Two {
-    const KERNEL: [[f64; 3]; 4] =
-        [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+    #[inline(always)]
+    fn kernel([a, b, c]: [Lanes; 3]) -> [Lanes; 4] {
+        let (outer, middle) = ((a + c) * 0.5, b * 0.5);
+        [a, outer + middle, outer - middle, c]
+    }
 
     #[inline(always)]
     fn spread([a, b, c, d]: [Lanes; 4]) -> [Lanes; 4] {
@@ -38,14 +41,12 @@ impl Tile<4, 2> for Two {
 pub struct Four;
 
 impl Tile<6, 4> for Four {
-    const KERNEL: [[f64; 3]; 6] = [
-        [1.0 / 4.0, 0.0, 0.0],
-        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-        [0.0, 0.0, 1.0],
-    ];
+    #[inline(always)]
+    fn kernel([a, b, c]: [Lanes; 3]) -> [Lanes; 6] {
+        let (outer, middle) = ((a + c) * (-1.0 / 6.0), b * (1.0 / 6.0));
+        let (far, near) = (a * (1.0 / 24.0) + c * (1.0 / 6.0), b * (1.0 / 12.0));
+        [a * 0.25, outer - middle, outer + middle, far + near, far - near, c]
+    }
 
     #[inline(always)]
     fn spread([a, b, c, d, e, f]: [Lanes; 6]) -> [Lanes; 6] {
@@ -83,15 +84,4 @@ pub fn both<const FROM: usize, const TO: usize>(
         }
     }
     core::array::from_fn(|y| along(half[y]))
-}
-
-/// The transformed 3x3 kernel, G g G^T, by position.
-pub fn transformed<const IN: usize>(rows: &[[f64; 3]; IN], kernel: &[f32]) -> Vec<f32> {
-    let weight = |y: usize, x: usize| f64::from(kernel[3 * y + x]);
-    let at = |position: usize| {
-        let (row, column) = (rows[position / IN], rows[position % IN]);
-        let terms = (0..9).map(|i| row[i / 3] * column[i % 3] * weight(i / 3, i % 3));
-        terms.sum::<f64>() as f32
-    };
-    (0..IN * IN).map(at).collect()
 }
