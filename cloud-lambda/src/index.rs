@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use fogline::manifest::Manifest;
+use fogline::manifest::{File, Manifest};
 use fogline::refusal::{INTERNAL, MODEL_CORRUPT, Refusal, STORE_UNREACHABLE, UNKNOWN_PAIR};
 use tracing::warn;
 
+use crate::half;
 use crate::store::{Listed, PREFIX, Store, StoreError};
 
 /// Minimum time between two listings. An unknown digest triggers a listing, and a client that guesses digests must not
@@ -44,6 +45,8 @@ pub struct Pair {
     pub digest: [u8; 32],
     /// The key of the manifest without `manifest.json`.
     pub prefix: String,
+    /// The model in half precision, if it was published like that.
+    pub half: Option<File>,
     /// When and why loading the pair last failed.
     pub(crate) failed: Mutex<Option<(Instant, Refusal)>>,
 }
@@ -225,12 +228,13 @@ impl Index {
             self.store.get(key, MAX_MANIFEST).await.map_err(|error| Refusal::from(&error))?;
         let manifest = Manifest::parse(&json)
             .map_err(|error| Refusal::new(error.word(), error.to_string()))?;
+        let half = half::named(&json);
         match before {
-            Some(pair) if pair.manifest == manifest => Ok(Arc::clone(pair)),
+            Some(pair) if pair.manifest == manifest && pair.half == half => Ok(Arc::clone(pair)),
             _ => {
                 let prefix = key.trim_end_matches("manifest.json").to_owned();
                 let digest = manifest.pair_digest();
-                Ok(Arc::new(Pair { manifest, digest, prefix, failed: Mutex::default() }))
+                Ok(Arc::new(Pair { manifest, digest, prefix, half, failed: Mutex::default() }))
             }
         }
     }

@@ -12,6 +12,7 @@
 //! - [`runner`]: runs a `cloud.onnx` on batches of any size;
 //! - [`batch`]: rewrites convolutions so that a batch reads their weights once;
 //! - [`winograd`]: rewrites 3x3 convolutions for `fogline_winograd`, which takes fewer products;
+//! - [`half`]: weights in half precision on the store;
 //! - [`cache`]: downloaded models on disk;
 //! - [`index`]: the pairs in the bucket;
 //! - [`store`]: the S3 client for `models/NAME/VERSION/…`;
@@ -60,6 +61,7 @@
 pub mod batch;
 pub mod cache;
 pub mod function;
+pub mod half;
 pub mod index;
 pub mod lambda;
 pub mod plan;

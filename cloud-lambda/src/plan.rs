@@ -4,29 +4,35 @@ use std::time::{Duration, Instant};
 
 use fogline::coding::Coder;
 use fogline::frame::{Arrived, Request, Tensor};
-use fogline::manifest::{CLOUD_ONNX, Manifest, SPLIT_CODER, verify};
+use fogline::manifest::{CLOUD_ONNX, File, Manifest, SPLIT_CODER, verify};
 use fogline::packed;
 use fogline::refusal::{DEADLINE, INTERNAL, MALFORMED, MODEL_CORRUPT, Refusal, WRONG_SHAPE};
+use tract_onnx::prelude::TractResult;
 
+use crate::half::{self, CLOUD_HALF};
 use crate::runner::{RunError, Runner};
 
 /// Checks that `bytes` are those of the pair's file `name`.
 ///
 /// # Errors
-/// `internal` if the manifest lists no such file, `model_corrupt` if its bytes are others.
+/// `internal` if the manifest does not list the file, `model_corrupt` if size or SHA-256 differ.
 fn verified(manifest: &Manifest, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
-    let pair = format!("{}/{}", manifest.name, manifest.version);
-    let file = manifest
-        .files
-        .get(name)
-        .ok_or_else(|| Refusal::new(INTERNAL, format!("the manifest of {pair} lists no {name}")))?;
+    let file = manifest.files.get(name).ok_or_else(|| {
+        let Manifest { name: pair, version, .. } = manifest;
+        Refusal::new(INTERNAL, format!("the manifest of {pair}/{version} lists no {name}"))
+    })?;
+    matching(manifest, name, file, bytes)
+}
+
+fn matching(manifest: &Manifest, name: &str, file: &File, bytes: &[u8]) -> Result<(), Refusal> {
     if verify(bytes, file) {
-        Ok(())
-    } else {
-        let message =
-            format!("the stored {name} of {pair} does not match the SHA-256 in its manifest");
-        Err(Refusal::new(MODEL_CORRUPT, message))
+        return Ok(());
     }
+    let Manifest { name: pair, version, .. } = manifest;
+    Err(Refusal::new(
+        MODEL_CORRUPT,
+        format!("the stored {name} of {pair}/{version} does not match the SHA-256 in its manifest"),
+    ))
 }
 
 /// Verifies and reads the coder of a pair's maps.
@@ -66,6 +72,7 @@ pub struct Plan {
     optimised_in: Duration,
     runner: Runner,
     coder: Option<Coder>,
+    cores: usize,
 }
 
 impl Plan {
@@ -74,20 +81,55 @@ impl Plan {
     /// # Errors
     /// `model_corrupt` if the bytes do not match the manifest's SHA-256, `internal` if they do but cannot be run.
     pub fn new(manifest: Manifest, onnx: &[u8]) -> Result<Self, Refusal> {
-        let pair = format!("{}/{}", manifest.name, manifest.version);
         verified(&manifest, CLOUD_ONNX, onnx)?;
+        Self::with(manifest, onnx.len(), |shape, classes| Runner::new(onnx, shape, classes))
+    }
+
+    /// The plan of the same model in half precision, which `file` describes.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn of_half(manifest: Manifest, file: &File, onnx: &[u8]) -> Result<Self, Refusal> {
+        matching(&manifest, CLOUD_HALF, file, onnx)?;
+        let model = half::widened(onnx).map_err(|error| {
+            Refusal::new(INTERNAL, format!("{CLOUD_HALF} cannot be used: {error}"))
+        })?;
+        // In single precision, every number takes twice the bytes.
+        Self::with(manifest, 2 * onnx.len(), |shape, classes| {
+            Runner::of_proto(&model, shape, classes)
+        })
+    }
+
+    /// [`Plan::new`] with tract's own convolutions, to compare with.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn of_tract_alone(manifest: Manifest, onnx: &[u8]) -> Result<Self, Refusal> {
+        verified(&manifest, CLOUD_ONNX, onnx)?;
+        Self::with(manifest, onnx.len(), |shape, classes| {
+            Runner::of_tract_alone(onnx, shape, classes)
+        })
+    }
+
+    fn with(
+        manifest: Manifest,
+        bytes: usize,
+        runner: impl FnOnce([usize; 3], usize) -> TractResult<Runner>,
+    ) -> Result<Self, Refusal> {
+        let pair = format!("{}/{}", manifest.name, manifest.version);
         let shape = manifest.split.shape.map(|n| n as usize);
         let start = Instant::now();
-        let runner = Runner::new(onnx, shape, manifest.classes.len()).map_err(|error| {
+        let runner = runner(shape, manifest.classes.len()).map_err(|error| {
             Refusal::new(INTERNAL, format!("{CLOUD_ONNX} of {pair} cannot be run: {error:#}"))
         })?;
         Ok(Self {
             digest: manifest.pair_digest(),
             manifest,
-            bytes: onnx.len() as u64,
+            bytes: bytes as u64,
             optimised_in: start.elapsed(),
             runner,
             coder: None,
+            cores: 1,
         })
     }
 
@@ -97,13 +139,19 @@ impl Plan {
         Self { coder, ..self }
     }
 
+    /// The plan on so many cores instead of one.
+    #[must_use]
+    pub fn with_cores(self, cores: usize) -> Self {
+        Self { cores, ..self }
+    }
+
     /// The manifest that the plan was made from.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     /// The model itself.
-    pub(crate) fn runner(&self) -> &Runner {
+    pub fn runner(&self) -> &Runner {
         &self.runner
     }
 
@@ -185,7 +233,7 @@ impl Plan {
             *level *= self.manifest.split.scale;
         }
         let start = Instant::now();
-        let scores = self.runner.run(&maps, until).map_err(|error| match error {
+        let scores = self.runner.run(&maps, self.cores, until).map_err(|error| match error {
             RunError::Model(error) => failed(format!("{error:#}")),
             RunError::Deadline { done } => Refusal::new(
                 DEADLINE,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fogline::coding::Coder;
@@ -14,6 +15,7 @@ use moka::policy::EvictionPolicy;
 use tracing::{info, warn};
 
 use crate::cache::Cache;
+use crate::half::CLOUD_HALF;
 use crate::index::{Index, Pair};
 use crate::plan::{self, Plan};
 use crate::store::{Store, variable};
@@ -38,25 +40,29 @@ pub struct Options {
     pub memory: u64,
     /// The cache of downloaded models on disk, if any.
     pub cache: Option<Cache>,
+    /// Cores that the samples of a request are spread over.
+    pub cores: usize,
 }
 
 impl Default for Options {
-    /// All pairs, 512 MiB of plans, no cache on disk.
+    /// All pairs, 512 MiB of plans, no cache on disk, one core.
     fn default() -> Self {
-        Self { pairs: None, memory: 512 * MIB, cache: None }
+        Self { pairs: None, memory: 512 * MIB, cache: None, cores: 1 }
     }
 }
 
 impl Options {
     /// Reads `FOGLINE_PAIRS` (`NAME/VERSION,…`), `FOGLINE_MEMORY_MIB` (default: half of the function's memory),
-    /// `FOGLINE_CACHE` (a folder) and `FOGLINE_CACHE_MIB` (default: 256).
+    /// `FOGLINE_CACHE` (a folder) and `FOGLINE_CACHE_MIB` (default: 256). The cores are those that Lambda gives a function of its
+    /// memory, or this machine's.
     ///
     /// # Errors
     /// If a number is invalid or too large, a pair is not of the form `NAME/VERSION`, or the cache folder cannot be created.
     pub fn from_env() -> Result<Self, String> {
         let bytes = |name| variable(name).map(|text| mib(name, &text)).transpose();
-        let own = bytes("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.map(|memory| memory / 2);
-        let memory = bytes("FOGLINE_MEMORY_MIB")?.or(own).unwrap_or(512 * MIB);
+        let whole = bytes("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?;
+        let memory = bytes("FOGLINE_MEMORY_MIB")?.or(whole.map(|whole| whole / 2));
+        let here = thread::available_parallelism().map_or(1, usize::from);
         let cap = bytes("FOGLINE_CACHE_MIB")?.unwrap_or(256 * MIB);
         let cache = |folder: String| {
             Cache::new(PathBuf::from(&folder), cap)
@@ -64,8 +70,9 @@ impl Options {
         };
         Ok(Self {
             pairs: variable("FOGLINE_PAIRS").map(|text| names(&text)).transpose()?,
-            memory,
+            memory: memory.unwrap_or(512 * MIB),
             cache: variable("FOGLINE_CACHE").map(cache).transpose()?,
+            cores: whole.map_or(here, |whole| cores(whole).min(here)),
         })
     }
 }
@@ -74,6 +81,11 @@ impl Options {
 fn mib(name: &str, text: &str) -> Result<u64, String> {
     let bytes = text.parse().ok().and_then(|mib: u64| mib.checked_mul(MIB));
     bytes.ok_or_else(|| format!("{name} is '{text}'; it must be a whole number of MiB"))
+}
+
+/// The cores' worth of time that a function with so much memory gets from Lambda: one for each 1,769 MiB, at least one.
+fn cores(memory: u64) -> usize {
+    ((memory as f64 / (1769 * MIB) as f64).round() as usize).max(1)
 }
 
 /// Parses the value of `FOGLINE_PAIRS`.
@@ -91,6 +103,7 @@ pub struct Plans {
     store: Store,
     index: Arc<Index>,
     cache: Option<Cache>,
+    cores: usize,
     loaded: Memory<[u8; 32], Arc<Plan>>,
 }
 
@@ -104,7 +117,7 @@ impl Plans {
             .eviction_policy(EvictionPolicy::lru())
             .build();
         let index = Arc::new(Index::new(store.clone(), options.pairs));
-        Arc::new(Self { store, index, cache: options.cache, loaded })
+        Arc::new(Self { store, index, cache: options.cache, cores: options.cores, loaded })
     }
 
     /// The index of all pairs, loaded or not.
@@ -196,7 +209,7 @@ impl Plans {
     async fn build(&self, pair: &Pair) -> Result<Arc<Plan>, Refusal> {
         let start = Instant::now();
         let manifest = &pair.manifest;
-        let Some(file) = manifest.files.get(CLOUD_ONNX) else {
+        let Some(file) = pair.half.as_ref().or_else(|| manifest.files.get(CLOUD_ONNX)) else {
             let pair = format!("{}/{}", manifest.name, manifest.version);
             return Err(Refusal::new(
                 INTERNAL,
@@ -204,13 +217,13 @@ impl Plans {
             ));
         };
         let model = async {
-            match self.read_cached(manifest, file).await {
+            match self.read_cached(pair, file).await {
                 Some(plan) => Ok((plan?, Duration::ZERO)),
                 None => self.fetch(pair, file).await,
             }
         };
         let ((plan, store), coder) = tokio::try_join!(model, self.coder(pair))?;
-        let plan = plan.with_coder(coder);
+        let plan = plan.with_coder(coder).with_cores(self.cores);
         info!(
             pair = %format_args!("{}/{}", manifest.name, manifest.version),
             load_ms = start.elapsed().as_secs_f64() * 1e3,
@@ -231,11 +244,11 @@ impl Plans {
     }
 
     /// The plan of the model cached on disk; `None` if it is missing or fails verification.
-    async fn read_cached(&self, manifest: &Manifest, file: &File) -> Option<Result<Plan, Refusal>> {
-        let (cache, manifest, file) = (self.cache.clone()?, manifest.clone(), file.clone());
+    async fn read_cached(&self, pair: &Pair, file: &File) -> Option<Result<Plan, Refusal>> {
+        let (cache, plan, file) = (self.cache.clone()?, plan_of(pair), file.clone());
         let plan = apart("reading a cached model", move || {
             let Some(onnx) = cache.read(&file) else { return Ok(None) };
-            match Plan::new(manifest, &onnx) {
+            match plan(&onnx) {
                 Err(refusal) if refusal.error == MODEL_CORRUPT => {
                     warn!(digest = file.sha256, "a cached model is corrupt; downloading it again");
                     cache.remove(&file);
@@ -249,13 +262,14 @@ impl Plans {
 
     /// Downloads the model and makes its plan. Returns the plan and the time of the download.
     async fn fetch(&self, pair: &Pair, file: &File) -> Result<(Plan, Duration), Refusal> {
-        let (key, start) = (format!("{}{CLOUD_ONNX}", pair.prefix), Instant::now());
+        let name = if pair.half.is_some() { CLOUD_HALF } else { CLOUD_ONNX };
+        let (key, start) = (format!("{}{name}", pair.prefix), Instant::now());
         let onnx = self.store.get(&key, file.bytes.min(MAX_MODEL)).await;
         let onnx = onnx.map_err(|error| Refusal::from(&error))?;
         let store = start.elapsed();
-        let (cache, manifest, file) = (self.cache.clone(), pair.manifest.clone(), file.clone());
+        let (cache, plan, file) = (self.cache.clone(), plan_of(pair), file.clone());
         apart(&format!("'{key}'"), move || {
-            let plan = Plan::new(manifest, &onnx)?;
+            let plan = plan(&onnx)?;
             if let Some(cache) = cache
                 && let Err(error) = cache.put(&file, &onnx)
             {
@@ -264,6 +278,15 @@ impl Plans {
             Ok((plan, store))
         })
         .await
+    }
+}
+
+/// Makes the plan from the pair's model as the bucket has it.
+fn plan_of(pair: &Pair) -> impl FnOnce(&[u8]) -> Result<Plan, Refusal> + use<> {
+    let (manifest, half) = (pair.manifest.clone(), pair.half.clone());
+    move |onnx| match half {
+        Some(half) => Plan::of_half(manifest, &half, onnx),
+        None => Plan::new(manifest, onnx),
     }
 }
 

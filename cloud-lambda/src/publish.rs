@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use fogline::manifest::{CLOUD_ONNX, Manifest, ManifestError, SPLIT_CODER, verify};
 use fogline::refusal::Refusal;
 
+use crate::half::{self, CLOUD_HALF, HalfError};
 use crate::index::MAX_MANIFEST;
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::plans::{MAX_MODEL, apart};
 use crate::store::{PREFIX, Store, StoreError};
 use crate::trial::{Trial, try_cloud};
@@ -37,6 +38,8 @@ pub enum PublishError {
     Altered(PathBuf),
     /// A file exceeds the function's size limit, given in bytes.
     TooLarge(PathBuf, u64),
+    /// The cloud's weights do not fit into half precision.
+    Half(HalfError),
     /// The function could not run the cloud part.
     Unusable(Refusal),
     /// The bucket already has this exact pair.
@@ -67,6 +70,7 @@ impl fmt::Display for PublishError {
             Self::TooLarge(path, most) => {
                 write!(f, "{} exceeds the function's limit of {most} bytes", path.display())
             }
+            Self::Half(error) => write!(f, "{CLOUD_ONNX} in half precision: {error}"),
             Self::Unusable(refusal) => {
                 write!(f, "the function could not serve this pair: {}", refusal.message)
             }
@@ -111,6 +115,22 @@ impl Tried {
     /// What the trial of the cloud part found out.
     pub fn trial(&self) -> &Trial {
         &self.trial
+    }
+
+    /// The pair with its cloud's weights in half precision: the bucket gets another file, which the function loads in place of
+    /// `cloud.onnx`. Returns the plan that it will make, too.
+    ///
+    /// # Errors
+    /// If a weight does not fit, or the function could not load the model.
+    pub fn in_half(mut self) -> Result<(Self, Plan), PublishError> {
+        let onnx = self.files.iter().find(|(name, _)| name == CLOUD_ONNX);
+        let onnx = onnx.map(|(_, bytes)| &**bytes).unwrap_or_default();
+        let (bytes, file) = half::narrowed(onnx).map_err(PublishError::Half)?;
+        let plan = Plan::of_half(self.manifest.clone(), &file, &bytes);
+        let plan = plan.map_err(PublishError::Unusable)?;
+        self.json = half::naming(&self.json, &file);
+        self.files.push((CLOUD_HALF.into(), bytes));
+        Ok((self, plan))
     }
 }
 
@@ -169,7 +189,9 @@ pub async fn publish(
     let key = format!("{PREFIX}{pair}/{MANIFEST}");
     match store.get(&key, MAX_MANIFEST).await {
         Err(StoreError::Missing(_)) => {}
-        Ok(there) if there == json => return Err(PublishError::Published(pair)),
+        Ok(there) if there == json || is_half_of(&there, &json) => {
+            return Err(PublishError::Published(pair));
+        }
         Ok(_) | Err(StoreError::TooLarge { .. }) => return Err(PublishError::Taken(pair)),
         Err(error) => return Err(error.into()),
     }
@@ -192,4 +214,9 @@ pub async fn publish(
     }
     said(&key, json.len() as u64);
     Ok(manifest)
+}
+
+/// Whether the bucket's manifest is this one, published in half precision.
+fn is_half_of(there: &[u8], json: &[u8]) -> bool {
+    half::named(there).is_some_and(|file| half::naming(json, &file) == there)
 }

@@ -2,14 +2,21 @@
 //!
 //! tract optimises a model for one batch size, so there is one plan per size in [`BATCHES`]: the plan for a single sample
 //! from the start, the others from the first request that can use them. A request is split into the largest batches that
-//! it fills, without padding. Exporters often hard-code a batch of one in a reshape. Such a model, and any whose batched
+//! it fills, without padding, and its batches are spread over the function's cores. Exporters often hard-code a batch of one in a reshape. Such a model, and any whose batched
 //! scores differ from those of its single samples, runs one sample at a time.
 
 use core::fmt;
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tracing::info;
+use tract_onnx::Onnx;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
     DatumExt, DatumType, Framework, InferenceModel, InferenceModelExt, IntoRunnable, Tensor,
     TractError, TractResult, TypedModel, TypedRunnableModel, tvec,
@@ -17,6 +24,7 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_core::internal::{Cost, DimLike};
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv};
 use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::infer::Factoid;
 
 use crate::batch;
@@ -40,13 +48,46 @@ pub struct Runner {
     classes: usize,
     /// One per entry of [`BATCHES`]; `None` if the model cannot run at that size.
     plans: [OnceLock<Option<Runnable>>; BATCHES.len()],
-    kernels: Kernels,
+    /// `None` leaves every convolution to tract.
+    kernels: Option<Kernels>,
+}
+
+/// An operation of a plan and how long it takes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Timed {
+    /// Name of the node in the plan.
+    pub node: String,
+    /// Name of its operation.
+    pub operation: String,
+    /// Time of each run in milliseconds.
+    pub ms: Vec<f64>,
 }
 
 impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Runner({:?} to {})", self.shape, self.classes)
     }
+}
+
+/// The operations of a model's plans, by batch size.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Profiled {
+    /// Time to read and optimise the model and to run it once, in milliseconds.
+    pub load_ms: f64,
+    /// In each plan's order.
+    pub plans: BTreeMap<usize, Vec<Timed>>,
+}
+
+/// A model as tract alone runs it, and as the function does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Profile {
+    /// With tract's own convolutions.
+    pub tract: Profiled,
+    /// With those of `fogline_winograd`.
+    pub fogline: Profiled,
 }
 
 /// Why [`Runner::run`] failed.
@@ -75,9 +116,32 @@ impl Runner {
     /// # Errors
     /// If tract cannot read or run the model, or the output is not `classes` finite numbers.
     pub fn new(onnx: &[u8], shape: [usize; 3], classes: usize) -> TractResult<Self> {
-        // PyTorch describes intermediate values with a named batch, which tract would hold against the batch that it is given.
-        let reader = tract_onnx::onnx().with_ignore_value_info(true);
-        let model = reader.model_for_read(&mut &*onnx)?;
+        Self::with(reader().model_for_read(&mut &*onnx)?, shape, classes, Some(Kernels::default()))
+    }
+
+    /// [`Runner::new`] for a model that was decoded before.
+    ///
+    /// # Errors
+    /// As [`Runner::new`].
+    pub fn of_proto(model: &ModelProto, shape: [usize; 3], classes: usize) -> TractResult<Self> {
+        let model = reader().model_for_proto_model(model)?;
+        Self::with(model, shape, classes, Some(Kernels::default()))
+    }
+
+    /// [`Runner::new`] with tract's own convolutions, to compare with.
+    ///
+    /// # Errors
+    /// As [`Runner::new`].
+    pub fn of_tract_alone(onnx: &[u8], shape: [usize; 3], classes: usize) -> TractResult<Self> {
+        Self::with(reader().model_for_read(&mut &*onnx)?, shape, classes, None)
+    }
+
+    fn with(
+        model: InferenceModel,
+        shape: [usize; 3],
+        classes: usize,
+        kernels: Option<Kernels>,
+    ) -> TractResult<Self> {
         let inputs = model.input_outlets()?.len();
         if inputs != 1 {
             return Err(TractError::msg(format!(
@@ -89,35 +153,99 @@ impl Runner {
                 "its input is {other:?}; export the model in single precision: model.float()"
             )));
         }
-        let (plans, kernels) = Default::default();
-        let runner = Self { model, shape, classes, plans, kernels };
+        let runner = Self { model, shape, classes, plans: Default::default(), kernels };
         let one = runner.optimised(1)?;
         runner.scores(&one, 1, &vec![0.0; runner.map_len()])?;
         let _ = runner.plans[0].set(Some(one));
         Ok(runner)
     }
 
-    /// Computes the scores of the maps concatenated in `maps`. Blocks the thread.
+    /// Computes the scores of the maps concatenated in `maps`, on so many `cores`. Blocks the thread.
     ///
     /// # Errors
     /// If the model fails, or `until` passes before the last batch starts.
-    pub fn run(&self, maps: &[f32], until: Option<Instant>) -> Result<Vec<Vec<f32>>, RunError> {
-        let mut left = maps;
-        let mut all = Vec::with_capacity(maps.len() / self.map_len());
-        while !left.is_empty() {
-            if until.is_some_and(|until| Instant::now() >= until) {
-                return Err(RunError::Deadline { done: all.len() });
+    pub fn run(
+        &self,
+        maps: &[f32],
+        cores: usize,
+        until: Option<Instant>,
+    ) -> Result<Vec<Vec<f32>>, RunError> {
+        let batches = self.batches(maps, cores)?;
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = vec![];
+            while until.is_none_or(|until| Instant::now() < until) {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some((batch, plan, maps)) = batches.get(at) else { break };
+                done.push((at, self.scores(plan, *batch, maps)?));
             }
-            let samples = left.len() / self.map_len();
+            TractResult::Ok(done)
+        };
+        let mut done = thread::scope(|scope| {
+            let others: Vec<_> = (1..cores.min(batches.len())).map(|_| scope.spawn(work)).collect();
+            let mut done = work()?;
+            for other in others {
+                done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            }
+            TractResult::Ok(done)
+        })?;
+        done.sort_unstable_by_key(|(at, _)| *at);
+        let scores: Vec<Vec<f32>> = done.into_iter().flat_map(|(_, scores)| scores).collect();
+        if scores.len() < maps.len() / self.map_len() {
+            return Err(RunError::Deadline { done: scores.len() });
+        }
+        Ok(scores)
+    }
+
+    /// Cuts maps into batches: the largest that leave none of the cores idle.
+    fn batches<'a>(
+        &self,
+        maps: &'a [f32],
+        cores: usize,
+    ) -> TractResult<Vec<(usize, &Runnable, &'a [f32])>> {
+        let most = (maps.len() / self.map_len()).div_ceil(cores);
+        let (mut batches, mut left) = (vec![], maps);
+        while !left.is_empty() {
+            let samples = most.min(left.len() / self.map_len());
             let mut fitting = (0..BATCHES.len()).rev().filter(|&at| BATCHES[at] <= samples);
             let (batch, plan) = fitting
                 .find_map(|at| Some((BATCHES[at], self.plan(at)?)))
                 .ok_or_else(|| TractError::msg("the last map is incomplete"))?;
             let (now, later) = left.split_at(batch * self.map_len());
-            all.extend(self.scores(plan, batch, now)?);
+            batches.push((batch, plan, now));
             left = later;
         }
-        Ok(all)
+        Ok(batches)
+    }
+
+    /// Times each operation of the plan for one of [`BATCHES`] in `rounds` runs, in the plan's order.
+    ///
+    /// # Errors
+    /// If the model cannot run that many samples together.
+    pub fn profile(&self, samples: usize, rounds: usize) -> TractResult<Vec<Timed>> {
+        let plan = BATCHES.iter().position(|&batch| batch == samples).and_then(|at| self.plan(at));
+        let plan = plan.ok_or_else(|| TractError::msg(format!("no plan for {samples} samples")))?;
+        let input = self.input(samples, &noise(samples * self.map_len()))?;
+        let (mut all, mut state) = (BTreeMap::new(), plan.spawn()?);
+        for _ in 0..rounds {
+            let mut place = 0;
+            state.run_plan_with_eval(
+                tvec!(input.clone().into()),
+                |context, state, node, inputs| {
+                    let start = Instant::now();
+                    let outputs = eval(context, state, node, inputs);
+                    let timed = all.entry(place).or_insert_with(|| Timed {
+                        node: node.name.clone(),
+                        operation: node.op.name().into_owned(),
+                        ms: vec![],
+                    });
+                    timed.ms.push(start.elapsed().as_secs_f64() * 1e3);
+                    place += 1;
+                    outputs
+                },
+            )?;
+        }
+        Ok(all.into_values().collect())
     }
 
     fn map_len(&self) -> usize {
@@ -181,7 +309,9 @@ impl Runner {
 
     fn optimised(&self, batch: usize) -> TractResult<Runnable> {
         let mut model = self.typed(batch)?;
-        winograd::transform(&mut model, &self.kernels)?;
+        if let Some(kernels) = &self.kernels {
+            winograd::transform(&mut model, kernels)?;
+        }
         batch::fold(&mut model)?;
         model.into_optimized()?.into_runnable()
     }
@@ -191,10 +321,7 @@ impl Runner {
         let one =
             self.plan(0).ok_or_else(|| TractError::msg("the model cannot run a single sample"))?;
         let len = self.map_len();
-        // Pseudo-random signs (Knuth's multiplicative hash): a regular pattern could cancel out in a layer.
-        let sign =
-            |i: usize| if (i as u32).wrapping_mul(2_654_435_761) >> 31 == 0 { 1.0 } else { -1.0 };
-        let maps: Vec<f32> = (0..batch * len).map(sign).collect();
+        let maps = noise(batch * len);
         let together = self.scores(&plan, batch, &maps)?;
         for (map, scores) in maps.chunks_exact(len).zip(&together) {
             let alone = self.scores(one, 1, map)?;
@@ -207,9 +334,7 @@ impl Runner {
     }
 
     fn scores(&self, plan: &Runnable, batch: usize, maps: &[f32]) -> TractResult<Vec<Vec<f32>>> {
-        let [channels, height, width] = self.shape;
-        let input = Tensor::from_shape(&[batch, channels, height, width], maps)?;
-        let outputs = plan.run(tvec!(input.into()))?;
+        let outputs = plan.run(tvec!(self.input(batch, maps)?.into()))?;
         let output = outputs.first().ok_or_else(|| TractError::msg("the model has no output"))?;
         if output.datum_type() != F32 {
             let other = output.datum_type();
@@ -229,4 +354,21 @@ impl Runner {
         }
         Ok(scores.chunks_exact(self.classes).map(<[f32]>::to_vec).collect())
     }
+
+    fn input(&self, batch: usize, maps: &[f32]) -> TractResult<Tensor> {
+        let [channels, height, width] = self.shape;
+        Tensor::from_shape(&[batch, channels, height, width], maps)
+    }
+}
+
+fn reader() -> Onnx {
+    // PyTorch describes intermediate values with a named batch, which tract would hold against the batch that it is given.
+    tract_onnx::onnx().with_ignore_value_info(true)
+}
+
+/// Pseudo-random signs (Knuth's multiplicative hash): a regular pattern could cancel out in a layer.
+fn noise(len: usize) -> Vec<f32> {
+    let sign =
+        |i: usize| if (i as u32).wrapping_mul(2_654_435_761) >> 31 == 0 { 1.0 } else { -1.0 };
+    (0..len).map(sign).collect()
 }

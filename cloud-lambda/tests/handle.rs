@@ -10,11 +10,9 @@ use fogline_cloud::function::{Auth, Call, Caller, Function};
 use serde_json::json;
 
 use crate::bucket::Bucket;
-use crate::request::{altered, body, expected, get, golden, handle, infer, post, refusal, refused};
-
-fn logits() -> Vec<Vec<f32>> {
-    serde_json::from_value(expected()["logits"].clone()).unwrap()
-}
+use crate::request::{
+    altered, body, expected, get, golden, handle, infer, logits, post, refusal, refused,
+};
 
 #[tokio::test]
 async fn a_frame_is_answered_with_onnxruntimes_scores() {

@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fogline::frame::Response as Scores;
 use fogline::manifest::{Manifest, sha256_hex};
 use fogline_cloud::publish::{self, PublishError, try_out};
 use fogline_cloud::store::Store;
+use prost::Message;
 use tempfile::TempDir;
+use tract_onnx::pb::ModelProto;
 
 use crate::bucket::{Bucket, pair_file};
-use crate::request::{handle, infer};
+use crate::request::{handle, infer, logits, refusal};
 
 /// Copies the tests' pair to its own folder.
 fn pair() -> (TempDir, PathBuf) {
@@ -138,6 +141,54 @@ async fn a_cloud_that_cannot_run_is_not_published() {
         let refused = try_out(&folder).await.unwrap_err();
         assert!(matches!(refused, PublishError::Unusable(_)), "{what}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn weights_in_half_precision_are_loaded_in_place_of_the_model() {
+    let bucket = Bucket::empty().await;
+    let store = Store::new(bucket.settings());
+    let (_root, folder) = pair();
+    let (half, _) = try_out(&folder).await.unwrap().in_half().unwrap();
+    let mut keys = vec![];
+    publish::publish(&store, half, |key, bytes| keys.push((key.to_owned(), bytes))).await.unwrap();
+    let key = |name| format!("models/tiny/1.0.0/{name}");
+    assert_eq!(
+        keys.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(),
+        [key("cloud.onnx"), key("cloud-half.onnx"), key("manifest.json")]
+    );
+    // 384 weights of two bytes less each, whose length in turn takes a byte less.
+    assert_eq!(keys[0].1 - keys[1].1, 384 * 2 + 1);
+    let again = publish(&store, &folder, |_, _| panic!("nothing is written")).await.unwrap_err();
+    assert!(matches!(again, PublishError::Published(_)), "{again}");
+
+    let there = bucket.folder();
+    fs::remove_file(there.join("cloud.onnx")).unwrap();
+    let response = handle(&bucket.plans(), infer()).await;
+    assert_eq!(response.status(), 200);
+    // The weights are multiples of 1/64, which half precision has.
+    assert_eq!(Scores::decode(response.body()).unwrap().scores, logits());
+    let altered = Bucket::with_pair().await;
+    let mut bytes = fs::read(there.join("cloud-half.onnx")).unwrap();
+    bytes[500] ^= 1;
+    fs::write(altered.folder().join("cloud-half.onnx"), bytes).unwrap();
+    fs::copy(there.join("manifest.json"), altered.folder().join("manifest.json")).unwrap();
+    assert_eq!(refusal(&altered.plans(), infer()).await, (502, "model_corrupt".into()));
+}
+
+#[tokio::test]
+async fn a_weight_that_half_precision_does_not_have_stays_single() {
+    let (_root, folder) = altered(|manifest, folder| {
+        let onnx = fs::read(folder.join("cloud.onnx")).unwrap();
+        let mut model = ModelProto::decode(&onnx[..]).unwrap();
+        let weight = &mut model.graph.as_mut().unwrap().initializer[0];
+        weight.raw_data[..4].copy_from_slice(&70_000_f32.to_le_bytes());
+        let onnx = model.encode_to_vec();
+        let file = manifest.files.get_mut("cloud.onnx").unwrap();
+        (file.sha256, file.bytes) = (sha256_hex(&onnx), onnx.len() as u64);
+        fs::write(folder.join("cloud.onnx"), onnx).unwrap();
+    });
+    let refused = try_out(&folder).await.unwrap().in_half().unwrap_err();
+    assert!(refused.to_string().contains("a weight of 'weight' exceeds 65504"), "{refused}");
 }
 
 #[tokio::test]

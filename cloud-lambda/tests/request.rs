@@ -23,6 +23,11 @@ pub fn expected() -> Value {
     serde_json::from_slice(&fs::read(pair_file("expected.json")).unwrap()).unwrap()
 }
 
+/// The logits among them.
+pub fn logits() -> Vec<Vec<f32>> {
+    serde_json::from_value(expected()["logits"].clone()).unwrap()
+}
+
 /// The golden frame after `change`.
 pub fn altered(change: impl FnOnce(&mut Frame)) -> Vec<u8> {
     let mut frame = Frame::decode(&golden()).unwrap();

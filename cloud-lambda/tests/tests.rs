@@ -4,6 +4,7 @@
 mod bucket;
 mod coded;
 mod content;
+mod cores;
 mod faults;
 mod handle;
 mod host;

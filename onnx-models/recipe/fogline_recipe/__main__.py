@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import commands
-from .calibrate import RULES
+from .answers import RULES
 from .data import DataError
 from .layout import TINY, Layout
 from .quant import LayoutError
@@ -72,6 +72,10 @@ def add_target(command: argparse.ArgumentParser) -> None:
     target.add_argument("--accuracy-loss", type=float,
                         help="answer as many pictures at the edge as this loss of accuracy against the final head allows, such as 0.005")
     target.add_argument("--energy", type=float, help="answer as few at the edge as still need this many times less energy than the twin, such as 5.5")
+    target.add_argument("--max-exit-error", type=float, metavar="SHARE",
+                        help="answer as many at the edge as keep this promise: of the answers at the edge, at most this share is wrong, such as 0.02")
+    command.add_argument("--confidence", type=float, default=0.95,
+                         help="of the promise, over the draw of the held-out pictures (default %(default)s)")
     command.add_argument("--margin", type=float, default=3.0, metavar="ERRORS",
                          help="safety margin in standard errors of the held-out pictures, so that other pictures meet the target too; "
                               "with 0, only the held-out ones do (default %(default)s)")
@@ -146,6 +150,9 @@ def main(words: list[str] | None = None) -> None:
     command.add_argument("--pair", type=Path, required=True, help="folder of the packed pair")
     command.add_argument("--data", type=Path, required=True, help="the dataset that it was trained on")
     add_target(command)
+    command.add_argument("--check-splits", type=int, default=0, metavar="N",
+                         help="also make the promise of --max-exit-error on N random draws from held-out and test pictures, and count how many break it "
+                              "on the others (default %(default)s)")
     command.set_defaults(run=commands.calibrate)
 
     command = every.add_parser("evaluate", help="evaluate on the test pictures with PyTorch and print the figures as JSON")

@@ -33,7 +33,7 @@ def target_of(arguments: argparse.Namespace):
     from .calibrate import Target
 
     try:
-        return Target(arguments.edge_share, arguments.accuracy_loss, arguments.energy, arguments.margin)
+        return take(arguments, Target)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
 
@@ -243,6 +243,8 @@ def calibrate(arguments: argparse.Namespace) -> None:
     run, target, path = load(arguments.run_folder), target_of(arguments), arguments.pair / "manifest.json"
     manifest, held = manifest_of(run, arguments.pair), held_out(run, arguments.data)
     exits, curves, report = calibrated(run, held, target, manifest["parts"], arguments.budget)
+    if arguments.check_splits:
+        report["promise"] = checked(run, held, of_run(run, arguments.data, "test"), target, exits, arguments.check_splits)
     for exit_, found in zip(manifest["exits"], exits, strict=False):
         exit_ |= found
     manifest["curves"] = curves
@@ -250,6 +252,27 @@ def calibrate(arguments: argparse.Namespace) -> None:
     beside.write_text(json.dumps(manifest, indent=2) + "\n")
     beside.replace(path)
     print(json.dumps(report, indent=2))
+
+
+def checked(run, held, test, target, exits: list[dict], splits: int) -> dict:
+    """How often each policy's promise breaks on pictures that did not make it."""
+    import torch
+
+    from .answers import answers, cooled, policies
+    from .promise import broken
+
+    if target.max_exit_error is None:
+        raise DataError("--check-splits checks the promise of --max-exit-error")
+    logits = [torch.cat(heads) for heads in zip(heads_of(run, held.images, exits), heads_of(run, test.images, exits), strict=True)]
+    labels, hard = torch.cat([held.labels, test.labels]), run.net.edge.hard()
+    classes, deciding = logits[-1].shape[1], len(logits) - (2 if hard else 1)
+    scaled = [cooled(head, exit_["temperature"], classes) for head, exit_ in zip(logits[:deciding], exits, strict=True)] + logits[deciding:]
+    found = {}
+    for policy in policies(logits):
+        said = answers(scaled, labels, policy, hard)
+        failed, refused, share = broken(said, target.max_exit_error, target.confidence, len(held), splits)
+        found[policy] = {"splits": splits, "broken": failed, "refused": refused, "edge_share": round(share, 4)}
+    return found
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -276,7 +299,8 @@ def export(arguments: argparse.Namespace) -> None:
     if twin:
         files.write_twin(twin, out / "twin.onnx")
     golden.write(out, run.net)
-    given = {name: getattr(arguments, name) for name in ("edge_share", "accuracy_loss", "energy", "margin", "budget")}
+    given = {name: getattr(arguments, name) for name in ("edge_share", "accuracy_loss", "energy", "max_exit_error", "budget")}
+    given["confidence" if arguments.max_exit_error else "margin"] = arguments.confidence if arguments.max_exit_error else arguments.margin
     chosen = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
     card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), chosen, report["exits"], out)
     print(json.dumps(report, indent=2))

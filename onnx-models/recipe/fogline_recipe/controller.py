@@ -11,7 +11,7 @@ from itertools import product
 import torch
 
 from . import calibrate, energy
-from .calibrate import Choice
+from .answers import Choice, answers, at_share, cooled, sign, temperature
 
 # Candidate cuts, as shares of the pictures below them; pictures above the last usually exit anyway.
 CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -66,7 +66,7 @@ def shares_by_way(endings: torch.Tensor, taken: torch.Tensor, ways: int, exits: 
 
 def endings(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, cuts: Sequence[float]) -> torch.Tensor:
     """Index of the exit that answers each sample; the number of exits for the cloud."""
-    said = calibrate.answers(logits, labels, policy)
+    said = answers(logits, labels, policy)
     ended = torch.full((len(labels),), len(cuts))
     for exit_ in reversed(range(len(cuts))):
         ended[said.sure[exit_] >= cuts[exit_]] = exit_
@@ -90,7 +90,7 @@ def find(every: list[list[torch.Tensor]], labels: torch.Tensor, policy: str, edg
     for rule in rules(before, len(every)):
         taken = rule.of(before)
         logits = pick(every, taken)
-        choice = calibrate.at_share(calibrate.answers(logits, labels, policy), edge_share)
+        choice = at_share(answers(logits, labels, policy), edge_share)
         by_way = shares_by_way(endings(logits, labels, policy, choice.cuts), taken, len(every), len(choice.cuts))
         cost = microjoules(parts, by_way)
         if (budget is None or cost <= budget) and (best is None or (choice.worth, -cost) > best[:2]):
@@ -108,17 +108,17 @@ def calibrated(every: list[list[torch.Tensor]], labels: torch.Tensor, target: ca
     classes = every[0][-1].shape[1]
     together = [torch.cat(head) for head in zip(*every, strict=True)]
     many = labels.repeat(len(every))
-    temperatures = [calibrate.temperature(exit_[:, :classes], many) for exit_ in together[:-1]]
-    scaled = [[calibrate.cooled(exit_, t, classes) for exit_, t in zip(heads[:-1], temperatures, strict=True)] + heads[-1:] for heads in every]
+    temperatures = [temperature(exit_[:, :classes], many) for exit_ in together[:-1]]
+    scaled = [[cooled(exit_, t, classes) for exit_, t in zip(heads[:-1], temperatures, strict=True)] + heads[-1:] for heads in every]
     rule, _ = find(scaled, labels, "entropy", target.above(target.edge_share, len(labels)), parts, budget)
     taken = rule.of(confidence(every[0][0], temperatures[0], classes))
     exits, curves, report = calibrate.calibrate(pick(every, taken), labels, target, parts)
     exits[0]["ways"] = rule.manifest()
     for policy, points in curves.items():
-        cooled = [calibrate.cooled(exit_, found["temperature"], classes) for exit_, found in zip(pick(every, taken), exits, strict=False)]
+        way = [cooled(exit_, found["temperature"], classes) for exit_, found in zip(pick(every, taken), exits, strict=False)]
         for point in points:
-            cuts = [calibrate.sign(policy) * cut for cut in point["thresholds"]]
-            ended = endings([*cooled, every[0][-1]], labels, policy, cuts)
+            cuts = [sign(policy) * cut for cut in point["thresholds"]]
+            ended = endings([*way, every[0][-1]], labels, policy, cuts)
             point["ways"] = shares_by_way(ended, taken, len(every), len(cuts))
     report["rule"] = exits[0]["ways"]
     return exits, curves, report

@@ -12,6 +12,7 @@ import matplotlib
 from tqdm import tqdm
 
 from . import calibrate, data, energy
+from .answers import temperature, threshold
 from .layout import Layout
 from .runs import Schedule, load, logits
 from .train import new, train
@@ -41,11 +42,11 @@ def points(run: Path, bits: int, split: str, held: data.Pictures, test: data.Pic
     held_logits, test_logits = logits(net, held.images), logits(net, test.images)
     rows = []
     # Temperatures are the same at every share, and only one policy is drawn.
-    temperatures = [calibrate.temperature(exit_, held.labels) for exit_ in held_logits[:-1]]
+    temperatures = [temperature(exit_, held.labels) for exit_ in held_logits[:-1]]
     scaled = [exit_ / t for exit_, t in zip(held_logits, [*temperatures, 1.0], strict=True)]
     for share in SHARES:
         choice = calibrate.choose(scaled, held.labels, POLICY, calibrate.Target(edge_share=share))
-        exits = [{"temperature": t, "thresholds": {POLICY: calibrate.threshold(POLICY, cut)}}
+        exits = [{"temperature": t, "thresholds": {POLICY: threshold(POLICY, cut)}}
                  for t, cut in zip(temperatures, choice.cuts, strict=True)]
         figures = calibrate.evaluate(test_logits, test.labels, exits, POLICY)
         rows.append({

@@ -5,7 +5,7 @@ import unittest
 import torch
 from torch.nn.functional import cross_entropy
 
-from fogline_recipe import calibrate, energy
+from fogline_recipe import answers, calibrate, energy
 from fogline_recipe.calibrate import Target
 
 PARTS = [
@@ -29,29 +29,29 @@ def three_heads(count: int = 2000) -> tuple[list[torch.Tensor], torch.Tensor]:
 class Temperature(unittest.TestCase):
     def test_it_undoes_what_made_confidences_wrong(self):
         heads, labels = three_heads()
-        honest = calibrate.temperature(heads[0], labels)
-        self.assertAlmostEqual(calibrate.temperature(heads[0] * 3, labels) / honest, 3, delta=0.05)
+        honest = answers.temperature(heads[0], labels)
+        self.assertAlmostEqual(answers.temperature(heads[0] * 3, labels) / honest, 3, delta=0.05)
         scaled = heads[0] * 3
-        t = calibrate.temperature(scaled, labels)
+        t = answers.temperature(scaled, labels)
         self.assertLess(cross_entropy(scaled / t, labels), cross_entropy(scaled, labels))
         self.assertLess(calibrate.calibration_error(scaled / t, labels), calibrate.calibration_error(scaled, labels))
 
 
 class Thresholds(unittest.TestCase):
     def test_every_policy_of_the_table_is_measured(self):
-        self.assertEqual(list(calibrate.MEASURES), list(calibrate.RULES))
+        self.assertEqual(list(answers.MEASURES), list(answers.RULES))
         logits = torch.tensor([[2.0, 1.0, 0.0, 3.0], [9.0, 0.0, 0.0, 4.0]])
-        for policy, rule in calibrate.RULES.items():
-            unsure, sure = calibrate.certainty(logits, policy, 3).tolist()
+        for policy, rule in answers.RULES.items():
+            unsure, sure = answers.certainty(logits, policy, 3).tolist()
             self.assertLess(unsure, sure, policy)
             self.assertEqual(sure < 0, rule["sure"] == "at_most", policy)
 
     def test_a_share_is_met_by_every_policy(self):
         heads, labels = three_heads()
-        for policy in calibrate.POLICIES:
+        for policy in answers.POLICIES:
             found = calibrate.choose(heads, labels, policy, Target(edge_share=0.6))
             self.assertAlmostEqual(sum(found.shares), 0.6, delta=0.002)
-            exits = [{"temperature": 1.0, "thresholds": {policy: calibrate.threshold(policy, cut)}} for cut in found.cuts]
+            exits = [{"temperature": 1.0, "thresholds": {policy: answers.threshold(policy, cut)}} for cut in found.cuts]
             figures = calibrate.evaluate(heads, labels, exits, policy)
             self.assertAlmostEqual(figures["accuracy"]["system"], found.accuracy, delta=0.002)
             self.assertAlmostEqual(1 - figures["share"]["cloud"], 0.6, delta=0.002)
@@ -73,7 +73,7 @@ class Thresholds(unittest.TestCase):
 
     def test_a_curve_runs_from_cloud_to_edge_through_what_was_chosen(self):
         heads, labels = three_heads()
-        for policy in calibrate.POLICIES:
+        for policy in answers.POLICIES:
             chosen = calibrate.choose(heads, labels, policy, Target(edge_share=0.63))
             points = calibrate.curve(heads, labels, policy, chosen)
             edge = [sum(point["shares"]) for point in points]
