@@ -109,12 +109,14 @@ pub fn run(what: &What) -> Result<()> {
 }
 
 fn cloud(passed: &Passed) -> Result<()> {
-    let mut build = step::cargo(&["build", "--release", "--package", "fogline-cloud"]);
+    let mut build =
+        step::cargo(&["build", "--release", "--package", "fogline-cloud", "--features", "profile"]);
     step::run("building the function in release mode", &mut build)?;
     let python = tools::recipe()?;
-    let paths =
-        ["--function", &text(&target().join("release/fogline-cloud")), "--python", &text(&python)]
-            .map(str::to_owned);
+    let built = |name: &str| text(&target().join("release").join(name));
+    let (function, profile) = (built("fogline-cloud"), built("profile"));
+    let paths = ["--function", &function, "--profile", &profile, "--python", &text(&python)]
+        .map(str::to_owned);
     crate::heavy("bench-cloud", &Passed { options: [&paths[..], &passed.options].concat() })
 }
 

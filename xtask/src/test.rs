@@ -141,23 +141,27 @@ const ENGINE_SUITE: [&str; 12] = [
     "memory", "--test", "scaling",
 ];
 
-/// Runs the engine's test suite on 64-bit Arm, if QEMU is installed.
+/// Runs the kernels' tests, the edge's and the cloud's, on 64-bit Arm, if QEMU is installed.
 fn arm(tally: &mut Tally) {
     const TRIPLE: &str = "aarch64-unknown-linux-musl";
     const QEMU: &str = "qemu-aarch64";
-    let name = "engine suite on 64-bit Arm";
     if Command::new(QEMU).arg("--version").output().is_err() {
-        eprintln!("  skipped: {name}, which needs {QEMU} (Debian package qemu-user)");
+        eprintln!("  skipped: kernels on 64-bit Arm, which need {QEMU} (Debian package qemu-user)");
         return;
     }
     if let Err(error) = tools::add_target(TRIPLE) {
-        return tally.fail(name, &error);
+        return tally.fail("kernels on 64-bit Arm", &error);
     }
-    let mut suite = nextest(&["--package", "fogline-edge", "--target", TRIPLE]);
-    suite.args(ENGINE_SUITE);
-    suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
-    suite.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", QEMU);
-    tally.nextest(name, &mut suite);
+    for (name, package, suite) in [
+        ("engine suite on 64-bit Arm", "fogline-edge", &ENGINE_SUITE[..]),
+        ("Winograd convolutions on 64-bit Arm", "fogline-winograd", &[]),
+    ] {
+        let mut tests = nextest(&["--package", package, "--target", TRIPLE]);
+        tests.args(suite);
+        tests.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
+        tests.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", QEMU);
+        tally.nextest(name, &mut tests);
+    }
 }
 
 /// Checks that the figures in docs and model cards match the reports.

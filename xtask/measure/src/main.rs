@@ -8,6 +8,7 @@ mod eval;
 mod figures;
 mod gallery;
 mod gateway;
+mod labels;
 mod load;
 mod publish;
 mod rate;

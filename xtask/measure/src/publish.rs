@@ -10,6 +10,12 @@ use fogline_edge::device::folder::Folder;
 use fogline_edge::kernel::Backend;
 use serde_json::json;
 
+use crate::labels::Labels;
+use crate::subject::Subject;
+
+/// Smallest share of the test pictures whose label half precision must not change.
+const SAME: f64 = 0.9995;
+
 /// Options of `cargo xtask publish`.
 #[derive(clap::Args)]
 pub struct Options {
@@ -27,6 +33,10 @@ pub struct Options {
     /// Only check that edge and function can load the pair; upload nothing. Needs no credentials.
     #[arg(long)]
     check: bool,
+    /// Also upload the cloud's weights in half precision, which the function then loads in place of cloud.onnx: half the bytes at each
+    /// start. DIR is a dataset as for `cargo xtask eval`, whose test pictures must get the same label, at least 9,995 of 10,000.
+    #[arg(long, value_name = "DIR")]
+    half: Option<PathBuf>,
     /// Print what was published as one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -36,8 +46,19 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let pair = options.pair.canonicalize().with_context(|| options.pair.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tried = runtime.block_on(try_out(&pair))?;
+    let mut tried = runtime.block_on(try_out(&pair))?;
     load_edge(&pair)?;
+    if let Some(data) = &options.half {
+        let (half, plan) = tried.in_half()?;
+        let labels = Labels::compare(&Subject::load(&pair)?, &plan, data)?;
+        let said = format!(
+            "in half precision, {} of {} test pictures get the same label; the largest difference of a probability is {:.1e}",
+            labels.same, labels.pictures, labels.difference
+        );
+        ensure!(labels.share() >= SAME, "{said}; publish the pair without --half");
+        eprintln!("{said}");
+        tried = half;
+    }
     if tried.trial().batch == 1 {
         eprintln!("warning: the cloud part runs one sample at a time, because its batch is fixed");
     }

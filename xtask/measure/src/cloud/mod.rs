@@ -6,6 +6,7 @@
 mod arrivals;
 pub mod function;
 mod load;
+mod profile;
 mod table;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -21,15 +22,20 @@ use fogline::frame::{Request as Frame, Tensor};
 use fogline::manifest::{CLOUD_ONNX, Manifest};
 use fogline::packed;
 use fogline_stack::models::{Model, Models};
-use fogline_stack::store;
+use fogline_stack::store::{self, BUCKET, LocalStore};
 use serde::Serialize;
 use serde_json::json;
 use tokio::process::Command;
 
 use arrivals::Arrivals;
+use fogline_cloud::half;
+use fogline_cloud::plan::Plan;
+use fogline_cloud::runner::Profile;
 use function::{Function, Sample, number};
 use load::Load;
 
+use crate::labels::Labels;
+use crate::subject::Subject;
 use crate::times::{ms, quantile};
 
 /// Options of `cargo xtask bench cloud`.
@@ -50,6 +56,9 @@ pub struct Options {
     /// Then send requests at random times for this long, to check the simulation of `cargo xtask plan`.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     arrivals: u64,
+    /// A dataset as for `cargo xtask eval`: also compare the answers to its test pictures with those of tract's own convolutions.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Also write the table and the times to the pair's folder, for `cargo xtask figures` and `cargo xtask plan`.
     #[arg(long)]
     keep: bool,
@@ -59,6 +68,9 @@ pub struct Options {
     /// The function's release build.
     #[arg(long, value_name = "FILE", hide = true)]
     function: PathBuf,
+    /// The program that times each operation, compiled with it.
+    #[arg(long, value_name = "FILE", hide = true)]
+    profile: PathBuf,
     /// The recipe's Python, which has onnxruntime.
     #[arg(long, value_name = "FILE", hide = true)]
     python: PathBuf,
@@ -79,6 +91,28 @@ struct Figures {
     date: String,
     pair: String,
     binary_bytes: u64,
+    starts: Starts,
+    /// Starts with the weights in half precision on the store, and how many bytes they take there.
+    half: Starts,
+    function: BTreeMap<usize, Vec<Sample>>,
+    profiles: Vec<Profile>,
+    /// onnxruntime's times, by batch size.
+    onnxruntime: BTreeMap<usize, Vec<f64>>,
+    /// Resident memory in MiB after all requests.
+    resident: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Labels>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounded_load: Option<Load>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrivals: Option<Arrivals>,
+}
+
+/// Times of cold starts.
+#[derive(Default, Serialize)]
+struct Starts {
+    /// Size of the model on the store.
+    bytes: u64,
     /// From the start of the process to its first request for work. The next two are parts of it: tract loading the model, and
     /// the store sending it.
     init: Vec<f64>,
@@ -86,15 +120,28 @@ struct Figures {
     store: Vec<f64>,
     /// From the start of the process to its first answer.
     first_answer: Vec<f64>,
-    function: BTreeMap<usize, Vec<Sample>>,
-    /// onnxruntime's times, by batch size.
-    onnxruntime: BTreeMap<usize, Vec<f64>>,
-    /// Resident memory in MiB after all requests.
-    resident: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bounded_load: Option<Load>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arrivals: Option<Arrivals>,
+}
+
+impl Starts {
+    /// Starts a function and has it answer a single sample.
+    async fn add(
+        &mut self,
+        options: &Options,
+        store: &LocalStore,
+        pair: &str,
+        event: &Bytes,
+    ) -> Result<Function> {
+        let start = Instant::now();
+        let function = Function::start(&options.function, &[], store, pair).await?;
+        function.lambda.asked().await;
+        self.init.push(ms(start));
+        let loaded = function.logged("tract_ms").await?;
+        self.load.push(number(&loaded, "tract_ms"));
+        self.store.push(number(&loaded, "store_ms"));
+        function.sample(event).await?;
+        self.first_answer.push(ms(start));
+        Ok(function)
+    }
 }
 
 /// Runs the benchmark and prints the table.
@@ -102,7 +149,13 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let models = Models::find(&options.models)?;
     let model = models.choose(Some(&options.model))?;
-    let figures = runtime.block_on(measure(options, &models.usable, model))?;
+    let mut figures = runtime.block_on(measure(options, &models.usable, model))?;
+    if let Some(data) = &options.data {
+        let onnx = fs::read(model.folder.join(CLOUD_ONNX))?;
+        let tract = Plan::of_tract_alone(model.manifest.clone(), &onnx);
+        let tract = tract.map_err(|refusal| anyhow!(refusal.message))?;
+        figures.labels = Some(Labels::compare(&Subject::load(&model.folder)?, &tract, data)?);
+    }
     let table = table::table(&figures)?;
     print!("{table}");
     if options.keep {
@@ -122,7 +175,8 @@ pub fn run(options: &Options) -> Result<()> {
 
 async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<Figures> {
     let store = store::start(models).await?;
-    let onnx = model.folder.join(CLOUD_ONNX);
+    let (onnx, halved) = (model.folder.join(CLOUD_ONNX), store::start(models).await?);
+    let half_bytes = halve(&halved, model)?;
     let Manifest { name, version, .. } = &model.manifest;
     let mut figures = Figures {
         date: time::OffsetDateTime::now_utc().date().to_string(),
@@ -130,21 +184,15 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
         binary_bytes: fs::metadata(&options.function)?.len(),
         ..Figures::default()
     };
+    (figures.starts.bytes, figures.half.bytes) = (fs::metadata(&onnx)?.len(), half_bytes);
     let events: BTreeMap<usize, Bytes> =
         BATCHES.iter().map(|&batch| Ok((batch, event(model, batch)?))).collect::<Result<_>>()?;
     for round in 0..options.rounds {
         eprint!("\r  round {} of {}", round + 1, options.rounds);
         // A new process per round: a cold start, then warm requests.
-        let start = Instant::now();
-        let function = Function::start(&options.function, &[], &store, &figures.pair).await?;
-        function.lambda.asked().await;
-        figures.init.push(ms(start));
-        let loaded = function.logged("tract_ms").await?;
-        figures.load.push(number(&loaded, "tract_ms"));
-        figures.store.push(number(&loaded, "store_ms"));
-        function.sample(&events[&1]).await?;
-        figures.first_answer.push(ms(start));
-
+        let half = figures.half.add(options, &halved, &figures.pair, &events[&1]).await?;
+        half.kill().await?;
+        let function = figures.starts.add(options, &store, &figures.pair, &events[&1]).await?;
         for (&batch, event) in &events {
             // The first request makes the plan for its batch size.
             function.sample(event).await?;
@@ -155,6 +203,7 @@ async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<F
         }
         figures.resident = function.resident()?;
         function.kill().await?;
+        figures.profiles.push(profile::profile(&options.profile, &model.folder).await?);
         for (batch, samples) in onnxruntime(&options.python, &onnx).await? {
             figures.onnxruntime.entry(batch).or_default().extend(samples);
         }
@@ -183,9 +232,19 @@ impl Figures {
         };
         json!({
             "date": self.date, "pair": self.pair,
-            "whole": quantiles(&|sample| sample.whole), "tract": quantiles(&|sample| sample.tract), "init": self.init,
+            "whole": quantiles(&|sample| sample.whole), "tract": quantiles(&|sample| sample.tract), "init": self.starts.init,
         })
     }
+}
+
+/// Adds the model in half precision to a store, as `publish --half` does, and returns its size.
+fn halve(store: &LocalStore, model: &Model) -> Result<u64> {
+    let folder = store.folder().join(BUCKET).join(model.place());
+    let (bytes, file) = half::narrowed(&fs::read(folder.join(CLOUD_ONNX))?)?;
+    let manifest = folder.join("manifest.json");
+    fs::write(folder.join(half::CLOUD_HALF), bytes)?;
+    fs::write(&manifest, half::naming(&fs::read(&manifest)?, &file))?;
+    Ok(file.bytes)
 }
 
 /// A function URL's event with this many samples of pseudo-random bits.

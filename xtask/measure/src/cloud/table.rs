@@ -4,38 +4,47 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 
-use super::Figures;
 use super::arrivals::Arrivals;
 use super::function::Sample;
 use super::load::Load;
+use super::profile;
+use super::{Figures, Starts};
+use crate::labels::Labels;
 use crate::load::settled;
 use crate::times::{median, quantile};
 
 /// Formats all results as text.
 pub fn table(figures: &Figures) -> Result<String> {
-    let Figures { date, pair, binary_bytes, init, load, store, first_answer, resident, .. } =
-        figures;
+    let Figures { date, pair, binary_bytes, starts, half, resident, .. } = figures;
     let mut text = format!(
-        "{pair}, {date}; milliseconds, medians; tract and onnxruntime on one thread each\n\n"
+        "{pair}, {date}; milliseconds, medians; function and onnxruntime on one thread each\n\n\
+         {:<50} {:>8} {:>8}\n",
+        "weights on the store", "single", "half"
     );
-    let (first, tract, store) = (median(first_answer), median(load), median(store));
-    let binary = *binary_bytes as f64 / 1_048_576.0;
+    let alone: Vec<f64> = figures.profiles.iter().map(|each| each.tract.load_ms).collect();
+    let (tract, mib) = (median(&alone), |bytes: u64| bytes as f64 / 1_048_576.0);
+    let rest = |of: &Starts| median(&of.first_answer) - median(&of.load) - median(&of.store);
     for (what, number) in [
-        ("process start to request for work (init)", median(init)),
-        ("process start to first answer", first),
-        ("  tract reading and optimising the model", tract),
-        ("  the store sending the model", store),
-        ("  the rest", first - tract - store),
-        ("resident memory, MiB", *resident),
-        ("binary, MiB", binary),
+        ("model on the store, MB", (|of| of.bytes as f64 / 1e6) as fn(&Starts) -> f64),
+        ("process start to request for work (init)", |of| median(&of.init)),
+        ("process start to first answer", |of| median(&of.first_answer)),
+        ("  the function reading and optimising the model", |of| median(&of.load)),
+        ("  the store sending the model", |of| median(&of.store)),
+        ("  the rest", rest),
     ] {
-        writeln!(text, "{what:<42} {number:8.1}")?;
+        writeln!(text, "{what:<50} {:8.1} {:8.1}", number(starts), number(half))?;
     }
+    let against = |of: &Starts| median(&of.first_answer) / tract;
     writeln!(
         text,
-        "the first answer takes {:.1} times as long as tract's reading and optimising; without the store, {:.1} times\n",
-        first / tract,
-        (first - store) / tract
+        "{:<50} {:8.2} {:8.2}\n{:<50} {tract:8.1}\n{:<50} {resident:8.1}\n{:<50} {:8.1}\n",
+        "first answer, times tract alone loading the model",
+        against(starts),
+        against(half),
+        "tract alone reading and optimising the model",
+        "resident memory, MiB",
+        "binary, MiB",
+        mib(*binary_bytes)
     )?;
     writeln!(
         text,
@@ -43,12 +52,12 @@ pub fn table(figures: &Figures) -> Result<String> {
         "samples",
         "request p50",
         "p99",
-        "tract",
+        "plan",
         "own code",
         "Lambda API",
         "samples/s",
         "onnxruntime",
-        "tract/onnxruntime"
+        "plan/onnxruntime"
     )?;
     for (batch, samples) in &figures.function {
         let column = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).collect::<Vec<_>>();
@@ -65,6 +74,15 @@ pub fn table(figures: &Figures) -> Result<String> {
             median(&runtime),
             1e3 * *batch as f64 / median(&whole),
             median(&tract) / ort
+        )?;
+    }
+    text += &profile::table(&figures.profiles)?;
+    if let Some(labels @ Labels { pictures, same, difference }) = figures.labels {
+        let share = 100.0 * labels.share();
+        writeln!(
+            text,
+            "\nthe same label as with tract's own convolutions: {same} of {pictures} test pictures ({share:.2}%); \
+             largest difference of a probability {difference:.1e}"
         )?;
     }
     if let Some(load) = &figures.bounded_load {
