@@ -9,6 +9,7 @@ use std::time::Instant;
 use std::{env, fs};
 
 use fogline::manifest::{CLOUD_ONNX, Manifest};
+use fogline::refusal::Refusal;
 use fogline_cloud::plan::Plan;
 use fogline_cloud::runner::{Profile, Profiled};
 
@@ -22,14 +23,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder);
     let manifest = Manifest::parse(&fs::read(folder.join("manifest.json"))?)?;
     let onnx = fs::read(folder.join(CLOUD_ONNX))?;
-    let of = |make: fn(Manifest, &[u8]) -> _| -> Result<Profiled, Box<dyn Error>> {
-        let start = Instant::now();
-        let plan: Plan = make(manifest.clone(), &onnx).map_err(|refusal| refusal.message)?;
-        let load_ms = start.elapsed().as_secs_f64() * 1e3;
-        let plans =
-            samples.iter().map(|&samples| Ok((samples, plan.runner().profile(samples, ROUNDS)?)));
-        Ok(Profiled { load_ms, plans: plans.collect::<Result<_, Box<dyn Error>>>()? })
-    };
+    let of =
+        |make: fn(Manifest, &[u8]) -> Result<Plan, Refusal>| -> Result<Profiled, Box<dyn Error>> {
+            let start = Instant::now();
+            let plan = make(manifest.clone(), &onnx).map_err(|refusal| refusal.message)?;
+            let load_ms = start.elapsed().as_secs_f64() * 1e3;
+            let plans = samples
+                .iter()
+                .map(|&samples| Ok((samples, plan.runner().profile(samples, ROUNDS)?)));
+            Ok(Profiled { load_ms, plans: plans.collect::<Result<_, Box<dyn Error>>>()? })
+        };
     let profile = Profile { tract: of(Plan::of_tract_alone)?, fogline: of(Plan::new)? };
     println!("{}", serde_json::to_string(&profile)?);
     Ok(())

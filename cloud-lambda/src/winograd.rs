@@ -1,4 +1,4 @@
-//! Rewrites 3x3 convolutions so that [`fogline_winograd`] computes them, with the addition and the ReLU behind them.
+//! Rewrites 3x3 convolutions so that [`fogline_winograd`] computes them, with the addition, the ReLU and the 2x2 pooling behind them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use tract_onnx::tract_core::internal::{
     TypedOp, as_op, op_as_typed_op, op_out_of_plan,
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PoolSpec};
+use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PoolSpec};
 use tract_onnx::tract_core::ops::math::{Add, Max};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
@@ -34,15 +34,25 @@ impl Kernels {
 #[derive(Debug, Clone)]
 struct Layer {
     convolution: Arc<Convolution>,
-    /// Samples, channels, height, width.
+    /// Samples, channels, height, width; before the pooling.
     output: [usize; 4],
     relu: bool,
+    pool: bool,
+}
+
+impl Layer {
+    /// The shape of what it gives.
+    fn shape(&self) -> [usize; 4] {
+        let [samples, channels, height, width] = self.output;
+        let shrink = if self.pool { 2 } else { 1 };
+        [samples, channels, height / shrink, width / shrink]
+    }
 }
 
 impl PartialEq for Layer {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.convolution, &other.convolution)
-            && (self.output, self.relu) == (other.output, other.relu)
+            && (self.output, self.relu, self.pool) == (other.output, other.relu, other.pool)
     }
 }
 
@@ -63,16 +73,16 @@ impl EvalOp for Layer {
         let all = |at: usize| inputs[at].try_as_plain_ram()?.as_slice::<f32>();
         let maps = all(0)?;
         let addend = (inputs.len() > 1).then(|| all(1)).transpose()?;
-        let mut output = vec![0.0; self.output.iter().product()];
-        let finish = Finish { addend, relu: self.relu };
+        let mut output = vec![0.0; self.shape().iter().product()];
+        let finish = Finish { addend, relu: self.relu, pool: self.pool };
         self.convolution.run(maps, [self.output[2], self.output[3]], finish, &mut output);
-        Ok(tvec!(Tensor::from_shape(&self.output, &output)?.into()))
+        Ok(tvec!(Tensor::from_shape(&self.shape(), &output)?.into()))
     }
 }
 
 impl TypedOp for Layer {
     fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(f32::fact(self.output)))
+        Ok(tvec!(f32::fact(self.shape())))
     }
 
     as_op!();
@@ -126,11 +136,11 @@ fn layer(
         Convolution::new(size, kernel, &bias)
     });
     let output = [samples, outputs, height, width];
-    let layer = Layer { convolution, output, relu: false };
+    let layer = Layer { convolution, output, relu: false, pool: false };
     TypedModelPatch::replace_single_op(model, node, &node.inputs[..1], layer).map(Some)
 }
 
-/// Takes the operation behind a layer into it, if that is a ReLU or the addition of a map.
+/// Takes the operation behind a layer into it, if that is the addition of a map, a ReLU or the largest of each 2x2 values.
 fn finished(
     _: &Kernels,
     model: &TypedModel,
@@ -139,19 +149,29 @@ fn finished(
     layer: &Layer,
 ) -> TractResult<Option<TypedModelPatch>> {
     let Some(next) = model.single_succ(node.id)? else { return Ok(None) };
-    let Some(TypedBinOp(operation, None)) = next.op_as::<TypedBinOp>() else { return Ok(None) };
-    let other = next.inputs[usize::from(next.inputs[0].node == node.id)];
-    let fact = model.outlet_fact(other)?;
     let mut inputs: Vec<OutletId> = node.inputs.clone();
     let mut layer = layer.clone();
-    let zero =
-        |tensor: &Arc<Tensor>| tensor.cast_to_scalar::<f32>().is_ok_and(|value| value == 0.0);
-    if layer.relu || other.node == node.id {
+    if layer.pool {
         return Ok(None);
-    } else if operation.is::<Max>() && fact.uniform.as_ref().is_some_and(zero) {
-        layer.relu = true;
-    } else if operation.is::<Add>() && inputs.len() == 1 && *fact == f32::fact(layer.output) {
-        inputs.push(other);
+    } else if let Some(pool) = next.op_as::<MaxPool>() {
+        if !halves(pool, layer.output) {
+            return Ok(None);
+        }
+        layer.pool = true;
+    } else if let Some(TypedBinOp(operation, None)) = next.op_as::<TypedBinOp>() {
+        let other = next.inputs[usize::from(next.inputs[0].node == node.id)];
+        let fact = model.outlet_fact(other)?;
+        let zero =
+            |tensor: &Arc<Tensor>| tensor.cast_to_scalar::<f32>().is_ok_and(|value| value == 0.0);
+        if layer.relu || other.node == node.id {
+            return Ok(None);
+        } else if operation.is::<Max>() && fact.uniform.as_ref().is_some_and(zero) {
+            layer.relu = true;
+        } else if operation.is::<Add>() && inputs.len() == 1 && *fact == f32::fact(layer.output) {
+            inputs.push(other);
+        } else {
+            return Ok(None);
+        }
     } else {
         return Ok(None);
     }
@@ -160,6 +180,21 @@ fn finished(
     let wire = patch.wire_node(&next.name, layer, &taps)?;
     patch.shunt_outside(model, next.id.into(), wire[0])?;
     Ok(Some(patch))
+}
+
+/// Whether this is the largest of each 2x2 values, without a border and of a map without a remainder.
+fn halves(pool: &MaxPool, [_, _, height, width]: [usize; 4]) -> bool {
+    let spec = &pool.pool_spec;
+    pool.with_index_outputs.is_none()
+        && spec.data_format == DataFormat::NCHW
+        && spec.kernel_shape.as_slice() == [2, 2]
+        && spec.strides().as_ref() == [2, 2]
+        && spec.dilations().as_ref() == [1, 1]
+        && height % 2 + width % 2 == 0
+        && spec
+            .computed_padding(&[height, width])
+            .iter()
+            .all(|axis| (axis.pad_before, axis.pad_after) == (0, 0))
 }
 
 #[cfg(test)]
@@ -190,7 +225,7 @@ mod tests {
         Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group: 1, q_params: None }
     }
 
-    /// Two convolutions, the second with a shortcut around it and a ReLU behind it.
+    /// Two convolutions, the second with a shortcut around it, and a ReLU and a pooling behind it.
     fn model(
         samples: usize,
         channels: usize,
@@ -213,6 +248,13 @@ mod tests {
         }
         let zero = model.add_const("zero", tensor4(&[[[[0.0_f32]]]]))?;
         let y = model.wire_node("relu", max(), &[y, zero])?;
+        let pool_spec = PoolSpec {
+            kernel_shape: tvec!(2, 2),
+            padding: PaddingSpec::Valid,
+            strides: Some(tvec!(2, 2)),
+            ..conv(channels, channels, 1).pool_spec
+        };
+        let y = model.wire_node("pool", MaxPool { pool_spec, with_index_outputs: None }, &y)?;
         model.select_output_outlets(&y)?;
         model.into_decluttered()
     }
@@ -229,8 +271,8 @@ mod tests {
                 transformed.nodes.iter().filter_map(|node| node.op_as::<Layer>()).collect();
             assert_eq!(found.len(), layers);
             if layers == 2 {
-                // The shortcut and the ReLU are part of the second.
-                assert!(found.iter().any(|layer| layer.relu));
+                // The shortcut, the ReLU and, of a map without a remainder, the pooling are part of the second.
+                assert!(found.iter().any(|layer| layer.relu && layer.pool == (side % 2 == 0)));
                 assert!(!transformed.nodes.iter().any(TypedNode::op_is::<TypedBinOp>));
             }
             let x = numbers(&[samples, channels, side, side], 71)?;

@@ -82,7 +82,7 @@ fn checks(tally: &mut Tally) {
             "--workspace",
             "--all-targets",
             "--features",
-            "fogline-gateway/stack,xtask/stack",
+            "fogline-cloud/profile,fogline-gateway/stack,xtask/stack",
         ]),
     );
     let mut browser =

@@ -2,6 +2,8 @@
 
 #![expect(clippy::inline_always, reason = "loops must take on their caller's target features")]
 
+use core::ops::Range;
+
 use crate::lanes::{LANES, Lanes, blocks};
 #[cfg(target_arch = "aarch64")]
 use crate::processor::Neon;
@@ -58,6 +60,8 @@ pub struct Finish<'a> {
     pub addend: Option<&'a [f32]>,
     /// Whether negative outputs become zero.
     pub relu: bool,
+    /// Whether of each 2×2 outputs only the largest is written. Height and width must be even.
+    pub pool: bool,
 }
 
 /// A convolution with 3×3 kernels, stride 1 and a border of one zero.
@@ -115,8 +119,32 @@ impl Grid {
         (sample, tile / self.across * self.side, tile % self.across * self.side)
     }
 
+    /// Calls `each` with lane, row and column in the tile, and place in the output, for all outputs of these channels that are inside
+    /// the map, which is `shrink` times smaller.
+    #[inline(always)]
+    fn inside(
+        &self,
+        tile: usize,
+        shrink: usize,
+        outputs: usize,
+        channels: Range<usize>,
+        mut each: impl FnMut(usize, usize, usize, usize),
+    ) {
+        let (sample, top, left) = self.place(tile);
+        let (height, width) = (self.height / shrink, self.width / shrink);
+        let (top, left, side) = (top / shrink, left / shrink, self.side / shrink);
+        for (lane, channel) in channels.enumerate() {
+            for y in 0..side.min(height - top) {
+                let row = ((sample * outputs + channel) * height + top + y) * width + left;
+                for x in 0..side.min(width - left) {
+                    each(lane, y, x, row + x);
+                }
+            }
+        }
+    }
+
     /// Width and height of a map with its border and all that tiles reach beyond it.
-    fn bordered(&self) -> (usize, usize) {
+    fn bordered_size(&self) -> (usize, usize) {
         (self.across * self.side + 2, self.down * self.side + 2)
     }
 }
@@ -148,7 +176,8 @@ impl Convolution {
         size_of_val(&*self.weights)
     }
 
-    /// Computes `output` (samples, outputs, height, width) from `maps` (samples, inputs, height, width).
+    /// Computes `output` (samples, outputs, height, width) from `maps` (samples, inputs, height, width). If the finish pools,
+    /// `output` has half the height and width.
     ///
     /// # Panics
     /// If the lengths of the slices do not fit together.
@@ -170,8 +199,14 @@ impl Convolution {
     ) {
         let samples = maps.len() / (self.inputs * height * width);
         assert_eq!(maps.len(), samples * self.inputs * height * width, "whole maps");
-        assert_eq!(output.len(), samples * self.outputs * height * width, "room for all outputs");
-        assert!(finish.addend.is_none_or(|addend| addend.len() == output.len()), "one addend each");
+        let outputs = samples * self.outputs * height * width;
+        assert!(finish.addend.is_none_or(|addend| addend.len() == outputs), "one addend each");
+        let left = if finish.pool { outputs / 4 } else { outputs };
+        assert!(
+            !finish.pool || height % 2 + width % 2 == 0,
+            "pooled maps have an even height and width"
+        );
+        assert_eq!(output.len(), left, "room for all outputs");
         let side = self.size.side();
         let (down, across) = (height.div_ceil(side), width.div_ceil(side));
         let grid = Grid { samples, height, width, side, down, across };
@@ -254,7 +289,7 @@ impl Convolution {
     #[inline(always)]
     fn bordered(&self, grid: &Grid, maps: &[f32]) -> Vec<Lanes> {
         let (area, inputs) = (grid.height * grid.width, blocks(self.inputs));
-        let (width, height) = grid.bordered();
+        let (width, height) = grid.bordered_size();
         let mut bordered = vec![Lanes::ZERO; grid.samples * width * height * inputs];
         for (at, map) in maps.chunks_exact(area).enumerate() {
             let (sample, channel) = (at / self.inputs, at % self.inputs);
@@ -278,7 +313,7 @@ impl Convolution {
         mut put: impl FnMut(usize, usize, Lanes),
     ) {
         let (sample, top, left) = grid.place(tile);
-        let ((width, height), inputs) = (grid.bordered(), blocks(self.inputs));
+        let ((width, height), inputs) = (grid.bordered_size(), blocks(self.inputs));
         for block in 0..inputs {
             let mut square = [[Lanes::ZERO; IN]; IN];
             for (y, row) in square.iter_mut().enumerate() {
@@ -294,7 +329,7 @@ impl Convolution {
         }
     }
 
-    /// Transforms a tile's sums and writes its outputs, as far as they are inside the map.
+    /// Transforms a tile's sums, finishes them and writes those that are inside the map.
     #[inline(always)]
     fn gather<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(
         &self,
@@ -304,8 +339,6 @@ impl Convolution {
         finish: Finish,
         output: &mut [f32],
     ) {
-        let (sample, top, left) = grid.place(tile);
-        let area = grid.height * grid.width;
         for (block, &bias) in self.bias.iter().enumerate() {
             let mut square = [[Lanes::ZERO; IN]; IN];
             for (y, row) in square.iter_mut().enumerate() {
@@ -313,18 +346,26 @@ impl Convolution {
                     *value = sum(y * IN + x, block);
                 }
             }
-            let square = both(&square, T::gather);
-            let first = sample * self.outputs + block * LANES;
-            for channel in 0..LANES.min(self.outputs - block * LANES) {
-                for (y, row) in square.iter().enumerate().take(grid.height - top) {
-                    let at = (first + channel) * area + (top + y) * grid.width + left;
-                    for (x, value) in row.iter().enumerate().take(grid.width - left) {
-                        let mut value = value.0[channel] + bias.0[channel];
-                        value += finish.addend.map_or(0.0, |addend| addend[at + x]);
-                        output[at + x] = if finish.relu { value.max(0.0) } else { value };
-                    }
+            let mut square = both(&square, T::gather).map(|row| row.map(|value| value + bias));
+            let first = block * LANES..self.outputs.min((block + 1) * LANES);
+            if let Some(addend) = finish.addend {
+                grid.inside(tile, 1, self.outputs, first.clone(), |lane, y, x, at| {
+                    square[y][x].0[lane] += addend[at];
+                });
+            }
+            if finish.relu {
+                square = square.map(|row| row.map(|value| value.max(Lanes::ZERO)));
+            }
+            if finish.pool {
+                for (y, x) in (0..OUT * OUT / 4).map(|at| (at / (OUT / 2), at % (OUT / 2))) {
+                    let pair = |y: usize| square[y][2 * x].max(square[y][2 * x + 1]);
+                    square[y][x] = pair(2 * y).max(pair(2 * y + 1));
                 }
             }
+            let shrink = if finish.pool { 2 } else { 1 };
+            grid.inside(tile, shrink, self.outputs, first, |lane, y, x, at| {
+                output[at] = square[y][x].0[lane];
+            });
         }
     }
 }

@@ -19,6 +19,12 @@ impl Lanes {
     fn of(lane: impl FnMut(usize) -> f32) -> Self {
         Self(core::array::from_fn(lane))
     }
+
+    /// The larger of both in each channel.
+    #[inline(always)]
+    pub fn max(self, other: Self) -> Self {
+        Self::of(|i| self.0[i].max(other.0[i]))
+    }
 }
 
 impl Add for Lanes {

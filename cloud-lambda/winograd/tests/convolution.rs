@@ -63,28 +63,51 @@ proptest! {
 
     #[test]
     fn it_is_the_convolution(
-        ([samples, inputs, outputs, height, width], maps, kernels, bias, addend) in case(),
+        ([samples, inputs, _, height, width], maps, kernels, bias, addend) in case(),
         relu in any::<bool>(),
         with_addend in any::<bool>(),
+        pool in any::<bool>(),
     ) {
         let exact = direct(&maps, &kernels, &bias, [samples, inputs, height, width]);
         let largest = exact.iter().map(|(_, absolute)| absolute).fold(0.0, |a, &b| f64::max(a, b));
-        for (size, backend) in [Size::Two, Size::Four].into_iter().flat_map(|size| Backend::all().into_iter().map(move |each| (size, each))) {
+        let pool = pool && height % 2 + width % 2 == 0;
+        let mut expected: Vec<f64> = exact.iter().map(|(sum, _)| *sum).collect();
+        if with_addend {
+            expected.iter_mut().zip(&addend).for_each(|(sum, &addend)| *sum += f64::from(addend));
+        }
+        if relu {
+            expected.iter_mut().for_each(|sum| *sum = sum.max(0.0));
+        }
+        if pool {
+            expected = pooled(&expected, [height, width]);
+        }
+        for size in [Size::Two, Size::Four] {
             let convolution = Convolution::new(size, &kernels, &bias);
-            let mut output = vec![f32::NAN; samples * outputs * height * width];
-            let finish = Finish { addend: with_addend.then_some(&addend), relu };
-            convolution.run_on(backend, &maps, [height, width], finish, &mut output);
-            for (i, (&found, (sum, _))) in output.iter().zip(&exact).enumerate() {
-                let sum = sum + if with_addend { f64::from(addend[i]) } else { 0.0 };
-                let expected = if relu { sum.max(0.0) } else { sum };
-                let error = (f64::from(found) - expected).abs();
-                prop_assert!(
-                    error <= f64::from(size.error()) * largest,
-                    "{size:?} on {backend}: {found} instead of {expected}, with sums up to {largest}"
-                );
+            for backend in Backend::all() {
+                let mut output = vec![f32::NAN; expected.len()];
+                let finish = Finish { addend: with_addend.then_some(&addend), relu, pool };
+                convolution.run_on(backend, &maps, [height, width], finish, &mut output);
+                for (&found, &expected) in output.iter().zip(&expected) {
+                    prop_assert!(
+                        (f64::from(found) - expected).abs() <= f64::from(size.error()) * largest,
+                        "{size:?} on {backend}: {found} instead of {expected}, with sums up to {largest}"
+                    );
+                }
             }
         }
     }
+}
+
+/// The largest of each 2x2 values of maps.
+fn pooled(maps: &[f64], [height, width]: [usize; 2]) -> Vec<f64> {
+    let of = |map: &[f64]| -> Vec<f64> {
+        let place = |at: usize| 2 * (at / (width / 2) * width + at % (width / 2));
+        let largest = |at: usize| {
+            [0, 1, width, width + 1].map(|next| map[at + next]).into_iter().fold(f64::MIN, f64::max)
+        };
+        (0..height * width / 4).map(|at| largest(place(at))).collect()
+    };
+    maps.chunks_exact(height * width).flat_map(of).collect()
 }
 
 #[test]
