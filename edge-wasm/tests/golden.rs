@@ -111,8 +111,8 @@ fn other_people_s_networks_say_what_their_graphs_say() {
 #[test]
 fn cifar10_w1_says_what_its_qonnx_graph_says() {
     check(
-        include_bytes!("../../onnx-models/cifar10-w1/3.1.0/edge.fog"),
-        include_str!("../../onnx-models/cifar10-w1/3.1.0/golden.json"),
+        include_bytes!("../../onnx-models/cifar10-w1/3.2.0/edge.fog"),
+        include_str!("../../onnx-models/cifar10-w1/3.2.0/golden.json"),
     );
 }
 
@@ -132,9 +132,9 @@ fn clothing_w1_says_what_its_qonnx_graph_says() {
 fn tin100_w4_says_what_its_qonnx_graph_says_but_for_rounding() {
     const LOGIT: f32 = 0.1;
     const MOST_MOVED: usize = 20; // one in so many of the map's levels
-    let golden = include_str!("../../onnx-models/tin100-w4/2.1.0/golden.json");
+    let golden = include_str!("../../onnx-models/tin100-w4/2.2.0/golden.json");
     let golden: Golden = serde_json::from_str(golden).unwrap();
-    let fog = include_bytes!("../../onnx-models/tin100-w4/2.1.0/edge.fog");
+    let fog = include_bytes!("../../onnx-models/tin100-w4/2.2.0/edge.fog");
     let mut first = vec![];
     for backend in Backend::all() {
         let mut engine = Engine::new(Model::parse(fog).unwrap(), backend);

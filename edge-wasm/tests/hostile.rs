@@ -9,7 +9,7 @@ use fogline_edge::tensor::Blob;
 mod built;
 use built::{Built, SIGNS};
 
-const CIFAR10: &[u8] = include_bytes!("../../onnx-models/cifar10-w1/3.1.0/edge.fog");
+const CIFAR10: &[u8] = include_bytes!("../../onnx-models/cifar10-w1/3.2.0/edge.fog");
 
 fn filter(built: &mut Built, k: u32, bits: u8, bytes: &[u8]) -> Filter {
     Filter {

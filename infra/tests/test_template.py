@@ -121,7 +121,7 @@ class Template(unittest.TestCase):
 
     def test_any_pair_that_a_manifest_may_name_can_be_preloaded(self):
         pattern = template()["Parameters"]["Preload"]["AllowedPattern"]
-        for good in ("", "cifar10-w1/3.1.0", "Obst_2/1.0"):
+        for good in ("", "cifar10-w1/3.2.0", "Obst_2/1.0"):
             self.assertRegex(good, pattern)
         for bad in ("a", "a/", "/1", "../1", "a/b/c", "a b/1"):
             self.assertNotRegex(bad, pattern)

@@ -33,7 +33,7 @@ function modelTitle(address) {
 }
 
 /**
- * Name and version, as in "cifar10-w1 3.1.0".
+ * Name and version, as in "cifar10-w1 3.2.0".
  *
  * @param {Pick<Manifest, 'name' | 'version'>} manifest
  */

@@ -36,7 +36,7 @@ pub struct Options {
     #[command(flatten)]
     stage: Stage,
     /// The pair to publish, and the one the page opens with.
-    #[arg(long, value_name = "DIR", default_value = "onnx-models/cifar10-w1/3.1.0")]
+    #[arg(long, value_name = "DIR", default_value = "onnx-models/cifar10-w1/3.2.0")]
     pair: PathBuf,
     /// Processor architecture of the function.
     #[arg(long, default_value = "arm64", value_parser = ["arm64", "x86_64"])]

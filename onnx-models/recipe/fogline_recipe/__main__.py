@@ -74,6 +74,8 @@ def add_target(command: argparse.ArgumentParser) -> None:
     target.add_argument("--energy", type=float, help="answer as few at the edge as still need this many times less energy than the twin, such as 5.5")
     target.add_argument("--max-exit-error", type=float, metavar="SHARE",
                         help="answer as many at the edge as keep this promise: of the answers at the edge, at most this share is wrong, such as 0.02")
+    target.add_argument("--thresholds-of", type=Path, metavar="PAIR",
+                        help="keep the thresholds of a pair with the same exits, such as the one that --map-bytes began with")
     command.add_argument("--confidence", type=float, default=0.95,
                          help="of the promise, over the draw of the held-out pictures (default %(default)s)")
     command.add_argument("--margin", type=float, default=3.0, metavar="ERRORS",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from . import energy, promise
-from .answers import Choice, answers, at_share, cooled, policies, sign, temperature, threshold
+from .answers import Choice, answers, at_cuts, at_share, cooled, policies, sign, temperature, threshold
 
 BINS = 15
 CURVE = range(0, 101, 5)
@@ -21,8 +21,9 @@ CURVE = range(0, 101, 5)
 
 @dataclass(frozen=True)
 class Target:
-    """The target of calibration: exactly one of the four. ``margin`` is the safety margin of the first three, in standard errors of the
-    held-out pictures; ``confidence`` that of the last, which is a promise (see promise.py)."""
+    """The target of calibration: exactly one of the five. ``margin`` is the safety margin of the first three, in standard errors of the
+    held-out pictures; ``confidence`` that of ``max_exit_error``, which is a promise (see promise.py); ``thresholds`` are known ones,
+    by policy."""
 
     edge_share: float | None = None
     accuracy_loss: float | None = None
@@ -30,10 +31,11 @@ class Target:
     margin: float = 0.0
     max_exit_error: float | None = None
     confidence: float = 0.95
+    thresholds: dict[str, list[float]] | None = None
 
     def __post_init__(self):
-        if sum(value is not None for value in (self.edge_share, self.accuracy_loss, self.energy, self.max_exit_error)) != 1:
-            raise ValueError("give exactly one target: an edge share, an accuracy loss, an energy reduction or a largest error")
+        if sum(value is not None for value in (self.edge_share, self.accuracy_loss, self.energy, self.max_exit_error, self.thresholds)) != 1:
+            raise ValueError("give exactly one target: an edge share, an accuracy loss, an energy reduction, a largest error or thresholds")
         if self.max_exit_error is not None and not 0 < self.max_exit_error < 1:
             raise ValueError(f"--max-exit-error {self.max_exit_error}: a share between 0 and 1 is needed; 0.02 is two in a hundred")
         if not 0 < self.confidence < 1:
@@ -65,6 +67,8 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
            parts: list[dict] | None = None, hard: Sequence[int] = ()) -> Choice:
     """Thresholds of one policy that meet the target, with its margin. ``parts``, for energy, are the manifest's."""
     said, count = answers(logits, labels, policy, hard), len(labels)
+    if target.thresholds is not None:
+        return at_cuts(said, [sign(policy) * threshold for threshold in target.thresholds[policy]])
     if target.max_exit_error is not None:
         return promise.promised(said, target.max_exit_error, target.confidence)
     if target.edge_share is not None:
@@ -96,6 +100,9 @@ def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
               parts: list[dict] | None = None, hard: Sequence[int] = ()) -> tuple[list[dict], dict, dict]:
     """Temperature and thresholds of every exit that decides, and every policy's curve, as the manifest has them; how good they are."""
     classes, deciding = logits[-1].shape[1], logits[:-2] if hard else logits[:-1]
+    for policy in policies(logits) if target.thresholds is not None else []:
+        if len(target.thresholds.get(policy, [])) != len(deciding):
+            raise SystemExit(f"--thresholds-of: that pair has no thresholds of '{policy}' for each of these {len(deciding)} exits")
     # A promise holds for thresholds that know nothing of the pictures that test it, and they depend on the temperatures.
     known = torch.ones_like(labels, dtype=torch.bool) if target.max_exit_error is None else promise.proposing(len(labels))
     temperatures = [temperature(exit_[known, :classes], labels[known]) for exit_ in deciding]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .data import DataError
 from .layout import Layout
+from .quant import FULL
 from .runs import Run, Schedule
 from .teacher import EFFICIENTNET, RESNET
 
@@ -95,6 +96,17 @@ def system(layout: Layout, names: list[str]) -> str:
     return "".join(f"\n\n{text}" for text, there in found.items() if there)
 
 
+def known(teacher: dict) -> str:
+    """What a teacher of this layout is."""
+    if teacher.get("backbone") == RESNET:
+        return "a ResNet-18 trained on the same pictures (`recipe teacher`)"
+    if teacher.get("backbone") == EFFICIENTNET:
+        return f"EfficientNet-Lite0, trained on ImageNet and fine-tuned on these pictures (`recipe teacher --network {EFFICIENTNET}`)"
+    if teacher["bits"] == FULL:
+        return "its full-precision twin, whose weights were its first ones"
+    return f"a trained pair with a {teacher['bits']}-bit edge"
+
+
 def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, chosen: str,
           calibration: list[dict], folder: Path) -> None:
     """Writes ``folder``/MODEL.md; ``cargo xtask figures`` then fills in the figures.
@@ -115,19 +127,16 @@ def write(run: Run, name: str, version: str, data: str, twin: bool, held: int, c
         schedule.pop("distill")
     else:
         schedule.pop("price")
-    for key in ("cutmix", "views", "crop", "jitter", "balance"):
+    for key in ("cutmix", "views", "crop", "jitter", "balance", "map_bytes"):
         if schedule[key] == getattr(Schedule(), key):
             schedule.pop(key)
     options = [f"--{key.replace('_', '-')}" + ("" if value is True else f" {value!r}" if isinstance(value, str) else f" {value}")
                for key, value in (layout | schedule).items()]
-    known = {RESNET: "a ResNet-18 trained on the same pictures (`recipe teacher`)",
-             EFFICIENTNET: f"EfficientNet-Lite0, trained on ImageNet and fine-tuned on these pictures (`recipe teacher --network {EFFICIENTNET}`)",
-             None: "its full-precision twin, whose weights were its first ones"}
-    taught = " and ".join(known[teacher.get("backbone")] for teacher in run.teachers)
+    taught, teachers = " and ".join(known(teacher) for teacher in run.teachers), "teacher" if len(run.teachers) == 1 else "teachers"
     if run.net.layout.appeals:
         taught = "Its predictors alone were trained, with the labels."
     else:
-        taught = f"Its teachers (`--teacher`): {taught}." if taught else "It had no teacher: the final head taught the exits."
+        taught = f"Its {teachers} (`--teacher`): {taught}." if taught else "It had no teacher: the final head taught the exits."
     if run.start:
         taught = f"Its first weights were those of {run.start} (`--start`). {taught}".replace(", whose weights were its first ones", "")
     minutes = "1 minute" if run.seconds < 90 else f"{run.seconds / 60:.0f} minutes"

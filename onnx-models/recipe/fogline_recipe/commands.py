@@ -33,9 +33,18 @@ def target_of(arguments: argparse.Namespace):
     from .calibrate import Target
 
     try:
-        return take(arguments, Target)
+        return take(arguments, Target, thresholds=thresholds_of(arguments.thresholds_of) if arguments.thresholds_of else None)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
+
+
+def thresholds_of(pair: Path) -> dict[str, list[float]]:
+    """The thresholds of a pair's exits, by policy."""
+    path = pair / "manifest.json"
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: --thresholds-of needs a pair's folder")
+    exits = [exit_["thresholds"] for exit_ in json.loads(path.read_text())["exits"] if "thresholds" in exit_]
+    return {policy: [of[policy] for of in exits] for policy in exits[0]}
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -300,7 +309,12 @@ def export(arguments: argparse.Namespace) -> None:
         files.write_twin(twin, out / "twin.onnx")
     golden.write(out, run.net)
     given = {name: getattr(arguments, name) for name in ("edge_share", "accuracy_loss", "energy", "max_exit_error", "budget")}
-    given["confidence" if arguments.max_exit_error else "margin"] = arguments.confidence if arguments.max_exit_error else arguments.margin
+    if arguments.thresholds_of:
+        given["thresholds_of"] = " ".join(arguments.thresholds_of.resolve().parts[-2:])
+    elif arguments.max_exit_error:
+        given["confidence"] = arguments.confidence
+    else:
+        given["margin"] = arguments.margin
     chosen = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
     card.write(run, arguments.name, arguments.version, arguments.data_name, arguments.twin is not None, len(held), chosen, report["exits"], out)
     print(json.dumps(report, indent=2))

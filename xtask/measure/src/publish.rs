@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn an_edge_that_cannot_run_is_not_published() {
         let committed =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../onnx-models/cifar10-w1/3.1.0");
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../onnx-models/cifar10-w1/3.2.0");
         let root = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| fs::write(root.path().join(name), bytes).unwrap();
         put("manifest.json", &fs::read(committed.join("manifest.json")).unwrap());

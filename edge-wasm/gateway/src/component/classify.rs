@@ -20,7 +20,7 @@ use crate::component::spool::{Form, Spooling};
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  wasmtime run -S http --dir . fogline.wasm classify cat.jpg \\\n      \
-        --model onnx-models/cifar10-w1/3.1.0 --cloud http://127.0.0.1:9000/lambda-url/fogline-cloud\n  \
+        --model onnx-models/cifar10-w1/3.2.0 --cloud http://127.0.0.1:9000/lambda-url/fogline-cloud\n  \
         camera | wasmtime run -S http --dir . fogline.wasm classify - --json --model DIR"
 )]
 pub struct Options {

@@ -21,7 +21,7 @@ use crate::component::progress::Progress;
 /// The exit status is 0 if every picture was answered, else 1.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm eval test --model onnx-models/cifar10-w1/3.1.0 \\\n      \
+    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm eval test --model onnx-models/cifar10-w1/3.2.0 \\\n      \
         --cloud URL --batch 64"
 )]
 pub struct Options {

@@ -15,7 +15,7 @@ use crate::component::spool::{Form, Kept};
 /// was damaged or removed by another process; else 1. Only one run at a time may use a spool.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm settle --spool spool --model onnx-models/cifar10-w1/3.1.0 \\\n      \
+    after_help = "Example:\n  wasmtime run -S http --dir . fogline.wasm settle --spool spool --model onnx-models/cifar10-w1/3.2.0 \\\n      \
         --cloud URL"
 )]
 pub struct Options {

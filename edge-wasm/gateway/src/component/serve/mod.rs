@@ -51,7 +51,7 @@ use crate::component::{Args, Command, config};
     after_help = "Example:\n  TOKIO_WORKER_THREADS=20 wasmtime serve -S cli --addr 127.0.0.1:8080 --max-instance-reuse-count 1000000 \\\n      \
         --idle-instance-timeout 8s --max-concurrent-requests 20 -H host:gateway \\\n      \
         -O pooling-allocator=y,pooling-total-component-instances=40 -W max-memory-size=117440512 --dir . \\\n      \
-        --env FOGLINE_MODEL=onnx-models/cifar10-w1/3.1.0 --env FOGLINE_MAX_PIXELS=4000000 --env FOGLINE_MAX_BODY_MIB=16 \\\n      \
+        --env FOGLINE_MODEL=onnx-models/cifar10-w1/3.2.0 --env FOGLINE_MAX_PIXELS=4000000 --env FOGLINE_MAX_BODY_MIB=16 \\\n      \
         --env FOGLINE_METRICS=metrics --env FOGLINE_CLOUD=URL fogline.wasm\n  \
         curl --data-binary @cat.jpg -H 'content-type: image/jpeg' 127.0.0.1:8080/classify"
 )]
