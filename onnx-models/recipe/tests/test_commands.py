@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import shutil
 import sys
 import tempfile
@@ -83,6 +84,23 @@ class Commands(unittest.TestCase):
         self.assertEqual((self.pair / "manifest.json").read_bytes(), before)
         recipe("calibrate", "--run", self.root / "mine", "--pair", self.pair, "--data", self.data, "--edge-share", 0.1)
         self.assertNotEqual((self.pair / "manifest.json").read_bytes(), before)
+
+    def test_a_pair_that_is_trained_on_keeps_its_thresholds(self):
+        given = ["--run", self.root / "mine", "--pair", self.pair, "--data", self.data]
+        recipe("calibrate", *given, "--edge-share", 0.3)
+        kept = self.root / "kept"
+        shutil.copytree(self.pair, kept)
+        recipe("calibrate", *given, "--edge-share", 0.9)
+        recipe("calibrate", *given, "--thresholds-of", kept)
+        # But for the last bit, since each exit's temperature is found anew.
+        before, after = (json.loads((pair / "manifest.json").read_text())["exits"] for pair in (kept, self.pair))
+        for was, is_ in zip(before, after, strict=True):
+            self.assertEqual(is_["thresholds"].keys(), was["thresholds"].keys())
+            for policy, threshold in was["thresholds"].items():
+                self.assertAlmostEqual(is_["thresholds"][policy], threshold, places=6)
+        self.refused("--thresholds-of needs a pair's folder", "calibrate", *given, "--thresholds-of", self.root)
+        self.refused("--check-splits checks the promise", "calibrate", *given, "--thresholds-of", kept, "--check-splits", 3)
+        self.refused("no thresholds keep the promise", "calibrate", *given, "--max-exit-error", 0.02)
 
     def test_only_the_twin_is_exported_as_one(self):
         with self.assertRaisesRegex(SystemExit, "not the twin"):
