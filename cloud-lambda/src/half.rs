@@ -43,9 +43,12 @@ struct Stored {
     half: Option<File>,
 }
 
-/// The file of half the size that a manifest in the bucket names, if any.
-pub fn named(json: &[u8]) -> Option<File> {
-    serde_json::from_slice::<Stored>(json).ok()?.half
+/// The file of half the size that a manifest in the bucket names, if any. The pair's digest does not cover it.
+///
+/// # Errors
+/// If it is named twice, or without its size and SHA-256.
+pub fn named(json: &[u8]) -> Result<Option<File>, serde_json::Error> {
+    Ok(serde_json::from_slice::<Stored>(json)?.half)
 }
 
 /// The manifest `json` with that file named in it. Neither the pair's digest nor any other byte changes.

@@ -228,7 +228,9 @@ impl Index {
             self.store.get(key, MAX_MANIFEST).await.map_err(|error| Refusal::from(&error))?;
         let manifest = Manifest::parse(&json)
             .map_err(|error| Refusal::new(error.word(), error.to_string()))?;
-        let half = half::named(&json);
+        let half = half::named(&json).map_err(|error| {
+            Refusal::new("manifest_invalid", format!("'half' of {key}: {error}"))
+        })?;
         match before {
             Some(pair) if pair.manifest == manifest && pair.half == half => Ok(Arc::clone(pair)),
             _ => {

@@ -68,7 +68,7 @@ pub struct Logits {
 pub struct Plan {
     manifest: Manifest,
     digest: [u8; 32],
-    bytes: u64,
+    memory: u64,
     optimised_in: Duration,
     runner: Runner,
     coder: Option<Coder>,
@@ -125,7 +125,7 @@ impl Plan {
         Ok(Self {
             digest: manifest.pair_digest(),
             manifest,
-            bytes: bytes as u64,
+            memory: runner.memory(bytes) as u64,
             optimised_in: start.elapsed(),
             runner,
             coder: None,
@@ -165,10 +165,9 @@ impl Plan {
         self.optimised_in
     }
 
-    /// Upper estimate of the plan's memory in bytes: the weights as stored, and transformed for tiles of both sizes, which takes
-    /// six times as much. Weights that are not transformed take less, one copy for each batch size.
+    /// Upper estimate of the plan's memory in bytes.
     pub fn memory(&self) -> u64 {
-        self.bytes * 7
+        self.memory
     }
 
     /// The request with packed maps.

@@ -42,6 +42,10 @@ pub enum PublishError {
     Half(HalfError),
     /// The function could not run the cloud part.
     Unusable(Refusal),
+    /// The manifest names a model in half precision, as only one in a bucket does.
+    Stored(PathBuf),
+    /// The bucket already has this pair without half precision.
+    Single(String),
     /// The bucket already has this exact pair.
     Published(String),
     /// The bucket has a different pair under this name and version.
@@ -70,6 +74,16 @@ impl fmt::Display for PublishError {
             Self::TooLarge(path, most) => {
                 write!(f, "{} exceeds the function's limit of {most} bytes", path.display())
             }
+            Self::Stored(path) => write!(
+                f,
+                "{} was copied from a bucket: it names weights in half precision ('half'). Remove that field, and publish with --half \
+                 to have them again",
+                path.display()
+            ),
+            Self::Single(pair) => write!(
+                f,
+                "the bucket already has {pair} without half precision, and a published version never changes; raise the version"
+            ),
             Self::Half(error) => write!(f, "{CLOUD_ONNX} in half precision: {error}"),
             Self::Unusable(refusal) => {
                 write!(f, "the function could not serve this pair: {}", refusal.message)
@@ -105,6 +119,9 @@ impl From<StoreError> for PublishError {
 #[derive(Debug)]
 pub struct Tried {
     manifest: Manifest,
+    /// The manifest's file.
+    plain: Vec<u8>,
+    /// The same for the bucket.
     json: Vec<u8>,
     /// File names and their bytes.
     files: Vec<(String, Vec<u8>)>,
@@ -128,7 +145,10 @@ impl Tried {
         let (bytes, file) = half::narrowed(onnx).map_err(PublishError::Half)?;
         let plan = Plan::of_half(self.manifest.clone(), &file, &bytes);
         let plan = plan.map_err(PublishError::Unusable)?;
-        self.json = half::naming(&self.json, &file);
+        self.json = half::naming(&self.plain, &file);
+        if self.json.len() as u64 > MAX_MANIFEST {
+            return Err(PublishError::TooLarge(MANIFEST.into(), MAX_MANIFEST));
+        }
         self.files.push((CLOUD_HALF.into(), bytes));
         Ok((self, plan))
     }
@@ -148,6 +168,9 @@ pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
         Manifest::parse(&json).map_err(|error| PublishError::Manifest(path.clone(), error))?;
     if json.len() as u64 > MAX_MANIFEST {
         return Err(PublishError::TooLarge(path, MAX_MANIFEST));
+    }
+    if !matches!(half::named(&json), Ok(None)) {
+        return Err(PublishError::Stored(path));
     }
     let pair = format!("{}/{}", manifest.name, manifest.version);
     if !folder.ends_with(&pair) {
@@ -172,7 +195,7 @@ pub async fn try_out(folder: &Path) -> Result<Tried, PublishError> {
     let (onnx, of) = (cloud.map(|(_, bytes)| bytes.clone()).unwrap_or_default(), manifest.clone());
     let trial = apart(CLOUD_ONNX, move || try_cloud(of, &onnx)).await;
     let trial = trial.map_err(PublishError::Unusable)?;
-    Ok(Tried { manifest, json, files, trial })
+    Ok(Tried { manifest, plain: json.clone(), json, files, trial })
 }
 
 /// Publishes a pair and calls `said` with the key and size in bytes of each file uploaded. Returns the manifest.
@@ -184,16 +207,20 @@ pub async fn publish(
     tried: Tried,
     mut said: impl FnMut(&str, u64),
 ) -> Result<Manifest, PublishError> {
-    let Tried { manifest, json, files, .. } = tried;
+    let Tried { manifest, plain, json, files, .. } = tried;
     let pair = format!("{}/{}", manifest.name, manifest.version);
     let key = format!("{PREFIX}{pair}/{MANIFEST}");
+    let there = |found: Result<Vec<u8>, StoreError>| match found {
+        Ok(there) if there == json || is_half_of(&there, &plain) => {
+            PublishError::Published(pair.clone())
+        }
+        Ok(there) if there == plain => PublishError::Single(pair.clone()),
+        Ok(_) | Err(StoreError::TooLarge { .. }) => PublishError::Taken(pair.clone()),
+        Err(error) => error.into(),
+    };
     match store.get(&key, MAX_MANIFEST).await {
         Err(StoreError::Missing(_)) => {}
-        Ok(there) if there == json || is_half_of(&there, &json) => {
-            return Err(PublishError::Published(pair));
-        }
-        Ok(_) | Err(StoreError::TooLarge { .. }) => return Err(PublishError::Taken(pair)),
-        Err(error) => return Err(error.into()),
+        found => return Err(there(found)),
     }
     for (name, bytes) in files {
         let (key, len) = (format!("{PREFIX}{pair}/{name}"), bytes.len() as u64);
@@ -208,8 +235,8 @@ pub async fn publish(
         said(&key, len);
     }
     match store.put_new(&key, json.clone()).await {
-        // Somebody else has just published the same files: they were compared above.
-        Err(StoreError::Exists(_)) => return Err(PublishError::Published(pair)),
+        // Somebody else has just published it.
+        Err(StoreError::Exists(_)) => return Err(there(store.get(&key, MAX_MANIFEST).await)),
         done => done?,
     }
     said(&key, json.len() as u64);
@@ -218,5 +245,5 @@ pub async fn publish(
 
 /// Whether the bucket's manifest is this one, published in half precision.
 fn is_half_of(there: &[u8], json: &[u8]) -> bool {
-    half::named(there).is_some_and(|file| half::naming(json, &file) == there)
+    matches!(half::named(there), Ok(Some(file)) if half::naming(json, &file) == there)
 }

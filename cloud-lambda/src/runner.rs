@@ -160,7 +160,7 @@ impl Runner {
         Ok(runner)
     }
 
-    /// Computes the scores of the maps concatenated in `maps`, on so many `cores`. Blocks the thread.
+    /// Computes the scores of the maps concatenated in `maps`, on so many `cores`, at least one. Blocks the thread.
     ///
     /// # Errors
     /// If the model fails, or `until` passes before the last batch starts.
@@ -170,14 +170,22 @@ impl Runner {
         cores: usize,
         until: Option<Instant>,
     ) -> Result<Vec<Vec<f32>>, RunError> {
-        let batches = self.batches(maps, cores)?;
+        let late = || until.is_some_and(|until| Instant::now() >= until);
+        if late() {
+            return Err(RunError::Deadline { done: 0 });
+        }
+        let batches = self.batches(maps, cores.max(1))?;
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = vec![];
-            while until.is_none_or(|until| Instant::now() < until) {
+            while !late() {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some((batch, plan, maps)) = batches.get(at) else { break };
-                done.push((at, self.scores(plan, *batch, maps)?));
+                // After a failure, the other cores need not go on.
+                let scores = self.scores(plan, *batch, maps);
+                let scores =
+                    scores.inspect_err(|_| next.store(batches.len(), Ordering::Relaxed))?;
+                done.push((at, scores));
             }
             TractResult::Ok(done)
         };
@@ -265,6 +273,13 @@ impl Runner {
             plan.ok()
         };
         self.plans[at].get_or_init(make).as_ref()
+    }
+
+    /// Upper estimate of the memory in bytes, for a model of this size: its weights as they are, transformed for tiles of both sizes or
+    /// else copied for each batch size.
+    pub fn memory(&self, model: usize) -> usize {
+        let (before, after) = self.kernels.as_ref().map_or((0, 0), Kernels::bytes);
+        model + after + model.saturating_sub(before) * BATCHES.len()
     }
 
     /// The number of samples in the largest batch that the model can run. Makes the plans for all batch sizes.

@@ -28,6 +28,16 @@ impl Kernels {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry((node.into(), size)).or_insert_with(|| Arc::new(make())))
     }
+
+    /// The bytes of all kernels as the model has them, and at most transformed, for tiles of both sizes.
+    pub fn bytes(&self) -> (usize, usize) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let each: HashMap<&String, &Convolution> =
+            known.iter().map(|((node, _), convolution)| (node, &**convolution)).collect();
+        each.values().fold((0, 0), |(before, after), convolution| {
+            (before + convolution.untransformed_bytes(), after + convolution.bytes_of_both())
+        })
+    }
 }
 
 /// A convolution and what follows it: inputs are the maps and, if there are two, an addend.

@@ -15,8 +15,8 @@ use crate::request::{golden, handle, infer, post};
 async fn the_plan_that_was_used_longest_ago_makes_room() {
     let bucket = Bucket::with_pair().await;
     let digests = [Frame::decode(&golden()).unwrap().pair, bucket.put_other("1.1.0")];
-    // The tests' model takes 12 KB with its plans: there is room for one.
-    let options = Options { memory: 18 * 1024, ..Options::default() };
+    // The tests' model takes 7 KB with its plans: there is room for one.
+    let options = Options { memory: 11 * 1024, ..Options::default() };
     let plans = Plans::new(Store::new(bucket.settings()), options);
     for (turn, digest) in digests.iter().chain(&digests).enumerate() {
         let plan = plans.get(digest).await.unwrap();

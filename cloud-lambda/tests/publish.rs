@@ -160,6 +160,16 @@ async fn weights_in_half_precision_are_loaded_in_place_of_the_model() {
     assert_eq!(keys[0].1 - keys[1].1, 384 * 2 + 1);
     let again = publish(&store, &folder, |_, _| panic!("nothing is written")).await.unwrap_err();
     assert!(matches!(again, PublishError::Published(_)), "{again}");
+    let single = Bucket::empty().await;
+    publish(&Store::new(single.settings()), &folder, |_, _| {}).await.unwrap();
+    let (half, _) = try_out(&folder).await.unwrap().in_half().unwrap();
+    let later =
+        publish::publish(&Store::new(single.settings()), half, |_, _| {}).await.unwrap_err();
+    assert!(matches!(later, PublishError::Single(_)), "{later}");
+    let (_copied, copy) = pair();
+    fs::copy(bucket.folder().join("manifest.json"), copy.join("manifest.json")).unwrap();
+    let copied = try_out(&copy).await.unwrap_err();
+    assert!(matches!(copied, PublishError::Stored(_)), "{copied}");
 
     let there = bucket.folder();
     fs::remove_file(there.join("cloud.onnx")).unwrap();

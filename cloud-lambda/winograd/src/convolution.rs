@@ -37,12 +37,14 @@ impl Size {
         if work(Self::Four) < work(Self::Two) { Self::Four } else { Self::Two }
     }
 
-    /// The largest difference from the exact result, in parts of the same convolution of absolute values.
-    pub fn error(self) -> f32 {
-        match self {
-            Self::Two => 4.0 * f32::EPSILON,
-            Self::Four => 48.0 * f32::EPSILON,
-        }
+    /// The largest difference from the exact result with so many input channels, in parts of the same convolution of absolute values.
+    pub fn error(self, inputs: usize) -> f32 {
+        let transforms = match self {
+            Self::Two => 4.0,
+            Self::Four => 48.0,
+        };
+        // Sums of up to 32 channels lose less than the transforms do.
+        transforms * f32::EPSILON * (inputs as f32 / 32.0).max(1.0).sqrt()
     }
 
     fn side(self) -> usize {
@@ -171,9 +173,16 @@ impl Convolution {
         Self { size, inputs, outputs, weights, bias: bias.collect() }
     }
 
-    /// The bytes that the transformed kernels take.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&*self.weights)
+    /// The bytes that the transformed kernels take, for tiles of both sizes.
+    pub fn bytes_of_both(&self) -> usize {
+        let positions = |size: Size| (size.side() + 2).pow(2);
+        size_of_val(&*self.weights) / positions(self.size)
+            * (positions(Size::Two) + positions(Size::Four))
+    }
+
+    /// The bytes of the kernels as they were.
+    pub fn untransformed_bytes(&self) -> usize {
+        9 * self.inputs * self.outputs * size_of::<f32>()
     }
 
     /// Computes `output` (samples, outputs, height, width) from `maps` (samples, inputs, height, width). If the finish pools,
@@ -197,7 +206,7 @@ impl Convolution {
         finish: Finish,
         output: &mut [f32],
     ) {
-        let samples = maps.len() / (self.inputs * height * width);
+        let samples = maps.len() / (self.inputs * height * width).max(1);
         assert_eq!(maps.len(), samples * self.inputs * height * width, "whole maps");
         let outputs = samples * self.outputs * height * width;
         assert!(finish.addend.is_none_or(|addend| addend.len() == outputs), "one addend each");
@@ -207,6 +216,9 @@ impl Convolution {
             "pooled maps have an even height and width"
         );
         assert_eq!(output.len(), left, "room for all outputs");
+        if outputs == 0 {
+            return;
+        }
         let side = self.size.side();
         let (down, across) = (height.div_ceil(side), width.div_ceil(side));
         let grid = Grid { samples, height, width, side, down, across };

@@ -89,7 +89,7 @@ proptest! {
                 convolution.run_on(backend, &maps, [height, width], finish, &mut output);
                 for (&found, &expected) in output.iter().zip(&expected) {
                     prop_assert!(
-                        (f64::from(found) - expected).abs() <= f64::from(size.error()) * largest,
+                        (f64::from(found) - expected).abs() <= f64::from(size.error(inputs)) * largest,
                         "{size:?} on {backend}: {found} instead of {expected}, with sums up to {largest}"
                     );
                 }
@@ -110,6 +110,38 @@ fn pooled(maps: &[f64], [height, width]: [usize; 2]) -> Vec<f64> {
     maps.chunks_exact(height * width).flat_map(of).collect()
 }
 
+/// Nothing cancels out, so that errors add up as far as they can.
+#[test]
+fn many_channels_of_one_sign_stay_within_the_bound() {
+    let [inputs, outputs, side] = [256, 16, 6];
+    let numbers = |count: usize, factor: usize| -> Vec<f32> {
+        (0..count).map(|i| (i * factor % 10_007) as f32 / 10_007.0).collect()
+    };
+    let maps = numbers(inputs * side * side, 4_099);
+    let kernels = numbers(outputs * inputs * 9, 5_003);
+    let bias = vec![0.0; outputs];
+    let exact = direct(&maps, &kernels, &bias, [1, inputs, side, side]);
+    let largest = exact.iter().map(|(sum, _)| *sum).fold(0.0, f64::max);
+    for size in [Size::Two, Size::Four] {
+        let convolution = Convolution::new(size, &kernels, &bias);
+        for backend in Backend::all() {
+            let mut output = vec![f32::NAN; exact.len()];
+            convolution.run_on(backend, &maps, [side; 2], Finish::default(), &mut output);
+            let errors = output.iter().zip(&exact).map(|(&found, (sum, _))| f64::from(found) - sum);
+            let error = errors.map(f64::abs).fold(0.0, f64::max);
+            let bound = f64::from(size.error(inputs)) * largest;
+            assert!(error <= bound, "{size:?} on {backend}: off by {error}, which exceeds {bound}");
+        }
+    }
+}
+
+#[test]
+fn no_maps_have_no_outputs() {
+    let convolution = Convolution::new(Size::Two, &[1.0; 9], &[0.0]);
+    convolution.run(&[], [4, 4], Finish::default(), &mut []);
+    convolution.run(&[], [0, 4], Finish::default(), &mut []);
+}
+
 #[test]
 fn small_maps_get_small_tiles_unless_there_are_many() {
     assert_eq!(Size::best(1, 4, 4), Size::Two);
@@ -122,7 +154,9 @@ fn small_maps_get_small_tiles_unless_there_are_many() {
 #[test]
 fn the_transformed_kernels_take_the_stated_memory() {
     let kernels = vec![0.0; 9 * 32 * 16];
-    let bytes = |size| Convolution::new(size, &kernels, &[0.0; 32]).bytes();
-    assert_eq!(bytes(Size::Two), 16 * 32 * 16 * 4);
-    assert_eq!(bytes(Size::Four), 36 * 32 * 16 * 4);
+    for size in [Size::Two, Size::Four] {
+        let convolution = Convolution::new(size, &kernels, &[0.0; 32]);
+        assert_eq!(convolution.untransformed_bytes(), 9 * 32 * 16 * 4);
+        assert_eq!(convolution.bytes_of_both(), (16 + 36) * 32 * 16 * 4);
+    }
 }

@@ -20,10 +20,18 @@ CURVE = range(0, 101, 5)
 
 
 @dataclass(frozen=True)
+class Known:
+    """Exits that are calibrated already: their temperatures and, by policy, their thresholds."""
+
+    temperatures: list[float]
+    thresholds: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
 class Target:
     """The target of calibration: exactly one of the five. ``margin`` is the safety margin of the first three, in standard errors of the
-    held-out pictures; ``confidence`` that of ``max_exit_error``, which is a promise (see promise.py); ``thresholds`` are known ones,
-    by policy."""
+    held-out pictures; ``confidence`` that of ``max_exit_error``, which is a promise (see promise.py); ``thresholds`` are those of known
+    exits."""
 
     edge_share: float | None = None
     accuracy_loss: float | None = None
@@ -31,7 +39,7 @@ class Target:
     margin: float = 0.0
     max_exit_error: float | None = None
     confidence: float = 0.95
-    thresholds: dict[str, list[float]] | None = None
+    thresholds: "Known | None" = None
 
     def __post_init__(self):
         if sum(value is not None for value in (self.edge_share, self.accuracy_loss, self.energy, self.max_exit_error, self.thresholds)) != 1:
@@ -68,9 +76,9 @@ def choose(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, target
     """Thresholds of one policy that meet the target, with its margin. ``parts``, for energy, are the manifest's."""
     said, count = answers(logits, labels, policy, hard), len(labels)
     if target.thresholds is not None:
-        return at_cuts(said, [sign(policy) * threshold for threshold in target.thresholds[policy]])
+        return at_cuts(said, [sign(policy) * threshold for threshold in target.thresholds.thresholds[policy]])
     if target.max_exit_error is not None:
-        return promise.promised(said, target.max_exit_error, target.confidence)
+        return promise.promised(said, target.max_exit_error, target.confidence, policy)
     if target.edge_share is not None:
         return at_share(said, target.above(target.edge_share, count))
     final = said.cloud.double().mean().item()
@@ -100,12 +108,15 @@ def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
               parts: list[dict] | None = None, hard: Sequence[int] = ()) -> tuple[list[dict], dict, dict]:
     """Temperature and thresholds of every exit that decides, and every policy's curve, as the manifest has them; how good they are."""
     classes, deciding = logits[-1].shape[1], logits[:-2] if hard else logits[:-1]
-    for policy in policies(logits) if target.thresholds is not None else []:
-        if len(target.thresholds.get(policy, [])) != len(deciding):
-            raise SystemExit(f"--thresholds-of: that pair has no thresholds of '{policy}' for each of these {len(deciding)} exits")
-    # A promise holds for thresholds that know nothing of the pictures that test it, and they depend on the temperatures.
-    known = torch.ones_like(labels, dtype=torch.bool) if target.max_exit_error is None else promise.proposing(len(labels))
-    temperatures = [temperature(exit_[known, :classes], labels[known]) for exit_ in deciding]
+    if target.thresholds is None:
+        # A promise holds for thresholds that know nothing of the pictures that test it, and they depend on the temperatures.
+        known = torch.ones_like(labels, dtype=torch.bool) if target.max_exit_error is None else promise.proposing(len(labels))
+        temperatures = [temperature(exit_[known, :classes], labels[known]) for exit_ in deciding]
+    else:
+        temperatures = target.thresholds.temperatures
+        for policy in policies(logits):
+            if len(target.thresholds.thresholds.get(policy, [])) != len(deciding):
+                raise SystemExit(f"--thresholds-of: that pair has no thresholds of '{policy}' for each of these {len(deciding)} exits")
     scaled = [cooled(exit_, t, classes) for exit_, t in zip(deciding, temperatures, strict=True)]
     scaled += logits[len(deciding):]
     found = {policy: choose(scaled, labels, policy, target, parts, hard) for policy in policies(logits)}

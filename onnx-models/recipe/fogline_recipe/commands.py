@@ -38,13 +38,16 @@ def target_of(arguments: argparse.Namespace):
         raise SystemExit(f"error: {error}") from error
 
 
-def thresholds_of(pair: Path) -> dict[str, list[float]]:
-    """The thresholds of a pair's exits, by policy."""
+def thresholds_of(pair: Path):
+    """Temperatures and thresholds of a pair's exits."""
+    from .calibrate import Known
+
     path = pair / "manifest.json"
     if not path.is_file():
         raise DataError(f"{path} does not exist: --thresholds-of needs a pair's folder")
-    exits = [exit_["thresholds"] for exit_ in json.loads(path.read_text())["exits"] if "thresholds" in exit_]
-    return {policy: [of[policy] for of in exits] for policy in exits[0]}
+    exits = [exit_ for exit_ in json.loads(path.read_text())["exits"] if "extends" not in exit_]
+    every = set.intersection(*(set(exit_.get("thresholds", {})) for exit_ in exits))
+    return Known([exit_["temperature"] for exit_ in exits], {policy: [exit_["thresholds"][policy] for exit_ in exits] for policy in every})
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -175,7 +178,7 @@ def held_out(run, root: Path):
     from .runs import parts
 
     held = parts(of_run(run, root, "train"), run.net.layout, run.schedule)[1]
-    if (count := len(held)) < FEW:
+    if 0 < (count := len(held)) < FEW:
         print(f"warning: only {count} pictures are held out; shares and accuracies measured on them may be off by {98 / math.sqrt(count):.0f} points. "
               "To hold out more, train with a smaller --hold-out-every", file=sys.stderr)
     return held

@@ -1,4 +1,5 @@
-"""Thresholds with a promise: answers at the edge are wrong in at most a given share of cases, whatever pictures were drawn for calibration.
+"""Thresholds with a promise: answers at the edge are wrong in at most a given share of cases, with a given confidence over the draw of the
+held-out pictures.
 
 Learn then Test (Angelopoulos et al. 2021, arXiv 2110.01052) with a fixed sequence: a few of the held-out pictures propose thresholds, from the
 safest to those that answer ever more at the edge, and the others test one after the other until one fails. Each test is exact: of n pictures that end at the
@@ -38,9 +39,13 @@ def fewest(rate: float, confidence: float) -> int:
     return math.ceil(math.log(1 - confidence) / math.log1p(-rate))
 
 
-def promised(found: Answers, rate: float, confidence: float) -> Choice:
-    """The thresholds with which most pictures are answered at the edge, of those that keep the promise; of all pictures in ``found``."""
-    mask = proposing(len(found.cloud))
+def promised(found: Answers, rate: float, confidence: float, policy: str) -> Choice:
+    """The thresholds of a policy with which most pictures are answered at the edge, of those that keep the promise; of all pictures in ``found``."""
+    mask, needed = proposing(len(found.cloud)), fewest(rate, confidence)
+    kept_by = f"no thresholds of '{policy}' keep the promise of at most {rate:.1%} wrong answers at the edge with {confidence:.0%} confidence"
+    if (testing := int((~mask).sum())) < needed:
+        raise SystemExit(f"{kept_by}: even if none were wrong, {needed} pictures would have to end at the edge, and only {testing} held-out pictures "
+                         "test it. Hold out more, or promise less")
     proposes, tests = found.take(mask), found.take(~mask)
 
     def expected(cuts: list[float]) -> float:
@@ -59,21 +64,19 @@ def promised(found: Answers, rate: float, confidence: float) -> Choice:
     kept = list(takewhile(lambda cuts: tail(*counted(cuts), rate) <= 1 - confidence, proposals))
     if not kept:
         wrong, ended = counted(proposals[0])
-        raise SystemExit(
-            f"no thresholds keep the promise of at most {rate:.1%} wrong answers at the edge with {confidence:.0%} confidence: of the "
-            f"{len(tests.cloud)} held-out pictures that test it, the safest thresholds answer {ended} at the edge, {wrong} of them wrongly. "
-            f"Even if none were wrong, {fewest(rate, confidence)} would be needed. Hold out more pictures, or promise less")
+        raise SystemExit(f"{kept_by}: of the {testing} held-out pictures that test it, the safest thresholds answer {ended} at the edge, {wrong} of them "
+                         f"wrongly. Even if none were wrong, {needed} would be needed. Hold out more pictures, or promise less")
     return at_cuts(found, max(kept, key=lambda cuts: counted(cuts)[1]))
 
 
 def broken(found: Answers, rate: float, confidence: float, calibrating: int, splits: int) -> tuple[int, int, float]:
     """How many of the random ``splits`` break the promise, if so many pictures are ``calibrating`` and the others are new; how many allow
-    none; and the mean share that the others answer at the edge."""
+    none; and the mean share that the others answer at the edge. The others are a draw, too: a promise that holds may be broken on them."""
     random, failed, refused, share = torch.Generator().manual_seed(1), 0, 0, 0.0
     for _ in range(splits):
         order = torch.randperm(len(found.cloud), generator=random)
         try:
-            cuts = promised(found.take(order[:calibrating]), rate, confidence).cuts
+            cuts = promised(found.take(order[:calibrating]), rate, confidence, "this policy").cuts
         except SystemExit:
             refused += 1
             continue

@@ -91,7 +91,7 @@ class Thresholds(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "no thresholds of 'entropy' cost 1000.0 times less .* with 99% at the edge it is"):
             calibrate.choose(heads, labels, "entropy", Target(energy=1000.0), PARTS)
         with self.assertRaisesRegex(SystemExit, "no thresholds of 'entropy' for each of these 2 exits"):
-            calibrate.calibrate(heads, labels, Target(thresholds={"entropy": [0.1]}))
+            calibrate.calibrate(heads, labels, Target(thresholds=calibrate.Known([1.0], {"entropy": [0.1]})))
         with self.assertRaisesRegex(ValueError, "give exactly one target"):
             Target(edge_share=0.5, energy=2.0)
         for wrong in ({"edge_share": 2.0}, {"edge_share": -1.0}, {"accuracy_loss": float("nan")}, {"energy": 0.0}):

@@ -92,15 +92,11 @@ class Commands(unittest.TestCase):
         shutil.copytree(self.pair, kept)
         recipe("calibrate", *given, "--edge-share", 0.9)
         recipe("calibrate", *given, "--thresholds-of", kept)
-        # But for the last bit, since each exit's temperature is found anew.
-        before, after = (json.loads((pair / "manifest.json").read_text())["exits"] for pair in (kept, self.pair))
-        for was, is_ in zip(before, after, strict=True):
-            self.assertEqual(is_["thresholds"].keys(), was["thresholds"].keys())
-            for policy, threshold in was["thresholds"].items():
-                self.assertAlmostEqual(is_["thresholds"][policy], threshold, places=6)
+        before, after = (json.loads((pair / "manifest.json").read_text()) for pair in (kept, self.pair))
+        self.assertEqual(after["exits"], before["exits"])
         self.refused("--thresholds-of needs a pair's folder", "calibrate", *given, "--thresholds-of", self.root)
         self.refused("--check-splits checks the promise", "calibrate", *given, "--thresholds-of", kept, "--check-splits", 3)
-        self.refused("no thresholds keep the promise", "calibrate", *given, "--max-exit-error", 0.02)
+        self.refused("no thresholds of .* keep the promise", "calibrate", *given, "--max-exit-error", 0.02)
 
     def test_only_the_twin_is_exported_as_one(self):
         with self.assertRaisesRegex(SystemExit, "not the twin"):

@@ -40,8 +40,10 @@ class Promise(unittest.TestCase):
 
     def test_too_few_pictures_promise_nothing(self):
         heads, labels = three_heads(150)
-        with self.assertRaisesRegex(SystemExit, r"of the 120 held-out pictures .* 149 would be needed"):
+        with self.assertRaisesRegex(SystemExit, r"of 'entropy' .* 149 pictures would have to end at the edge, and only 120"):
             calibrate.choose(heads, labels, "entropy", Target(max_exit_error=0.02))
+        with self.assertRaisesRegex(SystemExit, r"of the 320 held-out pictures .* [0-9]+ of them wrongly"):
+            calibrate.choose(*three_heads(400), "entropy", Target(max_exit_error=0.01))
 
     def test_it_is_a_target_like_the_others(self):
         heads, labels = three_heads(3000)
