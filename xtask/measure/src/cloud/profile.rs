@@ -48,7 +48,7 @@ pub fn table(rounds: &[Profile]) -> Result<String> {
                 match rows.iter_mut().find(|row| row.0 == name) {
                     Some(row) => row.1[column] = time,
                     None => {
-                        rows.push((name, [0, 1].map(|at| if at == column { time } else { 0.0 })))
+                        rows.push((name, [0, 1].map(|at| if at == column { time } else { 0.0 })));
                     }
                 }
             }

@@ -13,8 +13,8 @@ use crate::labels::Labels;
 use crate::load::settled;
 use crate::times::{median, quantile};
 
-/// Formats all results as text.
-pub fn table(figures: &Figures) -> Result<String> {
+/// Formats the times of cold starts.
+fn starts(figures: &Figures) -> Result<String> {
     let Figures { date, pair, binary_bytes, starts, half, resident, .. } = figures;
     let mut text = format!(
         "{pair}, {date}; milliseconds, medians; function and onnxruntime on one thread each\n\n\
@@ -46,6 +46,12 @@ pub fn table(figures: &Figures) -> Result<String> {
         "binary, MiB",
         mib(*binary_bytes)
     )?;
+    Ok(text)
+}
+
+/// Formats all results as text.
+pub fn table(figures: &Figures) -> Result<String> {
+    let mut text = starts(figures)?;
     writeln!(
         text,
         "{:>7} {:>11} {:>9} {:>9} {:>9} {:>10} {:>10} {:>12} {:>18}",
