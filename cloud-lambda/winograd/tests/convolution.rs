@@ -73,10 +73,14 @@ proptest! {
         let pool = pool && height % 2 + width % 2 == 0;
         let mut expected: Vec<f64> = exact.iter().map(|(sum, _)| *sum).collect();
         if with_addend {
-            expected.iter_mut().zip(&addend).for_each(|(sum, &addend)| *sum += f64::from(addend));
+            for (sum, &addend) in expected.iter_mut().zip(&addend) {
+                *sum += f64::from(addend);
+            }
         }
         if relu {
-            expected.iter_mut().for_each(|sum| *sum = sum.max(0.0));
+            for sum in &mut expected {
+                *sum = sum.max(0.0);
+            }
         }
         if pool {
             expected = pooled(&expected, [height, width]);
