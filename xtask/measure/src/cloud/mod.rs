@@ -18,9 +18,12 @@ use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use fogline::frame::{Request as Frame, Tensor};
 use fogline::manifest::{CLOUD_ONNX, Manifest};
-use fogline::packed;
+use fogline_cloud::half;
+use fogline_cloud::plan::Plan;
+use fogline_cloud::runner::Profile;
+use fogline_edge::device::folder::Folder;
+use fogline_edge::kernel::Backend;
 use fogline_stack::models::{Model, Models};
 use fogline_stack::store::{self, BUCKET, LocalStore};
 use serde::Serialize;
@@ -28,9 +31,6 @@ use serde_json::json;
 use tokio::process::Command;
 
 use arrivals::Arrivals;
-use fogline_cloud::half;
-use fogline_cloud::plan::Plan;
-use fogline_cloud::runner::Profile;
 use function::{Function, Sample, number};
 use load::Load;
 
@@ -247,18 +247,12 @@ fn halve(store: &LocalStore, model: &Model) -> Result<u64> {
     Ok(file.bytes)
 }
 
-/// A function URL's event with this many samples of pseudo-random bits.
+/// A function URL's event with this many samples, as the edge sends it: coded, if the pair has a coder.
 pub fn event(model: &Model, batch: usize) -> Result<Bytes> {
-    let split = &model.manifest.split;
-    let len = packed::packed_len(split.shape, split.bits)?;
-    let byte = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 24) as u8;
-    let tensors = (0..batch).map(|sample| Tensor {
-        shape: split.shape,
-        bits: split.bits,
-        bytes: (0..len).map(|i| byte(sample * len + i)).collect(),
-    });
-    let pair = model.manifest.pair_digest();
-    let frame = Frame { pair, request_id: [7; 16], tensors: tensors.collect() }.encode()?;
+    let mut session = Folder::at(&model.folder).load(Backend::fastest())?;
+    let maps = (0..batch).map(|sample| session.run_through(&waves(&model.manifest, sample)).1);
+    let maps = maps.collect();
+    let frame = session.request(maps, [7; 16]).encode_with(session.coder().map(AsRef::as_ref))?;
     let event = json!({
         "version": "2.0", "routeKey": "$default", "rawPath": "/infer", "rawQueryString": "",
         "headers": {"host": "localhost", "content-type": "application/vnd.fogline.frame"},
@@ -272,6 +266,17 @@ pub fn event(model: &Model, batch: usize) -> Result<Bytes> {
         "isBase64Encoded": true, "body": BASE64.encode(frame),
     });
     Ok(event.to_string().into())
+}
+
+/// A picture whose colours rise and fall, other for each `sample`: a map of noise would take more bytes than one of a picture.
+fn waves(manifest: &Manifest, sample: usize) -> Vec<u8> {
+    let size = manifest.input.size as usize;
+    let value = |at: usize| {
+        let (x, y, channel) = (at / 3 % size, at / 3 / size, at % 3);
+        let phase = (x * (1 + sample % 5) + y * (1 + sample / 5) + 11 * channel) as f64;
+        (128.0 + 120.0 * (phase / 6.0).sin()) as u8
+    };
+    (0..size * size * 3).map(value).collect()
 }
 
 /// Times the same model in onnxruntime on one thread, by batch size.
