@@ -43,17 +43,34 @@ fn groups<P: Processor, const ROWS: usize>(
     for (output, weights) in weights.chunks_exact(inputs).enumerate() {
         let groups = sums.chunks_exact_mut(outputs).zip(values.chunks_exact(inputs));
         for (sums, values) in groups {
-            let mut sum = [Lanes::ZERO; ROWS];
+            let (mut even, mut odd) = ([Lanes::ZERO; ROWS], [Lanes::ZERO; ROWS]);
             for (values, weights) in values.iter().zip(weights) {
-                for (input, &weight) in weights.iter().enumerate() {
+                for (pair, &[first, second]) in weights.as_chunks::<2>().0.iter().enumerate() {
                     for row in 0..ROWS {
-                        let value = values[row].0[input];
-                        // SAFETY: the caller chose the processor that it runs on.
-                        sum[row] = unsafe { P::multiply_add(sum[row], weight, value) };
+                        even[row] = add::<P>(even[row], first, values[row].0[2 * pair]);
+                    }
+                    // Few sums would wait for each other, so every second product has sums of its own.
+                    for row in 0..ROWS {
+                        let value = values[row].0[2 * pair + 1];
+                        if 2 * ROWS <= P::ROWS {
+                            odd[row] = add::<P>(odd[row], second, value);
+                        } else {
+                            even[row] = add::<P>(even[row], second, value);
+                        }
                     }
                 }
             }
-            sums[output] = sum;
+            for row in 0..ROWS {
+                even[row] = even[row] + odd[row];
+            }
+            sums[output] = even;
         }
     }
+}
+
+/// The sum of `sum` and `weight` times `value`.
+#[inline(always)]
+fn add<P: Processor>(sum: Lanes, weight: Lanes, value: f32) -> Lanes {
+    // SAFETY: the caller chose the processor that it runs on.
+    unsafe { P::multiply_add(sum, weight, value) }
 }
