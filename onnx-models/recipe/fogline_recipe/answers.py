@@ -142,6 +142,13 @@ def answers(logits: list[torch.Tensor], labels: torch.Tensor, policy: str, hard:
     return Answers(sure, instead(right, extended), extended, cloud, heads, labels)
 
 
+def of_exits(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict], policy: str, hard: Sequence[int] = ()) -> Answers:
+    """The answers of exits that are calibrated. ``exits`` are the manifest's."""
+    classes, deciding = logits[-1].shape[1], len(logits) - (2 if hard else 1)
+    scaled = [cooled(logit, exit_["temperature"], classes) for logit, exit_ in zip(logits[:deciding], exits, strict=False)]
+    return answers(scaled + logits[deciding:], labels, policy, hard)
+
+
 def at_cuts(found: Answers, cuts: list[float]) -> Choice:
     """The effect of these thresholds. An extension's answers count for the exit they replace."""
     count = len(found.cloud)

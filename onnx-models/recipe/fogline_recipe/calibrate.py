@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from . import energy, promise
-from .answers import Choice, answers, at_cuts, at_share, cooled, policies, sign, temperature, threshold
+from .answers import Choice, answers, at_cuts, at_share, cooled, of_exits, policies, sign, temperature, threshold
 
 BINS = 15
 CURVE = range(0, 101, 5)
@@ -136,9 +136,7 @@ def calibrate(logits: list[torch.Tensor], labels: torch.Tensor, target: Target,
 def evaluate(logits: list[torch.Tensor], labels: torch.Tensor, exits: list[dict], policy: str, hard: Sequence[int] = ()) -> dict:
     """The figures that ``cargo xtask eval`` prints, computed with PyTorch. ``exits`` are the manifest's."""
     open_, right, shares = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool), []
-    classes, deciding = logits[-1].shape[1], len(logits) - (2 if hard else 1)
-    scaled = [cooled(logit, exit_["temperature"], classes) for logit, exit_ in zip(logits[:deciding], exits, strict=False)]
-    said = answers(scaled + logits[deciding:], labels, policy, hard)
+    classes, said = logits[-1].shape[1], of_exits(logits, labels, exits, policy, hard)
     went_on = torch.zeros(len(labels), dtype=torch.bool)
     for i, (measure, hit) in enumerate(zip(said.sure, said.right, strict=True)):
         ends = open_ & (measure >= sign(policy) * exits[i]["thresholds"][policy])

@@ -270,18 +270,15 @@ def checked(run, held, test, target, exits: list[dict], splits: int) -> dict:
     """How often each policy's promise breaks on pictures that did not make it."""
     import torch
 
-    from .answers import answers, cooled, policies
+    from .answers import of_exits, policies
     from .promise import broken
 
     if target.max_exit_error is None:
         raise DataError("--check-splits checks the promise of --max-exit-error")
     logits = [torch.cat(heads) for heads in zip(heads_of(run, held.images, exits), heads_of(run, test.images, exits), strict=True)]
-    labels, hard = torch.cat([held.labels, test.labels]), run.net.edge.hard()
-    classes, deciding = logits[-1].shape[1], len(logits) - (2 if hard else 1)
-    scaled = [cooled(head, exit_["temperature"], classes) for head, exit_ in zip(logits[:deciding], exits, strict=True)] + logits[deciding:]
-    found = {}
+    labels, found = torch.cat([held.labels, test.labels]), {}
     for policy in policies(logits):
-        said = answers(scaled, labels, policy, hard)
+        said = of_exits(logits, labels, exits, policy, run.net.edge.hard())
         failed, refused, share = broken(said, target.max_exit_error, target.confidence, len(held), splits)
         found[policy] = {"splits": splits, "broken": failed, "refused": refused, "edge_share": round(share, 4)}
     return found

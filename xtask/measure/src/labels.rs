@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
-use fogline::frame::Tensor;
+use anyhow::Result;
 use fogline::policy::{Verdict, softmax};
 use fogline_cloud::plan::Plan;
 use serde::Serialize;
 
 use crate::dataset::{Sample, test_pictures};
-use crate::subject::{Subject, on_all_cores};
+use crate::subject::{Subject, on_all_cores, scores};
 
 /// The answers of two plans to the same test pictures, of which each one's map was sent.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -25,15 +24,12 @@ impl Labels {
     /// Runs all test pictures of the dataset in `data` through the subject's cloud and through `other`.
     pub fn compare(subject: &Subject, other: &Plan, data: &Path) -> Result<Self> {
         let samples = test_pictures(data, &subject.manifest, None)?;
-        let split = &subject.manifest.split;
         let compared = on_all_cores(&samples, "pictures", |share, bar| {
             let mut session = subject.session()?;
             let compare = |sample: &Sample| {
                 let (_, bytes, _) = session.run_through(&sample.rgb(subject.manifest.input.size)?);
                 let ours = subject.cloud(bytes.clone())?;
-                let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
-                let theirs = other.logits(&[tensor], None);
-                let theirs = theirs.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0);
+                let theirs = scores(other, bytes)?;
                 let [a, b] = [&ours, &theirs].map(|scores| softmax(scores, 1.0));
                 let difference = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 bar.inc(1);

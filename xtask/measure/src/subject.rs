@@ -94,10 +94,7 @@ impl Subject {
 
     /// Runs the cloud part on one packed map and returns its scores.
     pub fn cloud(&self, bytes: Vec<u8>) -> Result<Vec<f32>> {
-        let split = &self.manifest.split;
-        let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
-        let scores = self.plan.logits(slice::from_ref(&tensor), None);
-        Ok(scores.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0))
+        scores(&self.plan, bytes)
     }
 
     fn see_some(&self, samples: &[Sample], bar: &ProgressBar) -> Result<Vec<Seen>> {
@@ -124,6 +121,14 @@ impl Subject {
         }
         Ok(seen)
     }
+}
+
+/// Runs a plan on one packed map and returns its scores.
+pub fn scores(plan: &Plan, bytes: Vec<u8>) -> Result<Vec<f32>> {
+    let split = &plan.manifest().split;
+    let tensor = Tensor { shape: split.shape, bits: split.bits, bytes };
+    let scores = plan.logits(slice::from_ref(&tensor), None);
+    Ok(scores.map_err(|refusal| anyhow!(refusal.message))?.scores.remove(0))
 }
 
 /// Gives each core a share of the pictures, in order, and shows a progress bar that `work` moves.
