@@ -60,7 +60,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// A random number in 0..1.
-    fn fraction(&self) -> f64 {
+    pub fn fraction(&self) -> f64 {
         let [a, b, c, d, ..] = self.transport.random();
         f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
     }

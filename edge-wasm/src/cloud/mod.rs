@@ -95,8 +95,13 @@ pub enum CloudError {
     Late,
     /// The circuit is open after repeated failures, so nothing was sent.
     CircuitOpen,
-    /// Not sent: the quota of offloaded pictures is used up.
-    OverQuota(String),
+    /// Not sent: a limit of the device does not allow it.
+    Held {
+        /// The error code.
+        word: &'static str,
+        /// The limit, as a sentence.
+        why: String,
+    },
     /// Not sent: at the allowed rate, earlier requests occupy the line until after the deadline.
     OverBandwidth,
     /// The cloud refused the request.
@@ -120,7 +125,7 @@ impl CloudError {
             Self::Unreachable(_) => "cloud_unreachable",
             Self::Late => "cloud_late",
             Self::CircuitOpen => "circuit_open",
-            Self::OverQuota(_) => "over_quota",
+            Self::Held { word, .. } => word,
             Self::OverBandwidth => "over_bandwidth",
             Self::Refused { refusal, .. } => &refusal.error,
             Self::BadAnswer(_) => "cloud_bad_answer",
@@ -142,7 +147,7 @@ impl CloudError {
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
             Self::NotConfigured
             | Self::CircuitOpen
-            | Self::OverQuota(_)
+            | Self::Held { .. }
             | Self::OverBandwidth
             | Self::Frame(_) => false,
         }
@@ -158,7 +163,7 @@ impl fmt::Display for CloudError {
             Self::CircuitOpen => {
                 f.write_str("the cloud failed repeatedly; it is not asked for now")
             }
-            Self::OverQuota(why) => f.write_str(why),
+            Self::Held { why, .. } => f.write_str(why),
             Self::OverBandwidth => f.write_str("the bandwidth limit is used up"),
             Self::Refused { status, refusal } => {
                 write!(f, "the cloud refused with status {status}: {}", refusal.message)

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::audits::Audits;
 use crate::session::Answer;
 
 /// The upper bounds of a histogram's buckets, in seconds. The last bucket has none.
@@ -39,6 +40,9 @@ pub struct Metrics {
     pub refused: Words,
     /// Bytes of request bodies sent to the cloud.
     pub bytes_sent: u64,
+    /// Sure answers that were audited, by exit and class.
+    #[serde(default)]
+    pub audits: Audits,
     /// Files of metrics that were damaged, and whose counts are lost.
     #[serde(default)]
     pub damaged: u64,
@@ -95,6 +99,7 @@ impl Metrics {
         if let Some(degraded) = &answer.degraded {
             self.degraded.add(&degraded.reason, 1);
         }
+        self.audits.count(answer);
         self.bytes_sent += answer.bytes_sent as u64;
         self.edge.observe(answer.timings.edge_ms / 1e3);
         if answer.bytes_sent > 0 {
@@ -127,6 +132,7 @@ impl Metrics {
         ] {
             more.iter().for_each(|(word, number)| sums.add(word, number));
         }
+        self.audits.add(&other.audits);
         self.bytes_sent += other.bytes_sent;
         self.damaged += other.damaged;
         self.request.add(&other.request);
@@ -140,6 +146,7 @@ impl fmt::Display for Metrics {
         words(f, "samples", "Answers by origin, degraded ones included.", "origin", &self.samples)?;
         words(f, "degraded", "Degraded answers by reason.", "reason", &self.degraded)?;
         words(f, "refused", "Requests and pictures without an answer.", "error", &self.refused)?;
+        audits(f, &self.audits)?;
         head(f, "bytes_sent_total", "Bytes of bodies sent to the cloud.", "counter")?;
         writeln!(f, "fogline_bytes_sent_total {}", self.bytes_sent)?;
         head(
@@ -168,9 +175,25 @@ fn words(
 ) -> fmt::Result {
     head(f, &format!("{name}_total"), help, "counter")?;
     words.iter().try_for_each(|(word, number)| {
-        let word = word.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let word = escaped(word);
         writeln!(f, "fogline_{name}_total{{{label}=\"{word}\"}} {number}")
     })
+}
+
+fn audits(f: &mut fmt::Formatter<'_>, audits: &Audits) -> fmt::Result {
+    head(f, "audits_total", "Sure answers sent to the cloud as well, by outcome.", "counter")?;
+    audits.iter().try_for_each(|(exit, class, outcomes)| {
+        let (exit, class) = (escaped(exit), escaped(class));
+        outcomes.iter().try_for_each(|(outcome, number)| {
+            let labels = format!("exit=\"{exit}\",class=\"{class}\",outcome=\"{outcome}\"");
+            writeln!(f, "fogline_audits_total{{{labels}}} {number}")
+        })
+    })
+}
+
+/// A label's value, which cannot end the label.
+fn escaped(word: &str) -> String {
+    word.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn histogram(
@@ -195,7 +218,7 @@ mod tests {
     use prometheus_parse::{Scrape, Value};
 
     use super::*;
-    use crate::session::{Degraded, Timings};
+    use crate::session::{Audit, Degraded, Timings};
 
     fn answer(origin: &str, reason: Option<&str>, cloud_ms: f64) -> Answer {
         let degraded = |reason: &str| Degraded {
@@ -214,6 +237,7 @@ mod tests {
             timings: Timings { edge_ms: 1.5, cloud_ms, ..Timings::default() },
             bytes_sent: if cloud_ms > 0.0 { 1085 } else { 0 },
             way: None,
+            audit: None,
         }
     }
 
@@ -260,6 +284,23 @@ mod tests {
         assert_eq!((buckets("edge")[1], buckets("edge")[2]), ((0.001, 0.0), (0.002, 5.0)));
         let cloud = buckets("cloud");
         assert_eq!((cloud[13], cloud[14]), ((10.0, 1.0), (f64::INFINITY, 2.0)));
+    }
+
+    #[test]
+    fn audits_have_a_series_for_each_exit_class_and_outcome() {
+        let mut counts = Metrics::default();
+        let answered =
+            |agrees| Audit::Answered { label: "cat".into(), index: 3, confidence: 0.5, agrees };
+        for audit in [answered(true), answered(false), answered(true)] {
+            let answer = answer("exit-1", None, 20.0);
+            counts.answer(&Answer { audit: Some(Box::new(audit)), ..answer });
+        }
+        let text = counts.to_string();
+        for (outcome, number) in [("agreed", 2), ("disagreed", 1), ("unanswered", 0)] {
+            let labels = format!("exit=\"exit-1\",class=\"frog\",outcome=\"{outcome}\"");
+            let series = format!("fogline_audits_total{{{labels}}} {number}");
+            assert!(text.lines().any(|line| line == series), "{series}: {text}");
+        }
     }
 
     #[test]

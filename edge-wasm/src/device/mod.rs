@@ -1,6 +1,8 @@
 //! What a device needs besides the engine: pictures, the folder of a pair, a spool for missed requests, metrics.
 
+pub mod audits;
 pub mod folder;
+pub mod hard;
 pub mod metrics;
 pub mod picture;
 pub mod source;

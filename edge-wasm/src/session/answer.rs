@@ -1,9 +1,11 @@
 //! A session's answer to a picture, with the field names that page and command line show.
 
 use fogline::frame::Request;
-#[cfg(doc)]
+use fogline::manifest::Manifest;
 use fogline::policy::Verdict;
 use serde::Serialize;
+
+use crate::cloud::CloudError;
 
 /// The answer to one picture.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +32,53 @@ pub struct Answer {
     /// The way that the picture took on the edge, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way: Option<u8>,
+    /// What the cloud said to the same picture, if the answer is a sure exit's and was audited.
+    #[serde(skip)]
+    pub audit: Option<Box<Audit>>,
+}
+
+/// The cloud's answer to a picture of which an exit was sure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", untagged)]
+pub enum Audit {
+    /// The cloud answered.
+    Answered {
+        /// The name of the cloud's class.
+        label: String,
+        /// The index of the cloud's class.
+        index: usize,
+        /// The cloud's probability of it.
+        confidence: f32,
+        /// Whether it is the exit's class.
+        agrees: bool,
+    },
+    /// The cloud did not answer.
+    Unanswered {
+        /// An error code, such as `cloud_late`.
+        reason: String,
+    },
+}
+
+impl Audit {
+    /// The audit of an answer of class `index`, by the cloud's logits.
+    pub(super) fn of(
+        manifest: &Manifest,
+        asked: Result<Vec<f32>, CloudError>,
+        index: usize,
+    ) -> Self {
+        match asked {
+            Ok(logits) => {
+                let verdict = Verdict::last(&logits);
+                Self::Answered {
+                    label: manifest.classes[verdict.label].clone(),
+                    index: verdict.label,
+                    confidence: verdict.confidence,
+                    agrees: verdict.label == index,
+                }
+            }
+            Err(error) => Self::Unanswered { reason: error.word().to_owned() },
+        }
+    }
 }
 
 /// Why an exit answered in place of the cloud.

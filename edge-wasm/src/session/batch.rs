@@ -4,8 +4,8 @@ use fogline::frame::{MAX_BATCH, MAX_FRAME};
 
 use super::answer::Answer;
 use super::classify::ask;
+use super::offload::Offload;
 use super::pair::Session;
-use super::quota::Quota;
 use crate::cloud::{Client, Transport};
 
 /// The most bytes that a frame adds to each map, and to the request.
@@ -13,27 +13,27 @@ const BESIDE: usize = 64;
 /// The most pictures that wait for a request to fill up.
 const LONGEST: usize = 1024;
 
-/// The sizes of requests, and optionally a quota of offloaded pictures.
+/// The sizes of requests, and what else decides about what is sent.
 pub struct Batch {
     most: usize,
-    quota: Option<Quota>,
+    offload: Offload,
 }
 
 impl Batch {
     /// Sends up to `most` samples per request, or as many as fit a frame.
     pub fn new(session: &Session, most: usize) -> Self {
-        Self { most: self::most(session, most), quota: None }
+        Self { most: self::most(session, most), offload: Offload::default() }
     }
 
-    /// Limits the offloaded pictures to a quota.
+    /// Sends what these limits and audits allow or demand.
     #[must_use]
-    pub fn within(self, quota: Option<Quota>) -> Self {
-        Self { quota, ..self }
+    pub fn offloading(self, offload: Offload) -> Self {
+        Self { offload, ..self }
     }
 
     /// Takes pictures, each a key with its RGB bytes or with an error, and returns answers in the same order; `None` at the
-    /// end. Easy pictures are answered at once. From the first hard picture on, it takes pictures until a request is full or
-    /// there are no more.
+    /// end. Easy pictures are answered at once. From the first hard or audited picture on, it takes pictures until a request is
+    /// full or there are no more.
     ///
     /// # Panics
     /// If a picture does not have the model's input size.
@@ -45,11 +45,8 @@ impl Batch {
     ) -> Option<Vec<(K, Result<Answer, E>)>> {
         let (mut drafts, mut hard) = (vec![], 0);
         for (key, picture) in pictures {
-            let draft = picture.map(|rgb| session.draft(rgb.as_ref()));
-            let draft = draft.map(|draft| match &mut self.quota {
-                Some(quota) => draft.within(quota),
-                None => draft,
-            });
+            let chance = cloud.map_or(1.0, Client::fraction);
+            let draft = picture.map(|rgb| self.offload.draft(session, rgb.as_ref(), chance, None));
             hard += usize::from(draft.as_ref().is_ok_and(|draft| draft.to_send().is_some()));
             drafts.push((key, draft));
             if hard == 0 || hard >= self.most || drafts.len() >= LONGEST {
@@ -95,10 +92,13 @@ mod tests {
 
     use fogline::frame::{Request, Response, Tensor};
     use fogline::packed::packed_len;
+    use fogline::policy::Policy;
 
     use super::*;
     use crate::cloud::{Reply, TransportError};
     use crate::kernel::Backend;
+    use crate::session::Audit;
+    use crate::session::quota::Quota;
 
     /// A cloud that assigns sample `i` of a request to class `i`, and records the number of samples in each request.
     #[derive(Default)]
@@ -215,13 +215,67 @@ mod tests {
     fn what_is_over_the_quota_is_answered_here_in_its_place() {
         let counting = Counting::default();
         let quota = Quota::new(0.5, session().policy());
-        let mut batch = Batch::new(&session(), 2).within(Some(quota));
+        let offload = Offload::default().within(Some(quota));
+        let mut batch = Batch::new(&session(), 2).offloading(offload);
         let groups = answers(&mut batch, &counting, &[Some(HARD); 4]);
         let said: Vec<&str> = groups.iter().flat_map(reasons).collect();
         assert_eq!(said, ["over_quota", "", "over_quota", ""]);
         let over = groups[0][0].1.as_ref().unwrap();
         assert_eq!((over.bytes_sent, over.timings.cloud_ms), (0, 0.0));
         assert!(over.degraded.as_ref().unwrap().question.is_none(), "not to be asked later");
+    }
+
+    #[test]
+    fn an_audit_sends_the_map_of_a_sure_picture_and_leaves_its_answer() {
+        let counting = Counting::default();
+        let audits = || Offload::default().auditing(1.0);
+        let mut batch = Batch::new(&session(), 2).offloading(audits());
+        let groups = answers(&mut batch, &counting, &[Some(EASY), Some(HARD), Some(EASY)]);
+        let all: Vec<&Answer> = groups.iter().flatten().map(|a| a.1.as_ref().unwrap()).collect();
+        let origins: Vec<&str> = all.iter().map(|answer| &*answer.origin).collect();
+        assert_eq!(origins, ["exit-1", "cloud", "exit-1"]);
+        // The cloud has class 0 for the first sample of a request, and class 1 for the second.
+        let label = all[0].index;
+        let audit = |answer: &Answer| match answer.audit.as_deref() {
+            Some(Audit::Answered { index, agrees, .. }) => Some((*index, *agrees)),
+            _ => None,
+        };
+        assert_eq!(audit(all[0]), Some((0, label == 0)));
+        assert!(all[1].audit.is_none(), "the cloud answered this one");
+        assert_eq!(audit(all[2]), Some((0, label == 0)));
+        assert!(all[0].bytes_sent > 0 && all[0].degraded.is_none());
+        assert_eq!(all[0].exits.len(), 1, "only the exits that the picture reached");
+        assert_eq!(*counting.asked.borrow(), [2, 1]);
+        let mut session = session();
+        let audited = audits().draft(&mut session, &PICTURES[EASY], 0.0, None);
+        assert_eq!(*audited.to_send().unwrap(), session.run_through(&PICTURES[EASY]).1);
+    }
+
+    #[test]
+    fn an_audit_that_the_cloud_misses_degrades_nothing() {
+        let counting = Counting { away: true, ..Counting::default() };
+        let mut batch = Batch::new(&session(), 1).offloading(Offload::default().auditing(1.0));
+        let groups = answers(&mut batch, &counting, &[Some(EASY)]);
+        let answer = groups[0][0].1.as_ref().unwrap();
+        assert!(answer.degraded.is_none());
+        let missed = Audit::Unanswered { reason: "cloud_late".into() };
+        assert_eq!(answer.audit.as_deref(), Some(&missed));
+    }
+
+    #[test]
+    fn audits_are_a_random_share_and_count_against_the_quota() {
+        let (mut session, quota) = (session(), Quota::new(0.1, Policy::Entropy));
+        let mut offload = Offload::default().auditing(0.02).within(Some(quota));
+        let (mut audits, mut hard) = (0, 0);
+        for at in 0..2000_u32 {
+            let kind = [EASY, HARD][usize::from(at % 2 == 0)];
+            let chance = f64::from(at.wrapping_mul(2_654_435_761)) / f64::from(u32::MAX);
+            let drafted = offload.draft(&mut session, &PICTURES[kind], chance, None);
+            let sent = u32::from(drafted.to_send().is_some());
+            *[&mut audits, &mut hard][kind] += sent;
+        }
+        assert!((10..=30).contains(&audits), "{audits} of 1000 sure pictures");
+        assert!(hard <= 160 && audits + hard <= 200, "{hard} hard ones");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use fogline::manifest::Manifest;
 
 use super::answer::Answer;
 use super::draft::Draft;
+use super::offload::Offload;
 use super::pair::{Session, request};
 use crate::clock;
 use crate::cloud::{Asked, Client, CloudError, Transport};
@@ -44,6 +45,28 @@ impl Session {
             let maps = draft.to_send().cloned().into_iter().collect();
             let (mut asked, request_id) = ask(&manifest, coder.as_deref(), maps, cloud).await;
             draft.conclude(&manifest, asked.pop(), request_id)
+        }
+    }
+
+    /// As [`Self::classify`], with limits and audits. If `held` is set, the picture is not sent, for this reason. The future
+    /// resolves at once if nothing is sent.
+    ///
+    /// # Panics
+    /// If `rgb` does not have the model's input size.
+    pub fn classify_within<'c, T: Transport>(
+        &mut self,
+        rgb: &[u8],
+        cloud: Option<&'c Client<T>>,
+        offload: &mut Offload,
+        held: Option<CloudError>,
+    ) -> impl Future<Output = Answer> + use<'c, T> {
+        let chance = cloud.map_or(1.0, Client::fraction);
+        let drafted = offload.draft(self, rgb, chance, held);
+        let (manifest, coder) = (self.manifest.clone(), self.coder().cloned());
+        async move {
+            let maps = drafted.to_send().cloned().into_iter().collect();
+            let (mut asked, request_id) = ask(&manifest, coder.as_deref(), maps, cloud).await;
+            drafted.conclude(&manifest, asked.pop(), request_id)
         }
     }
 

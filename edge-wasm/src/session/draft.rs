@@ -5,7 +5,6 @@ use fogline::policy::Verdict;
 
 use super::answer::{Answer, Degraded, ExitReport, Judgement, Timings};
 use super::pair::{EdgePass, Session, request};
-use super::quota::{Exceeded, Quota};
 use crate::cloud::{Asked, CloudError};
 
 /// The best exit's answer, which the cloud may still replace.
@@ -14,7 +13,7 @@ pub(super) struct Draft {
     /// The packed map, if no exit was sure.
     map: Option<Vec<u8>>,
     /// Why the map may not be sent.
-    spared: Option<Exceeded>,
+    spared: Option<CloudError>,
 }
 
 impl Draft {
@@ -51,14 +50,19 @@ impl Draft {
             timings: Timings { edge_ms, total_ms: edge_ms, ..Timings::default() },
             bytes_sent: 0,
             way: pass.way,
+            audit: None,
         };
         Self { best, map: pass.map, spared: None }
     }
 
-    /// Sends the map only if a quota allows it.
-    pub(super) fn within(self, quota: &mut Quota) -> Self {
-        let certainty = self.best.exits.last().map(|exit| exit.verdict.certainty);
-        let spared = quota.pass(certainty.filter(|_| self.map.is_some())).err();
+    /// The last exit's certainty if no exit was sure.
+    pub(super) fn certainty_if_hard(&self) -> Option<f32> {
+        self.map.as_ref()?;
+        self.best.exits.last().map(|exit| exit.verdict.certainty)
+    }
+
+    /// Does not send the map if there is a reason not to.
+    pub(super) fn sparing(self, spared: Option<CloudError>) -> Self {
         Self { spared, ..self }
     }
 
@@ -80,8 +84,9 @@ impl Draft {
         request_id: [u8; 16],
     ) -> Answer {
         let Self { mut best, map, spared } = self;
-        let spared = spared.map(|why| Asked::not_asked(CloudError::OverQuota(why.to_string())));
-        let Some((map, asked)) = map.zip(spared.or(asked)) else { return best };
+        let Some((map, asked)) = map.zip(spared.map(Asked::not_asked).or(asked)) else {
+            return best;
+        };
         best.timings.cloud_ms = asked.ms;
         best.timings.function_ms = asked.function_ms;
         best.timings.total_ms += asked.ms;

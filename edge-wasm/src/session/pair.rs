@@ -165,6 +165,19 @@ impl Session {
         }
     }
 
+    /// Goes on past the exit at which [`Self::run_edge`] stopped, as if no exit were sure, and returns the packed map.
+    pub(super) fn go_on_to_split(&mut self) -> Vec<u8> {
+        loop {
+            match self.engine.go_on() {
+                Stop::Exit { index, logits } => {
+                    let verdict = Verdict { sure: false, ..self.judge(index, &logits) };
+                    self.turn(index, &verdict);
+                }
+                Stop::Split(map) => return map,
+            }
+        }
+    }
+
     /// Whether an extension answers in place of an exit that is sure of this class.
     fn is_hard(&self, verdict: &Verdict) -> bool {
         let label = &self.manifest.classes[verdict.label];

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 
 use fogline::policy::Policy;
 
+use crate::cloud::CloudError;
+
 /// The number of latest pictures that a quota considers.
 pub const WINDOW: usize = 256;
 
@@ -23,6 +25,8 @@ struct Seen {
 /// A limit of the share of pictures that go to the cloud.
 pub struct Quota {
     share: f64,
+    /// The part of `share` that is for audits.
+    reserved: f64,
     policy: Policy,
     latest: VecDeque<Seen>,
 }
@@ -47,10 +51,42 @@ impl fmt::Display for Exceeded {
     }
 }
 
+impl From<Exceeded> for CloudError {
+    fn from(why: Exceeded) -> Self {
+        Self::Held { word: "over_quota", why: why.to_string() }
+    }
+}
+
 impl Quota {
     /// A quota with a share from 0 to 1, for pictures whose exits decide by `policy`.
     pub fn new(share: f64, policy: Policy) -> Self {
-        Self { share, policy, latest: VecDeque::with_capacity(WINDOW) }
+        Self { share, reserved: 0.0, policy, latest: VecDeque::with_capacity(WINDOW) }
+    }
+
+    /// Keeps room for audits of this share of pictures: hard ones may take that much less.
+    #[must_use]
+    pub(super) fn auditing(self, rate: f64) -> Self {
+        Self { reserved: rate.min(self.share), ..self }
+    }
+
+    /// Records the next picture, of which an exit was sure. Returns whether it may be audited, if that is `wanted`.
+    pub fn audit(&mut self, wanted: bool) -> bool {
+        let most = self.make_room(self.share);
+        let sent = wanted && self.sent() < most;
+        self.latest.push_back(Seen { doubt: f32::NEG_INFINITY, sent });
+        sent
+    }
+
+    /// Drops the oldest picture of a full window. Returns how many of the window may be sent, with the next picture in it.
+    fn make_room(&mut self, share: f64) -> usize {
+        if self.latest.len() == WINDOW {
+            self.latest.pop_front();
+        }
+        (share * (self.latest.len() + 1) as f64).floor() as usize
+    }
+
+    fn sent(&self) -> usize {
+        self.latest.iter().filter(|seen| seen.sent).count()
     }
 
     /// Records the next picture; `hard` is the last exit's certainty if no exit was sure.
@@ -59,11 +95,8 @@ impl Quota {
     /// If the picture is hard but may not be sent.
     pub fn pass(&mut self, hard: Option<f32>) -> Result<(), Exceeded> {
         let doubt = hard.map_or(f32::NEG_INFINITY, |certainty| self.doubt(certainty));
-        if self.latest.len() == WINDOW {
-            self.latest.pop_front();
-        }
-        let most = (self.share * (self.latest.len() + 1) as f64).floor() as usize;
-        let already = self.latest.iter().filter(|seen| seen.sent).count();
+        let most = self.make_room(self.share - self.reserved);
+        let already = self.sent();
         let ahead = self.latest.iter().filter(|seen| seen.doubt > doubt).count();
         let sent = hard.is_some() && already < most && ahead < most;
         self.latest.push_back(Seen { doubt, sent });

@@ -24,8 +24,8 @@ use fogline_cloud::plan::Plan;
 use fogline_cloud::runner::Profile;
 use fogline_edge::device::folder::Folder;
 use fogline_edge::kernel::Backend;
-use fogline_stack::models::{Model, Models};
-use fogline_stack::store::{self, BUCKET, LocalStore};
+use fogline_stack::models::{MANIFEST, Model, Models};
+use fogline_stack::store::{self, LocalStore};
 use serde::Serialize;
 use serde_json::json;
 use tokio::process::Command;
@@ -176,7 +176,7 @@ pub fn run(options: &Options) -> Result<()> {
 async fn measure(options: &Options, models: &[Model], model: &Model) -> Result<Figures> {
     let store = store::start(models).await?;
     let (onnx, halved) = (model.folder.join(CLOUD_ONNX), store::start(models).await?);
-    let half_bytes = halve(&halved, model)?;
+    let half_bytes = halve(&halved, model).await?;
     let Manifest { name, version, .. } = &model.manifest;
     let mut figures = Figures {
         date: time::OffsetDateTime::now_utc().date().to_string(),
@@ -238,12 +238,12 @@ impl Figures {
 }
 
 /// Adds the model in half precision to a store, as `publish --half` does, and returns its size.
-fn halve(store: &LocalStore, model: &Model) -> Result<u64> {
-    let folder = store.folder().join(BUCKET).join(model.place());
-    let (bytes, file) = half::narrowed(&fs::read(folder.join(CLOUD_ONNX))?)?;
-    let manifest = folder.join("manifest.json");
-    fs::write(folder.join(half::CLOUD_HALF), bytes)?;
-    fs::write(&manifest, half::naming(&fs::read(&manifest)?, &file))?;
+async fn halve(store: &LocalStore, model: &Model) -> Result<u64> {
+    let read = |name| fs::read(model.folder.join(name));
+    let (bytes, file) = half::narrowed(&read(CLOUD_ONNX)?)?;
+    let key = |name| format!("{}/{name}", model.place());
+    store.put(&key(half::CLOUD_HALF), bytes).await?;
+    store.put(&key(MANIFEST), half::naming(&read(MANIFEST)?, &file)).await?;
     Ok(file.bytes)
 }
 
