@@ -1,4 +1,5 @@
-//! The part of the gateway that is useful without WASI: [`sigv4`], which signs requests for AWS.
+//! The parts of the gateway that are useful without WASI: [`sigv4`], which signs requests for AWS, and [`mqtt`], which keeps messages
+//! until a broker has them.
 //!
 //! The gateway itself is the binary `fogline`, built for wasm32-wasip2.
 //!
@@ -19,4 +20,5 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod mqtt;
 pub mod sigv4;

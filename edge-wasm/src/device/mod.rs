@@ -7,3 +7,4 @@ pub mod metrics;
 pub mod picture;
 pub mod source;
 pub mod spool;
+pub mod watch;

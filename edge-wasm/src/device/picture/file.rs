@@ -9,7 +9,7 @@ use image_webp::{DecodingError, WebPDecoder};
 use libjpeg_turbo_rs::{ComponentInfo, DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use super::header::{Header, Kind};
-use super::{PictureError, check_size, fit};
+use super::{Crop, PictureError, check_size, fit};
 
 /// The most memory per pixel that decoding takes, in bytes: coefficients of four channels, their planes, and the result.
 const PIXEL: u64 = 16;
@@ -25,6 +25,19 @@ const MOST_SCANS: usize = 100;
 /// # Errors
 /// If the file is not a picture, is damaged, or is too large.
 pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError> {
+    decode_part(file, size, most, None)
+}
+
+/// As [`decode`], of a part of the upright picture.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_part(
+    file: &[u8],
+    size: u32,
+    most: u64,
+    part: Option<Crop>,
+) -> Result<Vec<u8>, PictureError> {
     let Header { kind, width, height, orientation, whole } = Header::read(file)?;
     if (width, height) != (0, 0) {
         check_size(width, height, most)?;
@@ -42,6 +55,10 @@ pub fn decode(file: &[u8], size: u32, most: u64) -> Result<Vec<u8>, PictureError
     // As browsers do: phones often store an upright picture on its side.
     if orientation != Orientation::NoTransforms {
         picture.apply_orientation(orientation);
+    }
+    if let Some(part) = part {
+        let [left, top, width, height] = part.of(picture.width(), picture.height());
+        picture = picture.crop_imm(left, top, width, height);
     }
     let picture = picture.into_rgba8();
     let (width, height) = picture.dimensions();
@@ -209,6 +226,15 @@ mod tests {
             let rgb = decode(&file, side as u32, MOST_PIXELS).unwrap();
             assert_eq!(rgb[start..start + row.len()], row, "{name}");
         }
+    }
+
+    #[test]
+    fn a_part_is_cut_out_of_the_upright_picture() {
+        let part = |text: &str| {
+            decode_part(&halves(), 4, MOST_PIXELS, Some(text.parse().unwrap())).unwrap()
+        };
+        near(&part("0,0,0.5,1"), [0; 3]);
+        near(&part("0.5,0,0.5,1"), [255; 3]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! when it shrinks. Transparent parts are put on white.
 
 #[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
+mod crop;
+#[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 mod file;
 #[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
 mod header;
@@ -14,7 +16,9 @@ mod scale;
 use core::fmt;
 
 #[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
-pub use file::decode;
+pub use crop::Crop;
+#[cfg(any(feature = "pictures", all(test, not(target_family = "wasm"))))]
+pub use file::{decode, decode_part};
 
 /// The default limit of a picture's pixels: 50 megapixels, as phones count them.
 pub const MOST_PIXELS: u64 = 52_000_000;
