@@ -2,6 +2,7 @@
 
 use fogline_edge::cloud::Client;
 use fogline_edge::session::batch::Batch;
+use fogline_edge::session::offload;
 use fogline_edge::session::{Answer, Session};
 
 use crate::component::cloud::{Cloud, Offload};
@@ -23,14 +24,28 @@ pub struct Setup {
 impl Setup {
     /// Loads and verifies the pair. Up to `most` hard pictures share a request to the cloud.
     pub fn load(&self, most: usize) -> Result<Classifier, Fault> {
+        let Opened { session, cloud, offload, decoder } = self.open()?;
+        let batch = Batch::new(&session, most).offloading(offload);
+        Ok(Classifier { session, cloud, batch, decoder })
+    }
+
+    /// Loads and verifies the pair.
+    pub fn open(&self) -> Result<Opened, Fault> {
         let session = self.pair.load()?;
         let cloud = self.cloud.client()?;
         // Without a cloud nothing is sent, so there is nothing to limit.
-        let quota = cloud.as_ref().and_then(|_| self.offload.quota(&session));
-        let batch = Batch::new(&session, most).within(quota);
+        let offload = cloud.as_ref().map(|_| self.offload.of(&session)).unwrap_or_default();
         let decoder = self.pair.decoder(&session);
-        Ok(Classifier { session, cloud, batch, decoder })
+        Ok(Opened { session, cloud, offload, decoder })
     }
+}
+
+/// The parts of a classifier.
+pub struct Opened {
+    pub session: Session,
+    pub cloud: Option<Client<WasiHttp>>,
+    pub offload: offload::Offload,
+    pub decoder: Decoder,
 }
 
 /// A loaded pair with its cloud.

@@ -107,7 +107,10 @@ fn print(
     form: Form,
 ) -> Result<(), Fault> {
     match (outcome, form) {
-        (_, Form::Json) => say(&json(&Line::of(path.display().to_string(), outcome, spooled)))?,
+        (_, Form::Json) => {
+            let line = Line::of(path.display().to_string(), outcome).spooled(spooled);
+            say(&json(&line))?;
+        }
         (Ok(answer), Form::Row(width)) => say(&row(&shown(path), width, answer, spooled))?,
         (Err(_), Form::Row(_)) => {}
     }

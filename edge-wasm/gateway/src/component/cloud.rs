@@ -6,6 +6,7 @@ use std::time::Duration;
 use fogline_edge::cloud::Client;
 use fogline_edge::session::Session;
 use fogline_edge::session::batch;
+use fogline_edge::session::offload;
 use fogline_edge::session::quota::Quota;
 
 use crate::component::auth::Auth;
@@ -39,16 +40,22 @@ pub struct Offload {
     /// most doubtful pictures go; the others are answered here, degraded with `over_quota`.
     #[arg(long, value_name = "RATE", value_parser = share)]
     max_offload: Option<f64>,
+    /// Also send this share of the sure pictures to the cloud, 0 to 1, chosen at random, and count how often it disagrees. The exit's
+    /// answer stands. Audits count against --max-offload and --max-bytes-per-second.
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = share)]
+    audit_rate: f64,
 }
 
 impl Offload {
-    /// The quota for this pair, if the options set one.
-    pub fn quota(&self, session: &Session) -> Option<Quota> {
-        self.max_offload.map(|share| Quota::new(share, session.policy()))
+    /// The limits and audits for this pair.
+    pub fn of(&self, session: &Session) -> offload::Offload {
+        let quota = self.max_offload.map(|share| Quota::new(share, session.policy()));
+        offload::Offload::default().auditing(self.audit_rate).within(quota)
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+/// Parses a share, from 0 to 1.
+pub fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| format!("'{text}' is not a number between 0 and 1"))
 }

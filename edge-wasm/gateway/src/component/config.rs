@@ -19,6 +19,9 @@ use crate::component::auth::TOKEN;
 use crate::component::fault::{Fault, complain};
 use crate::component::pair;
 
+/// The variable with the password for an MQTT broker. It is no option, because lists of processes show options.
+pub const MQTT_PASSWORD: &str = "FOGLINE_MQTT_PASSWORD";
+
 const FILE: &str = "config";
 const PREFIX: &str = "FOGLINE_";
 
@@ -50,7 +53,8 @@ pub fn layered(command: Command) -> Result<Command, Fault> {
 /// Warns about variables with Fogline's prefix that belong to no option: a misspelt one would silently have no effect.
 fn tell_of_unknown(command: &Command) {
     let names = options(command).filter_map(Arg::get_long).map(variable);
-    let known: BTreeSet<_> = names.chain([variable(FILE), TOKEN.to_owned()]).collect();
+    let known: BTreeSet<_> =
+        names.chain([variable(FILE), TOKEN.to_owned(), MQTT_PASSWORD.to_owned()]).collect();
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with(PREFIX) && !known.contains(name.as_ref()) {
@@ -102,7 +106,7 @@ fn within_folders(arg: Arg) -> Arg {
 
 /// The path, if wasmtime gives access to it. WASI's library would take `/data` for `data` in the working folder if only that
 /// folder is accessible.
-fn given(path: PathBuf) -> Result<PathBuf, String> {
+pub fn given(path: PathBuf) -> Result<PathBuf, String> {
     let is_below = |folder: &str| folder.starts_with('/') && path.starts_with(folder);
     if path.is_relative() || get_directories().iter().any(|(_, folder)| is_below(folder)) {
         return Ok(path);

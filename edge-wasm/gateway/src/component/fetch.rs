@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use wstd::future::FutureExt;
-use wstd::http::{Body, Client, Request, Uri};
+use wstd::http::{Body, Client, HeaderValue, Request, Response, Uri};
 
 use crate::component::fault::{Fault, first_line};
 use crate::component::transport::{checked, why};
@@ -44,14 +44,43 @@ pub async fn within<T>(
     fetching.timeout(wstd::time::Duration::from(limit)).await.unwrap_or_else(|_| Err(late()))
 }
 
+/// What a download is for, which its error codes begin with.
+#[derive(Clone, Copy)]
+pub enum Purpose {
+    Pull,
+    Camera,
+}
+
+impl Purpose {
+    /// An error about `url`.
+    fn fault(self, what: &str, url: &Uri, why: &str) -> Fault {
+        let word = match self {
+            Self::Pull => "pull",
+            Self::Camera => "camera",
+        };
+        Fault::new(&format!("{word}_{what}"), format!("{url}: {why}"))
+    }
+}
+
 /// Downloads a file of at most `most` bytes. There are no retries: scheduled pulls simply run again.
 pub async fn get(url: &Uri, most: u64) -> Result<Vec<u8>, Fault> {
-    let fault = |word, what: String| Fault::new(word, format!("{url}: {what}"));
-    let broken = |what| fault("pull_unreachable", what);
+    body(url, open(url, None, Purpose::Pull).await?, most, Purpose::Pull).await
+}
+
+/// The head of a successful response.
+pub async fn open(
+    url: &Uri,
+    login: Option<&HeaderValue>,
+    purpose: Purpose,
+) -> Result<Response<Body>, Fault> {
+    let broken = |what: String| purpose.fault("unreachable", url, &what);
     // An empty body would still be written, perhaps to a stream that wasmtime has closed: send none.
     let nothing = Body::from_http_body(Empty::<&'static [u8]>::new());
-    let request = Request::get(url).body(nothing);
-    let request = request.map_err(|error| broken(error.to_string()))?;
+    let mut request = Request::get(url);
+    if let Some(login) = login {
+        request = request.header("authorization", login);
+    }
+    let request = request.body(nothing).map_err(|error| broken(error.to_string()))?;
     let response = Client::new().send(request).await.map_err(|error| broken(why(&error)))?;
     let status = response.status();
     if !status.is_success() {
@@ -61,13 +90,24 @@ pub async fn get(url: &Uri, most: u64) -> Result<Vec<u8>, Fault> {
         let elsewhere = elsewhere.map_or(String::new(), |to| {
             format!(", not following its redirect to {}", to.escape_debug())
         });
-        return Err(fault("pull_refused", format!("status {}{elsewhere}", status.as_u16())));
+        let why = format!("status {}{elsewhere}", status.as_u16());
+        return Err(purpose.fault("refused", url, &why));
     }
+    Ok(response)
+}
+
+/// The body of a response, of at most `most` bytes.
+pub async fn body(
+    url: &Uri,
+    response: Response<Body>,
+    most: u64,
+    purpose: Purpose,
+) -> Result<Vec<u8>, Fault> {
     let limit = usize::try_from(most).unwrap_or(usize::MAX);
     let body = Limited::new(response.into_body().into_boxed_body(), limit).collect().await;
     let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
-        Ok(_) => fault("pull_too_large", format!("larger than {most} bytes")),
-        Err(error) => broken(first_line(&error)),
+        Ok(_) => purpose.fault("too_large", url, &format!("larger than {most} bytes")),
+        Err(error) => purpose.fault("unreachable", url, &first_line(&error)),
     })?;
     Ok(body.to_bytes().to_vec())
 }

@@ -9,6 +9,7 @@ mod config;
 mod eval;
 mod fault;
 mod fetch;
+mod hard;
 mod info;
 mod line;
 mod pair;
@@ -17,8 +18,10 @@ mod pull;
 mod rollback;
 mod serve;
 mod settle;
+mod signal;
 mod spool;
 mod transport;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,7 @@ struct Args {
 enum Command {
     Classify(classify::Options),
     Eval(eval::Options),
+    Watch(Box<watch::Options>),
     Settle(settle::Options),
     Serve(serve::Options),
     Info(info::Options),
@@ -61,6 +65,7 @@ pub fn main() -> ExitCode {
             (wstd::runtime::block_on(classify::run(options)), options.json)
         }
         Command::Eval(options) => (wstd::runtime::block_on(eval::run(options)), options.json),
+        Command::Watch(options) => (wstd::runtime::block_on(watch::run(options)), true),
         Command::Settle(options) => (wstd::runtime::block_on(settle::run(options)), options.json),
         Command::Serve(options) => (serve::run(options), false),
         Command::Info(options) => (info::run(options), options.json),

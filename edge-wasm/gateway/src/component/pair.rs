@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fogline::policy::{Policy, Sure};
 use fogline_edge::device::folder::Folder;
-use fogline_edge::device::picture::{self, MOST_PIXELS};
+use fogline_edge::device::picture::{self, Crop, MOST_PIXELS};
 use fogline_edge::device::source::{self, Found, STDIN};
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
@@ -79,7 +79,17 @@ impl Decoder {
 
     /// The pixels of a picture's file.
     pub fn decode(self, file: &[u8]) -> Result<Vec<u8>, Fault> {
-        Ok(picture::decode(file, self.size, self.max_pixels)?)
+        self.decode_part(file, None)
+    }
+
+    /// The pixels of a part of a picture.
+    pub fn decode_part(self, file: &[u8], part: Option<Crop>) -> Result<Vec<u8>, Fault> {
+        Ok(picture::decode_part(file, self.size, self.max_pixels, part)?)
+    }
+
+    /// Pixels per side of what is decoded.
+    pub fn size(self) -> usize {
+        self.size as usize
     }
 }
 

@@ -183,6 +183,12 @@ impl Transport for WasiHttp {
     }
 }
 
+/// A random number in 0..1.
+pub fn fraction() -> f64 {
+    let [a, b, c, d, ..] = random();
+    f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+}
+
 /// Unpredictable bytes from the host's generator.
 pub fn random() -> [u8; 16] {
     let mut bytes = [0; 16];

@@ -121,8 +121,7 @@ async fn classify(request: &IncomingRequest, slot: &mut Option<Slot>) -> Result<
             // In a request of several pictures, one that cannot be read does not affect the others. Alone, it is refused.
             [(_, Err(fault))] => Ok(Response::refusal(fault)),
             answered => {
-                let lines =
-                    answered.iter().map(|(name, outcome)| Line::of(name.clone(), outcome, None));
+                let lines = answered.iter().map(|(name, outcome)| Line::of(name.clone(), outcome));
                 Ok(Response::json(&Answers { answers: lines.collect() }))
             }
         },

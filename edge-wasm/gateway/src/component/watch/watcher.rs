@@ -1,0 +1,154 @@
+//! One source: frame after frame, to a state.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use fogline_edge::cloud::CloudError;
+use fogline_edge::device::watch::{Motion, States};
+use fogline_edge::session::Answer;
+
+use super::Watch;
+use super::feed::{Feed, Frame};
+use super::report;
+use super::sources::Source;
+use crate::component::fault::{Fault, complain, json, say};
+use crate::component::line::Line;
+use crate::component::transport::fraction;
+
+/// The first and the longest pause after a source failed; each is twice as long as the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A source in progress.
+pub struct Watcher {
+    source: Source,
+    watch: Rc<Watch>,
+    feed: Feed,
+    motion: Motion,
+    states: States,
+    escalated: Option<Instant>,
+}
+
+impl Watcher {
+    pub fn new(source: Source, watch: Rc<Watch>) -> Result<Self, Fault> {
+        let (motion, states) = (Motion::new(source.motion), States::new(source.equal));
+        let feed = Feed::of(&source)?;
+        Ok(Self { source, watch, feed, motion, states, escalated: None })
+    }
+
+    /// Looks at frames for ever. Standard output that cannot be written ends the run.
+    pub async fn run(mut self) {
+        let mut pause = PAUSES.0;
+        loop {
+            let outcome = match self.feed.next(&self.source.name).await {
+                Ok(frame) => {
+                    pause = PAUSES.0;
+                    self.watch.take_frame().await;
+                    self.watch.count(&self.source.name, |count| count.busy = true);
+                    let seen = self.back().and(self.see(&frame).await);
+                    self.watch.count(&self.source.name, |count| count.busy = false);
+                    if self.watch.frames.get() == 0 {
+                        self.watch.done.raise();
+                    }
+                    seen
+                }
+                Err(fault) => {
+                    let away = self.away(&fault);
+                    super::pause(pause, fraction()).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                    away
+                }
+            };
+            if let Err(fault) = outcome {
+                complain(&fault);
+                std::process::exit(1);
+            }
+        }
+    }
+
+    /// Reports the first of several errors in a row.
+    fn away(&self, fault: &Fault) -> Result<(), Fault> {
+        let mut first = false;
+        self.watch.count(&self.source.name, |count| {
+            first = !count.away;
+            count.away = true;
+            count.outages += u64::from(first);
+        });
+        if !first {
+            return Ok(());
+        }
+        if let Some(outlet) = &self.watch.outlet {
+            outlet.availability(&self.source.name, false);
+        }
+        report::away(&self.source.name, fault)
+    }
+
+    /// Reports that the source is back, or there for the first time.
+    fn back(&self) -> Result<(), Fault> {
+        let (mut was_away, mut first) = (false, false);
+        self.watch.count(&self.source.name, |count| {
+            (was_away, first) = (count.away, count.frames == 0);
+            count.away = false;
+        });
+        if let Some(outlet) = self.watch.outlet.as_ref().filter(|_| was_away || first) {
+            outlet.availability(&self.source.name, true);
+        }
+        if was_away { report::back(&self.source.name) } else { Ok(()) }
+    }
+
+    async fn see(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let (watch, name) = (Rc::clone(&self.watch), &self.source.name);
+        watch.count(name, |count| count.frames += 1);
+        let rgb = match watch.decoder.decode_part(&frame.file, self.source.crop) {
+            Ok(rgb) => rgb,
+            Err(fault) => {
+                watch.count(name, |count| count.unreadable += 1);
+                complain(&Fault {
+                    message: format!("{}: {}", frame.picture, fault.message),
+                    ..fault
+                });
+                return Ok(());
+            }
+        };
+        // An unsettled source needs answers, even if nothing moves: otherwise its state would never become known.
+        let wanted = !self.states.is_settled();
+        if !self.motion.moved(&rgb, watch.decoder.size(), wanted) {
+            watch.count(name, |count| count.still += 1);
+            return Ok(());
+        }
+        let answer = watch.classify(&rgb, self.too_soon()).await;
+        if answer.bytes_sent > 0 && answer.audit.is_none() {
+            self.escalated = Some(Instant::now());
+        }
+        self.answered(frame, answer)
+    }
+
+    /// Why a hard picture may not go to the cloud yet.
+    fn too_soon(&self) -> Option<CloudError> {
+        let (least, last) = (self.source.escalate_every?, self.escalated?);
+        (last.elapsed() < least).then(|| {
+            let seconds = least.as_secs_f64();
+            let why = format!("this source asked less than {seconds} s ago (--escalate-every)");
+            CloudError::Held { word: "too_soon", why }
+        })
+    }
+
+    fn answered(&mut self, frame: &Frame, answer: Answer) -> Result<(), Fault> {
+        let (watch, name) = (&self.watch, &self.source.name);
+        watch.metrics.borrow_mut().answer(&answer);
+        watch.count(name, |count| {
+            count.answers += 1;
+            count.offloaded += u64::from(answer.bytes_sent > 0 && answer.audit.is_none());
+            count.audited += u64::from(answer.audit.is_some());
+        });
+        if let Some(hard) = &mut *watch.hard.borrow_mut() {
+            hard.keep(&frame.picture, &frame.file, &answer);
+        }
+        let change = self.states.answer(answer.index);
+        let outcome = Ok(answer);
+        if watch.answers {
+            say(&json(&Line::of(frame.picture.clone(), &outcome)))?;
+        }
+        let (Some(change), Ok(answer)) = (change, &outcome) else { return Ok(()) };
+        report::state(watch, name, change, answer)
+    }
+}
