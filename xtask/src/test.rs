@@ -308,7 +308,8 @@ fn gateway(stack: &Stack) -> Result<Command> {
         .env("FOGLINE_WASMTIME", tools::wasmtime()?)
         .env("FOGLINE_COMPONENT", machine_code)
         .env("FOGLINE_MODEL", &stack.at.model)
-        .env("FOGLINE_CLOUD", &stack.at.function);
+        .env("FOGLINE_CLOUD", &stack.at.function)
+        .env("FOGLINE_MOSQUITTO", tools::mosquitto()?);
     Ok(tests)
 }
 
@@ -321,6 +322,7 @@ fn soak() -> Result<()> {
     let function = stack.at.function_pid.context("the stack did not start the function itself")?;
     tests.env("FOGLINE_FUNCTION_PID", function.to_string());
     let text = step::run("10,000 pictures, the cloud killed and restarted midway", &mut tests)?;
-    text.lines().filter(|line| line.contains(" pictures: ")).for_each(|line| println!("{line}"));
+    let measured = |line: &&str| line.contains(" pictures: ") || line.contains(" cameras: ");
+    text.lines().filter(measured).for_each(|line| println!("{line}"));
     Ok(())
 }

@@ -3,9 +3,12 @@
 //! A tool on the PATH is used if its version fits; otherwise a prebuilt binary, checked by SHA-256. If there is neither,
 //! the tool is compiled with settings for a fast build, because none of the tools is performance-critical here.
 
+mod broker;
 mod browser;
+mod debian;
 mod python;
 
+pub use broker::mosquitto;
 pub use browser::{browser, browser_or_install, how_to_install};
 pub use python::{aws, cargo_lambda, cargo_lambda_with_zig, infra, recipe, ruff};
 

@@ -2,11 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::step;
+use super::debian;
 
 const NAMES: [&str; 8] = [
     "chromium",
@@ -68,15 +67,7 @@ pub fn browser_or_install() -> Result<PathBuf> {
     if let Some(browser) = browser() {
         return Ok(browser);
     }
-    let root_user = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
-    if root_user && Path::new("/usr/bin/apt-get").is_file() {
-        let script =
-            "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium";
-        step::run(
-            "installing Chromium for the page's tests",
-            &mut step::command("sh", &["-c", script]),
-        )?;
-    }
+    debian::install("chromium", "Chromium for the page's tests")?;
     match browser() {
         Some(browser) => Ok(browser),
         None => bail!("the page's tests need Chromium; to get it: {}", how_to_install()),

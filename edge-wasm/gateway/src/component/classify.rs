@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use fogline_edge::device::audits::{Audits, Summary};
 use fogline_edge::device::spool::Name;
 use fogline_edge::session::Answer;
 
 use crate::component::classifier::Setup;
 use crate::component::fault::{Fault, complain, json, say, shown};
+use crate::component::hard::Keeping;
 use crate::component::line::Line;
 use crate::component::pair;
 use crate::component::progress::Progress;
@@ -31,6 +33,8 @@ pub struct Options {
     setup: Setup,
     #[command(flatten)]
     spooling: Spooling,
+    #[command(flatten)]
+    keeping: Keeping,
     /// Exit with status 1 also if an answer is degraded, unless the cloud answered it by the end of the run (--spool).
     #[arg(long)]
     strict: bool,
@@ -44,6 +48,7 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut classifier = options.setup.load(options.setup.cloud.batch())?;
     let mut kept = options.spooling.open()?;
+    let (mut hard, mut audits) = (options.keeping.open()?, Audits::default());
     if kept.is_some() && classifier.cloud.is_none() {
         let why = "--spool has no effect without --cloud";
         complain(&Fault::new("spool_without_cloud", why));
@@ -77,6 +82,12 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
             let answer = outcome.as_ref().ok();
             heard |= answer.is_some_and(|answer| answer.origin == "cloud");
             let name = kept.as_mut().zip(answer).and_then(|(kept, answer)| kept.keep(path, answer));
+            if let Some(answer) = answer {
+                audits.count(answer);
+                if let Some(hard) = &mut hard {
+                    hard.keep_file(path, answer);
+                }
+            }
             // A spooled question may still be answered.
             let stands = |a: &Answer| a.degraded.is_none() || name.is_some();
             all &= answer.is_some_and(|answer| !options.strict || stands(answer));
@@ -96,7 +107,28 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         kept.sum(form)?;
         all &= !options.strict || kept.is_settled();
     }
+    if let Some(summary) = audits.summary() {
+        say(&match form {
+            Form::Json => json(&serde_json::json!({ "audits": summary })),
+            Form::Row(_) => format!("\n{}", audited(&summary)),
+        })?;
+    }
     Ok(all)
+}
+
+/// What audits found, as a sentence.
+pub fn audited(summary: &Summary) -> String {
+    let Summary { outcomes, disagreement, .. } = summary;
+    let percent = |share: f64| format!("{:.1}%", share * 100.0);
+    format!(
+        "audits: the cloud disagrees with {} of {} sure answers, {} ({} to {} with 95% confidence); {} unanswered",
+        outcomes.disagreed,
+        outcomes.agreed + outcomes.disagreed,
+        percent(disagreement.share),
+        percent(disagreement.low),
+        percent(disagreement.high),
+        outcomes.unanswered
+    )
 }
 
 /// Prints an answer as JSON or as a row, and an error also on standard error.

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use fogline::energy::{self, Constants, Terms};
+use fogline_edge::device::audits::{Audits, Summary};
 use fogline_edge::device::source;
 use fogline_edge::session::Session;
 use fogline_edge::session::score::{Score, Tally};
 use serde::Serialize;
 
 use crate::component::classifier::Setup;
+use crate::component::classify::audited;
 use crate::component::fault::{Fault, complain, json, say};
 use crate::component::pair;
 use crate::component::progress::Progress;
@@ -47,6 +49,8 @@ struct Report<'a> {
     accuracy: f64,
     #[serde(flatten)]
     score: &'a Score,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audits: Option<Summary<'a>>,
     /// Mean energy per picture in picojoules.
     system: Option<Terms>,
     radio: f64,
@@ -69,6 +73,7 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let classes = pictures.iter().map(class).collect::<Result<Vec<_>, _>>()?;
     let mut progress = Progress::new(pictures.len());
     let (mut score, mut unanswered, began) = (Score::default(), 0, Instant::now());
+    let mut audits = Audits::default();
     let decoder = classifier.decoder;
     let mut opened = pictures.iter().zip(classes).map(|(path, class)| {
         progress.step();
@@ -78,7 +83,10 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     while let Some(answers) = classifier.next(&mut opened).await {
         for ((path, class, bytes), outcome) in answers {
             match outcome {
-                Ok(answer) => score.add(classifier.session.manifest(), &answer, class, bytes),
+                Ok(answer) => {
+                    audits.count(&answer);
+                    score.add(classifier.session.manifest(), &answer, class, bytes);
+                }
                 Err(fault) => {
                     unanswered += 1;
                     complain(&fault.of(path));
@@ -88,13 +96,15 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     }
     drop(opened);
     drop(progress);
-    print(&classifier.session, &score, unanswered, began.elapsed().as_secs_f64(), options.json)?;
+    let session = &classifier.session;
+    print(session, &score, &audits, unanswered, began.elapsed().as_secs_f64(), options.json)?;
     Ok(unanswered == 0)
 }
 
 fn print(
     session: &Session,
     score: &Score,
+    audits: &Audits,
     unanswered: u64,
     seconds: f64,
     in_json: bool,
@@ -109,6 +119,7 @@ fn print(
         unanswered,
         accuracy: score.all.accuracy(),
         score,
+        audits: audits.summary(),
         system: score.mean_energy(),
         radio: constants.sending(score.bytes_sent as f64 / pictures),
         twin: energy::of_twin(manifest, &constants),
@@ -143,6 +154,9 @@ fn table(report: &Report) -> Result<(), Fault> {
     row("all", &score.all)?;
     if report.unanswered > 0 {
         say(&format!("unanswered {:>22}", report.unanswered))?;
+    }
+    if let Some(summary) = &report.audits {
+        say(&format!("\n{}", audited(summary)))?;
     }
     let mean = |bytes: u64| bytes as f64 / all.max(1) as f64;
     let energy = |name: &str, system: f64, twin: f64| {

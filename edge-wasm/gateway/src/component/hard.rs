@@ -1,14 +1,16 @@
 //! Options for keeping hard pictures, and the folder of a run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fogline_edge::device::hard::{Hard, HardError, is_hard};
+use fogline_edge::device::source::STDIN;
 use fogline_edge::session::Answer;
 use serde::Serialize;
 
 use crate::component::fault::{Fault, complain, hinted, json};
 use crate::component::line::Line;
+use crate::component::pair;
 use crate::component::transport::random;
 
 /// Options for keeping hard pictures.
@@ -65,6 +67,16 @@ impl Hardness {
             && !std::mem::replace(&mut self.reported, true)
         {
             complain(&error.into());
+        }
+    }
+
+    /// Keeps the picture at `path`. What came on standard input is gone, and is not kept.
+    pub fn keep_file(&mut self, path: &Path, answer: &Answer) {
+        if is_hard(answer)
+            && path.as_os_str() != STDIN
+            && let Ok(file) = pair::read(path)
+        {
+            self.keep(&path.display().to_string(), &file, answer);
         }
     }
 

@@ -2,11 +2,12 @@
 //! one has to fail.
 //!
 //! `cargo xtask test` builds them, brings the stack up and says where they are:
-//! FOGLINE_WASMTIME, FOGLINE_COMPONENT (in its machine code), FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD.
+//! FOGLINE_WASMTIME, FOGLINE_COMPONENT (in its machine code), FOGLINE_MODEL (the pair's folder), FOGLINE_CLOUD, FOGLINE_MOSQUITTO.
 
 mod auth;
 mod away;
 mod bench;
+mod cameras;
 mod classify;
 mod cloud;
 mod config;
@@ -14,9 +15,11 @@ mod docs;
 mod door;
 mod load;
 mod measure;
+mod mosquitto;
 mod pull;
 mod quota;
 mod serve;
 mod server;
 mod spool;
+mod watch;
 mod web;

@@ -11,6 +11,7 @@ use super::pictures::Picture;
 use super::{Options, not_ready, options};
 use crate::component::classifier::Classifier;
 use crate::component::fault::{Fault, complain};
+use crate::component::hard::Hardness;
 
 /// How long an instance decodes pictures before it lets others run: wasmtime has one thread per processor for all instances.
 const TURN: Duration = Duration::from_millis(20);
@@ -18,6 +19,7 @@ const TURN: Duration = Duration::from_millis(20);
 /// The state that an instance keeps between requests.
 pub struct Gateway {
     classifier: Classifier,
+    hard: Option<Hardness>,
 }
 
 impl Gateway {
@@ -31,7 +33,8 @@ impl Gateway {
 
     fn of(options: &'static Options) -> Result<Self, Fault> {
         // All hard pictures of an HTTP request go to the cloud together, whatever `batch` is: they share one deadline.
-        Ok(Self { classifier: options.setup.load(MAX_BATCH)? })
+        let classifier = options.setup.load(MAX_BATCH)?;
+        Ok(Self { classifier, hard: options.keeping.open()? })
     }
 
     /// The loaded pair.
@@ -55,21 +58,29 @@ impl Gateway {
     ) -> Vec<(String, Result<Answer, Fault>)> {
         let began = Instant::now();
         let decoder = self.classifier.decoder;
-        let (mut pixels, mut turn) = (vec![], began);
+        let (mut pixels, mut files, mut turn) = (vec![], vec![], began);
         for (name, picture) in pictures {
             if turn.elapsed() > TURN {
                 wstd::task::sleep(wstd::time::Duration::from_millis(1)).await;
                 turn = Instant::now();
             }
-            let rgb = match picture {
-                Picture::Pixels(rgb) => Ok(rgb),
-                Picture::File(file) => decoder.decode(&file).map(Bytes::from),
+            let (rgb, file) = match picture {
+                Picture::Pixels(rgb) => (Ok(rgb), None),
+                Picture::File(file) => (decoder.decode(&file).map(Bytes::from), Some(file)),
             };
             pixels.push((name, rgb));
+            files.push(file);
         }
         let (mut pixels, mut answered) = (pixels.into_iter(), vec![]);
         while let Some(answers) = self.classifier.next(&mut pixels).await {
             answered.extend(answers);
+        }
+        if let Some(hard) = &mut self.hard {
+            for ((name, outcome), file) in answered.iter().zip(files) {
+                if let (Ok(answer), Some(file)) = (outcome, file) {
+                    hard.keep(name, &file, answer);
+                }
+            }
         }
         count(|counts| {
             counts.request.observe(began.elapsed().as_secs_f64());

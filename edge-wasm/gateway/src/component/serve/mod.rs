@@ -38,6 +38,7 @@ use fogline::refusal::NOT_READY;
 use self::slot::Slot;
 use crate::component::classifier::Setup;
 use crate::component::fault::Fault;
+use crate::component::hard::Keeping;
 use crate::component::{Args, Command, config};
 
 /// Classify over HTTP, under `wasmtime serve`.
@@ -58,6 +59,8 @@ use crate::component::{Args, Command, config};
 pub struct Options {
     #[command(flatten)]
     setup: Setup,
+    #[command(flatten)]
+    keeping: Keeping,
     /// Folder for the metrics of all instances and for the requests in progress. Only one server at a time may use it.
     #[arg(long, value_name = "DIR")]
     metrics: Option<PathBuf>,

@@ -66,6 +66,17 @@ pub struct Outlet {
     /// Raised when there is a message, and when one was acknowledged.
     changed: Signal,
     connected: Cell<bool>,
+    leaving: Cell<Leaving>,
+}
+
+/// How far the end of the last connection is.
+#[derive(Clone, Copy, PartialEq)]
+enum Leaving {
+    Not,
+    /// Once the broker has all messages.
+    Soon,
+    /// The broker was told.
+    Done,
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -121,6 +132,7 @@ impl Broker {
             outbox: RefCell::new(outbox),
             changed: Signal::default(),
             connected: Cell::new(false),
+            leaving: Cell::new(Leaving::Not),
         }))
     }
 }
@@ -174,14 +186,11 @@ impl Outlet {
         self.put(&self.topics.heartbeat(), json, Kind::Latest);
     }
 
-    /// Publishes that the gateway goes.
-    pub fn farewell(&self) {
+    /// Publishes that the gateway goes, and waits until the broker has all messages.
+    pub async fn leave(&self) {
+        self.leaving.set(Leaving::Soon);
         self.put(&self.topics.status(), "offline", Kind::Latest);
-    }
-
-    /// Waits until the broker has all messages.
-    pub async fn emptied(&self) {
-        while self.counts().1.waiting > 0 {
+        while self.leaving.get() != Leaving::Done {
             self.changed.wait().await;
         }
     }
@@ -239,6 +248,12 @@ async fn session(outlet: &Outlet) -> Result<std::convert::Infallible, Fault> {
             let Some(packet) = outlet.outbox.borrow_mut().packet() else { break };
             write(&stream, &packet).await?;
             (spoke, asked) = (Instant::now(), true);
+        }
+        if outlet.leaving.get() == Leaving::Soon && outlet.counts().1.waiting == 0 {
+            // Otherwise the broker would publish the will.
+            write(&stream, &mqtt::goodbye()).await?;
+            outlet.leaving.set(Leaving::Done);
+            outlet.changed.raise();
         }
         if asked && heard.elapsed().min(spoke.elapsed()) > PATIENCE {
             return Err(Fault::new("mqtt_silent", format!("{} does not answer", outlet.host)));

@@ -103,7 +103,7 @@ struct Watch {
 }
 
 /// How long the broker may take for the last messages.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Watches until the given number of frames was looked at, or for ever. Returns whether no source was away at the end.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
@@ -150,8 +150,7 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     };
     let _ = all_done.timeout(wstd::time::Duration::from(options.setup.cloud.deadline())).await;
     if let Some(outlet) = &watch.outlet {
-        outlet.farewell();
-        let _ = outlet.emptied().timeout(wstd::time::Duration::from(FAREWELL)).await;
+        let _ = outlet.leave().timeout(wstd::time::Duration::from(FAREWELL)).await;
     }
     drop(tasks);
     watch.report("end", options)?;
@@ -185,7 +184,7 @@ impl Watch {
     /// Prints a heartbeat, or the last line, publishes it, and writes the metrics.
     fn report(&self, event: &'static str, options: &Options) -> Result<(), Fault> {
         let line = report::heartbeat(event, self)?;
-        if let Some(outlet) = &self.outlet {
+        if let Some(outlet) = self.outlet.as_ref().filter(|_| event == "heartbeat") {
             outlet.heartbeat(line);
         }
         if let Some(path) = &options.metrics_file {

@@ -147,7 +147,7 @@ fn tables(path: &Path, look: &Look) -> Result<Vec<Source>, Fault> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Fault::new("sources_syntax", "it is not UTF-8 text"))?;
     let tables: BTreeMap<String, Table> = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |at| text[..at.start].lines().count().max(1));
+        let line = error.span().map_or(0, |at| text[..at.start].matches('\n').count()) + 1;
         let said = error.message();
         Fault::new("sources_syntax", format!("line {line}: {said}"))
     })?;
