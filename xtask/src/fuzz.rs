@@ -5,12 +5,12 @@ use anyhow::{Result, bail};
 use crate::{root, step, target, tools};
 
 /// The fuzz targets in xtask/fuzz.
-const TARGETS: [&str; 5] = ["frame", "coding", "manifest", "fog", "picture"];
+const TARGETS: [&str; 7] = ["frame", "coding", "manifest", "fog", "picture", "mjpeg", "mqtt"];
 
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// frame, coding, manifest, fog or picture [default: all, one after the other].
+    /// frame, coding, manifest, fog, picture, mjpeg or mqtt [default: all, one after the other].
     target: Option<String>,
     /// Seconds per target.
     #[arg(long, default_value_t = 60)]

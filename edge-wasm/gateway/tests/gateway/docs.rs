@@ -56,6 +56,7 @@ fn options_that_the_gateways_page_names_exist() {
         let output = Command::new(variable("FOGLINE_WASMTIME")).args([command, "--help"]).output();
         all.push(String::from_utf8(output.unwrap().stdout).unwrap());
     }
+    let text = text + &fs::read_to_string("../../docs/watch.md").unwrap();
     for code in text.split('`').skip(1).step_by(2).filter(|code| !code.contains("cargo xtask")) {
         for option in code.split_whitespace().filter(|word| word.starts_with("--")) {
             assert!(all.iter().any(|help| lists(help, option)), "`{code}`: no option {option}");
