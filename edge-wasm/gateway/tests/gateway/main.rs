@@ -19,4 +19,5 @@ mod quota;
 mod serve;
 mod server;
 mod spool;
+mod trace;
 mod web;
