@@ -10,6 +10,7 @@ mod bench;
 mod classify;
 mod cloud;
 mod config;
+mod dashboard;
 mod docs;
 mod door;
 mod load;
