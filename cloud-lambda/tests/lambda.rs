@@ -74,3 +74,24 @@ async fn every_golden_event_is_answered_to_the_letter() {
         assert_eq!(answer(name).await, wanted, "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_log_has_the_trace_that_the_edge_names() {
+    let bucket = Bucket::with_pair().await;
+    let function = Running::start(&bucket.settings(), None).await;
+    let trace = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+    // The second request fails, and is still found by its trace.
+    for name in ["infer", "wrong_shape"] {
+        let mut event = event(name);
+        event["headers"]["traceparent"] = json!(format!("00-{}-{}-01", trace[0], trace[1]));
+        function.invoke(event, Duration::from_secs(20)).await.unwrap();
+    }
+    let log = function.end().await;
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let requests: Vec<Value> = lines.filter(|line| line["_aws"].is_object()).collect();
+    let outcomes: Vec<_> = requests.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["ok", "wrong_shape"]);
+    for line in &requests {
+        assert_eq!([&line["trace_id"], &line["parent_span_id"]], trace, "{line}");
+    }
+}

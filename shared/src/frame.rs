@@ -20,7 +20,7 @@ use crate::packed::{self, PackedError};
 
 mod coded;
 
-pub use coded::{Arrived, Coded};
+pub use coded::{Arrived, Coded, request_id};
 
 /// The protocol version of responses, and of requests with packed maps.
 pub const VERSION: u8 = 1;

@@ -11,7 +11,8 @@
 //! - [`packed`]: the byte layout of a packed map;
 //! - [`policy`]: when an exit is sure, bit for bit the same everywhere;
 //! - [`energy`]: what an inference costs, by the paper's energy model;
-//! - [`refusal`]: the error codes and the body of an error response.
+//! - [`refusal`]: the error codes and the body of an error response;
+//! - [`trace`]: the header that ties a request to what it leads to.
 //!
 //! The crate does no I/O, has no `unsafe` code, and builds for every target.
 //!
@@ -41,3 +42,4 @@ pub mod manifest;
 pub mod packed;
 pub mod policy;
 pub mod refusal;
+pub mod trace;

@@ -1,7 +1,9 @@
 //! The frame against golden files, truncation at every byte, every bit flip, and false lengths.
 
 use fogline::coding::Coder;
-use fogline::frame::{Arrived, Coded, FrameError, MAX_BATCH, MAX_FRAME, Request, Response, Tensor};
+use fogline::frame::{
+    Arrived, Coded, FrameError, MAX_BATCH, MAX_FRAME, Request, Response, Tensor, request_id,
+};
 use proptest::prelude::*;
 
 fn request() -> Request {
@@ -27,6 +29,17 @@ fn version_1_is_read_and_written_as_it_always_was() {
     assert_eq!(response().encode().unwrap(), include_bytes!("golden/response-v1.bin"));
     assert_eq!(Request::decode(include_bytes!("golden/request-v1.bin")), Ok(request()));
     assert_eq!(Response::decode(include_bytes!("golden/response-v1.bin")), Ok(response()));
+}
+
+#[test]
+fn the_id_is_where_either_version_has_it() {
+    for frame in
+        [&include_bytes!("golden/request-v1.bin")[..], include_bytes!("golden/request-v2.bin")]
+    {
+        assert_eq!(request_id(frame), Some([0xab; 16]));
+    }
+    let short = include_bytes!("golden/request-v2.bin");
+    assert_eq!((request_id(&short[..28]), request_id(&short[..4])), (None, None));
 }
 
 fn coded() -> Coded {

@@ -13,6 +13,7 @@ mod engines;
 mod first;
 mod fresh;
 mod fuzz;
+mod oci;
 mod pack;
 mod plan;
 mod release;

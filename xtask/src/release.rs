@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use fogline::manifest::sha256_hex;
 
-use crate::{demo, engines, root, step, target, tools};
+use crate::{demo, engines, oci, root, step, target, tools};
 
 /// Options of `cargo xtask release`.
 #[derive(clap::Args)]
@@ -39,7 +39,9 @@ pub fn run(options: &Options) -> Result<()> {
     if !options.zips {
         tools::targets()?;
         demo::build_component()?;
-        fs::copy(demo::component(), folder.join("fogline-gateway.wasm"))?;
+        let component = fs::read(demo::component())?;
+        fs::write(folder.join("fogline-gateway.wasm"), &component)?;
+        oci::write(&component, oci::created()?, &folder.join("fogline-gateway.oci"))?;
         engines::build()?;
         let mut pack = step::command("npm", &["pack", "./edge-wasm/pkg", "--pack-destination"]);
         step::run("packing the browser package", pack.arg(&folder))?;
@@ -119,11 +121,10 @@ fn contents(folder: &Path) -> Result<()> {
 
 /// Writes SHA256SUMS in the format of `sha256sum --check`.
 fn sums(folder: &Path) -> Result<()> {
-    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    let mut lines = files
+    let mut lines = files(folder)?
         .iter()
         .map(|file| {
-            let name = file.file_name().context("a file without a name")?.to_string_lossy();
+            let name = file.strip_prefix(folder)?.display();
             Ok(format!("{}  {name}\n", sha256_hex(&fs::read(file)?)))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -132,4 +133,36 @@ fn sums(folder: &Path) -> Result<()> {
     fs::write(folder.join("SHA256SUMS"), &text)?;
     println!("{text}in {}", folder.display());
     Ok(())
+}
+
+/// Paths of all files in a folder and its folders.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = vec![];
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(self::files(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_those_of_all_files_also_in_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("image/blobs")).unwrap();
+        for name in ["zip", "image/blobs/b", "image/a"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        sums(folder.path()).unwrap();
+        let line = |name: &str| format!("{}  {name}\n", sha256_hex(name.as_bytes()));
+        let written = fs::read_to_string(folder.path().join("SHA256SUMS")).unwrap();
+        assert_eq!(written, ["image/a", "image/blobs/b", "zip"].map(line).concat());
+    }
 }

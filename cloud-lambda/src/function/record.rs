@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::Request;
+use fogline::trace::{self, Traceparent};
+use http::{HeaderMap, Request};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,6 +23,12 @@ pub struct Record {
     pub request: String,
     /// The frame's request id, the same for every retry.
     pub frame: Option<String>,
+    /// The trace that the caller's `traceparent` names, if it sent a valid one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The caller's own span in that trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_span_id: Option<String>,
     /// The pair, as NAME/VERSION.
     pub pair: Option<String>,
     /// `ok`, or the refusal's error code.
@@ -46,9 +53,16 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record with what is known before the request is handled: the host's id and the body's size.
+    /// A record with what is known before the request is handled: the host's id, the caller's trace and the body's size.
     pub fn of(request: &Request<Bytes>, call: &Call) -> Self {
-        Self { request: call.id.clone(), bytes: request.body().len(), ..Self::default() }
+        let trace = traceparent(request.headers());
+        Self {
+            request: call.id.clone(),
+            trace_id: trace.map(|trace| hex::encode(trace.trace_id)),
+            parent_span_id: trace.map(|trace| hex::encode(trace.span_id)),
+            bytes: request.body().len(),
+            ..Self::default()
+        }
     }
 
     /// Writes the line to standard output, where Lambda collects it.
@@ -94,9 +108,38 @@ impl Record {
     }
 }
 
+/// The caller's trace, if the headers name exactly one.
+fn traceparent(headers: &HeaderMap) -> Option<Traceparent> {
+    let mut named = headers.get_all(trace::HEADER).iter();
+    let only = named.next().filter(|_| named.next().is_none())?;
+    Traceparent::parse(only.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The log line of a request with these `traceparent` headers.
+    fn traced(values: &[&str]) -> Value {
+        let mut request = Request::new(Bytes::new());
+        for value in values {
+            request.headers_mut().append(trace::HEADER, value.parse().unwrap());
+        }
+        Record::of(&request, &Call::default()).line()
+    }
+
+    #[test]
+    fn a_caller_s_trace_is_in_the_line_if_it_is_valid_and_the_only_one() {
+        let valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+        let line = traced(&[valid]);
+        assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c", "{line}");
+        assert_eq!(line["parent_span_id"], "b7ad6b7169203331", "{line}");
+        for untraced in [&[][..], &["00-0-0-00"], &[valid, valid]] {
+            let line = traced(untraced);
+            let names = line.as_object().unwrap();
+            assert!(!names.contains_key("trace_id") && !names.contains_key("parent_span_id"));
+        }
+    }
 
     #[test]
     fn every_metric_that_is_named_is_there_as_a_number() {

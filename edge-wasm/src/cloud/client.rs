@@ -44,6 +44,11 @@ impl<T: Transport> Client<T> {
         Self { pace: bytes_per_second.map(Pace::new), ..self }
     }
 
+    /// The transport that it asks over.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
     /// Whether the circuit is open: the cloud failed repeatedly, and only an occasional probe is sent.
     pub fn is_left_alone(&self) -> bool {
         self.circuit.is_open()

@@ -2,7 +2,9 @@
 
 use bincode::{Decode, Encode};
 
-use super::{CODED, FrameError, MAX_FRAME, REQUEST, Request, Tensor, check_batch, decode, encode};
+use super::{
+    CODED, FrameError, HEADER, MAX_FRAME, REQUEST, Request, Tensor, check_batch, decode, encode,
+};
 use crate::coding::Coder;
 
 /// A request with coded maps. Shape and bits are the pair's.
@@ -109,6 +111,12 @@ impl Arrived {
             Self::Coded(coded) => coded.maps.len(),
         }
     }
+}
+
+/// The id of an encoded request of either version, without decoding its maps. `None` if the frame is too short to have one.
+pub fn request_id(frame: &[u8]) -> Option<[u8; 16]> {
+    let pair = if *frame.get(REQUEST.len())? == CODED { 8 } else { 32 };
+    frame.get(HEADER + pair..)?.first_chunk().copied()
 }
 
 impl Request {

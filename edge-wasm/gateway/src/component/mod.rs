@@ -26,6 +26,8 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use fogline::{coding, frame, manifest};
+use fogline_edge::model;
 
 use fault::{Fault, complain, json, say};
 
@@ -34,7 +36,7 @@ use fault::{Fault, complain, json, say};
 /// Options of commands can also be set in the environment or in a TOML file. `COMMAND --help` names each option's variable; its
 /// key in the file is its long name. The command line takes precedence over the environment, and the environment over the file.
 #[derive(Parser)]
-#[command(name = "fogline", version)]
+#[command(name = "fogline", version, long_version = versions())]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -78,6 +80,19 @@ pub fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(fault) => failed(&fault, in_json),
     }
+}
+
+/// The version, and those of the formats that a function and a pair must share with it.
+fn versions() -> String {
+    format!(
+        "{}\nframes: {}, {}\nmanifest.json: 1 to {}\nedge.fog: 1 to {}\nsplit.coder: {}",
+        env!("CARGO_PKG_VERSION"),
+        frame::VERSION,
+        frame::CODED,
+        manifest::FORMAT,
+        model::VERSION,
+        coding::VERSION,
+    )
 }
 
 fn failed(fault: &Fault, in_json: bool) -> ExitCode {

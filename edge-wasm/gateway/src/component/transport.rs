@@ -1,8 +1,10 @@
 //! The [`Transport`] over WASI HTTP.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
-use fogline::frame::MEDIA_TYPE;
+use fogline::frame::{MEDIA_TYPE, request_id};
+use fogline::trace::{self, Traceparent};
 use fogline_edge::cloud::{MAX_REPLY, Reply, Transport, TransportError, seconds};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
@@ -18,18 +20,34 @@ use crate::component::fault::first_line;
 pub struct WasiHttp {
     url: Uri,
     proof: Proof,
+    trace: Cell<Option<Traceparent>>,
 }
 
 impl WasiHttp {
     /// Posts to the function with this base URL.
     pub fn new(base: &str) -> Result<Self, String> {
         let url = checked(base, &format!("{}/infer", base.trim_end_matches('/')))?;
-        Ok(Self { url, proof: Proof::Nothing })
+        Ok(Self { url, proof: Proof::Nothing, trace: Cell::default() })
     }
 
     /// Sets the credentials to send.
     pub fn proving(self, proof: Proof) -> Self {
         Self { proof, ..self }
+    }
+
+    /// Sets the trace that all further requests belong to. With `None`, each is a trace of its own.
+    pub fn follow(&self, trace: Option<Traceparent>) {
+        self.trace.set(trace);
+    }
+
+    /// The `traceparent` of one try to post `body`. All tries of a request share its trace, and each is a span.
+    fn traceparent(&self, body: &[u8]) -> Traceparent {
+        let span_id = *random().first_chunk().expect("8 of 16 bytes");
+        if let Some(trace) = self.trace.get() {
+            return Traceparent { span_id, ..trace };
+        }
+        let trace_id = request_id(body).unwrap_or_else(random);
+        Traceparent { trace_id, span_id, sampled: true }
     }
 
     /// The host of the function's URL.
@@ -83,7 +101,9 @@ impl WasiHttp {
         body: &[u8],
         limit: Duration,
     ) -> Result<(OutgoingRequest, RequestOptions), String> {
-        let fixed = ["content-type", "accept"].map(|name| (name.to_owned(), MEDIA_TYPE.into()));
+        let trace = self.traceparent(body).to_string();
+        let fixed = [("content-type", MEDIA_TYPE), ("accept", MEDIA_TYPE), (trace::HEADER, &trace)];
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value.into()));
         // Sign every try anew: a signature is valid for minutes only.
         let proof = self.proof.headers(&self.url, body).into_iter();
         let proof = proof.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use fogline::frame::{Arrived, Response};
+use fogline::trace::Traceparent;
 
 /// How the function treats a request.
 #[derive(Clone, Copy)]
@@ -23,25 +24,47 @@ pub enum Say {
     Break,
 }
 
+/// A request that arrived.
+struct Seen {
+    /// The request line and the headers.
+    head: Vec<String>,
+    samples: usize,
+    id: [u8; 16],
+}
+
+impl Seen {
+    fn header(&self, name: &str) -> Option<String> {
+        self.head.iter().find_map(|line| {
+            let (is, value) = line.split_once(':')?;
+            is.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    }
+}
+
 pub struct Scripted {
     pub url: String,
-    samples: Arc<Mutex<Vec<usize>>>,
-    head: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Scripted {
     /// The number of samples in each request.
     pub fn samples(&self) -> Vec<usize> {
-        self.samples.lock().unwrap().clone()
+        self.seen.lock().unwrap().iter().map(|seen| seen.samples).collect()
     }
 
     /// A header of the latest request, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<String> {
-        let head = self.head.lock().unwrap();
-        head.iter().find_map(|line| {
-            let (is, value) = line.split_once(':')?;
-            is.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        })
+        self.seen.lock().unwrap().last()?.header(name)
+    }
+
+    /// The `traceparent` of each request, and the id of its frame.
+    pub fn traces(&self) -> Vec<(Traceparent, [u8; 16])> {
+        let seen = self.seen.lock().unwrap();
+        let traces = seen.iter().map(|seen| {
+            let trace = seen.header("traceparent").expect("every request has one");
+            (Traceparent::parse(trace.as_bytes()).expect(&trace), seen.id)
+        });
+        traces.collect()
     }
 }
 
@@ -49,22 +72,21 @@ impl Scripted {
 pub fn scripted(script: impl Fn(usize) -> Say + Send + 'static) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let samples = Arc::new(Mutex::new(vec![]));
-    let head = Arc::new(Mutex::new(vec![]));
-    let (seen, latest) = (Arc::clone(&samples), Arc::clone(&head));
+    let seen = Arc::new(Mutex::new(vec![]));
+    let list = Arc::clone(&seen);
     // The thread ends with the test process.
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let Some((lines, request)) = read(&mut stream) else { continue };
-            *latest.lock().unwrap() = lines;
-            let number = seen.lock().unwrap().len();
-            seen.lock().unwrap().push(request.samples());
+            let Some((head, request)) = read(&mut stream) else { continue };
+            let number = list.lock().unwrap().len();
+            let (samples, id) = (request.samples(), request.request_id());
+            list.lock().unwrap().push(Seen { head, samples, id });
             let say = script(number);
             thread::spawn(move || answer(stream, &request, say));
         }
     });
-    Scripted { url, samples, head }
+    Scripted { url, seen }
 }
 
 /// Reads the head and body of a request, with either of HTTP's ways to state the length.

@@ -76,3 +76,14 @@ fn metrics_that_the_gateways_page_lists_are_the_servers() {
     served.sort_unstable();
     assert_eq!(listed, served);
 }
+
+#[test]
+fn the_versions_on_the_gateways_page_are_the_components() {
+    let said = |flag: &str| String::from_utf8(Bench::new().run(&[flag]).stdout).unwrap();
+    assert_eq!(said("-V"), format!("fogline {}\n", env!("CARGO_PKG_VERSION")));
+    let versions = said("--version");
+    assert!(versions.starts_with(&said("-V")) && versions.lines().count() == 5, "{versions}");
+    let block = format!("    {}\n", versions.trim_end().replace('\n', "\n    "));
+    let page = fs::read_to_string("../../docs/gateway.md").unwrap();
+    assert!(page.contains(&block), "{block}");
+}

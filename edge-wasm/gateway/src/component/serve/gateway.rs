@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fogline::frame::MAX_BATCH;
+use fogline::trace::Traceparent;
 use fogline_edge::session::{Answer, Session};
 use multer::bytes::Bytes;
 
@@ -51,12 +52,17 @@ impl Gateway {
         }
     }
 
-    /// The results of a request's pictures, in their order.
+    /// The results of a request's pictures, in their order. What is sent to the cloud belongs to the trace of the request, if it
+    /// has one.
     pub async fn classify(
         &mut self,
         pictures: Vec<(String, Picture)>,
+        trace: Option<Traceparent>,
     ) -> Vec<(String, Result<Answer, Fault>)> {
         let began = Instant::now();
+        if let Some(cloud) = &self.classifier.cloud {
+            cloud.transport().follow(trace);
+        }
         let decoder = self.classifier.decoder;
         let (mut pixels, mut files, mut turn) = (vec![], vec![], began);
         for (name, picture) in pictures {

@@ -5,6 +5,7 @@ use std::io::{Write as _, stderr};
 use std::time::Instant;
 
 use fogline::refusal::{MALFORMED, NOT_FOUND, TOO_LARGE};
+use fogline::trace::{self, Traceparent};
 use serde::Serialize;
 use serde_json::json;
 use wasip2::exports::http::incoming_handler::Guest;
@@ -117,7 +118,7 @@ async fn classify(request: &IncomingRequest, slot: &mut Option<Slot>) -> Result<
     *slot = options.begin().await?;
     let mut gateway = gateway()?;
     let response = match taken(request, &gateway, options).await {
-        Ok(pictures) => match &gateway.classify(pictures).await[..] {
+        Ok(pictures) => match &gateway.classify(pictures, trace(request)).await[..] {
             // In a request of several pictures, one that cannot be read does not affect the others. Alone, it is refused.
             [(_, Err(fault))] => Ok(Response::refusal(fault)),
             answered => {
@@ -140,6 +141,14 @@ async fn taken(
     let body = body(request, (options.max_body_mib << 20) as usize).await?;
     let content_type = header(request, "content-type").unwrap_or_default();
     pictures(&content_type, body, gateway.session().manifest().input.size).await
+}
+
+/// The trace that the client's request belongs to, if it names exactly one.
+fn trace(request: &IncomingRequest) -> Option<Traceparent> {
+    match &request.headers().get(trace::HEADER)[..] {
+        [one] => Traceparent::parse(one),
+        _ => None,
+    }
 }
 
 /// `GET /ready`: the loaded pair and the state of the cloud, or why there is no pair.
