@@ -1,5 +1,6 @@
-//! What a device needs besides the engine: pictures, the folder of a pair, a spool for missed requests, metrics.
+//! What a device needs besides the engine: pictures, the folder of a pair, a spool for missed requests, metrics, a watch for drift.
 
+pub mod drift;
 pub mod folder;
 pub mod metrics;
 pub mod picture;
