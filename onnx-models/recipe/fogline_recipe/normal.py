@@ -95,7 +95,8 @@ def histogram(confidences: torch.Tensor) -> dict:
     edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS, method="higher")) if len(values) else np.empty(0, np.float32)
     edges = edges[edges > values.min()] if len(values) else edges
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
-    return {"edges": edges.tolist(), "counts": counts.tolist()}
+    # As short as single precision needs.
+    return {"counts": counts.tolist(), "edges": [float(str(edge)) for edge in edges]}
 
 
 def of(every: list[list[torch.Tensor]], exits: list[dict], policy: str, classes: int) -> dict:
@@ -107,7 +108,7 @@ def of(every: list[list[torch.Tensor]], exits: list[dict], policy: str, classes:
     rate = FALSE_ALARMS / (len(found) + 1)
     for each, distance in [*((exit_, anderson_darling) for exit_ in found), (named, pearson)]:
         each["limit"] = round(limit(np.array(each["counts"]), distance, WINDOW, rate), 2)
-    return {"pictures": len(logits[0]), "window": WINDOW, "false_alarms": FALSE_ALARMS, "exits": found, "classes": named}
+    return {"classes": named, "exits": found, "false_alarms": FALSE_ALARMS, "pictures": len(logits[0]), "window": WINDOW}
 
 
 def of_pair(pair: Path, root: Path, every: int) -> dict:
