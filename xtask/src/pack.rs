@@ -18,11 +18,30 @@ use fogline_edge::engine::Engine;
 use fogline_edge::kernel::Backend;
 use fogline_edge::session::Session;
 use fogline_pack::{Explained, PackError, Packed};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use self::cloud::Outcome;
 
 /// The manifest's file name.
 const MANIFEST: &str = "manifest.json";
+
+/// The manifest's file: the manifest, and what only devices read of it.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    #[serde(flatten)]
+    beside: &'a Beside,
+}
+
+/// What the recipe writes beside the manifest's own fields. It is the same however the edge is packed.
+#[derive(Default, Serialize, Deserialize)]
+struct Beside {
+    /// What `recipe normal` measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    normal: Option<Value>,
+}
 
 /// Options of `cargo xtask pack`.
 #[derive(clap::Args)]
@@ -92,6 +111,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let coder = coder(&folder.join(SPLIT_CODER))?;
     let packed = fogline_pack::pack(&qonnx, &input, share, coder.as_deref()).map_err(refused)?;
+    let beside = known.as_ref().map_or(Ok(Beside::default()), |_| beside(&path))?;
     let mut manifest = match known {
         Some(known) => known,
         None => new::manifest(folder, &packed, input, &options.facts)?,
@@ -127,7 +147,7 @@ pub fn run(options: &Options) -> Result<()> {
         let file = File { sha256: sha256_hex(bytes), bytes: bytes.len() as u64 };
         manifest.files.insert(name.to_owned(), file);
     }
-    write(folder, &mut manifest, &packed, options.edge_only)?;
+    write(folder, &mut manifest, &beside, &packed, options.edge_only)?;
     print(&manifest, &packed, folder, qonnx.len())?;
     if let Some(path) = &options.golden {
         let difference = golden::Difference::of(&packed.model, path)?;
@@ -174,10 +194,23 @@ fn known(path: &Path, new: bool) -> Result<Option<Manifest>> {
     Ok(Some(Manifest::parse(&text).with_context(|| path.display().to_string())?))
 }
 
+/// What the manifest's file says besides.
+fn beside(path: &Path) -> Result<Beside> {
+    serde_json::from_slice(&fs::read(path)?).with_context(|| path.display().to_string())
+}
+
 /// Writes edge.fog and manifest.json if a device can load them. Tries the cloud part, unless `edge_only`: warns if the
 /// function could not serve it, and adds its MACs to a manifest that has none.
-fn write(folder: &Path, manifest: &mut Manifest, packed: &Packed, edge_only: bool) -> Result<()> {
-    let text = |manifest: &Manifest| serde_json::to_string_pretty(manifest).map(|json| json + "\n");
+fn write(
+    folder: &Path,
+    manifest: &mut Manifest,
+    beside: &Beside,
+    packed: &Packed,
+    edge_only: bool,
+) -> Result<()> {
+    let text = |manifest: &Manifest| {
+        serde_json::to_string_pretty(&Written { manifest, beside }).map(|json| json + "\n")
+    };
     Session::load(text(manifest)?.as_bytes(), &packed.bytes, Backend::fastest())
         .with_context(|| format!("{EDGE_QONNX} does not match {MANIFEST}"))?;
     // Write both temporary files before renaming either: an interrupted run leaves the old pair intact.

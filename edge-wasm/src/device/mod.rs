@@ -1,6 +1,7 @@
-//! What a device needs besides the engine: pictures, the folder of a pair, a spool for missed requests, metrics.
+//! What a device needs besides the engine: pictures, the folder of a pair, a spool for missed requests, metrics, a watch for drift.
 
 pub mod audits;
+pub mod drift;
 pub mod folder;
 pub mod hard;
 pub mod metrics;

@@ -195,6 +195,13 @@ def main(words: list[str] | None = None) -> None:
     command.add_argument("--pictures", type=int, default=12000, help="number of training pictures (default %(default)s)")
     command.set_defaults(run=commands.coder)
 
+    command = every.add_parser("normal", help="add to a pair's manifest what is normal for it, with which a device notices drift; export and calibrate do, too")
+    command.add_argument("--pair", type=Path, required=True, help="the pair's folder, NAME/VERSION, before it is published")
+    command.add_argument("--data", type=Path, required=True, help="the dataset: measures on training pictures that were held out")
+    command.add_argument("--hold-out-every", type=int, default=Schedule.hold_out_every, metavar="N",
+                         help="as in training; 1 if none of DATA/train was trained on (default %(default)s)")
+    command.set_defaults(run=commands.normal)
+
     command = every.add_parser("peers", help="write the models with which cargo xtask bench edge times other runtimes")
     command.add_argument("--edge", type=Path, required=True, help="edge.qonnx of a pair")
     command.add_argument("--out", type=Path, required=True, help="output folder")

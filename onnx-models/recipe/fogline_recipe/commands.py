@@ -178,10 +178,14 @@ def held_out(run, root: Path):
     from .runs import parts
 
     held = parts(of_run(run, root, "train"), run.net.layout, run.schedule)[1]
-    if 0 < (count := len(held)) < FEW:
+    warn_if_few(len(held))
+    return held
+
+
+def warn_if_few(count: int) -> None:
+    if 0 < count < FEW:
         print(f"warning: only {count} pictures are held out; shares and accuracies measured on them may be off by {98 / math.sqrt(count):.0f} points. "
               "To hold out more, train with a smaller --hold-out-every", file=sys.stderr)
-    return held
 
 
 def manifest_of(run, pair: Path) -> dict:
@@ -210,30 +214,32 @@ def every_way(run, images) -> list:
 
 
 def heads_of(run, images, exits: list[dict]) -> list:
-    """The logits of all heads; where there are several ways, each picture's on the way that the manifest's exits send it."""
-    from .controller import Rule, confidence, pick
+    """The logits of all heads, on each picture's way."""
+    from .controller import on_its_way
 
-    every = every_way(run, images)
-    if len(every) == 1:
-        return every[0]
-    if "ways" not in exits[0]:
-        raise DataError("the manifest's exit-1 has no ways; recipe calibrate adds them")
-    rule = Rule(tuple(to["from"] for to in exits[0]["ways"]), tuple(to["way"] for to in exits[0]["ways"]))
-    return pick(every, rule.of(confidence(every[0][0], exits[0]["temperature"], every[0][-1].shape[1])))
+    return on_its_way(every_way(run, images), exits, len(run.names))
 
 
-def calibrated(run, held, target, parts: list[dict], budget: float | None) -> tuple[list[dict], dict, dict]:
-    """Exits, curves and report, chosen on the held-out pictures."""
+def write_manifest(path: Path, manifest: dict) -> None:
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps(manifest, indent=2) + "\n")
+    beside.replace(path)
+
+
+def calibrated(run, every: list, labels, target, parts: list[dict], budget: float | None) -> tuple[list[dict], dict, dict]:
+    """Exits, curves and report, chosen on the held-out pictures, whose logits for each way are ``every``."""
     from . import calibrate, controller
 
-    if budget is not None and not budget > 0:
-        raise DataError(f"--budget {budget}: microjoules above 0 are needed")
-    every = every_way(run, held.images)
     if len(every) > 1:
-        return controller.calibrated(every, held.labels, target, parts, budget)
+        return controller.calibrated(every, labels, target, parts, budget)
     if budget is not None:
         raise DataError("--budget is for networks with several ways")
-    return calibrate.calibrate(every[0], held.labels, target, parts, run.net.edge.hard())
+    return calibrate.calibrate(every[0], labels, target, parts, run.net.edge.hard())
+
+
+def checked_budget(budget: float | None) -> None:
+    if budget is not None and not budget > 0:
+        raise DataError(f"--budget {budget}: microjoules above 0 are needed")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -250,19 +256,21 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def calibrate(arguments: argparse.Namespace) -> None:
+    from . import normal
     from .runs import load
 
     run, target, path = load(arguments.run_folder), target_of(arguments), arguments.pair / "manifest.json"
+    checked_budget(arguments.budget)
     manifest, held = manifest_of(run, arguments.pair), held_out(run, arguments.data)
-    exits, curves, report = calibrated(run, held, target, manifest["parts"], arguments.budget)
+    every = every_way(run, held.images)
+    exits, curves, report = calibrated(run, every, held.labels, target, manifest["parts"], arguments.budget)
     if arguments.check_splits:
         report["promise"] = checked(run, held, of_run(run, arguments.data, "test"), target, exits, arguments.check_splits)
     for exit_, found in zip(manifest["exits"], exits, strict=False):
         exit_ |= found
     manifest["curves"] = curves
-    beside = path.with_suffix(".partial")
-    beside.write_text(json.dumps(manifest, indent=2) + "\n")
-    beside.replace(path)
+    manifest["normal"] = normal.of(every, manifest["exits"], manifest["policy"], len(run.names))
+    write_manifest(path, manifest)
     print(json.dumps(report, indent=2))
 
 
@@ -285,7 +293,7 @@ def checked(run, held, test, target, exits: list[dict], splits: int) -> dict:
 
 
 def export(arguments: argparse.Namespace) -> None:
-    from . import calibrate, card, energy, golden
+    from . import calibrate, card, energy, golden, normal
     from . import export as files
     from .runs import load, twin_of
 
@@ -299,12 +307,15 @@ def export(arguments: argparse.Namespace) -> None:
     if run.net.layout.bits == FULL:
         raise DataError(f"{arguments.run_folder} is a full-precision twin, which has no exits: --run needs a quantised network; give this one as --twin")
     twin = twin_of(run, arguments.twin) if arguments.twin else None
+    checked_budget(arguments.budget)
     held, test = held_out(run, arguments.data), of_run(run, arguments.data, "test")
-    exits, curves, report = calibrated(run, held, target, energy.parts(run.net), arguments.budget)
+    every = every_way(run, held.images)
+    exits, curves, report = calibrated(run, every, held.labels, target, energy.parts(run.net), arguments.budget)
     figures = calibrate.evaluate(heads_of(run, test.images, exits), test.labels, exits, "entropy", run.net.edge.hard())
     measured = {"data": arguments.data_name, "samples": figures["samples"],
                 "exits": figures["accuracy"]["exits"], "final": figures["accuracy"]["final"]}
-    files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves)
+    usual = normal.of(every, exits, files.policy(run.net), len(run.names))
+    files.write_pair(run.net, run.names, arguments.name, arguments.version, exits, measured, out, curves, usual)
     if twin:
         files.write_twin(twin, out / "twin.onnx")
     golden.write(out, run.net)
@@ -367,6 +378,16 @@ def coder(arguments: argparse.Namespace) -> None:
         return
     file.write_bytes(coding.written(context, shape, edge.signed))
     print(f"wrote {file}: {found}; next: cargo xtask pack {arguments.pair / 'edge.qonnx'}")
+
+
+def normal(arguments: argparse.Namespace) -> None:
+    from .normal import of_pair
+
+    manifest = of_pair(arguments.pair, arguments.data, arguments.hold_out_every)
+    found = manifest["normal"]
+    warn_if_few(found["pictures"])
+    write_manifest(arguments.pair / "manifest.json", manifest)
+    print(json.dumps({"pictures": found["pictures"], "limits": [each["limit"] for each in (*found["exits"], found["classes"])]}, indent=2))
 
 
 def tiny(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from . import calibrate, energy
 from .answers import Choice, answers, at_share, cooled, sign, temperature
+from .data import DataError
 
 # Candidate cuts, as shares of the pictures below them; pictures above the last usually exit anyway.
 CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -42,6 +43,16 @@ def pick(every: list[list[torch.Tensor]], ways: torch.Tensor) -> list[torch.Tens
     """The logits of each sample on its own way, from those of all heads on every way."""
     rows = torch.arange(len(ways))
     return [torch.stack(head)[ways, rows] for head in zip(*every, strict=True)]
+
+
+def on_its_way(every: list[list[torch.Tensor]], exits: list[dict], classes: int) -> list[torch.Tensor]:
+    """The logits of each sample on the way that the manifest's ``exits`` send it, from those on every way; most networks have one."""
+    if len(every) == 1:
+        return every[0]
+    if "ways" not in exits[0]:
+        raise DataError("the manifest's exit-1 has no ways; recipe calibrate adds them")
+    rule = Rule(tuple(to["from"] for to in exits[0]["ways"]), tuple(to["way"] for to in exits[0]["ways"]))
+    return pick(every, rule.of(confidence(every[0][0], exits[0]["temperature"], classes)))
 
 
 def rules(confidences: torch.Tensor, ways: int) -> list[Rule]:

@@ -57,8 +57,13 @@ def write_twin(net: Hybrid, path: Path) -> None:
     onnx.checker.check_model(str(path))
 
 
+def policy(net: Hybrid) -> str:
+    """The policy that decides unless the user chooses another."""
+    return "appeal" if net.layout.appeals else "entropy"
+
+
 def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrated: list[dict], measured: dict | None,
-               folder: Path, curves: dict | None = None) -> None:
+               folder: Path, curves: dict | None = None, normal: dict | None = None) -> None:
     """Writes edge.qonnx, cloud.onnx and manifest.json; ``cargo xtask pack`` then adds edge.fog to them."""
     folder.mkdir(parents=True, exist_ok=True)
     write_edge(net, folder / "edge.qonnx")
@@ -74,7 +79,7 @@ def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrate
     manifest = {
         "format": 1, "name": name, "version": version, "classes": names,
         "input": {"size": layout.size, "mean": [MEAN_STD] * 3, "std": [MEAN_STD] * 3},
-        "exits": exits, "policy": "appeal" if layout.appeals else "entropy",
+        "exits": exits, "policy": policy(net),
         "split": {"shape": list(net.edge.split_shape), "bits": layout.bits},
         "parts": energy.parts(net),
         "files": files,
@@ -85,5 +90,7 @@ def write_pair(net: Hybrid, names: list[str], name: str, version: str, calibrate
         manifest["measured"] = measured
     if curves:
         manifest["curves"] = curves
+    if normal:
+        manifest["normal"] = normal
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from . import data
 
-# QONNX's quantisers as ONNX functions, so that onnxruntime can run an edge unchanged. Edges only have signed levels.
+# QONNX's quantisers as ONNX functions, so that onnxruntime can run an edge unchanged.
 QUANTISERS = ["""
 <domain: "qonnx.custom_op.general", opset_import: ["" : 17]>
 BipolarQuant (x, scale) => (y) {
@@ -32,13 +32,18 @@ BipolarQuant (x, scale) => (y) {
 Quant <signed, narrow, rounding_mode> (x, scale, zero, bits) => (y) {
     one = Constant <value = float {1.0}> ()
     two = Constant <value = float {2.0}> ()
-    all_but_sign = Sub (bits, one)
-    half = Pow (two, all_but_sign)
-    high = Sub (half, one)
-    lowest = Neg (half)
+    signed_int = Constant <value_int: int = @signed> ()
+    sign = Cast <to = 1> (signed_int)
     narrow_int = Constant <value_int: int = @narrow> ()
-    raised = Cast <to = 1> (narrow_int)
-    low = Add (lowest, raised)
+    less = Cast <to = 1> (narrow_int)
+    all_but_sign = Sub (bits, sign)
+    half = Pow (two, all_but_sign)
+    unsigned = Sub (one, sign)
+    less_at_top = Mul (less, unsigned)
+    most = Sub (half, one)
+    high = Sub (most, less_at_top)
+    least = Sub (less, half)
+    low = Mul (least, sign)
     scaled = Div (x, scale)
     moved = Add (scaled, zero)
     level = Round (moved)
@@ -69,14 +74,15 @@ class EdgeFile:
         split = model.graph.output[-1].name
         quantiser = next(node for node in model.graph.node if split in node.output)
         self.size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
-        split_said = json.loads((pair / "manifest.json").read_text())["split"]
+        self.manifest = json.loads((pair / "manifest.json").read_text())
+        split_said = self.manifest["split"]
         self.bits, self.signed = split_said["bits"], split_said.get("signed", True)
         scales = {value.name: onnx.numpy_helper.to_array(value) for value in model.graph.initializer}
         self.scale = float(scales[quantiser.input[1]]) if quantiser.input[1] in scales else split_said["scale"]
-        self.outputs = [quantiser.input[0], split]
+        self.outputs, self.heads = [quantiser.input[0], split], [output.name for output in model.graph.output[:-1]]
         # The file's shapes are those of one picture.
         del model.graph.value_info[:], model.graph.output[:]
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs)
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs + self.heads)
         model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -90,6 +96,19 @@ class EdgeFile:
             made = self.session.run(self.outputs, {self.session.get_inputs()[0].name: data.normalise(part).numpy()})
             found.append([torch.from_numpy(values).half() for values in made])
         return Maps(*(torch.cat(part) for part in zip(*found, strict=True)))
+
+    def exits(self, images: Tensor, batch: int = 100) -> list[list[Tensor]]:
+        """The logits (N, scores) of all exits for uint8 pictures (N, 3, S, S), on each way of the edge; most have one."""
+        picture, *way = self.session.get_inputs()
+        mean, std = (torch.tensor(self.manifest["input"][name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+        every = []
+        for one in torch.eye(way[0].shape[-1] if way else 1).numpy():
+            found = []
+            for part in tqdm(images.split(batch), desc="exits", unit=" batches", leave=False):
+                given = {picture.name: ((part / 255 - mean) / std).numpy()} | {each.name: one for each in way}
+                found.append([torch.from_numpy(logits) for logits in self.session.run(self.heads, given)])
+            every.append([torch.cat(part) for part in zip(*found, strict=True)])
+        return every
 
     def levels(self, images: Tensor) -> Tensor:
         """The maps that are sent, as signs or whole levels."""

@@ -39,13 +39,12 @@ def fewest(rate: float, confidence: float) -> int:
     return math.ceil(math.log(1 - confidence) / math.log1p(-rate))
 
 
-def promised(found: Answers, rate: float, confidence: float, policy: str) -> Choice:
-    """The thresholds of a policy with which most pictures are answered at the edge, of those that keep the promise; of all pictures in ``found``."""
+def kept(found: Answers, rate: float, confidence: float) -> list[float] | str:
+    """The thresholds, as certainties, with which most pictures are answered at the edge, of those that keep the promise; or why none do."""
     mask, needed = proposing(len(found.cloud)), fewest(rate, confidence)
-    kept_by = f"no thresholds of '{policy}' keep the promise of at most {rate:.1%} wrong answers at the edge with {confidence:.0%} confidence"
     if (testing := int((~mask).sum())) < needed:
-        raise SystemExit(f"{kept_by}: even if none were wrong, {needed} pictures would have to end at the edge, and only {testing} held-out pictures "
-                         "test it. Hold out more, or promise less")
+        return (f"even if none were wrong, {needed} pictures would have to end at the edge, and only {testing} held-out pictures test it. "
+                "Hold out more, or promise less")
     proposes, tests = found.take(mask), found.take(~mask)
 
     def expected(cuts: list[float]) -> float:
@@ -61,12 +60,21 @@ def promised(found: Answers, rate: float, confidence: float, policy: str) -> Cho
     proposals = [at_share(proposes, percent / 100).cuts for percent in SHARES]
     # From the safest to ever more at the edge: fewer at the edge than the safest have too few pictures to tell.
     proposals = proposals[min(range(len(proposals)), key=lambda at: expected(proposals[at])):]
-    kept = list(takewhile(lambda cuts: tail(*counted(cuts), rate) <= 1 - confidence, proposals))
-    if not kept:
+    passed = list(takewhile(lambda cuts: tail(*counted(cuts), rate) <= 1 - confidence, proposals))
+    if not passed:
         wrong, ended = counted(proposals[0])
-        raise SystemExit(f"{kept_by}: of the {testing} held-out pictures that test it, the safest thresholds answer {ended} at the edge, {wrong} of them "
-                         f"wrongly. Even if none were wrong, {needed} would be needed. Hold out more pictures, or promise less")
-    return at_cuts(found, max(kept, key=lambda cuts: counted(cuts)[1]))
+        return (f"of the {testing} held-out pictures that test it, the safest thresholds answer {ended} at the edge, {wrong} of them wrongly. "
+                f"Even if none were wrong, {needed} would be needed. Hold out more pictures, or promise less")
+    return max(passed, key=lambda cuts: counted(cuts)[1])
+
+
+def promised(found: Answers, rate: float, confidence: float, policy: str) -> Choice:
+    """The effect, on all pictures in ``found``, of the thresholds that keep the promise."""
+    cuts = kept(found, rate, confidence)
+    if isinstance(cuts, str):
+        raise SystemExit(f"no thresholds of '{policy}' keep the promise of at most {rate:.1%} wrong answers at the edge with {confidence:.0%} "
+                         f"confidence: {cuts}")
+    return at_cuts(found, cuts)
 
 
 def broken(found: Answers, rate: float, confidence: float, calibrating: int, splits: int) -> tuple[int, int, float]:
@@ -75,9 +83,8 @@ def broken(found: Answers, rate: float, confidence: float, calibrating: int, spl
     random, failed, refused, share = torch.Generator().manual_seed(1), 0, 0, 0.0
     for _ in range(splits):
         order = torch.randperm(len(found.cloud), generator=random)
-        try:
-            cuts = promised(found.take(order[:calibrating]), rate, confidence, "this policy").cuts
-        except SystemExit:
+        cuts = kept(found.take(order[:calibrating]), rate, confidence)
+        if isinstance(cuts, str):
             refused += 1
             continue
         new = found.take(order[calibrating:])

@@ -98,6 +98,13 @@ class Commands(unittest.TestCase):
         self.refused("--check-splits checks the promise", "calibrate", *given, "--thresholds-of", kept, "--check-splits", 3)
         self.refused("no thresholds of .* keep the promise", "calibrate", *given, "--max-exit-error", 0.02)
 
+    def test_a_pair_says_what_is_normal_as_exported_and_as_calibrated(self):
+        pair = self.export("usual")
+        exported = json.loads((pair / "manifest.json").read_text())["normal"]
+        self.assertEqual((exported["pictures"], sum(exported["exits"][0]["counts"]), sum(exported["classes"]["counts"])), (6, 6, 6))
+        recipe("calibrate", "--run", self.root / "mine", "--pair", pair, "--data", self.data, "--edge-share", 0.5)
+        self.assertEqual(json.loads((pair / "manifest.json").read_text())["normal"], exported)
+
     def test_only_the_twin_is_exported_as_one(self):
         with self.assertRaisesRegex(SystemExit, "not the twin"):
             self.export("false", "--twin", self.root / "mine")

@@ -16,6 +16,7 @@ use fogline_stack::models::Models;
 
 use crate::curve::Curve;
 use crate::dataset;
+use crate::drift;
 use crate::figures;
 use crate::rate::{self, Rate};
 use crate::report::{Outcome, Report, Setting};
@@ -57,6 +58,11 @@ pub struct Options {
     /// times per picture.
     #[arg(long)]
     rate_curve: bool,
+    /// Also measure how soon the watch for drift raises its alarm after test pictures get worse in each of five ways, at a
+    /// severity from 1 to 5, and how often it does without that. Prints the table and writes drift.json to the pair's folder, or
+    /// beside --json FILE.json as FILE.drift.json.
+    #[arg(long, value_name = "SEVERITY", num_args = 0..=1, default_missing_value = "3", value_parser = clap::value_parser!(u8).range(1..=i64::from(drift::WORST)))]
+    drift: Option<u8>,
     /// The recipe's Python, which plots.
     #[arg(long, value_name = "FILE", hide = true)]
     python: Option<PathBuf>,
@@ -97,6 +103,8 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let rate = || Rate::measure(&subject, &samples, &setting, &outcomes, &curve);
     let rate = options.rate_curve.then(rate).transpose()?;
+    let drift = |severity| drift::Report::measure(&subject, &samples, &setting, severity);
+    let drift = options.drift.map(drift).transpose()?;
     let report = Report::new(&setting, &outcomes, &curve);
     // report.json is only for the unmodified pair on the whole dataset.
     let as_it_is =
@@ -116,13 +124,20 @@ pub fn run(options: &Options) -> Result<()> {
             };
             rate.write(&json, &svg, options.python.as_deref())?;
         }
+        if let Some(drift) = &drift {
+            let json = options.json.as_deref().map(drift::beside);
+            drift.write(&json.unwrap_or_else(|| folder.join(drift::JSON)))?;
+        }
     }
     // Print last: a closed pipe, as with `| head`, must not lose the files.
     write!(io::stdout(), "{report}{}", report.by_class()).context("printing the tables")?;
-    match rate {
-        Some(rate) => write!(io::stdout(), "\n{rate}").context("printing accuracy and bytes"),
-        None => Ok(()),
+    if let Some(rate) = rate {
+        write!(io::stdout(), "\n{rate}").context("printing accuracy and bytes")?;
     }
+    if let Some(drift) = drift {
+        write!(io::stdout(), "\n{drift}").context("printing what the watch noticed")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -154,6 +169,7 @@ mod tests {
             constant: vec![],
             json: None,
             rate_curve: true,
+            drift: None,
             python: None,
         };
         let card = "<!-- cargo xtask figures: begin -->\n<!-- cargo xtask figures: end -->\n";

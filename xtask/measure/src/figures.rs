@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use fogline_stack::models::MANIFEST;
 
+use crate::drift;
 use crate::rate::{self, Rate};
 use crate::report::Report;
 use crate::subject::TWIN_ONNX;
@@ -16,10 +17,11 @@ use crate::{cloud, compare};
 
 /// A pair's model card.
 const CARD: &str = "MODEL.md";
-// Names of the tables in the marker lines. They come from report.json, rate.json, bench.txt, bench-cloud.txt and
-// compare.txt; the summaries are the few rows of report.json and bench.txt that README shows.
+// Names of the tables in the marker lines. They come from report.json, rate.json, drift.json, bench.txt, bench-cloud.txt
+// and compare.txt; the summaries are the few rows of report.json and bench.txt that README shows.
 const ACCURACY: &str = "figures";
 const RATE: &str = "figures, rate";
+const DRIFT: &str = "figures, drift";
 const SPEED: &str = "figures, speed";
 const CLOUD: &str = "figures, cloud";
 const SYSTEMS: &str = "figures, systems";
@@ -65,6 +67,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut pages = vec![
         (all(), ACCURACY, tables(&with_twin)),
         (all(), RATE, rates(&reports)?),
+        (all(), DRIFT, drifts(&reports)?),
         (all(), SPEED, speeds(&reports)),
         (all(), CLOUD, kept(&reports, cloud::KEPT)),
         (all(), SYSTEMS, kept(&reports, compare::KEPT)),
@@ -146,6 +149,18 @@ fn rates(reports: &[(PathBuf, Report)]) -> Result<String> {
         found.push(block(&rate.summary()) + &plot);
     }
     Ok(found.concat())
+}
+
+/// How soon corrupted pictures raise the alarm, as `cargo xtask eval --drift` found.
+fn drifts(reports: &[(PathBuf, Report)]) -> Result<String> {
+    let mut found = String::new();
+    for (folder, _) in reports {
+        let manifest = fs::read(folder.join(MANIFEST))?;
+        if let Some(drift) = drift::Report::kept(folder, &manifest)? {
+            found += &block(&drift.to_string());
+        }
+    }
+    Ok(found)
 }
 
 /// Only the lines about the whole edge.

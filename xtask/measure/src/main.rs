@@ -4,6 +4,7 @@ mod cloud;
 mod compare;
 mod curve;
 mod dataset;
+mod drift;
 mod eval;
 mod figures;
 mod gallery;
@@ -34,6 +35,8 @@ enum Chore {
     ///
     /// With --rate-curve, it also measures accuracy against bytes, of the system and of pictures that are sent as JPEG or WebP
     /// to the full-precision twin, which must be in the pair's folder as twin.onnx.
+    ///
+    /// With --drift, it also measures how soon a device notices that its pictures got worse.
     Eval(eval::Options),
     /// Benchmark the function as Lambda runs it: cold start, warm requests by batch size, memory; against onnxruntime.
     BenchCloud(cloud::Options),

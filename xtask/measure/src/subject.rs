@@ -72,6 +72,11 @@ impl Subject {
         Ok(Session::load(&self.edge[0], &self.edge[1], Backend::fastest())?)
     }
 
+    /// The manifest's file.
+    pub fn manifest_text(&self) -> &[u8] {
+        &self.edge[0]
+    }
+
     /// SHA-256 of the manifest's file.
     pub fn manifest_sha256(&self) -> String {
         sha256_hex(&self.edge[0])

@@ -57,6 +57,19 @@ fn a_new_manifest_is_that_of_the_recipe_but_for_what_no_graph_holds() {
     assert_eq!(manifest(&folder), new);
 }
 
+#[test]
+fn what_is_normal_stays_when_a_pair_is_packed_again() {
+    let (_root, folder) = pair();
+    assert!(pack(&folder, &["--new"]).status.success());
+    let plain = manifest(&folder);
+    assert!(plain.get("normal").is_none(), "{plain}");
+    let mut with = plain.clone();
+    with["normal"] = json!({"window": 200, "exits": [{"edges": [0.985_199], "counts": [3, 4]}]});
+    fs::write(folder.join("manifest.json"), with.to_string()).unwrap();
+    assert!(pack(&folder, &["--edge-only"]).status.success());
+    assert_eq!(manifest(&folder), with);
+}
+
 /// Regression test for `external-data-published`: pack used to accept a cloud part that the function could not load.
 #[test]
 fn a_cloud_whose_weights_are_in_another_file_is_not_packed() {
