@@ -6,6 +6,7 @@ use fogline_edge::session::offload;
 use fogline_edge::session::{Answer, Session};
 
 use crate::component::cloud::{Cloud, Offload};
+use crate::component::drift::{DriftOptions, Monitor};
 use crate::component::fault::Fault;
 use crate::component::pair::{Decoder, PairOptions};
 use crate::component::transport::WasiHttp;
@@ -19,14 +20,16 @@ pub struct Setup {
     pub cloud: Cloud,
     #[command(flatten)]
     offload: Offload,
+    #[command(flatten)]
+    drift: DriftOptions,
 }
 
 impl Setup {
     /// Loads and verifies the pair. Up to `most` hard pictures share a request to the cloud.
     pub fn load(&self, most: usize) -> Result<Classifier, Fault> {
-        let Opened { session, cloud, offload, decoder } = self.open()?;
+        let Opened { session, cloud, offload, decoder, monitor } = self.open()?;
         let batch = Batch::new(&session, most).offloading(offload);
-        Ok(Classifier { session, cloud, batch, decoder })
+        Ok(Classifier { session, cloud, batch, decoder, monitor })
     }
 
     /// Loads and verifies the pair.
@@ -36,7 +39,9 @@ impl Setup {
         // Without a cloud nothing is sent, so there is nothing to limit.
         let offload = cloud.as_ref().map(|_| self.offload.of(&session)).unwrap_or_default();
         let decoder = self.pair.decoder(&session);
-        Ok(Opened { session, cloud, offload, decoder })
+        let (json, is_users) = self.pair.manifest_json()?;
+        let monitor = self.drift.monitor(&json, session.manifest(), is_users)?;
+        Ok(Opened { session, cloud, offload, decoder, monitor })
     }
 }
 
@@ -46,6 +51,7 @@ pub struct Opened {
     pub cloud: Option<Client<WasiHttp>>,
     pub offload: offload::Offload,
     pub decoder: Decoder,
+    pub monitor: Option<Monitor>,
 }
 
 /// A loaded pair with its cloud.
@@ -54,6 +60,7 @@ pub struct Classifier {
     pub cloud: Option<Client<WasiHttp>>,
     batch: Batch,
     pub decoder: Decoder,
+    pub monitor: Option<Monitor>,
 }
 
 impl Classifier {
@@ -62,6 +69,13 @@ impl Classifier {
         &mut self,
         pictures: &mut impl Iterator<Item = (K, Result<P, Fault>)>,
     ) -> Option<Vec<(K, Result<Answer, Fault>)>> {
-        self.batch.next(&mut self.session, self.cloud.as_ref(), pictures).await
+        let answered = self.batch.next(&mut self.session, self.cloud.as_ref(), pictures).await;
+        if let Some(monitor) = &mut self.monitor {
+            for answer in answered.iter().flatten().filter_map(|(_, outcome)| outcome.as_ref().ok())
+            {
+                monitor.observe_and_tell(answer);
+            }
+        }
+        answered
     }
 }

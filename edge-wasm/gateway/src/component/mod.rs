@@ -6,6 +6,7 @@ mod classifier;
 mod classify;
 mod cloud;
 mod config;
+mod drift;
 mod eval;
 mod fault;
 mod fetch;

@@ -55,6 +55,13 @@ impl PairOptions {
         Ok(session)
     }
 
+    /// The JSON of the pair's manifest, and whether exits decide otherwise than it says.
+    pub fn manifest_json(&self) -> Result<(Vec<u8>, bool), Fault> {
+        let path = self.model.join("manifest.json");
+        let json = read(&path).map_err(|fault| fault.of(&path))?;
+        Ok((json, self.policy.is_some() || self.thresholds.is_some()))
+    }
+
     /// The decoder for the pair's pictures.
     pub fn decoder(&self, session: &Session) -> Decoder {
         Decoder { size: session.manifest().input.size, max_pixels: self.max_pixels }

@@ -22,6 +22,6 @@ mod quota;
 mod serve;
 mod server;
 mod spool;
-mod watch;
 mod trace;
+mod watch;
 mod web;

@@ -11,6 +11,7 @@ use super::counted::count;
 use super::pictures::Picture;
 use super::{Options, not_ready, options};
 use crate::component::classifier::Classifier;
+use crate::component::drift::Monitor;
 use crate::component::fault::{Fault, complain};
 use crate::component::hard::Hardness;
 
@@ -41,6 +42,11 @@ impl Gateway {
     /// The loaded pair.
     pub fn session(&self) -> &Session {
         &self.classifier.session
+    }
+
+    /// The monitor of this instance's pictures.
+    pub fn monitor(&self) -> Option<&Monitor> {
+        self.classifier.monitor.as_ref()
     }
 
     /// The state of the cloud: what happens to hard pictures now.

@@ -18,6 +18,7 @@ use super::page::Page;
 use super::pictures::{Picture, pictures};
 use super::slot::Slot;
 use super::{Level, Options, not_ready, options};
+use crate::component::drift;
 use crate::component::fault::Fault;
 use crate::component::line::Line;
 use crate::component::transport::random;
@@ -202,6 +203,7 @@ fn gauges(gateway: &Gateway) -> String {
     let open = usize::from(gateway.cloud() == "left_alone");
     gauge("pair_info", "The loaded pair.", &pair, 1)
         + &gauge("circuit_open", "Whether this instance's circuit breaker is open.", "", open)
+        + &drift::gauges(gateway.monitor())
 }
 
 fn gauge(name: &str, help: &str, labels: &str, value: usize) -> String {

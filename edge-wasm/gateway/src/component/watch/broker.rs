@@ -120,8 +120,9 @@ impl Broker {
         };
         let mut outbox = Outbox::new(self.mqtt_queue as usize);
         if self.mqtt_discovery != "none" {
-            for source in sources {
-                let (topic, payload) = topics.discovery(&self.mqtt_discovery, source, manifest);
+            let under = &self.mqtt_discovery;
+            let of_sources = sources.map(|source| topics.discovery(under, source, manifest));
+            for (topic, payload) in of_sources.chain([topics.drift_discovery(under, manifest)]) {
                 outbox.put(&topic, payload.to_string(), Kind::Latest);
             }
         }
@@ -180,6 +181,11 @@ impl Outlet {
     pub fn availability(&self, source: &str, is: bool) {
         let text = if is { "online" } else { "offline" };
         self.put(&self.topics.availability(source), text, Kind::Latest);
+    }
+
+    /// Publishes whether there is drift.
+    pub fn drift(&self, json: String) {
+        self.put(&self.topics.drift(), json, Kind::Retained);
     }
 
     pub fn heartbeat(&self, json: String) {

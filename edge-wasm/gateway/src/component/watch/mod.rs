@@ -1,7 +1,7 @@
 //! `fogline watch`: cameras and folders, their states, and what becomes of doubts.
 //!
 //! Every source is a task of its own: it fetches a frame, skips it if nothing moved, and has it classified. All share one
-//! session, one cloud with its quota, and one connection to a broker. A source that fails or is slow holds up no other.
+//! session, one cloud with its quota, one comparison with the calibration's pictures, and one connection to a broker. A source that fails or is slow holds up no other.
 
 mod broker;
 mod feed;
@@ -32,6 +32,7 @@ use self::sources::{Look, Sources};
 use self::watcher::Watcher;
 use crate::component::classifier::Setup;
 use crate::component::cloud::seconds;
+use crate::component::drift::{self, Monitor};
 use crate::component::fault::{Fault, complain};
 use crate::component::hard::{Hardness, Keeping};
 use crate::component::pair::Decoder;
@@ -42,7 +43,7 @@ use crate::component::transport::WasiHttp;
 ///
 /// A SOURCE is the URL of a snapshot or of a Motion JPEG stream, or a folder that fills up; NAME=SOURCE names it. The class that an
 /// answer gives becomes the source's state after --equal equal answers in a row. Every event is a line of JSON on standard output:
-/// `state`, `away` and `back` of a source, `connected` and `disconnected` of the broker, `heartbeat`, `end`. With --mqtt, states
+/// `state`, `away` and `back` of a source, `connected` and `disconnected` of the broker, `drifting` and `steady`, `heartbeat`, `end`. With --mqtt, states
 /// also go to a broker, retained, and Home Assistant finds them by itself.
 #[derive(clap::Args)]
 #[command(
@@ -68,6 +69,10 @@ pub struct Options {
     keeping: Keeping,
     #[command(flatten)]
     broker: Broker,
+    /// Minimum time between two pictures of a source that are compared with the calibration's (--drift): those that follow each other
+    /// are alike.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    drift_every: Duration,
     /// Time between two heartbeats.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     heartbeat: Duration,
@@ -90,6 +95,7 @@ struct Watch {
     decoder: Decoder,
     hard: RefCell<Option<Hardness>>,
     outlet: Option<Rc<Outlet>>,
+    monitor: RefCell<Option<Monitor>>,
     metrics: RefCell<Metrics>,
     counts: RefCell<BTreeMap<String, Count>>,
     /// How many frames may still be looked at.
@@ -99,6 +105,7 @@ struct Watch {
     /// The number of states published so far.
     sequence: Cell<u64>,
     answers: bool,
+    drift_every: Duration,
     began: Instant,
 }
 
@@ -120,12 +127,14 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         decoder: setup.decoder,
         hard: RefCell::new(options.keeping.open()?),
         outlet: outlet.map(Rc::new),
+        monitor: RefCell::new(setup.monitor),
         metrics: RefCell::default(),
         counts: RefCell::new(counts.collect()),
         frames: Cell::new(options.frames.unwrap_or(u64::MAX)),
         done: Signal::default(),
         sequence: Cell::new(0),
         answers: options.answers,
+        drift_every: options.drift_every,
         began: Instant::now(),
     });
     // A task ends when it is dropped.
@@ -165,6 +174,20 @@ impl Watch {
         self.session.borrow_mut().classify_within(rgb, self.cloud.as_ref(), &mut offload, held)
     }
 
+    /// Compares a picture with the calibration's, and reports when drift begins or ends.
+    fn compare(&self, answer: &Answer) -> Result<(), Fault> {
+        let mut monitor = self.monitor.borrow_mut();
+        let Some(monitor) = &mut *monitor else { return Ok(()) };
+        if !monitor.observe(answer) {
+            return Ok(());
+        }
+        let line = report::drift(monitor)?;
+        if let Some(outlet) = &self.outlet {
+            outlet.drift(line);
+        }
+        Ok(())
+    }
+
     /// Takes one of the frames that may be looked at. When there are none left, waits for ever: the run ends.
     async fn take_frame(&self) {
         match self.frames.get() {
@@ -188,7 +211,8 @@ impl Watch {
             outlet.heartbeat(line);
         }
         if let Some(path) = &options.metrics_file {
-            let text = self.metrics.borrow().to_string();
+            let gauges = drift::gauges(self.monitor.borrow().as_ref());
+            let text = self.metrics.borrow().to_string() + &gauges;
             report::replace(path, &text).unwrap_or_else(|fault| complain(&fault));
         }
         Ok(())

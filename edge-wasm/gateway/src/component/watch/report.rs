@@ -13,6 +13,7 @@ use fogline_gateway::mqtt::Counts;
 use serde::Serialize;
 
 use super::Watch;
+use crate::component::drift::Monitor;
 use crate::component::fault::{Fault, hinted, json, say};
 
 /// What a source has seen since the start.
@@ -73,6 +74,8 @@ struct Changed<'a> {
     degraded: Option<&'a str>,
     /// The number of the source's frame that made it so.
     frame: u64,
+    /// Whether the latest pictures of all sources are unlike the calibration's.
+    drifting: bool,
     /// The number of this state among all of the run. A message that arrives twice has the same one.
     sequence: u64,
 }
@@ -90,9 +93,29 @@ struct Heartbeat<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     audits: Option<Summary<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Drift<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hard: Option<Hard>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mqtt: Option<Mqtt>,
+}
+
+/// How far the latest pictures are from the calibration's.
+#[derive(Serialize)]
+struct Drift<'a> {
+    drifting: bool,
+    /// The histograms that are off.
+    off: Vec<&'a str>,
+    /// The distance of each as a multiple of its limit.
+    ratios: BTreeMap<&'a str, f64>,
+}
+
+impl<'a> Drift<'a> {
+    fn of(monitor: &'a Monitor) -> Self {
+        let rounded = |(name, ratio): (&'a str, f64)| (name, (ratio * 1e3).round() / 1e3);
+        let ratios = monitor.distances().map(rounded).collect();
+        Self { drifting: monitor.is_drifting(), off: monitor.off(), ratios }
+    }
 }
 
 #[derive(Serialize)]
@@ -131,6 +154,14 @@ pub fn broker(fault: Option<&Fault>) -> Result<(), Fault> {
     }
 }
 
+/// Prints that drift began or ended, and returns the line.
+pub fn drift(monitor: &Monitor) -> Result<String, Fault> {
+    let event = if monitor.is_drifting() { "drifting" } else { "steady" };
+    let line = line(event, Drift::of(monitor));
+    say(&line)?;
+    Ok(line)
+}
+
 /// Prints and publishes a new state.
 pub fn state(watch: &Watch, source: &str, change: Change, answer: &Answer) -> Result<(), Fault> {
     let session = watch.session.borrow();
@@ -150,6 +181,7 @@ pub fn state(watch: &Watch, source: &str, change: Change, answer: &Answer) -> Re
         origin: &answer.origin,
         degraded: answer.degraded.as_ref().map(|degraded| degraded.reason.as_str()),
         frame,
+        drifting: watch.monitor.borrow().as_ref().is_some_and(Monitor::is_drifting),
         sequence,
     };
     let line = line("state", state);
@@ -162,7 +194,7 @@ pub fn state(watch: &Watch, source: &str, change: Change, answer: &Answer) -> Re
 /// Prints what was counted so far, and returns the line.
 pub fn heartbeat(event: &str, watch: &Watch) -> Result<String, Fault> {
     let (metrics, counts) = (watch.metrics.borrow(), watch.counts.borrow());
-    let hard = watch.hard.borrow();
+    let (hard, monitor) = (watch.hard.borrow(), watch.monitor.borrow());
     let beat = Heartbeat {
         seconds: (watch.began.elapsed().as_secs_f64() * 1e3).round() / 1e3,
         sources: &counts,
@@ -175,6 +207,7 @@ pub fn heartbeat(event: &str, watch: &Watch) -> Result<String, Fault> {
             Some(_) => "asked",
         },
         audits: metrics.audits.summary(),
+        drift: monitor.as_ref().map(Drift::of),
         hard: hard.as_ref().map(|hard| {
             let (kept, removed) = hard.counts();
             Hard { kept, removed }

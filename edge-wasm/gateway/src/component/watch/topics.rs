@@ -33,6 +33,11 @@ impl Topics {
         self.topic("heartbeat")
     }
 
+    /// Whether there is drift.
+    pub fn drift(&self) -> String {
+        self.topic("drift")
+    }
+
     pub fn state(&self, source: &str) -> String {
         self.topic(&format!("{source}/state"))
     }
@@ -59,6 +64,22 @@ impl Topics {
             "device": self.device(manifest),
         });
         (format!("{under}/sensor/{id}/config"), payload)
+    }
+
+    /// The same for the alarm of drift.
+    pub fn drift_discovery(&self, under: &str, manifest: &Manifest) -> (String, Value) {
+        let id = format!("{}_drifting", self.id());
+        let payload = json!({
+            "name": "drifting",
+            "unique_id": id,
+            "state_topic": self.drift(),
+            "value_template": "{{ 'ON' if value_json.drifting else 'OFF' }}",
+            "json_attributes_topic": self.drift(),
+            "device_class": "problem",
+            "availability": [{"topic": self.status()}],
+            "device": self.device(manifest),
+        });
+        (format!("{under}/binary_sensor/{id}/config"), payload)
     }
 
     fn device(&self, manifest: &Manifest) -> Value {

@@ -26,13 +26,14 @@ pub struct Watcher {
     motion: Motion,
     states: States,
     escalated: Option<Instant>,
+    compared: Option<Instant>,
 }
 
 impl Watcher {
     pub fn new(source: Source, watch: Rc<Watch>) -> Result<Self, Fault> {
         let (motion, states) = (Motion::new(source.motion), States::new(source.equal));
         let feed = Feed::of(&source)?;
-        Ok(Self { source, watch, feed, motion, states, escalated: None })
+        Ok(Self { source, watch, feed, motion, states, escalated: None, compared: None })
     }
 
     /// Looks at frames for ever. Standard output that cannot be written ends the run.
@@ -142,6 +143,10 @@ impl Watcher {
         });
         if let Some(hard) = &mut *watch.hard.borrow_mut() {
             hard.keep(&frame.picture, &frame.file, &answer);
+        }
+        if self.compared.is_none_or(|last| last.elapsed() >= watch.drift_every) {
+            self.compared = Some(Instant::now());
+            watch.compare(&answer)?;
         }
         let change = self.states.answer(answer.index);
         let outcome = Ok(answer);

@@ -1,0 +1,118 @@
+//! Drift: the pictures are no longer like those that the pair was calibrated for.
+
+use std::fmt::Write as _;
+
+use fogline::manifest::Manifest;
+use fogline_edge::device::drift::{Drift, Normal, NormalError};
+use fogline_edge::session::Answer;
+
+use crate::component::fault::{Fault, note};
+
+/// Which histograms are compared.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+pub enum Watched {
+    /// None.
+    Off,
+    /// The exits' confidences.
+    Confidence,
+    /// The classes, too.
+    All,
+}
+
+/// Options for drift.
+#[derive(clap::Args)]
+pub struct DriftOptions {
+    /// Compare the latest pictures with those that the pair was calibrated on, by the exits' confidences, or by the classes, too: a
+    /// camera sees few of them. Reports when they begin to differ, and when they no longer do.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Watched::Confidence)]
+    drift: Watched,
+}
+
+/// Compares a run's pictures with the calibration's.
+pub struct Monitor {
+    drift: Drift,
+}
+
+impl DriftOptions {
+    /// The monitor, if it is wanted and the manifest, whose JSON this is, says what is normal. With thresholds or a policy of the
+    /// user's, other pictures reach later exits, so only the first is compared.
+    ///
+    /// # Errors
+    /// If what the manifest says is not valid.
+    pub fn monitor(
+        &self,
+        json: &[u8],
+        manifest: &Manifest,
+        is_users: bool,
+    ) -> Result<Option<Monitor>, Fault> {
+        if self.drift == Watched::Off {
+            return Ok(None);
+        }
+        let Some(normal) = Normal::of(json, manifest)? else { return Ok(None) };
+        let mut drift = Drift::new(&normal, manifest);
+        if is_users {
+            drift = drift.of_first_exit();
+        }
+        if self.drift == Watched::Confidence {
+            drift = drift.without_classes();
+        }
+        Ok(Some(Monitor { drift }))
+    }
+}
+
+impl Monitor {
+    /// Takes in the next picture's answer. Returns whether drift began or ended with it.
+    pub fn observe(&mut self, answer: &Answer) -> bool {
+        self.drift.observe(&answer.exits)
+    }
+
+    /// As [`Self::observe`], and says so on standard error.
+    pub fn observe_and_tell(&mut self, answer: &Answer) -> bool {
+        let changed = self.observe(answer);
+        if changed && self.is_drifting() {
+            let what = self.off().join(", ");
+            note(&format!(
+                "drifting: the latest pictures are not like those of the calibration ({what})"
+            ));
+        } else if changed {
+            note("steady: the latest pictures are like those of the calibration again");
+        }
+        changed
+    }
+
+    pub fn is_drifting(&self) -> bool {
+        self.drift.is_drifting()
+    }
+
+    /// The histograms that are off.
+    pub fn off(&self) -> Vec<&str> {
+        self.drift.off().collect()
+    }
+
+    /// How far each histogram is, as a multiple of its limit.
+    pub fn distances(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.drift.distances()
+    }
+}
+
+/// Gauges of a monitor in Prometheus' text format.
+pub fn gauges(monitor: Option<&Monitor>) -> String {
+    let drifting = monitor.is_some_and(Monitor::is_drifting);
+    let mut text = format!(
+        "# HELP fogline_drifting Whether the latest pictures differ from the calibration's.\n\
+         # TYPE fogline_drifting gauge\nfogline_drifting {}\n\
+         # HELP fogline_drift_ratio A histogram's distance from the calibration's; above 1 is drift.\n\
+         # TYPE fogline_drift_ratio gauge\n",
+        u8::from(drifting)
+    );
+    for (histogram, ratio) in monitor.iter().flat_map(|monitor| monitor.distances()) {
+        let _ = writeln!(text, "fogline_drift_ratio{{histogram={histogram:?}}} {ratio:.4}");
+    }
+    text
+}
+
+impl From<NormalError> for Fault {
+    fn from(error: NormalError) -> Self {
+        Self::new(error.word(), error)
+    }
+}
