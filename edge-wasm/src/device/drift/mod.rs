@@ -11,7 +11,7 @@
 //! # let confidences = serde_json::json!({"edges": [0.9], "counts": [10, 90], "limit": 12.0});
 //! # let mut json: serde_json::Value = serde_json::from_slice(include_bytes!("../../../tests/tiny/manifest.json"))?;
 //! # json["normal"] = serde_json::json!({
-//! #     "pictures": 100, "window": 30, "false_alarms": 2.5e-6, "exits": [confidences, confidences],
+//! #     "pictures": 100, "window": 30, "false_alarms": 5e-7, "exits": [confidences, confidences],
 //! #     "classes": {"counts": [20, 20, 20, 20, 20], "limit": 30.0},
 //! # });
 //! # let manifest = serde_json::to_vec(&json)?;

@@ -155,7 +155,7 @@ mod tests {
     fn read(edit: impl FnOnce(&mut Value)) -> Result<Option<Normal>, NormalError> {
         let exit = json!({"edges": [0.25, 0.5], "counts": [3, 4, 5], "limit": 20.0});
         let mut normal = json!({
-            "pictures": 12, "window": 50, "false_alarms": 2.5e-6, "exits": [exit, exit],
+            "pictures": 12, "window": 50, "false_alarms": 5e-7, "exits": [exit, exit],
             "classes": {"counts": [2, 2, 2, 2, 4], "limit": 9.5}
         });
         edit(&mut normal);
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn it_is_read_as_it_was_written() {
         let normal = read(|_| {}).unwrap().unwrap();
-        assert_eq!((normal.pictures, normal.window, normal.false_alarms), (12, 50, 2.5e-6));
+        assert_eq!((normal.pictures, normal.window, normal.false_alarms), (12, 50, 5e-7));
         assert_eq!(normal.exits[1].edges, [0.25, 0.5]);
         assert_eq!(normal.exits[1].counts, [3, 4, 5]);
         assert_eq!(normal.classes, Classes { counts: vec![2, 2, 2, 2, 4], limit: 9.5 });

@@ -11,7 +11,7 @@ const WINDOW: usize = 60;
 fn normal() -> Normal {
     let exit = json!({"edges": [0.3, 0.6], "counts": [100, 100, 100], "limit": 20.0});
     serde_json::from_value(json!({
-        "pictures": 300, "window": WINDOW, "false_alarms": 2.5e-6, "exits": [exit, exit],
+        "pictures": 300, "window": WINDOW, "false_alarms": 5e-7, "exits": [exit, exit],
         "classes": {"counts": [60, 60, 60, 60, 60], "limit": 40.0}
     }))
     .unwrap()
