@@ -34,7 +34,7 @@ struct Camera {
 
 pub struct Cameras {
     pub url: String,
-    cameras: Arc<Mutex<BTreeMap<String, Camera>>>,
+    scripted: Arc<Mutex<BTreeMap<String, Camera>>>,
     /// The `Authorization` of the latest request.
     login: Arc<Mutex<Option<String>>>,
 }
@@ -43,8 +43,8 @@ impl Cameras {
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (cameras, login) = (Arc::default(), Arc::default());
-        let (scripted, seen) = (Arc::clone(&cameras), Arc::clone(&login));
+        let (all, login) = (Arc::default(), Arc::default());
+        let (scripted, seen) = (Arc::clone(&all), Arc::clone(&login));
         // The thread ends with the test process.
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -53,7 +53,7 @@ impl Cameras {
                 thread::spawn(move || serve(&stream.unwrap(), &scripted, &seen));
             }
         });
-        Self { url, cameras, login }
+        Self { url, scripted: all, login }
     }
 
     /// Adds the camera `name`, whose shot `n`, from 0, is `script(n)`. Returns its URL.
@@ -64,7 +64,7 @@ impl Cameras {
         script: impl Fn(usize) -> Shot + Send + 'static,
     ) -> String {
         let camera = Camera { manner, script: Box::new(script), shots: 0 };
-        self.cameras.lock().unwrap().insert(format!("/{name}?x=1"), camera);
+        self.scripted.lock().unwrap().insert(format!("/{name}?x=1"), camera);
         format!("{}/{name}?x=1", self.url)
     }
 
