@@ -207,11 +207,15 @@ impl Outlet {
     }
 }
 
-/// Keeps the connection, for ever.
+/// Keeps the connection, until the end of the run.
 pub async fn keep(outlet: Rc<Outlet>) {
     let (mut pause, mut reported) = (PAUSES.0, false);
     loop {
         let Err(fault) = session(&outlet).await;
+        // The broker ends a connection after its goodbye.
+        if outlet.leaving.get() == Leaving::Done {
+            return;
+        }
         if outlet.connected.replace(false) {
             (pause, reported) = (PAUSES.0, false);
         }
