@@ -43,6 +43,9 @@ pub struct Metrics {
     /// Sure answers that were audited, by exit and class.
     #[serde(default)]
     pub audits: Audits,
+    /// Alarms of drift, by the histogram that was off.
+    #[serde(default)]
+    pub drift_alarms: Words,
     /// Files of metrics that were damaged, and whose counts are lost.
     #[serde(default)]
     pub damaged: u64,
@@ -107,6 +110,11 @@ impl Metrics {
         }
     }
 
+    /// Counts an alarm of drift.
+    pub fn drift(&mut self, histogram: &str) {
+        self.drift_alarms.add(histogram, 1);
+    }
+
     /// Counts a request or picture that got no answer, by error code.
     pub fn refuse(&mut self, word: &str) {
         self.refused.add(word, 1);
@@ -129,6 +137,7 @@ impl Metrics {
             (&mut self.samples, &other.samples),
             (&mut self.degraded, &other.degraded),
             (&mut self.refused, &other.refused),
+            (&mut self.drift_alarms, &other.drift_alarms),
         ] {
             more.iter().for_each(|(word, number)| sums.add(word, number));
         }
@@ -147,6 +156,8 @@ impl fmt::Display for Metrics {
         words(f, "degraded", "Degraded answers by reason.", "reason", &self.degraded)?;
         words(f, "refused", "Requests and pictures without an answer.", "error", &self.refused)?;
         audits(f, &self.audits)?;
+        let help = "Times that the latest pictures began to differ from the calibration's.";
+        words(f, "drift_alarms", help, "histogram", &self.drift_alarms)?;
         head(f, "bytes_sent_total", "Bytes of bodies sent to the cloud.", "counter")?;
         writeln!(f, "fogline_bytes_sent_total {}", self.bytes_sent)?;
         head(

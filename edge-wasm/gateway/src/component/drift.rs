@@ -31,6 +31,8 @@ pub struct DriftOptions {
 /// Compares a run's pictures with the calibration's.
 pub struct Monitor {
     drift: Drift,
+    /// The histograms that raised alarms since they were last asked for.
+    raised: Vec<String>,
 }
 
 impl DriftOptions {
@@ -56,14 +58,23 @@ impl DriftOptions {
         if self.drift == Watched::Confidence {
             drift = drift.without_classes();
         }
-        Ok(Some(Monitor { drift }))
+        Ok(Some(Monitor { drift, raised: vec![] }))
     }
 }
 
 impl Monitor {
     /// Takes in the next picture's answer. Returns whether drift began or ended with it.
     pub fn observe(&mut self, answer: &Answer) -> bool {
-        self.drift.observe(&answer.exits)
+        let changed = self.drift.observe(&answer.exits);
+        if changed {
+            self.raised.extend(self.drift.off().map(str::to_owned));
+        }
+        changed
+    }
+
+    /// The histograms that raised alarms since the last call.
+    pub fn take_raised(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.raised)
     }
 
     /// As [`Self::observe`], and says so on standard error.

@@ -210,7 +210,8 @@ fn three_cameras_and_a_broker_that_is_killed() {
     in_time(&lines, "fails", &fails.sent.lock().unwrap());
     let end = of(&lines, "end")[0];
     assert!(end["sources"]["fails"]["outages"].as_u64() >= Some(1), "{end}");
-    assert_eq!(of(&lines, "away").len(), of(&lines, "back").len());
+    let still_away = end["sources"].as_object().unwrap().values().filter(|at| at["away"] == true);
+    assert_eq!(of(&lines, "away").len(), of(&lines, "back").len() + still_away.count());
     assert_eq!(
         (of(&lines, "connected").len(), of(&lines, "disconnected").len()),
         (2, 1),
@@ -398,6 +399,33 @@ fn audits_and_hard_pictures_through_the_real_function() {
                 .unwrap();
         assert_eq!((&note["origin"], &note["scores"]), (&line["origin"], &line["scores"]));
     }
+}
+
+#[test]
+fn a_camera_that_shows_the_same_for_ever_drifts() {
+    let (bench, cameras) = (Bench::new(), Cameras::new());
+    let ship = sample(&bench, "ship");
+    let sea = format!("sea={}", cameras.add("sea", AT_ONCE, move |_| Shot::Picture(ship.clone())));
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::of(&broker);
+    let mqtt = format!("mqtt://{}", broker.address);
+    let watch = [&sea, "--interval", "0.003", "--frames", "250", "--mqtt", &mqtt];
+    let files = ["--metrics-file", "fogline.prom", "--drift-every", "0.001"];
+    let lines = watched(&bench, &[&watch[..], &files[..]].concat());
+    let drifting = of(&lines, "drifting");
+    assert_eq!((drifting.len(), &drifting[0]["drifting"]), (1, &true.into()), "{drifting:?}");
+    assert!(drifting[0]["off"].as_array().unwrap().contains(&"exit-1".into()));
+    let end = of(&lines, "end")[0];
+    assert!(end["drift"]["ratios"]["exit-1"].as_f64().unwrap() > 1.0, "{end}");
+    assert!(end["drift"]["ratios"]["classes"].is_null(), "only on demand");
+    let published: Value =
+        serde_json::from_str(&subscriber.last("fogline/gateway/drift").unwrap()).unwrap();
+    assert_eq!(&published, drifting[0]);
+    let metrics = fs::read_to_string(bench.path("fogline.prom")).unwrap();
+    assert!(metrics.contains("\nfogline_drifting 1\n"), "{metrics}");
+    assert!(metrics.contains("fogline_samples_total{origin=\"exit-1\"} 250"), "{metrics}");
+    let off = watched(&bench, &[&watch[..5], &["--drift", "off"]].concat());
+    assert!(of(&off, "drifting").is_empty() && of(&off, "end")[0]["drift"].is_null());
 }
 
 #[test]

@@ -94,7 +94,10 @@ impl Gateway {
                 }
             }
         }
+        let monitor = self.classifier.monitor.as_mut();
+        let alarms = monitor.map(Monitor::take_raised).unwrap_or_default();
         count(|counts| {
+            alarms.iter().for_each(|histogram| counts.drift(histogram));
             counts.request.observe(began.elapsed().as_secs_f64());
             for (_, outcome) in &answered {
                 match outcome {

@@ -181,6 +181,9 @@ impl Watch {
         if !monitor.observe(answer) {
             return Ok(());
         }
+        for histogram in monitor.take_raised() {
+            self.metrics.borrow_mut().drift(&histogram);
+        }
         let line = report::drift(monitor)?;
         if let Some(outlet) = &self.outlet {
             outlet.drift(line);
