@@ -52,13 +52,16 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// An error about `url`.
+    /// An error about `url`, without its query, in which some cameras take a password.
     fn fault(self, what: &str, url: &Uri, why: &str) -> Fault {
         let word = match self {
             Self::Pull => "pull",
             Self::Camera => "camera",
         };
-        Fault::new(&format!("{word}_{what}"), format!("{url}: {why}"))
+        let scheme = url.scheme_str().unwrap_or_default();
+        let host = url.authority().map_or("", |authority| authority.as_str());
+        let message = format!("{scheme}://{host}{}: {why}", url.path());
+        Fault::new(&format!("{word}_{what}"), message)
     }
 }
 
@@ -90,7 +93,13 @@ pub async fn open(
         let elsewhere = elsewhere.map_or(String::new(), |to| {
             format!(", not following its redirect to {}", to.escape_debug())
         });
-        let why = format!("status {}{elsewhere}", status.as_u16());
+        let wants = response.headers().get("www-authenticate").and_then(|how| how.to_str().ok());
+        let wants = wants.filter(|_| matches!(purpose, Purpose::Camera));
+        let wants = wants.and_then(|how| how.split(' ').next()).map_or(String::new(), |how| {
+            let how = how.escape_debug();
+            format!(", it wants a login by {how} (we have Basic: `user` and `password-file`)")
+        });
+        let why = format!("status {}{elsewhere}{wants}", status.as_u16());
         return Err(purpose.fault("refused", url, &why));
     }
     Ok(response)

@@ -119,6 +119,8 @@ impl Broker {
             gone: "offline",
         };
         let mut outbox = Outbox::new(self.mqtt_queue as usize);
+        // The broker may still have an alarm of an earlier run.
+        outbox.put(&topics.drift(), r#"{"drifting":false}"#, Kind::Latest);
         if self.mqtt_discovery != "none" {
             let under = &self.mqtt_discovery;
             let of_sources = sources.map(|source| topics.discovery(under, source, manifest));
