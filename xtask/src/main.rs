@@ -67,7 +67,7 @@ enum Chore {
     Bench(bench::What),
     /// Estimate the load and cost of a fleet of devices, by simulation from measured times.
     Plan(plan::Options),
-    /// Fuzz the parsers of frames, manifests, packed models and pictures.
+    /// Fuzz the parsers of frames, manifests, packed models, pictures, camera streams and MQTT.
     Fuzz(fuzz::Options),
     /// Print the download sizes of engine and model, raw and compressed, next to onnxruntime-web and tfjs.
     Size(size::Options),
