@@ -22,7 +22,7 @@ const LAYER: &str = "application/wasm";
 /// The file name that `oras pull` gives the component.
 const FILE: &str = "fogline-gateway.wasm";
 
-/// Writes the image of a component into the folder `folder`, which must not exist yet. `created`, in Unix seconds, is the only
+/// Writes the image of a component into the folder `folder`, which is empty or does not exist. `created`, in Unix seconds, is the only
 /// date in it.
 ///
 /// # Errors

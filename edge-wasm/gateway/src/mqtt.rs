@@ -21,7 +21,7 @@
 //! ```
 
 use core::fmt;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use mqtt_proto::v3::{Connack, Connect, ConnectReturnCode, Header, LastWill, Packet, Publish};
@@ -29,6 +29,8 @@ use mqtt_proto::{Error, Pid, Protocol, QoS, QosPid, TopicName};
 
 /// The most messages that are sent before the first of them is acknowledged.
 const IN_FLIGHT: usize = 16;
+/// The least limit of an outbox: more than can be on their way.
+pub const LEAST: usize = 2 * IN_FLIGHT;
 /// The most bytes of a packet from the broker. There are no subscriptions, so it sends acknowledgements only.
 const MOST_PACKET: u32 = 1024;
 
@@ -80,10 +82,10 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty outbox for at most `most` messages, at least one.
+    /// An empty outbox for at most `most` messages, at least [`LEAST`].
     pub fn new(most: usize) -> Self {
         Self {
-            most: most.max(1),
+            most: most.max(LEAST),
             waiting: VecDeque::new(),
             retained: BTreeMap::new(),
             last_id: 0,
@@ -91,7 +93,8 @@ impl Outbox {
         }
     }
 
-    /// Adds a message. If too many are waiting, the oldest that is not being sent is dropped.
+    /// Adds a message. If too many are waiting, the oldest goes that is not being sent and that a later one of its topic follows, since
+    /// the last one of each topic is worth most; or else the oldest.
     ///
     /// # Panics
     /// If the topic has a wildcard or is empty: topics are not made of what others send.
@@ -100,15 +103,26 @@ impl Outbox {
         let payload = payload.into();
         if kind == Kind::Latest {
             let same = |message: &&mut Message| message.sent == Sent::Not && message.topic == topic;
-            if let Some(message) = self.waiting.iter_mut().find(same) {
+            // The last one: an earlier one may be from before a connection broke.
+            if let Some(message) = self.waiting.iter_mut().rev().find(same) {
                 message.payload = payload;
                 return;
             }
         }
         if self.waiting.len() >= self.most {
-            let oldest = self.waiting.iter().position(|message| message.sent == Sent::Not);
-            self.waiting.remove(oldest.unwrap_or(0));
-            self.counts.dropped += 1;
+            let mut later = BTreeSet::from([&topic]);
+            let (mut oldest, mut followed) = (None, None);
+            for (at, message) in self.waiting.iter().enumerate().rev() {
+                if message.sent == Sent::Not {
+                    oldest = Some(at);
+                    followed = if later.insert(&message.topic) { followed } else { Some(at) };
+                }
+            }
+            // There is one: `most` is larger than what can be on its way.
+            if let Some(at) = followed.or(oldest) {
+                self.waiting.remove(at);
+                self.counts.dropped += 1;
+            }
         }
         self.waiting.push_back(Message { topic, payload, sent: Sent::Not });
     }
@@ -140,11 +154,10 @@ impl Outbox {
 
     /// The next packet to send, if there is one.
     pub fn packet(&mut self) -> Option<Vec<u8>> {
-        let sent = |message: &&Message| matches!(message.sent, Sent::Now(_));
-        if self.waiting.iter().filter(sent).count() >= IN_FLIGHT {
+        let at = self.in_flight();
+        if at >= IN_FLIGHT || at == self.waiting.len() {
             return None;
         }
-        let at = self.waiting.iter().position(|m| !matches!(m.sent, Sent::Now(_)))?;
         let (id, dup) = match self.waiting[at].sent {
             Sent::Before(id) => (id, true),
             _ => (self.free_id(), false),
@@ -161,13 +174,18 @@ impl Outbox {
         Some(encoded(&packet))
     }
 
+    /// The number of messages that this connection has not acknowledged. They are the first ones, since all are sent in order.
+    pub fn in_flight(&self) -> usize {
+        self.waiting.iter().take_while(|message| matches!(message.sent, Sent::Now(_))).count()
+    }
+
     /// A packet id that no waiting message has.
     fn free_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             let id = self.last_id;
             let is = |message: &Message| matches!(message.sent, Sent::Now(used) | Sent::Before(used) if used == id);
-            if !self.waiting.iter().any(is) {
+            if !self.waiting.iter().take(LEAST).any(is) {
                 return id;
             }
         }
@@ -177,7 +195,7 @@ impl Outbox {
     pub fn acknowledged(&mut self, id: u16) {
         let is = |message: &Message| matches!(message.sent, Sent::Now(sent) | Sent::Before(sent) if sent == id);
         if let Some(message) =
-            self.waiting.iter().position(is).and_then(|at| self.waiting.remove(at))
+            self.waiting.iter().take(LEAST).position(is).and_then(|at| self.waiting.remove(at))
         {
             self.retained.insert(message.topic, message.payload);
             self.counts.published += 1;

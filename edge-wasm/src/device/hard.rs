@@ -2,13 +2,13 @@
 //!
 //! `DIR/LABEL/TIME-TAG.jpg` is a picture that was answered LABEL, and `TIME-TAG.json` beside it one line about it. A person who
 //! moves a picture to the right folder has labelled it. The folder's size and the pictures' age are limited, and the oldest are
-//! removed first. Pictures are written under a hidden name and then renamed, so that no half-written file is ever trained on.
+//! removed first; files of other names are left alone. Pictures are written under a hidden name and then renamed, so that no half-written file is ever trained on.
 //! Several instances may share a folder: each looks at all of it now and then.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -129,9 +129,12 @@ impl Hard {
         let mut kept = vec![];
         for label in entries(&self.folder)? {
             if label.is_dir() {
-                for path in entries(&label)? {
+                for path in entries(&label)?.into_iter().filter(|path| is_ours(path)) {
                     // One that another instance has just removed is no matter.
                     let Ok(file) = fs::metadata(&path) else { continue };
+                    if !file.is_file() {
+                        continue;
+                    }
                     let made = file.modified().unwrap_or(UNIX_EPOCH);
                     kept.push(Kept { made, bytes: file.len(), path });
                 }
@@ -147,11 +150,15 @@ impl Hard {
             if bytes <= aim && !old {
                 break;
             }
-            fs::remove_file(&path).map_err(of(&path))?;
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(of(&path)(error)),
+                _ => {}
+            }
             bytes -= size;
             self.removed += u64::from(path.extension() != Some(OsStr::new("json")));
         }
-        self.room = self.most - bytes.min(self.most);
+        // Others may write meanwhile, so the folder is looked at again before it can be far beyond its limit.
+        self.room = (self.most - bytes.min(self.most)).min(self.most / FREED + coming);
         Ok(())
     }
 }
@@ -159,6 +166,19 @@ impl Hard {
 fn of(path: &Path) -> impl FnOnce(io::Error) -> HardError + use<> {
     let path = path.to_owned();
     move |why| HardError { path, why }
+}
+
+/// Whether a file has a name that [`Hard::keep`] gives, hidden or not: others are somebody else's.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let name = name.strip_prefix('.').unwrap_or(name);
+    let Some((stem, ending)) = name.split_once('.') else { return false };
+    let Some((ms, tag)) = stem.split_once('-') else { return false };
+    ms.len() >= 13
+        && ms.bytes().all(|digit| digit.is_ascii_digit())
+        && tag.len() == 8
+        && tag.bytes().all(|digit| digit.is_ascii_hexdigit())
+        && ["jpg", "png", "webp", "json"].contains(&ending)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, HardError> {
@@ -244,6 +264,49 @@ mod tests {
         assert_eq!(hard.keep(&vec![7; most as usize], "cat", "{}", 0).unwrap(), None);
         let again = Hard::create(folder.path(), 1000, DAY).unwrap();
         assert!(bytes(folder.path()) <= 1000 && again.removed > 0);
+    }
+
+    #[test]
+    fn files_of_other_names_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = ["cat/1.jpg", "cat/1796017454419.jpg", "cat/1796017454419-0000000g.jpg"];
+        fs::create_dir_all(folder.path().join("cat/1796017454419-00000000.jpg")).unwrap();
+        for name in theirs {
+            fs::write(folder.path().join(name), [7; 2000]).unwrap();
+        }
+        let mut hard = Hard::create(folder.path(), 1000, Duration::ZERO).unwrap();
+        hard.keep(b"\xff\xd8", "cat", "{}", 0).unwrap().unwrap();
+        assert!(theirs.iter().all(|name| folder.path().join(name).exists()));
+    }
+
+    #[test]
+    fn only_pictures_that_the_cloud_saw_for_a_reason_are_hard() {
+        let answer = |bytes_sent, audit: Option<Audit>| Answer {
+            label: "cat".into(),
+            index: 0,
+            confidence: 1.0,
+            scores: vec![],
+            origin: "exit-1".into(),
+            degraded: None,
+            exits: vec![],
+            timings: crate::session::Timings::default(),
+            bytes_sent,
+            way: None,
+            audit: audit.map(Box::new),
+        };
+        let audit = |agrees| {
+            Some(Audit::Answered { label: "dog".into(), index: 1, confidence: 0.5, agrees })
+        };
+        let unanswered = Some(Audit::Unanswered { reason: "cloud_late".into() });
+        for (bytes, audit, hard) in [
+            (0, None, false),
+            (500, None, true),
+            (500, audit(true), false),
+            (500, audit(false), true),
+            (500, unanswered, false),
+        ] {
+            assert_eq!(is_hard(&answer(bytes, audit.clone())), hard, "{bytes} {audit:?}");
+        }
     }
 
     #[test]

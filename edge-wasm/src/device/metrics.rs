@@ -203,7 +203,7 @@ fn audits(f: &mut fmt::Formatter<'_>, audits: &Audits) -> fmt::Result {
 }
 
 /// A label's value, which cannot end the label.
-fn escaped(word: &str) -> String {
+pub fn escaped(word: &str) -> String {
     word.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

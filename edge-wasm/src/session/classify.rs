@@ -48,8 +48,8 @@ impl Session {
         }
     }
 
-    /// As [`Self::classify`], with limits and audits. If `held` is set, the picture is not sent, for this reason. The future
-    /// resolves at once if nothing is sent.
+    /// As [`Self::classify`], with limits and audits. If `held` is set, a hard picture is not sent, for this reason. The
+    /// future resolves at once if nothing is sent.
     ///
     /// # Panics
     /// If `rgb` does not have the model's input size.

@@ -36,8 +36,8 @@ impl Offload {
         Self { audit_rate, quota: self.quota.map(|quota| quota.auditing(audit_rate)) }
     }
 
-    /// Runs the edge on a picture. `chance`, a random number in 0..1, decides on an audit; if `held` is set, nothing is sent, for
-    /// this reason.
+    /// Runs the edge on a picture. `chance`, a random number in 0..1, decides on an audit. If `held` is set, a hard picture is not
+    /// sent, for this reason.
     pub(super) fn draft(
         &mut self,
         session: &mut Session,
@@ -47,7 +47,8 @@ impl Offload {
     ) -> Drafted {
         let draft = session.draft(rgb);
         let Some(certainty) = draft.certainty_if_hard() else {
-            let wanted = chance < self.audit_rate && held.is_none();
+            // Whatever holds hard pictures back, so that the sample stays a random one.
+            let wanted = chance < self.audit_rate;
             let audit = match &mut self.quota {
                 Some(quota) => quota.audit(wanted),
                 None => wanted,
@@ -56,7 +57,11 @@ impl Offload {
         };
         let spared = match (held, &mut self.quota) {
             (None, Some(quota)) => quota.pass(Some(certainty)).err().map(CloudError::from),
-            (held, _) => held,
+            (held, Some(quota)) => {
+                quota.hold(certainty);
+                held
+            }
+            (held, None) => held,
         };
         Drafted { draft: draft.sparing(spared), audit: None }
     }

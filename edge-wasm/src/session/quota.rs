@@ -19,7 +19,15 @@ pub const WINDOW: usize = 256;
 struct Seen {
     /// Greater means less sure; minus infinity if an exit was sure.
     doubt: f32,
-    sent: bool,
+    sent: Sent,
+}
+
+/// Whether a picture was sent, and why.
+#[derive(Clone, Copy, PartialEq)]
+enum Sent {
+    No,
+    Hard,
+    Audit,
 }
 
 /// A limit of the share of pictures that go to the cloud.
@@ -71,22 +79,34 @@ impl Quota {
 
     /// Records the next picture, of which an exit was sure. Returns whether it may be audited, if that is `wanted`.
     pub fn audit(&mut self, wanted: bool) -> bool {
-        let most = self.make_room(self.share);
-        let sent = wanted && self.sent() < most;
+        self.make_room();
+        let sent = if wanted && self.has_room() { Sent::Audit } else { Sent::No };
         self.latest.push_back(Seen { doubt: f32::NEG_INFINITY, sent });
-        sent
+        sent == Sent::Audit
     }
 
-    /// Drops the oldest picture of a full window. Returns how many of the window may be sent, with the next picture in it.
-    fn make_room(&mut self, share: f64) -> usize {
+    /// Records the next picture, which is hard but not sent for another reason; `certainty` is the last exit's.
+    pub fn hold(&mut self, certainty: f32) {
+        self.make_room();
+        self.latest.push_back(Seen { doubt: self.doubt(certainty), sent: Sent::No });
+    }
+
+    /// Drops the oldest picture of a full window.
+    fn make_room(&mut self) {
         if self.latest.len() == WINDOW {
             self.latest.pop_front();
         }
+    }
+
+    /// How many pictures of the window, with the next one in it, this share is.
+    fn of_window(&self, share: f64) -> usize {
         (share * (self.latest.len() + 1) as f64).floor() as usize
     }
 
-    fn sent(&self) -> usize {
-        self.latest.iter().filter(|seen| seen.sent).count()
+    /// Whether one more may be sent.
+    fn has_room(&self) -> bool {
+        let sent = self.latest.iter().filter(|seen| seen.sent != Sent::No);
+        sent.count() < self.of_window(self.share)
     }
 
     /// Records the next picture; `hard` is the last exit's certainty if no exit was sure.
@@ -95,11 +115,12 @@ impl Quota {
     /// If the picture is hard but may not be sent.
     pub fn pass(&mut self, hard: Option<f32>) -> Result<(), Exceeded> {
         let doubt = hard.map_or(f32::NEG_INFINITY, |certainty| self.doubt(certainty));
-        let most = self.make_room(self.share - self.reserved);
-        let already = self.sent();
+        self.make_room();
+        let most = self.of_window(self.share - self.reserved);
+        let already = self.latest.iter().filter(|seen| seen.sent == Sent::Hard).count();
         let ahead = self.latest.iter().filter(|seen| seen.doubt > doubt).count();
-        let sent = hard.is_some() && already < most && ahead < most;
-        self.latest.push_back(Seen { doubt, sent });
+        let sent = hard.is_some() && already < most && ahead < most && self.has_room();
+        self.latest.push_back(Seen { doubt, sent: if sent { Sent::Hard } else { Sent::No } });
         if hard.is_some() && !sent {
             return Err(Exceeded { share: self.share, threshold: self.threshold(most) });
         }

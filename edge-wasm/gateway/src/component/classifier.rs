@@ -37,10 +37,11 @@ impl Setup {
         let session = self.pair.load()?;
         let cloud = self.cloud.client()?;
         // Without a cloud nothing is sent, so there is nothing to limit.
-        let offload = cloud.as_ref().map(|_| self.offload.of(&session)).unwrap_or_default();
+        let offload = self.offload.of(&session)?;
+        let offload = cloud.as_ref().map(|_| offload).unwrap_or_default();
         let decoder = self.pair.decoder(&session);
         let (json, is_users) = self.pair.manifest_json()?;
-        let monitor = self.drift.monitor(&json, session.manifest(), is_users)?;
+        let monitor = self.drift.monitor(&json, session.manifest(), is_users);
         Ok(Opened { session, cloud, offload, decoder, monitor })
     }
 }

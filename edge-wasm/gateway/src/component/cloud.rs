@@ -48,9 +48,21 @@ pub struct Offload {
 
 impl Offload {
     /// The limits and audits for this pair.
-    pub fn of(&self, session: &Session) -> offload::Offload {
+    ///
+    /// # Errors
+    /// If audits alone would use up the quota.
+    pub fn of(&self, session: &Session) -> Result<offload::Offload, Fault> {
+        if let Some(share) = self.max_offload.filter(|share| self.audit_rate >= *share)
+            && self.audit_rate > 0.0
+        {
+            let why = format!(
+                "--audit-rate {} leaves nothing of --max-offload {share} for hard pictures",
+                self.audit_rate
+            );
+            return Err(Fault::new("audit_rate", why));
+        }
         let quota = self.max_offload.map(|share| Quota::new(share, session.policy()));
-        offload::Offload::default().auditing(self.audit_rate).within(quota)
+        Ok(offload::Offload::default().auditing(self.audit_rate).within(quota))
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use fogline::manifest::Manifest;
-use fogline_edge::device::drift::{Drift, Normal, NormalError};
+use fogline_edge::device::drift::{Drift, Normal};
+use fogline_edge::device::metrics::escaped;
 use fogline_edge::session::Answer;
 
-use crate::component::fault::{Fault, note};
+use crate::component::fault::{Fault, complain, note};
 
 /// Which histograms are compared.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -38,19 +39,13 @@ pub struct Monitor {
 impl DriftOptions {
     /// The monitor, if it is wanted and the manifest, whose JSON this is, says what is normal. With thresholds or a policy of the
     /// user's, other pictures reach later exits, so only the first is compared.
-    ///
-    /// # Errors
-    /// If what the manifest says is not valid.
-    pub fn monitor(
-        &self,
-        json: &[u8],
-        manifest: &Manifest,
-        is_users: bool,
-    ) -> Result<Option<Monitor>, Fault> {
+    /// If what it says is not valid, that is reported, and nothing is compared: answers do not depend on it.
+    pub fn monitor(&self, json: &[u8], manifest: &Manifest, is_users: bool) -> Option<Monitor> {
         if self.drift == Watched::Off {
-            return Ok(None);
+            return None;
         }
-        let Some(normal) = Normal::of(json, manifest)? else { return Ok(None) };
+        let normal = Normal::of(json, manifest);
+        let normal = normal.map_err(|error| complain(&Fault::new(error.word(), error))).ok()??;
         let mut drift = Drift::new(&normal, manifest);
         if is_users {
             drift = drift.of_first_exit();
@@ -58,7 +53,7 @@ impl DriftOptions {
         if self.drift == Watched::Confidence {
             drift = drift.without_classes();
         }
-        Ok(Some(Monitor { drift, raised: vec![] }))
+        Some(Monitor { drift, raised: vec![] })
     }
 }
 
@@ -106,24 +101,19 @@ impl Monitor {
     }
 }
 
-/// Gauges of a monitor in Prometheus' text format.
+/// Gauges of a monitor in Prometheus' text format; none if nothing is compared.
 pub fn gauges(monitor: Option<&Monitor>) -> String {
-    let drifting = monitor.is_some_and(Monitor::is_drifting);
+    let Some(monitor) = monitor else { return String::new() };
     let mut text = format!(
         "# HELP fogline_drifting Whether the latest pictures differ from the calibration's.\n\
          # TYPE fogline_drifting gauge\nfogline_drifting {}\n\
          # HELP fogline_drift_ratio A histogram's distance from the calibration's; above 1 is drift.\n\
          # TYPE fogline_drift_ratio gauge\n",
-        u8::from(drifting)
+        u8::from(monitor.is_drifting())
     );
-    for (histogram, ratio) in monitor.iter().flat_map(|monitor| monitor.distances()) {
-        let _ = writeln!(text, "fogline_drift_ratio{{histogram={histogram:?}}} {ratio:.4}");
+    for (histogram, ratio) in monitor.distances() {
+        let histogram = escaped(histogram);
+        let _ = writeln!(text, "fogline_drift_ratio{{histogram=\"{histogram}\"}} {ratio:.4}");
     }
     text
-}
-
-impl From<NormalError> for Fault {
-    fn from(error: NormalError) -> Self {
-        Self::new(error.word(), error)
-    }
 }

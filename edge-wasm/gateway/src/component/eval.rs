@@ -62,6 +62,8 @@ struct Report<'a> {
 /// Measures and prints. Returns whether every picture was answered.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut classifier = options.setup.load(options.setup.cloud.batch())?;
+    // Pictures come class by class, which the calibration's did not.
+    classifier.monitor = None;
     let pictures = pair::pictures(std::slice::from_ref(&options.folder))?;
     let classes = &classifier.session.manifest().classes;
     let class = |path: &PathBuf| {

@@ -102,6 +102,17 @@ pub fn shown(path: &Path) -> String {
     path.display().to_string().chars().map(plain).collect()
 }
 
+/// A URL, or what was meant as one, without user, password and query, in which some cameras take a password.
+pub fn shown_url(text: &str) -> String {
+    let (scheme, rest) = text
+        .split_once("://")
+        .map_or(("", text), |(_, rest)| (&text[..text.len() - rest.len()], rest));
+    // A password may contain what would end the host.
+    let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, host)| format!("…@{host}"));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    shown(Path::new(&format!("{scheme}{rest}")))
+}
+
 /// A value as one line of JSON.
 pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data always has a JSON form")

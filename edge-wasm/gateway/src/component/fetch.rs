@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use wstd::future::FutureExt;
 use wstd::http::{Body, Client, HeaderValue, Request, Response, Uri};
 
-use crate::component::fault::{Fault, first_line};
+use crate::component::fault::{Fault, first_line, shown_url};
 use crate::component::transport::{checked, why};
 
 /// Where the files of a pair are.
@@ -52,16 +52,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// An error about `url`, without its query, in which some cameras take a password.
+    /// An error about `url`.
     fn fault(self, what: &str, url: &Uri, why: &str) -> Fault {
         let word = match self {
             Self::Pull => "pull",
             Self::Camera => "camera",
         };
-        let scheme = url.scheme_str().unwrap_or_default();
-        let host = url.authority().map_or("", |authority| authority.as_str());
-        let message = format!("{scheme}://{host}{}: {why}", url.path());
-        Fault::new(&format!("{word}_{what}"), message)
+        let url = shown_url(&url.to_string());
+        Fault::new(&format!("{word}_{what}"), format!("{url}: {why}"))
     }
 }
 

@@ -18,14 +18,14 @@ use crate::component::transport::random;
 pub struct Keeping {
     /// Keep the pictures that went to the cloud, and those of which the cloud contradicts a sure exit (--audit-rate), with a line of
     /// JSON each: DIR/ANSWER/TIME.jpg and TIME.json. Move a picture to the right folder, and it is ready to train on.
-    #[arg(long, value_name = "DIR")]
-    keep_hard: Option<PathBuf>,
+    #[arg(id = "keep_hard", long = "keep-hard", value_name = "DIR")]
+    folder: Option<PathBuf>,
     /// Maximum size of that folder, in MiB; when it is full, the oldest pictures are removed.
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
-    keep_hard_mib: u64,
+    #[arg(id = "keep_hard_mib", long = "keep-hard-mib", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    mib: u64,
     /// Maximum age of pictures there, in days.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
-    keep_hard_days: u64,
+    #[arg(id = "keep_hard_days", long = "keep-hard-days", value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    days: u64,
 }
 
 /// The folder of a run.
@@ -47,12 +47,9 @@ struct Note<'a> {
 impl Keeping {
     /// The folder, if the options name one, which is created if it does not exist.
     pub fn open(&self) -> Result<Option<Hardness>, Fault> {
-        let Some(folder) = &self.keep_hard else { return Ok(None) };
-        let age = Duration::from_hours(24 * self.keep_hard_days);
-        Ok(Some(Hardness {
-            hard: Hard::create(folder, self.keep_hard_mib << 20, age)?,
-            reported: false,
-        }))
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let age = Duration::from_hours(24 * self.days);
+        Ok(Some(Hardness { hard: Hard::create(folder, self.mib << 20, age)?, reported: false }))
     }
 }
 

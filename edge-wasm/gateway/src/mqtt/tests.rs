@@ -124,13 +124,23 @@ fn a_broker_that_forgot_gets_the_last_of_each_topic_again() {
 
 #[test]
 fn without_a_broker_the_oldest_go_and_are_counted() {
-    let (mut outbox, mut broker) = (Outbox::new(3), Broker::default());
-    for number in 0..10 {
+    let (mut outbox, mut broker) = (Outbox::new(LEAST), Broker::default());
+    outbox.put("quiet", "the only one", Kind::Retained);
+    for number in 0..100 {
         outbox.put(TOPIC, number.to_string(), Kind::Retained);
     }
-    assert_eq!(outbox.counts(), Counts { published: 0, waiting: 3, dropped: 7 });
-    broker.take_all(&mut outbox);
-    assert_eq!(first_arrivals(&broker.arrived), ["7", "8", "9"]);
+    let dropped = 101 - LEAST as u64;
+    assert_eq!(outbox.counts(), Counts { published: 0, waiting: LEAST as u64, dropped });
+    while outbox.counts().waiting > 0 {
+        broker.take_all(&mut outbox);
+        broker.acknowledge(&mut outbox, usize::MAX);
+    }
+    let kept: Vec<String> = (dropped..100).map(|number| number.to_string()).collect();
+    let arrived = first_arrivals(&broker.arrived);
+    assert_eq!(
+        (arrived[0], arrived[1..].to_vec()),
+        ("the only one", kept.iter().map(String::as_str).collect())
+    );
 }
 
 #[test]
@@ -144,6 +154,19 @@ fn only_the_latest_heartbeat_waits() {
     outbox.put("beat", "5", Kind::Latest);
     broker.take_all(&mut outbox);
     assert_eq!(first_arrivals(&broker.arrived), ["4", "5"]);
+}
+
+#[test]
+fn the_last_value_stays_the_last_when_a_connection_breaks() {
+    let (mut outbox, mut broker) = (Outbox::new(10), Broker::default());
+    outbox.put("there", "online", Kind::Latest);
+    broker.take_all(&mut outbox);
+    outbox.put("there", "offline", Kind::Latest);
+    outbox.opened(false);
+    outbox.put("there", "online again", Kind::Latest);
+    broker.arrived.clear();
+    broker.take_all(&mut outbox);
+    assert_eq!(broker.arrived.last().unwrap().0, "online again");
 }
 
 #[test]

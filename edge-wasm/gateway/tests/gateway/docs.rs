@@ -65,6 +65,28 @@ fn options_that_the_gateways_page_names_exist() {
 }
 
 #[test]
+fn error_codes_of_watch_are_in_its_docs() {
+    let page = fs::read_to_string("../../docs/watch.md").unwrap();
+    let table = page.split("## Error codes").nth(1).unwrap();
+    let mut sources = vec![];
+    for file in ["watch/broker.rs", "watch/folder.rs", "watch/http.rs", "watch/sources.rs"] {
+        sources.push(fs::read_to_string(format!("src/component/{file}")).unwrap());
+    }
+    sources.push(fs::read_to_string("src/mqtt.rs").unwrap());
+    sources.push(fs::read_to_string("../src/device/watch/mjpeg.rs").unwrap());
+    let words = sources.iter().flat_map(|text| text.split('"').skip(1).step_by(2));
+    let is_code = |word: &&str| {
+        let kinds = ["camera_", "mqtt_", "source_", "sources_"];
+        kinds.iter().any(|kind| word.starts_with(kind)) && !word.contains([' ', '{'])
+    };
+    let codes: Vec<_> = words.filter(is_code).collect();
+    assert!(codes.len() > 12, "{codes:?}");
+    for code in codes {
+        assert!(table.contains(&format!("`{code}`")), "docs/watch.md lacks {code}");
+    }
+}
+
+#[test]
 fn metrics_that_the_gateways_page_lists_are_the_servers() {
     let page = fs::read_to_string("../../docs/gateway.md").unwrap();
     let listed = page.lines().filter_map(|row| row.strip_prefix("| `fogline_"));

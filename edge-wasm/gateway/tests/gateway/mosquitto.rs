@@ -14,6 +14,7 @@ use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
 use tempfile::TempDir;
 
 use crate::bench::variable;
+use crate::watch::patiently;
 
 /// Mosquitto on a port of its own. It keeps nothing on disk.
 pub struct Mosquitto {
@@ -59,10 +60,11 @@ impl Drop for Mosquitto {
 fn run(address: &str, configuration: PathBuf) -> Child {
     let mut command = Command::new(variable("FOGLINE_MOSQUITTO"));
     command.arg("-c").arg(configuration).stderr(Stdio::null());
-    let child = command.spawn().unwrap();
-    while TcpStream::connect(address).is_err() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    let mut child = command.spawn().unwrap();
+    patiently("mosquitto", || {
+        assert!(child.try_wait().unwrap().is_none(), "mosquitto ended");
+        TcpStream::connect(address).is_ok()
+    });
     child
 }
 
@@ -99,9 +101,7 @@ impl Subscriber {
 
     /// Waits until it has subscribed so many times.
     pub fn wait(&self, times: usize) {
-        while *self.subscribed.lock().unwrap() < times {
-            thread::sleep(Duration::from_millis(5));
-        }
+        patiently("the subscription", || *self.subscribed.lock().unwrap() >= times);
     }
 
     /// All messages so far.

@@ -387,21 +387,3 @@ fn as_a_command_it_says_how() {
     let help = Bench::new().run(&["serve", "--help"]);
     assert!(String::from_utf8(help.stdout).unwrap().contains("wasmtime serve -S cli"));
 }
-
-#[test]
-fn grey_pictures_drift_and_audits_are_counted() {
-    let cloud = scripted(|_| Say::Scores);
-    let cloud_url = format!("FOGLINE_CLOUD={}", cloud.url);
-    let server = Server::start(Bench::new(), &[&cloud_url, "FOGLINE_AUDIT_RATE=1"]);
-    let ship = fs::read(server.bench.path("ship.png")).unwrap();
-    let answers = server.classify("image/png", &ship).answers();
-    // The scripted function gives a request's first sample class 0, which is airplane.
-    assert_eq!(answers[0]["audit"]["agrees"], false, "{answers:?}");
-    let grey = vec![127; 32 * 32 * 3 * 250];
-    assert_eq!(server.classify("application/octet-stream", &grey).answers().len(), 250);
-    let text = String::from_utf8(server.get("/metrics").body).unwrap();
-    let one = "fogline_audits_total{exit=\"exit-1\",class=\"ship\",outcome=\"disagreed\"} 1";
-    assert!(text.lines().any(|line| line == one), "{text}");
-    let alarm = "fogline_drift_alarms_total{histogram=\"exit-1\"} 1";
-    assert!(text.lines().any(|line| line == alarm), "{text}");
-}

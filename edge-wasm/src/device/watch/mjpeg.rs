@@ -56,6 +56,16 @@ pub enum MjpegError {
     Headers,
 }
 
+impl MjpegError {
+    /// The stable error code.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "camera_too_large",
+            Self::Headers => "camera_stream",
+        }
+    }
+}
+
 impl fmt::Display for MjpegError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -81,7 +81,7 @@ impl Gateway {
                 Picture::File(file) => (decoder.decode(&file).map(Bytes::from), Some(file)),
             };
             pixels.push((name, rgb));
-            files.push(file);
+            files.push(file.filter(|_| self.hard.is_some()));
         }
         let (mut pixels, mut answered) = (pixels.into_iter(), vec![]);
         while let Some(answers) = self.classifier.next(&mut pixels).await {
@@ -97,7 +97,9 @@ impl Gateway {
         let monitor = self.classifier.monitor.as_mut();
         let alarms = monitor.map(Monitor::take_raised).unwrap_or_default();
         count(|counts| {
-            alarms.iter().for_each(|histogram| counts.drift(histogram));
+            for histogram in &alarms {
+                counts.drift(histogram);
+            }
             counts.request.observe(began.elapsed().as_secs_f64());
             for (_, outcome) in &answered {
                 match outcome {

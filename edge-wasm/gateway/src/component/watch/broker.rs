@@ -4,21 +4,25 @@
 
 use std::cell::{Cell, RefCell};
 use std::env;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use fogline::manifest::Manifest;
-use fogline_gateway::mqtt::{self, Counts, Event, Hello, Kind, MqttError, Outbox, Reader};
+use fogline_gateway::mqtt::{self, Counts, Event, Hello, Kind, LEAST, MqttError, Outbox, Reader};
+use serde_json::json;
+use wasip2::sockets::instance_network::instance_network;
+use wasip2::sockets::ip_name_lookup::resolve_addresses;
+use wasip2::sockets::network::{ErrorCode, IpAddress};
 use wstd::future::FutureExt;
-use wstd::io::{AsyncRead, AsyncWrite};
+use wstd::io::{AsyncPollable, AsyncRead, AsyncWrite};
 use wstd::net::TcpStream;
 
 use super::report;
 use super::topics::Topics;
 use crate::component::config::MQTT_PASSWORD;
-use crate::component::fault::{Fault, complain};
+use crate::component::fault::{Fault, complain, shown_url};
 use crate::component::pair;
 use crate::component::signal::Signal;
 use crate::component::transport::fraction;
@@ -46,7 +50,7 @@ pub struct Broker {
     #[arg(long, value_name = "TOPIC", default_value = "homeassistant", value_parser = topic)]
     mqtt_discovery: String,
     /// Maximum number of messages that wait while the broker is away; then the oldest are dropped, and counted.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(LEAST as i64..=10_000))]
     mqtt_queue: u32,
 }
 
@@ -92,14 +96,15 @@ fn topic(text: &str) -> Result<String, String> {
 }
 
 impl Broker {
-    /// Where messages about these sources go, if a broker is named.
+    /// Where messages about these sources, and about drift if it is monitored, go, if a broker is named.
     ///
     /// # Errors
     /// If its URL is invalid, or the password cannot be read.
-    pub fn outlet<'a>(
+    pub fn outlet(
         &self,
         manifest: &Manifest,
-        sources: impl Iterator<Item = &'a str>,
+        sources: &[&str],
+        is_monitored: bool,
     ) -> Result<Option<Outlet>, Fault> {
         let Some(url) = &self.mqtt else { return Ok(None) };
         let topics = Topics::new(&self.mqtt_topic, &self.mqtt_name);
@@ -110,6 +115,9 @@ impl Broker {
                 Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
             }
         };
+        if password.is_some() && self.mqtt_user.is_none() {
+            return Err(Fault::new("mqtt_user", "a password needs --mqtt-user"));
+        }
         let hello = Hello {
             client: topics.id(),
             user: self.mqtt_user.clone(),
@@ -119,14 +127,18 @@ impl Broker {
             gone: "offline",
         };
         let mut outbox = Outbox::new(self.mqtt_queue as usize);
-        // The broker may still have an alarm of an earlier run.
-        outbox.put(&topics.drift(), r#"{"drifting":false}"#, Kind::Latest);
-        if self.mqtt_discovery != "none" {
-            let under = &self.mqtt_discovery;
-            let of_sources = sources.map(|source| topics.discovery(under, source, manifest));
-            for (topic, payload) in of_sources.chain([topics.drift_discovery(under, manifest)]) {
-                outbox.put(&topic, payload.to_string(), Kind::Latest);
-            }
+        let mut first = vec![];
+        let under = &self.mqtt_discovery;
+        if under != "none" {
+            first.extend(sources.iter().map(|name| topics.discovery(under, name, manifest)));
+            first.extend(is_monitored.then(|| topics.drift_discovery(under, manifest)));
+        }
+        if is_monitored {
+            // The broker may still have an alarm of an earlier run.
+            first.push((topics.drift(), json!({"event": "steady", "drifting": false})));
+        }
+        for (topic, payload) in first {
+            outbox.put(&topic, payload.to_string(), Kind::Latest);
         }
         Ok(Some(Outlet {
             host: host(url)?,
@@ -142,7 +154,7 @@ impl Broker {
 
 /// `HOST:PORT` of a broker's URL.
 fn host(url: &str) -> Result<String, Fault> {
-    let fault = |why: &str| Fault::new("mqtt_url", format!("--mqtt {url}: {why}"));
+    let fault = |why: &str| Fault::new("mqtt_url", format!("--mqtt {}: {why}", shown_url(url)));
     let (scheme, rest) = url.split_once("://").unwrap_or(("mqtt", url));
     match scheme {
         "mqtt" | "tcp" => {}
@@ -233,21 +245,27 @@ pub async fn keep(outlet: Rc<Outlet>) {
 
 /// One connection, until it breaks.
 async fn session(outlet: &Outlet) -> Result<std::convert::Infallible, Fault> {
-    let stream = connect(&outlet.host).await?;
+    let connecting = connect(&outlet.host).timeout(wstd::time::Duration::from(PATIENCE));
+    let stream = connecting.await.unwrap_or_else(|_| {
+        let why = format!("{}: no connection in time", outlet.host);
+        Err(Fault::new("mqtt_unreachable", why))
+    })?;
     let mut reader = Reader::default();
     write(&stream, &outlet.hello.packet()).await?;
-    let (mut heard, mut spoke, mut asked) = (Instant::now(), Instant::now(), true);
+    // When something was last sent, and the first of what the broker has not answered.
+    let (mut spoke, mut asked) = (Instant::now(), Some(Instant::now()));
     let mut bytes = [0; 1024];
     loop {
         while let Some(event) = reader.event().map_err(|error| unusable(&error))? {
-            asked = false;
             match event {
                 Event::Opened { has_session } => {
                     outlet.connected.set(true);
                     report::broker(None)?;
                     outlet.outbox.borrow_mut().opened(has_session);
                     // The will made it offline.
-                    outlet.put(&outlet.topics.status(), "online", Kind::Latest);
+                    if outlet.leaving.get() == Leaving::Not {
+                        outlet.put(&outlet.topics.status(), "online", Kind::Latest);
+                    }
                 }
                 Event::Acknowledged(id) => {
                     outlet.outbox.borrow_mut().acknowledged(id);
@@ -255,11 +273,14 @@ async fn session(outlet: &Outlet) -> Result<std::convert::Infallible, Fault> {
                 }
                 _ => {}
             }
+            // It answers, if not all yet.
+            asked = (outlet.outbox.borrow().in_flight() > 0).then(Instant::now);
         }
         while outlet.connected.get() {
             let Some(packet) = outlet.outbox.borrow_mut().packet() else { break };
             write(&stream, &packet).await?;
-            (spoke, asked) = (Instant::now(), true);
+            spoke = Instant::now();
+            asked.get_or_insert(spoke);
         }
         if outlet.leaving.get() == Leaving::Soon && outlet.counts().1.waiting == 0 {
             // Otherwise the broker would publish the will.
@@ -267,12 +288,13 @@ async fn session(outlet: &Outlet) -> Result<std::convert::Infallible, Fault> {
             outlet.leaving.set(Leaving::Done);
             outlet.changed.raise();
         }
-        if asked && heard.elapsed().min(spoke.elapsed()) > PATIENCE {
+        if asked.is_some_and(|since| since.elapsed() > PATIENCE) {
             return Err(Fault::new("mqtt_silent", format!("{} does not answer", outlet.host)));
         }
         if outlet.connected.get() && spoke.elapsed() > Duration::from_secs(KEEP_ALIVE.into()) / 2 {
             write(&stream, &mqtt::ping()).await?;
-            (spoke, asked) = (Instant::now(), true);
+            spoke = Instant::now();
+            asked.get_or_insert(spoke);
         }
         // Until there is something to read, or to write, or to look after.
         let other = async {
@@ -284,7 +306,6 @@ async fn session(outlet: &Outlet) -> Result<std::convert::Infallible, Fault> {
                 0 => return Err(broken(&"it closed the connection")),
                 length => reader.push(&bytes[..length]),
             }
-            heard = Instant::now();
         }
     }
 }
@@ -292,22 +313,43 @@ async fn session(outlet: &Outlet) -> Result<std::convert::Infallible, Fault> {
 /// Connects to the first address of a host that answers. wstd has no IPv6 yet.
 async fn connect(host: &str) -> Result<TcpStream, Fault> {
     let fault = |why: String| Fault::new("mqtt_unreachable", format!("{host}: {why}"));
-    let found = host.to_socket_addrs().map_err(|error| {
-        fault(format!("{error} (a name needs `wasmtime run -S allow-ip-name-lookup`)"))
-    })?;
+    let (name, port) = host.rsplit_once(':').expect("the URL was checked");
     let mut why = "it has no IPv4 address".to_owned();
-    for address in found.filter(SocketAddr::is_ipv4) {
-        let connecting = TcpStream::connect_addr(address);
-        match connecting.timeout(wstd::time::Duration::from(PATIENCE)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+    for address in addresses(name).await.map_err(fault)? {
+        let port = port.parse().expect("the URL was checked");
+        match TcpStream::connect_addr((address, port).into()).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 why = "wasmtime gives no access to the network: add `-S inherit-network`".into();
             }
-            Ok(Err(error)) => why = error.to_string(),
-            Err(_) => why = "it did not accept the connection in time".into(),
+            Err(error) => why = error.to_string(),
         }
     }
     Err(fault(why))
+}
+
+/// The IPv4 addresses of a name. The standard library would hold up all sources meanwhile.
+async fn addresses(name: &str) -> Result<Vec<Ipv4Addr>, String> {
+    if let Ok(address) = name.parse() {
+        return Ok(vec![address]);
+    }
+    let failed = |code: ErrorCode| match code {
+        ErrorCode::AccessDenied => {
+            "a name needs `wasmtime run -S inherit-network,allow-ip-name-lookup`".to_owned()
+        }
+        code => format!("its name was not found ({})", code.name()),
+    };
+    let stream = resolve_addresses(&instance_network(), name).map_err(failed)?;
+    let mut found = vec![];
+    loop {
+        match stream.resolve_next_address() {
+            Ok(Some(IpAddress::Ipv4((a, b, c, d)))) => found.push(Ipv4Addr::new(a, b, c, d)),
+            Ok(Some(IpAddress::Ipv6(_))) => {}
+            Ok(None) => return Ok(found),
+            Err(ErrorCode::WouldBlock) => AsyncPollable::new(stream.subscribe()).wait_for().await,
+            Err(code) => return Err(failed(code)),
+        }
+    }
 }
 
 async fn write(stream: &TcpStream, bytes: &[u8]) -> Result<(), Fault> {

@@ -30,11 +30,17 @@ impl Feed {
         })
     }
 
-    /// The next frame, no sooner than the source's interval after the one before. An error passes, or will come again.
-    pub async fn next(&mut self, name: &str) -> Result<Frame, Fault> {
+    /// Whether it is a camera.
+    pub fn is_camera(&self) -> bool {
+        matches!(self, Self::Camera(_))
+    }
+
+    /// The next frame, of a camera no sooner than its interval after the one before. `None` if the source is there, but has nothing
+    /// new. An error passes, or will come again.
+    pub async fn next(&mut self, name: &str) -> Result<Option<Frame>, Fault> {
         match self {
             Self::Camera(camera) => {
-                Ok(Frame { file: camera.next().await?, picture: name.to_owned() })
+                Ok(Some(Frame { file: camera.next().await?, picture: name.to_owned() }))
             }
             Self::Folder(folder) => folder.next().await,
         }

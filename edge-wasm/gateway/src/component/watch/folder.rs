@@ -8,7 +8,7 @@ use fogline_edge::device::source;
 use wstd::task::sleep;
 
 use super::feed::Frame;
-use crate::component::fault::{Fault, hinted};
+use crate::component::fault::{Fault, complain, hinted};
 use crate::component::pair;
 
 /// What is known of a file: its size, its time, and whether it was taken.
@@ -31,22 +31,20 @@ impl Folder {
         Self { path: path.to_owned(), interval, skips: !existing, known, ready }
     }
 
-    pub async fn next(&mut self) -> Result<Frame, Fault> {
-        loop {
-            if let Some(path) = self.ready.pop_front() {
-                let picture = path.display().to_string();
-                // One that was removed meanwhile is no matter.
-                if !path.exists() {
-                    continue;
-                }
-                let file = pair::read(&path).map_err(|fault| fault.of(&path))?;
-                return Ok(Frame { file, picture });
-            }
-            self.look()?;
-            if self.ready.is_empty() {
-                sleep(self.interval.into()).await;
+    /// The next picture, or `None` after a look at a folder without one.
+    pub async fn next(&mut self) -> Result<Option<Frame>, Fault> {
+        while let Some(path) = self.ready.pop_front() {
+            match pair::read(&path) {
+                Ok(file) => return Ok(Some(Frame { file, picture: path.display().to_string() })),
+                // One file says nothing about the others.
+                Err(fault) => complain(&fault.of(&path)),
             }
         }
+        self.look()?;
+        if self.ready.is_empty() {
+            sleep(self.interval.into()).await;
+        }
+        Ok(None)
     }
 
     fn look(&mut self) -> Result<(), Fault> {

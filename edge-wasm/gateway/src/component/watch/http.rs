@@ -120,7 +120,7 @@ async fn read(mut body: UnsyncBoxBody<Bytes, Error>, mut parser: Mjpeg, newest: 
             match parser.next_frame() {
                 Ok(Some(frame)) => put(Ok(frame)),
                 Ok(None) => break,
-                Err(error) => return put(fault("camera_stream", error.to_string())),
+                Err(error) => return put(fault(error.word(), error.to_string())),
             }
         }
     };

@@ -28,7 +28,7 @@ use wstd::task::sleep;
 
 use self::broker::{Broker, Outlet};
 use self::report::Count;
-use self::sources::{Look, Sources};
+use self::sources::{Look, sources};
 use self::watcher::Watcher;
 use crate::component::classifier::Setup;
 use crate::component::cloud::seconds;
@@ -114,11 +114,11 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Watches until the given number of frames was looked at, or for ever. Returns whether no source was away at the end.
 pub async fn run(options: &Options) -> Result<bool, Fault> {
-    let sources = Sources::of(&options.named, options.sources.as_deref(), &options.look)?;
+    let sources = sources(&options.named, options.sources.as_deref(), &options.look)?;
     let setup = options.setup.open()?;
     let manifest = setup.session.manifest().clone();
-    let outlet =
-        options.broker.outlet(&manifest, sources.iter().map(|source| source.name.as_str()))?;
+    let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+    let outlet = options.broker.outlet(&manifest, &names, setup.monitor.is_some())?;
     let counts = sources.iter().map(|source| (source.name.clone(), Count::default()));
     let watch = Rc::new(Watch {
         session: RefCell::new(setup.session),

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fogline_edge::device::picture::Crop;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer};
 use wstd::http::Uri;
 
 use crate::component::cloud::{seconds, share};
 use crate::component::config::given;
-use crate::component::fault::Fault;
+use crate::component::fault::{Fault, shown_url};
 use crate::component::pair;
 
 /// How sources are looked at. A table of the file overrides these for its source.
@@ -88,50 +89,48 @@ struct Table {
     existing: Option<bool>,
 }
 
-/// The sources of a run.
-pub struct Sources;
-
-impl Sources {
-    /// The sources that arguments and file name, at least one.
-    ///
-    /// # Errors
-    /// If there is none, a name is taken twice or cannot be part of a topic, or the file has another mistake; with the line.
-    pub fn of(named: &[String], file: Option<&Path>, look: &Look) -> Result<Vec<Source>, Fault> {
-        let mut sources = vec![];
-        for (at, text) in named.iter().enumerate() {
-            let (name, place) = match text.split_once('=') {
-                // The = of a URL's query names nothing.
-                Some((name, place)) if !name.contains(['/', ':', '.']) => (name.to_owned(), place),
-                _ => (format!("source-{}", at + 1), text.as_str()),
-            };
-            let place = if place.contains("://") {
-                camera(place, None)?
-            } else {
-                folder(Path::new(place))?
-            };
-            sources.push(look.source(name, place));
-        }
-        if let Some(path) = file {
-            let read = tables(path, look).map_err(|fault| fault.of(path))?;
-            sources.extend(read);
-        }
-        let mut names = BTreeSet::new();
-        for Source { name, .. } in &sources {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-            if name.is_empty() || !name.chars().all(plain) {
-                let why = format!("'{name}' cannot name a source: use letters, digits, - and _");
-                return Err(Fault::new("source_name", why));
-            }
-            if !names.insert(name) {
-                return Err(Fault::new("source_name", format!("two sources are named '{name}'")));
-            }
-        }
-        if sources.is_empty() {
-            let why = "there is nothing to watch: give a URL, a folder, or --sources FILE";
-            return Err(Fault::new("source_missing", why));
-        }
-        Ok(sources)
+/// The sources that arguments and file name, at least one.
+///
+/// # Errors
+/// If there is none, a name is taken twice or cannot be part of a topic, or the file has another mistake; with the line.
+pub fn sources(named: &[String], file: Option<&Path>, look: &Look) -> Result<Vec<Source>, Fault> {
+    let mut sources = vec![];
+    for (at, text) in named.iter().enumerate() {
+        let (name, place) = match text.split_once('=') {
+            // The = of a URL's query names nothing.
+            Some((name, place)) if !name.contains(['/', ':', '.']) => (name.to_owned(), place),
+            _ => (format!("source-{}", at + 1), text.as_str()),
+        };
+        let place = if place.contains("://") {
+            camera(place, None)?
+        } else if place.contains('@') && !Path::new(place).exists() {
+            let why = format!("'{}' is not an http:// or https:// URL", shown_url(place));
+            return Err(Fault::new("source_url", why));
+        } else {
+            folder(Path::new(place))?
+        };
+        sources.push(look.source(name, place));
     }
+    if let Some(path) = file {
+        let read = tables(path, look).map_err(|fault| fault.of(path))?;
+        sources.extend(read);
+    }
+    let mut names = BTreeSet::new();
+    for Source { name, .. } in &sources {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if name.is_empty() || !name.chars().all(plain) {
+            let why = format!("'{name}' cannot name a source: use letters, digits, - and _");
+            return Err(Fault::new("source_name", why));
+        }
+        if !names.insert(name) {
+            return Err(Fault::new("source_name", format!("two sources are named '{name}'")));
+        }
+    }
+    if sources.is_empty() {
+        let why = "there is nothing to watch: give a URL, a folder, or --sources FILE";
+        return Err(Fault::new("source_missing", why));
+    }
+    Ok(sources)
 }
 
 impl Look {
@@ -186,6 +185,9 @@ impl Table {
 
     fn login(&self) -> Result<Option<Login>, Fault> {
         let password = match &self.password_file {
+            Some(_) if self.user.is_none() => {
+                return Err(Fault::new("login", "`password-file` needs `user`"));
+            }
             Some(path) => {
                 let path = given(path.clone()).map_err(|why| Fault::new("path", why).of(path))?;
                 let bytes = pair::read(&path).map_err(|fault| fault.of(&path))?;
@@ -210,7 +212,7 @@ fn folder(path: &Path) -> Result<Place, Fault> {
 
 /// A camera's URL, which may have a user and a password in front of its host.
 fn camera(text: &str, login: Option<Login>) -> Result<Place, Fault> {
-    let fault = |why: &str| Fault::new("source_url", format!("'{}': {why}", without_login(text)));
+    let fault = |why: &str| Fault::new("source_url", format!("'{}': {why}", shown_url(text)));
     let url: Uri = text.parse().map_err(|_| fault("it is not a URL"))?;
     match url.scheme_str() {
         Some("http" | "https") => {}
@@ -222,23 +224,20 @@ fn camera(text: &str, login: Option<Login>) -> Result<Place, Fault> {
         _ => return Err(fault("it is not an http:// or https:// URL")),
     }
     let authority = url.authority().map_or("", |authority| authority.as_str());
-    let Some((before, host)) = authority.rsplit_once('@') else {
-        return Ok(Place::Camera { url, login });
-    };
-    let (user, password) = before.split_once(':').unwrap_or((before, ""));
-    let (user, password) = (user.to_owned(), password.to_owned());
+    let (before, host) =
+        authority.rsplit_once('@').map_or((None, authority), |(before, host)| (Some(before), host));
     let mut parts = url.clone().into_parts();
     parts.authority = Some(host.parse().map_err(|_| fault("its host is not valid"))?);
     let url = Uri::from_parts(parts).map_err(|_| fault("it is not a URL"))?;
-    Ok(Place::Camera { url, login: login.or(Some(Login { user, password })) })
-}
-
-/// A URL as it may be printed.
-fn without_login(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => text.to_owned(),
+    if url.host().is_none_or(|name| name != host && url.port_u16().is_none()) {
+        return Err(fault("its port is not a number (in a password, / is written %2F)"));
     }
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let login = login.or(before.map(|before| {
+        let (user, password) = before.split_once(':').unwrap_or((before, ""));
+        Login { user: plain(user), password: plain(password) }
+    }));
+    Ok(Place::Camera { url, login })
 }
 
 fn checked_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

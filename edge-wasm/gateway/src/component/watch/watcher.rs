@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fogline_edge::cloud::CloudError;
 use fogline_edge::device::watch::{Motion, States};
 use fogline_edge::session::Answer;
+use wstd::task::sleep;
 
 use super::Watch;
 use super::feed::{Feed, Frame};
@@ -18,6 +19,9 @@ use crate::component::transport::fraction;
 /// The first and the longest pause after a source failed; each is twice as long as the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// Frames in a row that are no picture, after which a camera is away.
+const UNREADABLE: u32 = 3;
+
 /// A source in progress.
 pub struct Watcher {
     source: Source,
@@ -27,13 +31,18 @@ pub struct Watcher {
     states: States,
     escalated: Option<Instant>,
     compared: Option<Instant>,
+    /// Whether the source answers, once that is known.
+    there: Option<bool>,
+    /// Frames in a row that are no picture.
+    unreadable: u32,
 }
 
 impl Watcher {
     pub fn new(source: Source, watch: Rc<Watch>) -> Result<Self, Fault> {
         let (motion, states) = (Motion::new(source.motion), States::new(source.equal));
         let feed = Feed::of(&source)?;
-        Ok(Self { source, watch, feed, motion, states, escalated: None, compared: None })
+        let (escalated, compared, there) = (None, None, None);
+        Ok(Self { source, watch, feed, motion, states, escalated, compared, there, unreadable: 0 })
     }
 
     /// Looks at frames for ever. Standard output that cannot be written ends the run.
@@ -41,17 +50,20 @@ impl Watcher {
         let mut pause = PAUSES.0;
         loop {
             let outcome = match self.feed.next(&self.source.name).await {
-                Ok(frame) => {
+                Ok(Some(frame)) => {
                     pause = PAUSES.0;
+                    // Others have their turn, too, while a folder has many pictures.
+                    sleep(wstd::time::Duration::from_millis(1)).await;
                     self.watch.take_frame().await;
                     self.watch.count(&self.source.name, |count| count.busy = true);
-                    let seen = self.back().and(self.see(&frame).await);
+                    let seen = self.see(&frame).await;
                     self.watch.count(&self.source.name, |count| count.busy = false);
                     if self.watch.frames.get() == 0 {
                         self.watch.done.raise();
                     }
                     seen
                 }
+                Ok(None) => self.back(),
                 Err(fault) => {
                     let away = self.away(&fault);
                     super::pause(pause, fraction()).await;
@@ -67,16 +79,15 @@ impl Watcher {
     }
 
     /// Reports the first of several errors in a row.
-    fn away(&self, fault: &Fault) -> Result<(), Fault> {
-        let mut first = false;
-        self.watch.count(&self.source.name, |count| {
-            first = !count.away;
-            count.away = true;
-            count.outages += u64::from(first);
-        });
-        if !first {
+    fn away(&mut self, fault: &Fault) -> Result<(), Fault> {
+        if self.there == Some(false) {
             return Ok(());
         }
+        self.there = Some(false);
+        self.watch.count(&self.source.name, |count| {
+            count.away = true;
+            count.outages += 1;
+        });
         if let Some(outlet) = &self.watch.outlet {
             outlet.availability(&self.source.name, false);
         }
@@ -84,32 +95,42 @@ impl Watcher {
     }
 
     /// Reports that the source is back, or there for the first time.
-    fn back(&self) -> Result<(), Fault> {
-        let (mut was_away, mut first) = (false, false);
-        self.watch.count(&self.source.name, |count| {
-            (was_away, first) = (count.away, count.frames == 0);
-            count.away = false;
-        });
-        if let Some(outlet) = self.watch.outlet.as_ref().filter(|_| was_away || first) {
+    fn back(&mut self) -> Result<(), Fault> {
+        let before = self.there.replace(true);
+        if before == Some(true) {
+            return Ok(());
+        }
+        self.watch.count(&self.source.name, |count| count.away = false);
+        if let Some(outlet) = &self.watch.outlet {
             outlet.availability(&self.source.name, true);
         }
-        if was_away { report::back(&self.source.name) } else { Ok(()) }
+        if before == Some(false) { report::back(&self.source.name) } else { Ok(()) }
+    }
+
+    /// Takes note of a frame that is no picture. A camera that sends nothing else is away; others may send one now and then.
+    fn unreadable(&mut self, frame: &Frame, fault: &Fault) -> Result<(), Fault> {
+        self.unreadable += 1;
+        self.watch.count(&self.source.name, |count| count.unreadable += 1);
+        let message = format!("{}: {}", frame.picture, fault.message);
+        let fault = Fault { message, ..fault.clone() };
+        match (self.feed.is_camera(), self.unreadable) {
+            (true, UNREADABLE) => self.away(&fault)?,
+            (true, 1) | (false, _) => complain(&fault),
+            (true, _) => {}
+        }
+        Ok(())
     }
 
     async fn see(&mut self, frame: &Frame) -> Result<(), Fault> {
-        let (watch, name) = (Rc::clone(&self.watch), &self.source.name);
-        watch.count(name, |count| count.frames += 1);
+        let watch = Rc::clone(&self.watch);
+        watch.count(&self.source.name, |count| count.frames += 1);
         let rgb = match watch.decoder.decode_part(&frame.file, self.source.crop) {
             Ok(rgb) => rgb,
-            Err(fault) => {
-                watch.count(name, |count| count.unreadable += 1);
-                complain(&Fault {
-                    message: format!("{}: {}", frame.picture, fault.message),
-                    ..fault
-                });
-                return Ok(());
-            }
+            Err(fault) => return self.unreadable(frame, &fault),
         };
+        self.unreadable = 0;
+        self.back()?;
+        let name = &self.source.name;
         // An unsettled source needs answers, even if nothing moves: otherwise its state would never become known.
         let wanted = !self.states.is_settled();
         if !self.motion.moved(&rgb, watch.decoder.size(), wanted) {
