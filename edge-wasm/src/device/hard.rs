@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::session::{Answer, Audit};
 
+/// How long writing a file may take; one that is still hidden then was left by a run that was killed.
+const WRITING: Duration = Duration::from_mins(1);
 /// The share of the limit that is freed when it is reached, so that the folder is not listed for every picture.
 const FREED: u64 = 16;
 
@@ -116,8 +118,9 @@ impl Hard {
         fs::create_dir_all(&folder).map_err(of(&folder))?;
         let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let name = format!("{ms:013}-{tag:08x}");
-        write(&folder, &format!("{name}.json"), format!("{note}\n").as_bytes())?;
+        // The picture first: it is of use without its note.
         let path = write(&folder, &format!("{name}.{}", ending(file)), file)?;
+        write(&folder, &format!("{name}.json"), format!("{note}\n").as_bytes())?;
         self.room = self.room.saturating_sub(bytes);
         self.kept += 1;
         Ok(Some(path))
@@ -135,7 +138,11 @@ impl Hard {
                     if !file.is_file() {
                         continue;
                     }
-                    let made = file.modified().unwrap_or(UNIX_EPOCH);
+                    let mut made = file.modified().unwrap_or(UNIX_EPOCH);
+                    let is_left = self.looked.duration_since(made).is_ok_and(|age| age > WRITING);
+                    if is_left && is_hidden(&path) {
+                        made = UNIX_EPOCH;
+                    }
                     kept.push(Kept { made, bytes: file.len(), path });
                 }
             }
@@ -166,6 +173,11 @@ impl Hard {
 fn of(path: &Path) -> impl FnOnce(io::Error) -> HardError + use<> {
     let path = path.to_owned();
     move |why| HardError { path, why }
+}
+
+/// Whether a file was being written, under the name that it has until then.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 /// Whether a file has a name that [`Hard::keep`] gives, hidden or not: others are somebody else's.

@@ -7,7 +7,7 @@ use fogline_edge::session::{Answer, Session};
 
 use crate::component::cloud::{Cloud, Offload};
 use crate::component::drift::{DriftOptions, Monitor};
-use crate::component::fault::Fault;
+use crate::component::fault::{Fault, complain};
 use crate::component::pair::{Decoder, PairOptions};
 use crate::component::transport::WasiHttp;
 
@@ -39,6 +39,10 @@ impl Setup {
         // Without a cloud nothing is sent, so there is nothing to limit.
         let offload = self.offload.of(&session)?;
         let offload = cloud.as_ref().map(|_| offload).unwrap_or_default();
+        if cloud.is_none() && self.offload.audits() {
+            let why = "--audit-rate has no effect without --cloud";
+            complain(&Fault::new("audit_without_cloud", why));
+        }
         let decoder = self.pair.decoder(&session);
         let (json, is_users) = self.pair.manifest_json()?;
         let monitor = self.drift.monitor(&json, session.manifest(), is_users);

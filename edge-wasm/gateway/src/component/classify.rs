@@ -48,7 +48,8 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<bool, Fault> {
     let mut classifier = options.setup.load(options.setup.cloud.batch())?;
     let mut kept = options.spooling.open()?;
-    let (mut hard, mut audits) = (options.keeping.open()?, Audits::default());
+    let (mut hard, mut audits) =
+        (options.keeping.open(classifier.cloud.is_some(), &[])?, Audits::default());
     if kept.is_some() && classifier.cloud.is_none() {
         let why = "--spool has no effect without --cloud";
         complain(&Fault::new("spool_without_cloud", why));

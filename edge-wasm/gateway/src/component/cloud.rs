@@ -47,6 +47,11 @@ pub struct Offload {
 }
 
 impl Offload {
+    /// Whether there are audits.
+    pub fn audits(&self) -> bool {
+        self.audit_rate > 0.0
+    }
+
     /// The limits and audits for this pair.
     ///
     /// # Errors

@@ -95,7 +95,14 @@ pub async fn open(
         let wants = wants.filter(|_| matches!(purpose, Purpose::Camera));
         let wants = wants.and_then(|how| how.split(' ').next()).map_or(String::new(), |how| {
             let how = how.escape_debug();
-            format!(", it wants a login by {how} (we have Basic: `user` and `password-file`)")
+            match login {
+                Some(_) if how.to_string().eq_ignore_ascii_case("basic") => {
+                    ", it refused the user or the password".to_owned()
+                }
+                _ => format!(
+                    ", it wants a login by {how} (we have Basic: `user` and `password-file`)"
+                ),
+            }
         });
         let why = format!("status {}{elsewhere}{wants}", status.as_u16());
         return Err(purpose.fault("refused", url, &why));

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fogline_edge::device::hard::{Hard, HardError, is_hard};
+use fogline_edge::device::picture::Crop;
 use fogline_edge::device::source::STDIN;
 use fogline_edge::session::Answer;
 use serde::Serialize;
 
-use crate::component::fault::{Fault, complain, hinted, json};
+use crate::component::fault::{Fault, complain, hinted, json, shown};
 use crate::component::line::Line;
 use crate::component::pair;
 use crate::component::transport::random;
@@ -40,27 +41,49 @@ pub struct Hardness {
 struct Note<'a> {
     /// Seconds since 1970.
     unix: u64,
+    /// Left, top, width and height of the part that was looked at, in parts of the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crop: Option<[f64; 4]>,
     #[serde(flatten)]
     line: Line<'a>,
 }
 
 impl Keeping {
     /// The folder, if the options name one, which is created if it does not exist.
-    pub fn open(&self) -> Result<Option<Hardness>, Fault> {
+    ///
+    /// # Errors
+    /// If it cannot be used, or contains one of the `watched` folders or lies in it: kept pictures would be found as new ones.
+    pub fn open(&self, has_cloud: bool, watched: &[&Path]) -> Result<Option<Hardness>, Fault> {
         let Some(folder) = &self.folder else { return Ok(None) };
+        if !has_cloud {
+            let why = "--keep-hard keeps what the cloud was asked about: it has no effect without --cloud";
+            complain(&Fault::new("keep_hard_without_cloud", why));
+        }
+        let plain = |path: &Path| path.components().collect::<PathBuf>();
+        let own = plain(folder);
+        if let Some(path) = watched.iter().map(|path| plain(path)).find(|path| {
+            own.starts_with(path)
+                || path.starts_with(&own)
+                || [&own, path].contains(&&PathBuf::from("."))
+        }) {
+            let why = format!("it and the watched folder {} lie in each other", shown(&path));
+            return Err(Fault::new("keep_hard_unusable", why).of(folder));
+        }
         let age = Duration::from_hours(24 * self.days);
         Ok(Some(Hardness { hard: Hard::create(folder, self.mib << 20, age)?, reported: false }))
     }
 }
 
 impl Hardness {
-    /// Keeps the picture's file if its answer shows that it is hard. An error is reported once, and loses no answer.
-    pub fn keep(&mut self, picture: &str, file: &[u8], answer: &Answer) {
+    /// Keeps the picture's file if its answer shows that it is hard; `crop` is the part that was looked at. An error is reported once,
+    /// and loses no answer.
+    pub fn keep(&mut self, picture: &str, file: &[u8], answer: &Answer, crop: Option<Crop>) {
         if !is_hard(answer) {
             return;
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let note = Note { unix: since.as_secs(), line: Line::answer(picture.to_owned(), answer) };
+        let line = Line::answer(picture.to_owned(), answer);
+        let note = Note { unix: since.as_secs(), crop: crop.map(Crop::parts), line };
         let [a, b, c, d, ..] = random();
         let tag = u32::from_le_bytes([a, b, c, d]);
         if let Err(error) = self.hard.keep(file, &answer.label, &json(&note), tag)
@@ -76,7 +99,7 @@ impl Hardness {
             && path.as_os_str() != STDIN
             && let Ok(file) = pair::read(path)
         {
-            self.keep(&path.display().to_string(), &file, answer);
+            self.keep(&path.display().to_string(), &file, answer, None);
         }
     }
 

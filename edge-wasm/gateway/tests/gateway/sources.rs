@@ -119,6 +119,8 @@ fn mistakes_in_sources_are_named() {
     };
     fs::write(bench.path("bad.toml"), "[a]\nurl = \"http://x\"\n\n[b]\nuri = \"http://y\"\n")
         .unwrap();
+    fs::create_dir_all(bench.path("in/deep")).unwrap();
+    let many = ["http://x"; 51];
     for (arguments, word, hint) in [
         (&["--frames", "1"][..], "source_missing", "--sources"),
         (&["rtsp://u:pw@camera/1?pw=pw@"], "source_url", "Motion JPEG"),
@@ -128,6 +130,11 @@ fn mistakes_in_sources_are_named() {
         (&["a b=http://x"], "source_name", "letters"),
         (&["a=http://x", "a=http://y"], "source_name", "two"),
         (&["nowhere"], "source_folder", "--dir"),
+        (&["x="], "source_folder", "--dir"),
+        (&many, "source_limit", "50"),
+        (&[".", "--keep-hard", "./hard"], "keep_hard_unusable", "watched"),
+        (&["in/deep", "--keep-hard", "in"], "keep_hard_unusable", "watched"),
+        (&["http://x", "--metrics-file", "no/such.prom"], "metrics_unusable", "no/such.prom"),
         (&["--sources", "bad.toml"], "sources_syntax", "line 5"),
         (&["http://x", "--mqtt", "mqtts://broker"], "mqtt_url", "TLS"),
         (&["http://x", "--crop", "0,0,2,1"], "crop", "0.25,0,0.5,1"),

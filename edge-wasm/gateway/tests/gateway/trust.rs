@@ -41,6 +41,15 @@ fn audits_and_hard_pictures_through_the_real_function() {
     let end = of(&lines, "end")[0];
     assert_eq!((&end["audits"]["disagreed"], &end["hard"]["kept"]), (&3.into(), &3.into()));
     assert_eq!(fs::read_dir(bench.path("contrary/ship")).unwrap().count(), 6);
+    let crop = ["--crop", "0,0,1,0.5", "--keep-hard", "part"];
+    watched(&bench, &[&[&*sea], &some[..], &audit[..4], &crop[..]].concat());
+    let notes = fs::read_dir(bench.path("part")).unwrap().map(|label| label.unwrap().path());
+    let notes =
+        notes.flat_map(|label| fs::read_dir(label).unwrap()).map(|file| file.unwrap().path());
+    for note in notes.filter(|note| note.extension().is_some_and(|is| is == "json")) {
+        let note: Value = serde_json::from_str(&fs::read_to_string(note).unwrap()).unwrap();
+        assert_eq!(note["crop"], serde_json::json!([0.0, 0.0, 1.0, 0.5]));
+    }
     // The same through `classify`, of pictures that no exit is sure of: each is kept under its answer.
     bench.never_sure();
     let classify =

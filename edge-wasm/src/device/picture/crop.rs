@@ -21,6 +21,11 @@ impl Crop {
         (within(left, width) && within(top, height)).then_some(Self { left, top, width, height })
     }
 
+    /// Left, top, width and height in parts of the picture.
+    pub fn parts(self) -> [f64; 4] {
+        [self.left, self.top, self.width, self.height]
+    }
+
     /// Left, top, width and height in pixels of a picture of this size; at least one pixel.
     pub(super) fn of(self, width: u32, height: u32) -> [u32; 4] {
         let span = |from: f64, length: f64, side: u32| {

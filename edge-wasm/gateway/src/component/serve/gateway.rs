@@ -36,7 +36,8 @@ impl Gateway {
     fn of(options: &'static Options) -> Result<Self, Fault> {
         // All hard pictures of an HTTP request go to the cloud together, whatever `batch` is: they share one deadline.
         let classifier = options.setup.load(MAX_BATCH)?;
-        Ok(Self { classifier, hard: options.keeping.open()? })
+        let hard = options.keeping.open(classifier.cloud.is_some(), &[])?;
+        Ok(Self { classifier, hard })
     }
 
     /// The loaded pair.
@@ -90,7 +91,7 @@ impl Gateway {
         if let Some(hard) = &mut self.hard {
             for ((name, outcome), file) in answered.iter().zip(files) {
                 if let (Ok(answer), Some(file)) = (outcome, file) {
-                    hard.keep(name, &file, answer);
+                    hard.keep(name, &file, answer, None);
                 }
             }
         }

@@ -19,13 +19,12 @@ use wstd::future::FutureExt;
 use wstd::io::{AsyncPollable, AsyncRead, AsyncWrite};
 use wstd::net::TcpStream;
 
-use super::report;
 use super::topics::Topics;
+use super::{Pauses, report};
 use crate::component::config::MQTT_PASSWORD;
-use crate::component::fault::{Fault, complain, shown_url};
+use crate::component::fault::{Fault, complain, first_line, shown_url};
 use crate::component::pair;
 use crate::component::signal::Signal;
-use crate::component::transport::fraction;
 
 /// Options for the broker.
 #[derive(clap::Args)]
@@ -58,8 +57,8 @@ pub struct Broker {
 const KEEP_ALIVE: u16 = 30;
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The first and the longest pause before the next connection; each is twice as long as the one before.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// The longest pause before the next connection.
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Where messages go.
 pub struct Outlet {
@@ -172,7 +171,9 @@ fn host(url: &str) -> Result<String, Fault> {
         ));
     }
     match rest.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+        Some((host, port))
+            if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) =>
+        {
             Ok(rest.to_owned())
         }
         None if !rest.is_empty() => Ok(format!("{rest}:1883")),
@@ -223,23 +224,22 @@ impl Outlet {
 
 /// Keeps the connection, until the end of the run.
 pub async fn keep(outlet: Rc<Outlet>) {
-    let (mut pause, mut reported) = (PAUSES.0, false);
+    let (mut pauses, mut reported) = (Pauses::up_to(LONGEST), false);
     loop {
+        let began = Instant::now();
         let Err(fault) = session(&outlet).await;
         // The broker ends a connection after its goodbye.
         if outlet.leaving.get() == Leaving::Done {
             return;
         }
-        if outlet.connected.replace(false) {
-            (pause, reported) = (PAUSES.0, false);
-        }
+        let was_connected = outlet.connected.replace(false);
+        reported &= !was_connected;
         // One line for each time that it is away.
         if !reported && let Err(fault) = report::broker(Some(&fault)) {
             complain(&fault);
         }
         reported = true;
-        super::pause(pause, fraction()).await;
-        pause = (pause * 2).min(PAUSES.1);
+        pauses.wait(was_connected.then_some(began)).await;
     }
 }
 
@@ -258,6 +258,9 @@ async fn session(outlet: &Outlet) -> Result<std::convert::Infallible, Fault> {
     loop {
         while let Some(event) = reader.event().map_err(|error| unusable(&error))? {
             match event {
+                Event::Opened { .. } if outlet.connected.get() => {
+                    return Err(Fault::new("mqtt_protocol", "the broker accepted us twice"));
+                }
                 Event::Opened { has_session } => {
                     outlet.connected.set(true);
                     report::broker(None)?;
@@ -337,7 +340,10 @@ async fn addresses(name: &str) -> Result<Vec<Ipv4Addr>, String> {
         ErrorCode::AccessDenied => {
             "a name needs `wasmtime run -S inherit-network,allow-ip-name-lookup`".to_owned()
         }
-        code => format!("its name was not found ({})", code.name()),
+        code => format!(
+            "its name was not found ({}), or `wasmtime run` lacks -S allow-ip-name-lookup",
+            code.name()
+        ),
     };
     let stream = resolve_addresses(&instance_network(), name).map_err(failed)?;
     let mut found = vec![];
@@ -363,7 +369,7 @@ async fn write(stream: &TcpStream, bytes: &[u8]) -> Result<(), Fault> {
 }
 
 fn broken(why: &dyn std::fmt::Display) -> Fault {
-    Fault::new("mqtt_broken", format!("the connection broke: {why}"))
+    Fault::new("mqtt_broken", format!("the connection broke: {}", first_line(&why)))
 }
 
 fn unusable(error: &MqttError) -> Fault {

@@ -1,6 +1,6 @@
 //! A camera over HTTP: snapshots, or a Motion JPEG stream, as its answer turns out to be.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use wstd::task::sleep_until;
 use wstd::time::Instant;
 
 use super::sources::Login;
-use crate::component::fault::{Fault, first_line};
+use crate::component::fault::{Fault, first_line, shown_url};
 use crate::component::fetch::{self, Purpose};
 use crate::component::signal::Signal;
 
@@ -44,6 +44,8 @@ struct Stream {
 #[derive(Default)]
 struct Newest {
     frame: RefCell<Option<Result<Vec<u8>, Fault>>>,
+    /// Bytes that arrived since a frame was taken.
+    bytes: Cell<usize>,
     arrived: Signal,
 }
 
@@ -70,15 +72,28 @@ impl Camera {
     pub async fn next(&mut self) -> Result<Vec<u8>, Fault> {
         sleep_until(self.due).await;
         self.due = Instant::now() + self.interval.into();
-        let (timeout, seconds) = (self.timeout, self.timeout.as_secs_f64());
+        let timeout = self.timeout;
         let frame = self.frame().timeout(wstd::time::Duration::from(timeout)).await;
-        let frame = frame.unwrap_or_else(|_| {
-            Err(Fault::new("camera_late", format!("no frame within {seconds} seconds (--timeout)")))
-        });
+        let frame = frame.unwrap_or_else(|_| Err(self.late()));
         if frame.is_err() {
             self.stream = None;
         }
         frame
+    }
+
+    /// Why there was no frame in time.
+    fn late(&self) -> Fault {
+        let (url, seconds) = (shown_url(&self.url.to_string()), self.timeout.as_secs_f64());
+        match self.stream.as_ref().map(|stream| stream.newest.bytes.get()) {
+            Some(bytes) if bytes > 0 => {
+                let why = format!("{bytes} bytes in {seconds} seconds (--timeout), but no frame");
+                Fault::new("camera_stream", format!("{url}: {why}"))
+            }
+            _ => Fault::new(
+                "camera_late",
+                format!("{url}: no frame within {seconds} seconds (--timeout)"),
+            ),
+        }
     }
 
     async fn frame(&mut self) -> Result<Vec<u8>, Fault> {
@@ -90,12 +105,14 @@ impl Camera {
             };
             let newest = Rc::<Newest>::default();
             let body = response.into_body().into_boxed_body();
-            let task = spawn(read(body, parser, Rc::clone(&newest)));
+            let url = shown_url(&self.url.to_string());
+            let task = spawn(read(url, body, parser, Rc::clone(&newest)));
             self.stream = Some(Stream { newest, _task: task });
         }
         let Some(Stream { newest, .. }) = &self.stream else { unreachable!("it was opened") };
         loop {
             if let Some(frame) = newest.frame.take() {
+                newest.bytes.set(0);
                 return frame;
             }
             newest.arrived.wait().await;
@@ -104,17 +121,26 @@ impl Camera {
 }
 
 /// Reads a stream until it ends. A frame that nobody took makes way for the next.
-async fn read(mut body: UnsyncBoxBody<Bytes, Error>, mut parser: Mjpeg, newest: Rc<Newest>) {
+async fn read(
+    url: String,
+    mut body: UnsyncBoxBody<Bytes, Error>,
+    mut parser: Mjpeg,
+    newest: Rc<Newest>,
+) {
     let put = |frame: Result<Vec<u8>, Fault>| {
         newest.frame.replace(Some(frame));
         newest.arrived.raise();
     };
-    let fault = |word: &str, why: String| Err(Fault::new(word, why));
+    let fault = |word: &str, why: String| Err(Fault::new(word, format!("{url}: {why}")));
     let end = loop {
         match body.frame().await {
             None => break fault("camera_ended", "the stream ended".into()),
             Some(Err(error)) => break fault("camera_unreachable", first_line(&error)),
-            Some(Ok(piece)) => parser.push(piece.data_ref().map_or(&[][..], AsRef::as_ref)),
+            Some(Ok(piece)) => {
+                let piece = piece.data_ref().map_or(&[][..], AsRef::as_ref);
+                newest.bytes.set(newest.bytes.get() + piece.len());
+                parser.push(piece);
+            }
         }
         loop {
             match parser.next_frame() {

@@ -28,7 +28,7 @@ use wstd::task::sleep;
 
 use self::broker::{Broker, Outlet};
 use self::report::Count;
-use self::sources::{Look, sources};
+use self::sources::{Look, Place, sources};
 use self::watcher::Watcher;
 use crate::component::classifier::Setup;
 use crate::component::cloud::seconds;
@@ -37,7 +37,7 @@ use crate::component::fault::{Fault, complain};
 use crate::component::hard::{Hardness, Keeping};
 use crate::component::pair::Decoder;
 use crate::component::signal::Signal;
-use crate::component::transport::WasiHttp;
+use crate::component::transport::{WasiHttp, fraction};
 
 /// Watch cameras and folders: publish states, and keep the doubtful pictures.
 ///
@@ -119,13 +119,18 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
     let manifest = setup.session.manifest().clone();
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
     let outlet = options.broker.outlet(&manifest, &names, setup.monitor.is_some())?;
+    let folders = sources.iter().filter_map(|source| match &source.place {
+        Place::Folder(path) => Some(path.as_path()),
+        Place::Camera { .. } => None,
+    });
+    let hard = options.keeping.open(setup.cloud.is_some(), &folders.collect::<Vec<_>>())?;
     let counts = sources.iter().map(|source| (source.name.clone(), Count::default()));
     let watch = Rc::new(Watch {
         session: RefCell::new(setup.session),
         cloud: setup.cloud,
         offload: RefCell::new(setup.offload),
         decoder: setup.decoder,
-        hard: RefCell::new(options.keeping.open()?),
+        hard: RefCell::new(hard),
         outlet: outlet.map(Rc::new),
         monitor: RefCell::new(setup.monitor),
         metrics: RefCell::default(),
@@ -137,6 +142,9 @@ pub async fn run(options: &Options) -> Result<bool, Fault> {
         drift_every: options.drift_every,
         began: Instant::now(),
     });
+    if let Some(path) = &options.metrics_file {
+        report::replace(path, "")?;
+    }
     // A task ends when it is dropped.
     let mut tasks = vec![];
     if let Some(outlet) = &watch.outlet {
@@ -222,7 +230,28 @@ impl Watch {
     }
 }
 
-/// Waits so long, a random half of it at least, so that many devices do not come back at once.
-async fn pause(longest: Duration, random: f64) {
-    sleep(longest.mul_f64(0.5 + random / 2.0).into()).await;
+/// What must go well for so long until a later failure is tried again soon.
+const HEALTHY: Duration = Duration::from_secs(10);
+
+/// The pauses after failures in a row: from a second to `longest`.
+struct Pauses {
+    longest: Duration,
+    next: Duration,
+}
+
+impl Pauses {
+    fn up_to(longest: Duration) -> Self {
+        Self { longest, next: Duration::from_secs(1) }
+    }
+
+    /// Waits after a failure, before which all went well since `since`. The next pause is twice as long, unless it went well for long.
+    /// Half of a pause is random, so that many devices do not come back at once.
+    async fn wait(&mut self, since: Option<Instant>) {
+        if since.is_some_and(|since| since.elapsed() > HEALTHY) {
+            self.next = Duration::from_secs(1);
+        }
+        let pause = self.next.mul_f64(1.0 + fraction());
+        sleep(pause.min(self.longest).into()).await;
+        self.next = (self.next * 2).min(self.longest);
+    }
 }

@@ -43,6 +43,10 @@ pub struct Look {
     existing: bool,
 }
 
+/// The most sources of a run. Wasmtime's poll lists at most 128 ready events at once, of which a source may have two; beyond that,
+/// wstd's executor spins and nothing gets its turn.
+const MOST: usize = 50;
+
 /// Where frames come from.
 pub enum Place {
     Camera { url: Uri, login: Option<Login> },
@@ -126,6 +130,13 @@ pub fn sources(named: &[String], file: Option<&Path>, look: &Look) -> Result<Vec
             return Err(Fault::new("source_name", format!("two sources are named '{name}'")));
         }
     }
+    if sources.len() > MOST {
+        let why = format!(
+            "{} sources: at most {MOST} in one run; start several, each with its own --mqtt-name",
+            sources.len()
+        );
+        return Err(Fault::new("source_limit", why));
+    }
     if sources.is_empty() {
         let why = "there is nothing to watch: give a URL, a folder, or --sources FILE";
         return Err(Fault::new("source_missing", why));
@@ -163,6 +174,9 @@ impl Table {
             (None, Some(path)) => folder(path).map_err(|fault| wrong(&fault.message))?,
             _ => return Err(wrong("give either `url` or `folder`")),
         };
+        if self.folder.is_some() && self.user.is_some() {
+            return Err(wrong("a folder has no `user`"));
+        }
         let share = |share: &f64| (0.0..=1.0).contains(share);
         if self.motion.is_some_and(|motion| !share(&motion)) {
             return Err(wrong("`motion` is a number between 0 and 1"));
@@ -202,7 +216,7 @@ impl Table {
 fn folder(path: &Path) -> Result<Place, Fault> {
     let fault = |why: String| Fault::new("source_folder", why).of(path);
     let path = given(path.to_owned()).map_err(fault)?;
-    if !path.is_dir() {
+    if path.as_os_str().is_empty() || !path.is_dir() {
         let why =
             "there is no such folder (wasmtime gives access only to folders given with --dir)";
         return Err(fault(why.into()));

@@ -8,16 +8,15 @@ use fogline_edge::device::watch::{Motion, States};
 use fogline_edge::session::Answer;
 use wstd::task::sleep;
 
-use super::Watch;
 use super::feed::{Feed, Frame};
 use super::report;
 use super::sources::Source;
+use super::{Pauses, Watch};
 use crate::component::fault::{Fault, complain, json, say};
 use crate::component::line::Line;
-use crate::component::transport::fraction;
 
-/// The first and the longest pause after a source failed; each is twice as long as the one before.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The longest pause after a source failed.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Frames in a row that are no picture, after which a camera is away.
 const UNREADABLE: u32 = 3;
@@ -47,11 +46,11 @@ impl Watcher {
 
     /// Looks at frames for ever. Standard output that cannot be written ends the run.
     pub async fn run(mut self) {
-        let mut pause = PAUSES.0;
+        let (mut pauses, mut well) = (Pauses::up_to(LONGEST), None);
         loop {
             let outcome = match self.feed.next(&self.source.name).await {
                 Ok(Some(frame)) => {
-                    pause = PAUSES.0;
+                    well.get_or_insert_with(Instant::now);
                     // Others have their turn, too, while a folder has many pictures.
                     sleep(wstd::time::Duration::from_millis(1)).await;
                     self.watch.take_frame().await;
@@ -66,8 +65,7 @@ impl Watcher {
                 Ok(None) => self.back(),
                 Err(fault) => {
                     let away = self.away(&fault);
-                    super::pause(pause, fraction()).await;
-                    pause = (pause * 2).min(PAUSES.1);
+                    pauses.wait(well.take()).await;
                     away
                 }
             };
@@ -163,7 +161,7 @@ impl Watcher {
             count.audited += u64::from(answer.audit.is_some());
         });
         if let Some(hard) = &mut *watch.hard.borrow_mut() {
-            hard.keep(&frame.picture, &frame.file, &answer);
+            hard.keep(&frame.picture, &frame.file, &answer, self.source.crop);
         }
         if self.compared.is_none_or(|last| last.elapsed() >= watch.drift_every) {
             self.compared = Some(Instant::now());
