@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::circuit::Circuit;
 use super::pace::Pace;
-use super::{Asked, CloudError, DEADLINE, MAX_REPLY, Reply, Transport, TransportError};
+use super::{Asked, CloudError, DEADLINE, MAX_REPLY, Reply, Transport, TransportError, fraction};
 
 /// Tries per request, the first one included.
 const TRIES: u32 = 3;
@@ -66,8 +66,7 @@ impl<T: Transport> Client<T> {
 
     /// A random number in 0..1.
     pub fn fraction(&self) -> f64 {
-        let [a, b, c, d, ..] = self.transport.random();
-        f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+        fraction(self.transport.random())
     }
 
     /// Sends `request`, its maps coded by the pair's coder, and returns one outcome per sample; all are alike if the cloud did not

@@ -69,6 +69,11 @@ pub fn seconds(said: &str) -> Option<Duration> {
     is_number.then(|| Duration::from_secs(said.parse().unwrap_or(u64::MAX)))
 }
 
+/// A number in 0..1 of random bytes.
+pub fn fraction([a, b, c, d, ..]: [u8; 16]) -> f64 {
+    f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+}
+
 /// Why there is no HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -2,8 +2,8 @@
 //!
 //! `DIR/LABEL/TIME-TAG.jpg` is a picture that was answered LABEL, and `TIME-TAG.json` beside it one line about it. A person who
 //! moves a picture to the right folder has labelled it. The folder's size and the pictures' age are limited, and the oldest are
-//! removed first; files of other names are left alone. Pictures are written under a hidden name and then renamed, so that no half-written file is ever trained on.
-//! Several instances may share a folder: each looks at all of it now and then.
+//! removed first; files of other names are left alone. Pictures are written under a hidden name and then renamed, so that no
+//! half-written file is ever trained on. Several instances may share a folder: each looks at all of it now and then.
 
 use std::ffi::OsStr;
 use std::fmt;

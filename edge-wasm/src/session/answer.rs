@@ -5,7 +5,7 @@ use fogline::manifest::Manifest;
 use fogline::policy::Verdict;
 use serde::Serialize;
 
-use crate::cloud::CloudError;
+use crate::cloud::{Asked, CloudError};
 
 /// The answer to one picture.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +35,16 @@ pub struct Answer {
     /// What the cloud said to the same picture, if the answer is a sure exit's and was audited.
     #[serde(skip)]
     pub audit: Option<Box<Audit>>,
+}
+
+impl Answer {
+    /// Notes what asking the cloud about the picture took.
+    pub(super) fn note(&mut self, asked: &Asked) {
+        self.timings.cloud_ms = asked.ms;
+        self.timings.function_ms = asked.function_ms;
+        self.timings.total_ms += asked.ms;
+        self.bytes_sent = asked.bytes_sent;
+    }
 }
 
 /// The cloud's answer to a picture of which an exit was sure.

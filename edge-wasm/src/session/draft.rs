@@ -87,10 +87,7 @@ impl Draft {
         let Some((map, asked)) = map.zip(spared.map(Asked::not_asked).or(asked)) else {
             return best;
         };
-        best.timings.cloud_ms = asked.ms;
-        best.timings.function_ms = asked.function_ms;
-        best.timings.total_ms += asked.ms;
-        best.bytes_sent = asked.bytes_sent;
+        best.note(&asked);
         match asked.result {
             Ok(logits) => {
                 let verdict = Verdict::last(&logits);

@@ -83,10 +83,7 @@ impl Drafted {
         let (audited, asked) = if self.audit.is_some() { (asked, None) } else { (None, asked) };
         let mut answer = self.draft.conclude(manifest, asked, request_id);
         if let Some(asked) = audited {
-            answer.bytes_sent = asked.bytes_sent;
-            answer.timings.cloud_ms = asked.ms;
-            answer.timings.function_ms = asked.function_ms;
-            answer.timings.total_ms += asked.ms;
+            answer.note(&asked);
             answer.audit = Some(Box::new(Audit::of(manifest, asked.result, answer.index)));
         }
         answer

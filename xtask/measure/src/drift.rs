@@ -8,7 +8,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use self::corruption::Corruption;
 pub use self::corruption::WORST;
 use crate::dataset::Sample;
-use crate::report::{Head, Setting};
+use crate::report::{self, Head, Setting};
 use crate::subject::{Subject, on_all_cores};
 
 /// File name of the figures in the pair's folder.
@@ -116,25 +115,12 @@ impl Report {
         })
     }
 
-    /// Writes the figures.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(path, text).with_context(|| path.display().to_string())?;
-        eprintln!("wrote {}", path.display());
-        Ok(())
-    }
-
     /// Reads the figures in a pair's folder, if there are any.
     ///
     /// # Errors
     /// If they are not those of the pair's `manifest`.
     pub fn kept(folder: &Path, manifest: &[u8]) -> Result<Option<Self>> {
-        let path = folder.join(JSON);
-        let Ok(text) = fs::read(&path) else { return Ok(None) };
-        let at = || path.display().to_string();
-        let report: Self = serde_json::from_slice(&text).with_context(at)?;
-        report.head.check_is_of(manifest, " --drift").with_context(at)?;
-        Ok(Some(report))
+        report::kept(&folder.join(JSON), manifest, " --drift", |drift: &Self| &drift.head)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::dataset;
 use crate::drift;
 use crate::figures;
 use crate::rate::{self, Rate};
-use crate::report::{Outcome, Report, Setting};
+use crate::report::{self, Outcome, Report, Setting};
 use crate::subject::Subject;
 
 /// Options of `cargo xtask eval`.
@@ -111,9 +111,7 @@ pub fn run(options: &Options) -> Result<()> {
         options.limit.is_none() && options.policy.is_none() && options.constant.is_empty();
     let beside = as_it_is.then(|| folder.join("report.json"));
     if let Some(path) = options.json.clone().or(beside) {
-        let text = serde_json::to_string_pretty(&report)? + "\n";
-        fs::write(&path, text).with_context(|| path.display().to_string())?;
-        eprintln!("wrote {}", path.display());
+        report::write(&path, &report)?;
         if options.json.is_none() {
             figures::update_card(folder, &report)?;
         }
@@ -126,7 +124,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
         if let Some(drift) = &drift {
             let json = options.json.as_deref().map(drift::beside);
-            drift.write(&json.unwrap_or_else(|| folder.join(drift::JSON)))?;
+            report::write(&json.unwrap_or_else(|| folder.join(drift::JSON)), drift)?;
         }
     }
     // Print last: a closed pipe, as with `| head`, must not lose the files.

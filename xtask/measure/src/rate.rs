@@ -8,9 +8,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{fs, iter};
 
 use anyhow::{Context, Result, ensure};
 use fogline::policy::Verdict;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::codec::Format;
 use crate::curve::Curve;
 use crate::dataset::Sample;
-use crate::report::{Head, Outcome, Setting};
+use crate::report::{self, Head, Outcome, Setting};
 use crate::subject::{Subject, on_all_cores};
 use crate::twin::Twin;
 
@@ -130,9 +130,7 @@ impl Rate {
 
     /// Writes the figures to `json` and, if the recipe's Python is given, the plot to `svg`.
     pub fn write(&self, json: &Path, svg: &Path, python: Option<&Path>) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(json, text).with_context(|| json.display().to_string())?;
-        eprintln!("wrote {}", json.display());
+        report::write(json, self)?;
         let Some(python) = python else { return Ok(()) };
         // The recipe runs in its own folder.
         let whole = |path: &Path| std::path::absolute(path);
@@ -150,12 +148,7 @@ impl Rate {
     /// # Errors
     /// If they are not those of the pair's `manifest`.
     pub fn kept(folder: &Path, manifest: &[u8]) -> Result<Option<Self>> {
-        let path = folder.join(JSON);
-        let Ok(text) = fs::read(&path) else { return Ok(None) };
-        let at = || path.display().to_string();
-        let rate: Self = serde_json::from_slice(&text).with_context(at)?;
-        rate.head.check_is_of(manifest, " --rate-curve").with_context(at)?;
-        Ok(Some(rate))
+        report::kept(&folder.join(JSON), manifest, " --rate-curve", |rate: &Self| &rate.head)
     }
 
     /// The fewest bytes with which the system is at least this accurate.

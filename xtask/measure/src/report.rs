@@ -2,6 +2,7 @@
 
 mod class;
 mod confusion;
+mod file;
 mod hardest;
 mod head;
 mod outcome;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::class::Class;
 use self::confusion::{Confused, Confusion};
+pub use self::file::{kept, write};
 use self::hardest::Mistake;
 pub use self::head::Head;
 pub use self::outcome::{Answer, Outcome};

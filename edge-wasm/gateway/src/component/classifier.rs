@@ -44,8 +44,7 @@ impl Setup {
             complain(&Fault::new("audit_without_cloud", why));
         }
         let decoder = self.pair.decoder(&session);
-        let (json, is_users) = self.pair.manifest_json()?;
-        let monitor = self.drift.monitor(&json, session.manifest(), is_users);
+        let monitor = self.drift.monitor(&self.pair, session.manifest())?;
         Ok(Opened { session, cloud, offload, decoder, monitor })
     }
 }

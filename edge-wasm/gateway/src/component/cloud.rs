@@ -103,6 +103,15 @@ impl Cloud {
     }
 }
 
+/// What happens to hard pictures now.
+pub fn state(cloud: Option<&Client<WasiHttp>>) -> &'static str {
+    match cloud {
+        None => "not_configured",
+        Some(cloud) if cloud.is_left_alone() => "left_alone",
+        Some(_) => "asked",
+    }
+}
+
 /// Parses an option in seconds, from 0.001 to 3600.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("'{text}' is not a number of seconds"))?;

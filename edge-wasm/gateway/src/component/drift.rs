@@ -8,6 +8,7 @@ use fogline_edge::device::metrics::escaped;
 use fogline_edge::session::Answer;
 
 use crate::component::fault::{Fault, complain, note};
+use crate::component::pair::PairOptions;
 
 /// Which histograms are compared.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -37,23 +38,33 @@ pub struct Monitor {
 }
 
 impl DriftOptions {
-    /// The monitor, if it is wanted and the manifest, whose JSON this is, says what is normal. With thresholds or a policy of the
-    /// user's, other pictures reach later exits, so only the first is compared.
-    /// If what it says is not valid, that is reported, and nothing is compared: answers do not depend on it.
-    pub fn monitor(&self, json: &[u8], manifest: &Manifest, is_users: bool) -> Option<Monitor> {
+    /// The monitor, if it is wanted and the pair's manifest says what is normal. With thresholds or a policy of the user's, other
+    /// pictures reach later exits, so only the first is compared. If what the manifest says is not valid, that is reported, and
+    /// nothing is compared: answers do not depend on it.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read.
+    pub fn monitor(
+        &self,
+        pair: &PairOptions,
+        manifest: &Manifest,
+    ) -> Result<Option<Monitor>, Fault> {
         if self.drift == Watched::Off {
-            return None;
+            return Ok(None);
         }
-        let normal = Normal::of(json, manifest);
-        let normal = normal.map_err(|error| complain(&Fault::new(error.word(), error))).ok()??;
+        let normal = Normal::of(&pair.manifest_json()?, manifest).unwrap_or_else(|error| {
+            complain(&Fault::new(error.word(), error));
+            None
+        });
+        let Some(normal) = normal else { return Ok(None) };
         let mut drift = Drift::new(&normal, manifest);
-        if is_users {
+        if pair.decides_otherwise() {
             drift = drift.of_first_exit();
         }
         if self.drift == Watched::Confidence {
             drift = drift.without_classes();
         }
-        Some(Monitor { drift, raised: vec![] })
+        Ok(Some(Monitor { drift, raised: vec![] }))
     }
 }
 
@@ -72,8 +83,8 @@ impl Monitor {
         std::mem::take(&mut self.raised)
     }
 
-    /// As [`Self::observe`], and says so on standard error.
-    pub fn observe_and_tell(&mut self, answer: &Answer) -> bool {
+    /// As [`Self::observe`], but says so on standard error.
+    pub fn observe_and_tell(&mut self, answer: &Answer) {
         let changed = self.observe(answer);
         if changed && self.is_drifting() {
             let what = self.off().join(", ");
@@ -83,7 +94,6 @@ impl Monitor {
         } else if changed {
             note("steady: the latest pictures are like those of the calibration again");
         }
-        changed
     }
 
     pub fn is_drifting(&self) -> bool {

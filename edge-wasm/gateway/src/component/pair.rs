@@ -55,11 +55,15 @@ impl PairOptions {
         Ok(session)
     }
 
-    /// The JSON of the pair's manifest, and whether exits decide otherwise than it says.
-    pub fn manifest_json(&self) -> Result<(Vec<u8>, bool), Fault> {
+    /// The JSON of the pair's manifest.
+    pub fn manifest_json(&self) -> Result<Vec<u8>, Fault> {
         let path = self.model.join("manifest.json");
-        let json = read(&path).map_err(|fault| fault.of(&path))?;
-        Ok((json, self.policy.is_some() || self.thresholds.is_some()))
+        read(&path).map_err(|fault| fault.of(&path))
+    }
+
+    /// Whether exits decide otherwise than the manifest says.
+    pub fn decides_otherwise(&self) -> bool {
+        self.policy.is_some() || self.thresholds.is_some()
     }
 
     /// The decoder for the pair's pictures.

@@ -205,8 +205,7 @@ impl Transport for WasiHttp {
 
 /// A random number in 0..1.
 pub fn fraction() -> f64 {
-    let [a, b, c, d, ..] = random();
-    f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+    fogline_edge::cloud::fraction(random())
 }
 
 /// Unpredictable bytes from the host's generator.

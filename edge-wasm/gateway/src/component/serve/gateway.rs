@@ -11,6 +11,7 @@ use super::counted::count;
 use super::pictures::Picture;
 use super::{Options, not_ready, options};
 use crate::component::classifier::Classifier;
+use crate::component::cloud;
 use crate::component::drift::Monitor;
 use crate::component::fault::{Fault, complain};
 use crate::component::hard::Hardness;
@@ -52,11 +53,7 @@ impl Gateway {
 
     /// The state of the cloud: what happens to hard pictures now.
     pub fn cloud(&self) -> &'static str {
-        match &self.classifier.cloud {
-            None => "not_configured",
-            Some(cloud) if cloud.is_left_alone() => "left_alone",
-            Some(_) => "asked",
-        }
+        cloud::state(self.classifier.cloud.as_ref())
     }
 
     /// The results of a request's pictures, in their order. What is sent to the cloud belongs to the trace of the request, if it

@@ -19,7 +19,7 @@ use wstd::future::FutureExt;
 use wstd::io::{AsyncPollable, AsyncRead, AsyncWrite};
 use wstd::net::TcpStream;
 
-use super::topics::Topics;
+use super::topics::{Topics, is_name};
 use super::{Pauses, report};
 use crate::component::config::MQTT_PASSWORD;
 use crate::component::fault::{Fault, complain, first_line, shown_url};
@@ -83,8 +83,7 @@ enum Leaving {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    if text.is_empty() || !text.chars().all(plain) {
+    if !is_name(text) {
         return Err(format!("'{text}' cannot be part of a topic: use letters, digits, - and _"));
     }
     Ok(text.to_owned())

@@ -13,6 +13,7 @@ use fogline_gateway::mqtt::Counts;
 use serde::Serialize;
 
 use super::Watch;
+use crate::component::cloud;
 use crate::component::drift::Monitor;
 use crate::component::fault::{Fault, hinted, json, say};
 
@@ -201,11 +202,7 @@ pub fn heartbeat(event: &str, watch: &Watch) -> Result<String, Fault> {
         samples: &metrics.samples,
         degraded: &metrics.degraded,
         bytes_sent: metrics.bytes_sent,
-        cloud: match &watch.cloud {
-            None => "not_configured",
-            Some(cloud) if cloud.is_left_alone() => "left_alone",
-            Some(_) => "asked",
-        },
+        cloud: cloud::state(watch.cloud.as_ref()),
         audits: metrics.audits.summary(),
         drift: monitor.as_ref().map(Drift::of),
         hard: hard.as_ref().map(|hard| {

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer};
 use wstd::http::Uri;
 
+use super::topics::is_name;
 use crate::component::cloud::{seconds, share};
 use crate::component::config::given;
 use crate::component::fault::{Fault, shown_url};
@@ -121,8 +122,7 @@ pub fn sources(named: &[String], file: Option<&Path>, look: &Look) -> Result<Vec
     }
     let mut names = BTreeSet::new();
     for Source { name, .. } in &sources {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-        if name.is_empty() || !name.chars().all(plain) {
+        if !is_name(name) {
             let why = format!("'{name}' cannot name a source: use letters, digits, - and _");
             return Err(Fault::new("source_name", why));
         }

@@ -3,6 +3,12 @@
 use fogline::manifest::Manifest;
 use serde_json::{Value, json};
 
+/// Whether a text can be a part of a topic, and of an id in Home Assistant.
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    !text.is_empty() && text.chars().all(plain)
+}
+
 /// The names of a gateway's topics: `PREFIX/NAME/…`.
 #[derive(Clone)]
 pub struct Topics {
